@@ -1,0 +1,104 @@
+#pragma once
+
+// The payload of one lane record: one event, as emit() writes it and as the sender reads it to
+// make JSON. Local to one machine, never on the wire. Little-endian, unaligned.
+//
+//   u32  descriptor hash     which TypeDescriptor wrote this; 0: JSON text of a dynamic event
+//   i64  time_us             microseconds since 1970-01-01 UTC
+//   typed:    u64 presence   bit i: field i is there
+//             per present field, in order:
+//               integer, real, timestamp   8 bytes
+//               boolean                    1 byte
+//               text, uuid, inet, json     u32 length, then the bytes
+//               arrays                     as json: the text of a JSON array
+//   dynamic:  u16 length and bytes of the type's name, then the JSON object to the record's end
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include <homeward/event_class.hpp>
+
+namespace homeward {
+
+/// What a field of a generated struct holds.
+enum class RecordKind : std::uint8_t { integer, real, boolean, timestamp, text, json };
+
+struct FieldDescriptor {
+    std::string_view name;
+    RecordKind kind;
+};
+
+/// The shape of one generated struct; constexpr data with static lifetime.
+struct TypeDescriptor {
+    std::string_view name;
+    EventClass event_class;
+    std::span<const FieldDescriptor> fields;
+    std::uint32_t hash;  ///< descriptor_hash() of the rest; never 0
+};
+
+/// FNV-1a over name, class, and each field's name and kind; 0 is mapped to 1.
+constexpr std::uint32_t descriptor_hash(std::string_view name, EventClass event_class,
+                                        std::span<const FieldDescriptor> fields) {
+    std::uint32_t hash = 2166136261u;
+    const auto mix = [&hash](std::string_view text) {
+        for (char c : text) hash = (hash ^ static_cast<std::uint8_t>(c)) * 16777619u;
+        hash = (hash ^ 0xffu) * 16777619u;
+    };
+    mix(name);
+    hash = (hash ^ static_cast<std::uint8_t>(event_class)) * 16777619u;
+    for (const FieldDescriptor& field : fields) {
+        mix(field.name);
+        hash = (hash ^ static_cast<std::uint8_t>(field.kind)) * 16777619u;
+    }
+    return hash == 0 ? 1 : hash;
+}
+
+/// A JSON value as text, already valid JSON; borrowed, like every view in a generated struct, only
+/// until emit() returns.
+struct JsonText {
+    std::string_view text;
+};
+
+/// A point in time; microseconds since 1970-01-01 UTC.
+struct TimeUs {
+    std::int64_t us = 0;
+};
+
+inline constexpr std::size_t kRecordHeaderBytes = 4 + 8;
+inline constexpr std::size_t kTypedHeaderBytes = kRecordHeaderBytes + 8;
+
+// Each returns the bytes that put() will write.
+constexpr std::size_t record_bytes(std::int64_t) { return 8; }
+constexpr std::size_t record_bytes(double) { return 8; }
+constexpr std::size_t record_bytes(TimeUs) { return 8; }
+constexpr std::size_t record_bytes(bool) { return 1; }
+constexpr std::size_t record_bytes(std::string_view text) { return 4 + text.size(); }
+constexpr std::size_t record_bytes(JsonText json) { return 4 + json.text.size(); }
+
+static_assert(std::endian::native == std::endian::little, "records are written in native order");
+
+template <typename T>
+std::byte* put_raw(std::byte* at, T value) {
+    std::memcpy(at, &value, sizeof value);
+    return at + sizeof value;
+}
+inline std::byte* put(std::byte* at, std::int64_t value) { return put_raw(at, value); }
+inline std::byte* put(std::byte* at, double value) { return put_raw(at, value); }
+inline std::byte* put(std::byte* at, TimeUs value) { return put_raw(at, value.us); }
+inline std::byte* put(std::byte* at, bool value) {
+    return put_raw(at, static_cast<std::uint8_t>(value));
+}
+inline std::byte* put(std::byte* at, std::string_view text) {
+    at = put_raw(at, static_cast<std::uint32_t>(text.size()));
+    std::memcpy(at, text.data(), text.size());
+    return at + text.size();
+}
+inline std::byte* put(std::byte* at, JsonText json) { return put(at, json.text); }
+
+}  // namespace homeward

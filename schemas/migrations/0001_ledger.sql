@@ -1,0 +1,318 @@
+-- The leader's account of every origin. Runs once, under the migration lock, in one transaction.
+-- Functions are SECURITY DEFINER, so that the consumer's role needs no right beyond EXECUTE and
+-- INSERT; each names its search_path, so that nobody can slip in an object of their own.
+
+CREATE TABLE homeward.origin (
+    id         int4 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    publisher  uuid NOT NULL,
+    class      text NOT NULL CHECK (class IN ('audit', 'metric', 'plain')),
+    region     text NOT NULL,
+    app        text NOT NULL,
+    first_seen timestamptz NOT NULL DEFAULT now(),
+    abandoned  timestamptz,
+    UNIQUE (publisher, class)
+);
+COMMENT ON TABLE homeward.origin IS
+    'A publisher and a class. Class plain: a stream of messages that carry no origin of their own.';
+
+-- First level: one insert-only row per frame, so that no row is updated by every batch.
+CREATE TABLE homeward.ledger_frame (
+    origin    int4 NOT NULL,
+    seq_first int8 NOT NULL,
+    seq_last  int8 NOT NULL CHECK (seq_last >= seq_first),
+    accepted  int8 NOT NULL,
+    closing   boolean NOT NULL,
+    settled_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (origin, seq_first)
+);
+
+-- What an origin said of itself without sending events: its count, and that it has ended.
+CREATE TABLE homeward.ledger_mark (
+    origin   int4 NOT NULL,
+    accepted int8 NOT NULL,
+    closing  boolean NOT NULL,
+    noted_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- Second level: what the fold has gathered; one row per origin.
+CREATE TABLE homeward.ledger (
+    origin   int4 PRIMARY KEY,
+    settled  int8multirange NOT NULL DEFAULT '{}',
+    accepted int8 NOT NULL DEFAULT 0,
+    closed   boolean NOT NULL DEFAULT false,
+    heard_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE homeward.tombstone (
+    origin    int4 NOT NULL,
+    seq_first int8 NOT NULL,
+    seq_last  int8 NOT NULL CHECK (seq_last >= seq_first),
+    reason    text NOT NULL,
+    noted_at  timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (origin, seq_first)
+);
+
+CREATE TABLE homeward.dead_letter (
+    id         int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    origin     int4 NOT NULL,
+    seq        int8 NOT NULL,
+    state      text NOT NULL DEFAULT 'open'
+               CHECK (state IN ('open', 'parked', 'redriven', 'discarded')),
+    type       text,
+    reason     text NOT NULL,
+    sqlstate   text,
+    payload    bytea NOT NULL,
+    times_seen int4 NOT NULL DEFAULT 1,
+    first_seen timestamptz NOT NULL DEFAULT now(),
+    last_seen  timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (origin, seq)
+);
+CREATE INDEX dead_letter_parked ON homeward.dead_letter (type) WHERE state = 'parked';
+COMMENT ON COLUMN homeward.dead_letter.state IS
+    'parked: of a type that is not known yet, lands by itself when the type arrives';
+
+-- Frames that contradict the ledger: kept whole, for a person to judge.
+CREATE TABLE homeward.conflict (
+    id        int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    origin    int4 NOT NULL,
+    seq_first int8 NOT NULL,
+    seq_last  int8 NOT NULL,
+    region    text NOT NULL,
+    app       text NOT NULL,
+    reason    text NOT NULL,
+    frame     bytea NOT NULL,
+    frame_sha256 bytea GENERATED ALWAYS AS (sha256(frame)) STORED,
+    seen_at   timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (origin, seq_first, frame_sha256, region, app)
+);
+
+-- Messages without an origin. Their stream stands in as one: each message gets the next seqs.
+CREATE TABLE homeward.plain_stream (
+    origin   int4 PRIMARY KEY,
+    stream   text NOT NULL,
+    created  timestamptz NOT NULL,
+    seq_next int8 NOT NULL DEFAULT 1,
+    UNIQUE (stream, created)
+);
+CREATE TABLE homeward.plain_message (
+    origin       int4 NOT NULL,
+    stream_seq   int8 NOT NULL,
+    message_time timestamptz NOT NULL,
+    seq_first    int8 NOT NULL,
+    events       int4 NOT NULL CHECK (events >= 0),
+    PRIMARY KEY (origin, stream_seq, message_time)
+);
+CREATE INDEX plain_message_time ON homeward.plain_message USING brin (message_time);
+COMMENT ON TABLE homeward.plain_message IS
+    'message_time is part of the key: after a power cut a NATS server can give a sequence again';
+
+CREATE TABLE homeward.event_type (
+    name           text PRIMARY KEY,
+    class          text NOT NULL,
+    table_schema   text NOT NULL,
+    table_name     text NOT NULL,
+    partitioning   text NOT NULL,
+    retention_days int4 NOT NULL,
+    definition     jsonb NOT NULL,
+    applied_at     timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (table_schema, table_name)
+);
+
+-- Rows that retention has dropped; without it the proof would call them missing.
+CREATE TABLE homeward.retired (
+    origin int4 PRIMARY KEY,
+    rows   int8 NOT NULL
+);
+
+CREATE FUNCTION homeward.seq_count(ranges int8multirange) RETURNS int8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT coalesce(sum(upper(r) - lower(r)), 0)::int8 FROM unnest(ranges) AS r
+$$;
+
+-- The last statement before COMMIT. Raises unique_violation when a frame of the same seq_first is
+-- there, HW001 when the seqs of one are settled already, in whole or in part. Each statement in
+-- here sees what was committed before it started, so the check sees what a fold has moved while
+-- the insert waited for it.
+CREATE FUNCTION homeward.settle(origins int4[], firsts int8[], lasts int8[], counts int8[],
+                                closings boolean[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
+DECLARE
+    clash record;
+BEGIN
+    INSERT INTO homeward.ledger_frame (origin, seq_first, seq_last, accepted, closing)
+    SELECT * FROM unnest(origins, firsts, lasts, counts, closings) AS f (o, a, z, n, c)
+    ORDER BY o, a;
+
+    SELECT f.o, f.a, f.z INTO clash
+    FROM unnest(origins, firsts, lasts) AS f (o, a, z)
+    WHERE EXISTS (SELECT FROM homeward.ledger l
+                  WHERE l.origin = f.o AND l.settled && int8range(f.a, f.z, '[]'))
+       OR f.a <= (SELECT p.seq_last FROM homeward.ledger_frame p
+                  WHERE p.origin = f.o AND p.seq_first < f.a
+                  ORDER BY p.seq_first DESC LIMIT 1)
+       OR EXISTS (SELECT FROM homeward.ledger_frame n
+                  WHERE n.origin = f.o AND n.seq_first > f.a AND n.seq_first <= f.z)
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'origin %: seqs % to % are settled already', clash.o, clash.a, clash.z
+            USING ERRCODE = 'HW001';
+    END IF;
+END $$;
+
+-- The careful way round, for a batch that failed once: says of each frame, before any row is
+-- written, whether it is new (and then claims it), settled, or at odds with the ledger. A frame
+-- that another transaction is about to settle is waited for (lock_timeout bounds that).
+CREATE FUNCTION homeward.claim(origins int4[], firsts int8[], lasts int8[], counts int8[],
+                               closings boolean[])
+RETURNS TABLE (frame_index int4, verdict text)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
+BEGIN
+    CREATE TEMP TABLE IF NOT EXISTS homeward_claimed (o int4, a int8) ON COMMIT DELETE ROWS;
+    TRUNCATE pg_temp.homeward_claimed;
+    WITH claimed AS (
+        INSERT INTO homeward.ledger_frame (origin, seq_first, seq_last, accepted, closing)
+        SELECT * FROM unnest(origins, firsts, lasts, counts, closings) AS f (o, a, z, n, c)
+        ORDER BY o, a
+        ON CONFLICT DO NOTHING
+        RETURNING origin, seq_first)
+    INSERT INTO pg_temp.homeward_claimed SELECT origin, seq_first FROM claimed;
+
+    RETURN QUERY
+    WITH frame AS (
+        SELECT (i - 1)::int4 AS i, o, a, z, int8range(a, z, '[]') AS seqs
+        FROM unnest(origins, firsts, lasts) WITH ORDINALITY AS f (o, a, z, i)
+    ), seen AS (
+        SELECT f.i, f.o, f.a, f.z, f.seqs, c.o IS NOT NULL AS ours,
+               coalesce((SELECT l.settled FROM homeward.ledger l WHERE l.origin = f.o), '{}')
+             + coalesce((SELECT range_agg(int8range(p.seq_first, p.seq_last, '[]'))
+                         FROM homeward.ledger_frame p
+                         WHERE p.origin = f.o AND p.seq_first <= f.z AND p.seq_last >= f.a
+                           AND NOT (c.o IS NOT NULL AND p.seq_first = f.a)), '{}') AS settled
+        FROM frame f
+        LEFT JOIN pg_temp.homeward_claimed c ON c.o = f.o AND c.a = f.a
+    ), judged AS (
+        SELECT s.i, s.o, s.a, s.ours,
+               CASE WHEN s.settled @> s.seqs THEN 'settled'
+                    WHEN s.settled && s.seqs THEN 'overlap'
+                    ELSE 'new' END AS v
+        FROM seen s
+    ), unclaimed AS (
+        DELETE FROM homeward.ledger_frame p USING judged j
+        WHERE j.ours AND j.v <> 'new' AND p.origin = j.o AND p.seq_first = j.a
+    )
+    SELECT j.i, j.v FROM judged j ORDER BY j.i;
+END $$;
+
+-- Moves frames and marks into the second level. One at a time; returns how many frames it moved.
+CREATE FUNCTION homeward.fold(frames_max int4 DEFAULT 100000) RETURNS int4
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
+DECLARE
+    moved int4;
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(hashtext('homeward.fold')) THEN
+        RETURN 0;
+    END IF;
+    WITH taken AS (
+        DELETE FROM homeward.ledger_frame
+        WHERE ctid = ANY (ARRAY(SELECT ctid FROM homeward.ledger_frame LIMIT frames_max))
+        RETURNING origin, seq_first, seq_last, accepted, closing, settled_at
+    ), marked AS (
+        DELETE FROM homeward.ledger_mark RETURNING origin, accepted, closing, noted_at
+    ), news AS (
+        SELECT origin, coalesce(range_agg(seqs), '{}') AS settled, max(accepted) AS accepted,
+               bool_or(closing) AS closed, max(at) AS at
+        FROM (SELECT origin, int8range(seq_first, seq_last, '[]') AS seqs, accepted, closing,
+                     settled_at AS at FROM taken
+              UNION ALL
+              SELECT origin, NULL, accepted, closing, noted_at FROM marked) AS n
+        GROUP BY origin
+    ), kept AS (
+        INSERT INTO homeward.ledger AS l (origin, settled, accepted, closed, heard_at)
+        SELECT origin, settled, accepted, closed, at FROM news ORDER BY origin
+        ON CONFLICT (origin) DO UPDATE
+        SET settled = l.settled + excluded.settled,
+            accepted = greatest(l.accepted, excluded.accepted),
+            closed = l.closed OR excluded.closed,
+            heard_at = greatest(l.heard_at, excluded.heard_at)
+    )
+    SELECT count(*) INTO moved FROM taken;
+    RETURN moved;
+END $$;
+
+-- Rows per origin in every event table, counted, not remembered.
+CREATE FUNCTION homeward.row_count() RETURNS TABLE (origin int4, rows int8, distinct_rows int8)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
+DECLARE
+    query text;
+BEGIN
+    SELECT string_agg(format('SELECT origin, seq FROM %I.%I', table_schema, table_name),
+                      ' UNION ALL ')
+    INTO query FROM homeward.event_type
+    WHERE to_regclass(format('%I.%I', table_schema, table_name)) IS NOT NULL;
+    IF query IS NULL THEN
+        RETURN;
+    END IF;
+    RETURN QUERY EXECUTE
+        'SELECT origin, sum(n)::int8, count(*)::int8 FROM'
+        ' (SELECT origin, seq, count(*) AS n FROM (' || query || ') AS e GROUP BY origin, seq)'
+        ' AS s GROUP BY origin';
+END $$;
+
+-- How long a hole may stay open before it is called missing; SET homeward.missing_after changes it.
+CREATE FUNCTION homeward.missing_after() RETURNS interval LANGUAGE sql STABLE AS $$
+    SELECT coalesce(nullif(current_setting('homeward.missing_after', true), ''),
+                    '15 minutes')::interval
+$$;
+
+-- Both levels together, per origin.
+CREATE VIEW homeward.account AS
+SELECT o.id AS origin, o.publisher, o.class, o.region, o.app,
+       coalesce(l.settled, '{}') + coalesce(f.settled, '{}') AS settled,
+       greatest(coalesce(l.accepted, 0), coalesce(f.accepted, 0), coalesce(m.accepted, 0),
+                coalesce(p.seq_next - 1, 0)) AS accepted,
+       coalesce(l.closed, false) OR coalesce(f.closed, false) OR coalesce(m.closed, false)
+           AS closed,
+       o.abandoned IS NOT NULL AS abandoned,
+       greatest(o.first_seen, l.heard_at, f.at, m.at) AS heard_at
+FROM homeward.origin o
+LEFT JOIN homeward.ledger l ON l.origin = o.id
+LEFT JOIN homeward.plain_stream p ON p.origin = o.id
+LEFT JOIN (SELECT origin, range_agg(int8range(seq_first, seq_last, '[]')) AS settled,
+                  max(accepted) AS accepted, bool_or(closing) AS closed, max(settled_at) AS at
+           FROM homeward.ledger_frame GROUP BY origin) f ON f.origin = o.id
+LEFT JOIN (SELECT origin, max(accepted) AS accepted, bool_or(closing) AS closed,
+                  max(noted_at) AS at
+           FROM homeward.ledger_mark GROUP BY origin) m ON m.origin = o.id;
+
+-- accepted = committed + dead_lettered + tombstoned + in_flight + missing, per origin.
+-- missing: settled seqs without a row, and holes that are older than missing_after().
+-- duplicated: rows beyond one per seq, and rows of seqs that were never settled.
+CREATE VIEW homeward.proof AS
+SELECT origin, publisher, class, region, app,
+       CASE WHEN abandoned THEN 'abandoned'
+            WHEN closed AND holes = 0 THEN 'complete'
+            WHEN class = 'plain' OR heard_at > now() - interval '3 minutes' THEN 'active'
+            ELSE 'open' END AS state,
+       accepted,
+       least(there, expected) AS committed,
+       dead_lettered, tombstoned,
+       CASE WHEN stale THEN 0 ELSE holes END AS in_flight,
+       CASE WHEN stale THEN holes ELSE 0 END + greatest(expected - there, 0) AS missing,
+       rows - distinct_rows + greatest(there - expected, 0) AS duplicated,
+       heard_at
+FROM (
+    SELECT a.*, h.holes, d.dead_lettered, t.tombstoned, coalesce(r.rows, 0) AS rows,
+           coalesce(r.distinct_rows, 0) AS distinct_rows,
+           coalesce(r.distinct_rows, 0) + coalesce(x.rows, 0) AS there,
+           homeward.seq_count(a.settled) - d.dead_lettered - t.tombstoned AS expected,
+           a.heard_at < now() - homeward.missing_after() OR a.abandoned AS stale
+    FROM homeward.account a
+    CROSS JOIN LATERAL (SELECT greatest(a.accepted - homeward.seq_count(a.settled), 0)
+                               AS holes) h
+    CROSS JOIN LATERAL (SELECT count(*) AS dead_lettered FROM homeward.dead_letter
+                        WHERE origin = a.origin AND state <> 'redriven') d
+    CROSS JOIN LATERAL (SELECT coalesce(sum(seq_last - seq_first + 1), 0)::int8 AS tombstoned
+                        FROM homeward.tombstone WHERE origin = a.origin) t
+    LEFT JOIN homeward.row_count() r ON r.origin = a.origin
+    LEFT JOIN homeward.retired x ON x.origin = a.origin
+) AS p;

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <homeward/record.hpp>
+
+namespace homeward {
+
+/// A TypeDescriptor that owns its strings: read back from a spool whose writer is gone.
+struct OwnedDescriptor {
+    struct OwnedField {
+        std::string name;
+        RecordKind kind;
+    };
+    std::string name;
+    EventClass event_class = EventClass::audit;
+    std::vector<OwnedField> fields;
+    std::uint32_t hash = 0;
+
+    static OwnedDescriptor copy_of(const TypeDescriptor& descriptor);
+    /// One line of JSON, and back; parse returns false for anything else or a wrong hash.
+    std::string to_json() const;
+    static bool parse(std::string_view json_line, OwnedDescriptor& descriptor);
+};
+
+enum class RecordError : std::uint8_t {
+    none,
+    cut_short,        ///< a length points beyond the record's end
+    unknown_type,     ///< no descriptor of that hash
+};
+
+/// Appends one event line (without '\n') to `out`:
+///   {"type":"audit","time":1700000000000000,"actor":"user:42",…}
+/// Text is escaped as JSON demands; invalid UTF-8 becomes U+FFFD; NaN and infinities become the
+/// strings "NaN", "Infinity", "-Infinity". On error `out` is unchanged.
+/// `find`: returns the descriptor of a hash, or nullptr.
+RecordError append_record_json(
+    std::span<const std::byte> record,
+    const std::function<const OwnedDescriptor*(std::uint32_t hash)>& find, std::string& out);
+
+}  // namespace homeward
