@@ -1,0 +1,177 @@
+#include "schemas/frame.hpp"
+
+#include <zstd.h>
+
+#include <array>
+#include <bit>
+#include <cassert>
+#include <cstring>
+#include <new>
+
+#include "schemas/crc32c.hpp"
+
+namespace homeward {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "frames are written in native order");
+
+constexpr std::array<char, 4> kMagic{'H', 'W', 'F', '1'};
+constexpr std::uint8_t kVersion = 1;
+constexpr std::uint16_t kFlagsKnown = kFrameClosing | kFrameCountOnly | kFramePossibleDuplicates;
+constexpr std::size_t kChecksumOffset = 64;
+
+template <typename T>
+void store(std::byte* frame, std::size_t offset, T value) {
+    std::memcpy(frame + offset, &value, sizeof value);
+}
+
+template <typename T>
+T load(std::span<const std::byte> frame, std::size_t offset) {
+    T value;
+    std::memcpy(&value, frame.data() + offset, sizeof value);
+    return value;
+}
+
+std::uint32_t checksum(std::span<const std::byte> frame) {
+    return crc32c(frame.subspan(kFrameHeaderBytes), crc32c(frame.first(kChecksumOffset)));
+}
+
+void store_header(const FrameHeader& header, std::uint32_t compressed_bytes, std::byte* frame) {
+    store(frame, 0, kMagic);
+    store(frame, 4, kVersion);
+    store(frame, 5, header.event_class);
+    store(frame, 6, header.flags);
+    store(frame, 8, header.publisher.bytes);
+    store(frame, 24, header.seq_first);
+    store(frame, 32, header.seq_count);
+    store(frame, 36, header.line_count);
+    store(frame, 40, header.accepted);
+    store(frame, 48, header.cut_time_us);
+    store(frame, 56, header.body_bytes);
+    store(frame, 60, compressed_bytes);
+}
+
+/// What no publisher writes is refused, so that what follows may rely on it.
+bool is_plausible(const FrameHeader& header) {
+    const bool count_only = (header.flags & kFrameCountOnly) != 0;
+    const std::uint64_t seq_max = INT64_MAX;  // the leader keeps seqs as int8
+    if (header.event_class != EventClass::audit && header.event_class != EventClass::metric) {
+        return false;
+    }
+    if ((header.flags & ~kFlagsKnown) != 0 || header.seq_first == 0) return false;
+    if (header.seq_first > seq_max - header.seq_count || header.accepted >= seq_max) return false;
+    if (count_only) {
+        return header.seq_count == 0 && header.line_count == 0 && header.body_bytes == 0 &&
+               header.accepted >= header.seq_first - 1;
+    }
+    return header.seq_count > 0 && header.line_count > 0 &&
+           header.line_count <= header.seq_count && header.body_bytes > 0 &&
+           header.accepted >= header.seq_last();
+}
+
+}  // namespace
+
+std::string_view explain(FrameError error) {
+    switch (error) {
+        case FrameError::none: return "a whole frame";
+        case FrameError::too_short: return "the frame is cut short";
+        case FrameError::bad_magic: return "not a Homeward frame: it does not begin with HWF1";
+        case FrameError::bad_version: return "the frame was written by a newer Homeward";
+        case FrameError::bad_field: return "the frame's header holds values that no publisher writes";
+        case FrameError::too_large: return "the frame claims more than the size caps allow";
+        case FrameError::bad_length: return "the message is longer than its frame header says";
+        case FrameError::bad_checksum: return "the frame's checksum is wrong: it was damaged";
+        case FrameError::bad_body: return "the frame's body does not decompress to its stated size";
+    }
+    return "an unknown frame error";
+}
+
+FrameEncoder::FrameEncoder(int level) : context_(ZSTD_createCCtx()), level_(level) {
+    if (context_ == nullptr) throw std::bad_alloc();
+}
+
+FrameEncoder::~FrameEncoder() { ZSTD_freeCCtx(static_cast<ZSTD_CCtx*>(context_)); }
+
+bool FrameEncoder::encode(FrameHeader header, std::string_view body,
+                          std::vector<std::byte>& frame) {
+    assert(body.size() <= kBodyBytesMax);
+    header.body_bytes = static_cast<std::uint32_t>(body.size());
+    std::size_t compressed_bytes = 0;
+    frame.resize(kFrameHeaderBytes + (body.empty() ? 0 : ZSTD_compressBound(body.size())));
+    if (!body.empty()) {
+        compressed_bytes = ZSTD_compressCCtx(
+            static_cast<ZSTD_CCtx*>(context_), frame.data() + kFrameHeaderBytes,
+            frame.size() - kFrameHeaderBytes, body.data(), body.size(), level_);
+        if (ZSTD_isError(compressed_bytes) != 0 ||
+            kFrameHeaderBytes + compressed_bytes > kFrameBytesMax) {
+            frame.clear();
+            return false;
+        }
+    }
+    frame.resize(kFrameHeaderBytes + compressed_bytes);
+    store_header(header, static_cast<std::uint32_t>(compressed_bytes), frame.data());
+    store(frame.data(), kChecksumOffset, checksum(frame));
+    return true;
+}
+
+FrameDecoder::FrameDecoder() : context_(ZSTD_createDCtx()) {
+    if (context_ == nullptr) throw std::bad_alloc();
+}
+
+FrameDecoder::~FrameDecoder() { ZSTD_freeDCtx(static_cast<ZSTD_DCtx*>(context_)); }
+
+FrameError FrameDecoder::decode_header(std::span<const std::byte> frame, FrameHeader& header) {
+    if (frame.size() < kMagic.size()) return FrameError::too_short;
+    if (load<std::array<char, 4>>(frame, 0) != kMagic) return FrameError::bad_magic;
+    if (frame.size() < kFrameHeaderBytes) return FrameError::too_short;
+    if (load<std::uint8_t>(frame, 4) != kVersion) return FrameError::bad_version;
+    header.event_class = static_cast<EventClass>(load<std::uint8_t>(frame, 5));
+    header.flags = load<std::uint16_t>(frame, 6);
+    header.publisher.bytes = load<std::array<std::uint8_t, 16>>(frame, 8);
+    header.seq_first = load<std::uint64_t>(frame, 24);
+    header.seq_count = load<std::uint32_t>(frame, 32);
+    header.line_count = load<std::uint32_t>(frame, 36);
+    header.accepted = load<std::uint64_t>(frame, 40);
+    header.cut_time_us = load<std::int64_t>(frame, 48);
+    header.body_bytes = load<std::uint32_t>(frame, 56);
+    const auto compressed_bytes = load<std::uint32_t>(frame, 60);
+    if (header.body_bytes > kBodyBytesMax || header.line_count > kFrameLinesMax ||
+        compressed_bytes > kFrameBytesMax || frame.size() > kFrameBytesMax ||
+        header.body_bytes > kBodyRatioMax * static_cast<std::size_t>(compressed_bytes)) {
+        return FrameError::too_large;
+    }
+    if (frame.size() < kFrameHeaderBytes + compressed_bytes) return FrameError::too_short;
+    if (frame.size() > kFrameHeaderBytes + compressed_bytes) return FrameError::bad_length;
+    if (load<std::uint32_t>(frame, kChecksumOffset) != checksum(frame)) {
+        return FrameError::bad_checksum;
+    }
+    return is_plausible(header) ? FrameError::none : FrameError::bad_field;
+}
+
+FrameError FrameDecoder::decode(std::span<const std::byte> frame, FrameHeader& header,
+                                std::string& body, std::size_t tail_padding) {
+    const FrameError error = decode_header(frame, header);
+    if (error != FrameError::none) return error;
+    body.reserve(header.body_bytes + tail_padding);
+    body.resize(header.body_bytes);
+    const auto compressed = frame.subspan(kFrameHeaderBytes);
+    if (header.body_bytes == 0) return compressed.empty() ? FrameError::none : FrameError::bad_body;
+    // The destination is as large as the header says, so a bomb stops here and costs nothing more.
+    const std::size_t written =
+        ZSTD_decompressDCtx(static_cast<ZSTD_DCtx*>(context_), body.data(), body.size(),
+                            compressed.data(), compressed.size());
+    return written == header.body_bytes ? FrameError::none : FrameError::bad_body;
+}
+
+void append_tombstone(std::string& body, std::string_view reason, std::uint32_t count,
+                      std::int64_t time_us) {
+    body.append(R"({"type":"homeward.tombstone","reason":")")
+        .append(reason)
+        .append(R"(","count":)")
+        .append(std::to_string(count))
+        .append(R"(,"time":)")
+        .append(std::to_string(time_us))
+        .append("}\n");
+}
+
+}  // namespace homeward
