@@ -1,0 +1,118 @@
+#include "schemas/json_text.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+
+namespace homeward {
+namespace {
+
+constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // U+FFFD
+
+/// True for bytes that a JSON string takes as they are, one by one.
+constexpr std::array<bool, 256> make_plain_table() {
+    std::array<bool, 256> plain{};
+    for (int c = 0x20; c < 0x80; ++c) plain[static_cast<std::size_t>(c)] = true;
+    plain['"'] = false;
+    plain['\\'] = false;
+    return plain;
+}
+constexpr std::array<bool, 256> kPlain = make_plain_table();
+
+bool is_plain(char c) { return kPlain[static_cast<unsigned char>(c)]; }
+
+void append_escape(std::string& out, unsigned char c) {
+    constexpr char kDigits[] = "0123456789abcdef";
+    switch (c) {
+        case '"': out.append("\\\""); return;
+        case '\\': out.append("\\\\"); return;
+        case '\n': out.append("\\n"); return;
+        case '\r': out.append("\\r"); return;
+        case '\t': out.append("\\t"); return;
+        default: out.append("\\u00").append(1, kDigits[c >> 4]).append(1, kDigits[c & 15]);
+    }
+}
+
+struct Utf8Lead {
+    int length;         // of the whole sequence; 0: not a lead byte
+    unsigned char low;  // the second byte's range
+    unsigned char high;
+};
+
+/// Table 3-7 of the Unicode standard: no surrogates, nothing overlong, nothing above U+10FFFF.
+Utf8Lead lead_of(unsigned char c) {
+    if (c >= 0xc2 && c <= 0xdf) return {2, 0x80, 0xbf};
+    if (c == 0xe0) return {3, 0xa0, 0xbf};
+    if (c == 0xed) return {3, 0x80, 0x9f};
+    if (c >= 0xe1 && c <= 0xef) return {3, 0x80, 0xbf};
+    if (c == 0xf0) return {4, 0x90, 0xbf};
+    if (c >= 0xf1 && c <= 0xf3) return {4, 0x80, 0xbf};
+    if (c == 0xf4) return {4, 0x80, 0x8f};
+    return {0, 0, 0};
+}
+
+/// Appends the sequence at `text`'s start, or U+FFFD for its broken part; returns bytes consumed.
+std::size_t append_multibyte(std::string& out, std::string_view text) {
+    const Utf8Lead lead = lead_of(static_cast<unsigned char>(text.front()));
+    std::size_t valid = 1;
+    while (valid < static_cast<std::size_t>(lead.length) && valid < text.size()) {
+        const auto c = static_cast<unsigned char>(text[valid]);
+        const unsigned char low = valid == 1 ? lead.low : 0x80;
+        const unsigned char high = valid == 1 ? lead.high : 0xbf;
+        if (c < low || c > high) break;
+        ++valid;
+    }
+    const bool whole = lead.length != 0 && valid == static_cast<std::size_t>(lead.length);
+    out.append(whole ? text.substr(0, valid) : kReplacement);
+    return valid;
+}
+
+}  // namespace
+
+void append_json_string(std::string& out, std::string_view text) {
+    out += '"';
+    while (!text.empty()) {
+        const auto special = std::find_if_not(text.begin(), text.end(), is_plain);
+        const auto plain_bytes = static_cast<std::size_t>(special - text.begin());
+        out.append(text.substr(0, plain_bytes));
+        text.remove_prefix(plain_bytes);
+        if (text.empty()) break;
+        const auto c = static_cast<unsigned char>(text.front());
+        if (c >= 0x80) {
+            text.remove_prefix(append_multibyte(out, text));
+        } else {
+            append_escape(out, c);
+            text.remove_prefix(1);
+        }
+    }
+    out += '"';
+}
+
+void append_json_line(std::string& out, std::string_view json) {
+    const std::size_t start = out.size();
+    out.append(json);
+    std::replace_if(
+        out.begin() + static_cast<std::ptrdiff_t>(start), out.end(),
+        [](char c) { return c == '\n' || c == '\r'; }, ' ');
+}
+
+void append_json_number(std::string& out, std::int64_t value) {
+    std::array<char, 24> digits;
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
+    out.append(digits.data(), end);
+}
+
+void append_json_number(std::string& out, double value) {
+    if (std::isnan(value)) {
+        out.append("\"NaN\"");
+    } else if (std::isinf(value)) {
+        out.append(value > 0 ? "\"Infinity\"" : "\"-Infinity\"");
+    } else {
+        std::array<char, 32> digits;
+        const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
+        out.append(digits.data(), end);
+    }
+}
+
+}  // namespace homeward

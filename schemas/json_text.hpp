@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace homeward {
+
+/// Appends `text` as a JSON string, quotes included. Invalid UTF-8 becomes U+FFFD, one for each
+/// maximal part of a broken sequence, as the Unicode standard recommends (section 3.9).
+void append_json_string(std::string& out, std::string_view text);
+
+/// Appends JSON text as it is, but for raw line ends, which become spaces: between tokens JSON
+/// allows both, inside a string neither, and an event must stay one line.
+void append_json_line(std::string& out, std::string_view json);
+
+void append_json_number(std::string& out, std::int64_t value);
+/// Shortest text that reads back as the same double; NaN and infinities, which JSON does not have,
+/// become the strings "NaN", "Infinity" and "-Infinity", as PostgreSQL spells them.
+void append_json_number(std::string& out, double value);
+
+}  // namespace homeward
