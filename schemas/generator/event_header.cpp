@@ -1,0 +1,237 @@
+#include "schemas/generator/event_header.hpp"
+
+#include <algorithm>
+#include <array>
+#include <set>
+#include <string_view>
+
+namespace homeward {
+namespace {
+
+/// More values than this are looked up by eye no better than text.
+constexpr std::size_t kEnumValuesMax = 32;
+
+bool is_keyword(const std::string& name) {
+    static const std::set<std::string_view> kKeywords{
+        "alignas",  "alignof",   "and",       "asm",      "auto",     "bool",     "break",
+        "case",     "catch",     "char",      "class",    "concept",  "const",    "continue",
+        "decltype", "default",   "delete",    "do",       "double",   "else",     "enum",
+        "explicit", "export",    "extern",    "false",    "float",    "for",      "friend",
+        "goto",     "if",        "inline",    "int",      "long",     "mutable",  "namespace",
+        "new",      "noexcept",  "not",       "nullptr",  "operator", "or",       "private",
+        "protected", "public",   "register",  "requires", "return",   "short",    "signed",
+        "sizeof",   "static",    "struct",    "switch",   "template", "this",     "throw",
+        "true",     "try",       "typedef",   "typeid",   "typename", "union",    "unsigned",
+        "using",    "virtual",   "void",      "volatile", "while",    "xor",      "bitand",
+        "bitor",    "compl",     "constexpr", "consteval", "constinit", "co_await", "co_return",
+        "co_yield", "and_eq",    "or_eq",     "not_eq",   "xor_eq",   "char8_t",  "char16_t",
+        "char32_t", "wchar_t",   "static_assert", "static_cast", "dynamic_cast", "const_cast",
+        "reinterpret_cast", "thread_local",
+        // names that the struct itself has
+        "record_bytes", "write_record"};
+    return kKeywords.count(name) != 0;
+}
+
+std::string member_name(const std::string& field_name) {
+    return is_keyword(field_name) ? field_name + "_" : field_name;
+}
+
+bool is_cpp_identifier(const std::string& text) {
+    const auto is_letter = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+    };
+    return !text.empty() && is_letter(text.front()) &&
+           std::all_of(text.begin(), text.end(),
+                       [&](char c) { return is_letter(c) || (c >= '0' && c <= '9'); }) &&
+           text.find("__") == std::string::npos && !(text.front() == '_');
+}
+
+bool has_enum(const Field& field) {
+    return !field.allowed.empty() && field.allowed.size() <= kEnumValuesMax &&
+           std::all_of(field.allowed.begin(), field.allowed.end(), is_cpp_identifier);
+}
+
+/// "outcome" → "Outcome"; a field named like its type would otherwise hide the struct.
+std::string enum_name(const EventType& type, const Field& field) {
+    const std::string name = struct_name(field.name);
+    return name == struct_name(type.name) ? name + "Value" : name;
+}
+
+struct CppKind {
+    std::string_view type;
+    std::string_view record_kind;
+};
+
+CppKind cpp_kind(const Field& field) {
+    if (field.array) return {"homeward::JsonText", "json"};
+    switch (field.kind) {
+        case FieldKind::text:
+        case FieldKind::uuid:
+        case FieldKind::inet: return {"std::string_view", "text"};
+        case FieldKind::integer: return {"std::int64_t", "integer"};
+        case FieldKind::real: return {"double", "real"};
+        case FieldKind::boolean: return {"bool", "boolean"};
+        case FieldKind::timestamp: return {"homeward::TimeUs", "timestamp"};
+        case FieldKind::json: return {"homeward::JsonText", "json"};
+    }
+    return {"std::string_view", "text"};
+}
+
+std::string cpp_type(const EventType& type, const Field& field) {
+    return has_enum(field) ? enum_name(type, field) : std::string(cpp_kind(field).type);
+}
+
+std::string one_line(std::string text) {
+    std::replace_if(
+        text.begin(), text.end(), [](unsigned char c) { return c < 0x20; }, ' ');
+    return text;
+}
+
+/// As a C++ string literal's content: only what is safe stays, the rest is escaped in octal.
+std::string literal(std::string_view text) {
+    std::string out = "\"";
+    for (char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (c == '"' || c == '\\') {
+            out.append("\\").append(1, c);
+        } else if (byte >= 0x20 && byte < 0x7f && c != '?') {
+            out += c;
+        } else {
+            constexpr char kDigits[] = "01234567";
+            out.append("\\").append(1, kDigits[byte >> 6]);
+            out.append(1, kDigits[byte >> 3 & 7]).append(1, kDigits[byte & 7]);
+        }
+    }
+    return out + "\"";
+}
+
+std::string enum_code(const EventType& type, const Field& field) {
+    const std::string name = enum_name(type, field);
+    std::string code = "    enum class " + name + " : std::uint8_t {";
+    std::string texts;
+    for (std::size_t i = 0; i < field.allowed.size(); ++i) {
+        const std::string& value = field.allowed[i];
+        const bool last = i + 1 == field.allowed.size();
+        code.append(i == 0 ? " " : ", ").append(member_name(value));
+        texts.append(literal(value)).append(last ? "" : ", ");
+    }
+    code += " };\n";
+    code += "    static constexpr std::string_view to_text(" + name +
+            " value) noexcept {\n        constexpr std::string_view kTexts[] = {" + texts +
+            "};\n        return kTexts[static_cast<std::size_t>(value)];\n    }\n\n";
+    return code;
+}
+
+std::string members_code(const EventType& type) {
+    std::string code;
+    for (const Field& field : type.fields) {
+        if (!field.description.empty()) {
+            code += "    /// " + one_line(field.description) + "\n";
+        }
+        const std::string kind = cpp_type(type, field);
+        code += field.required ? "    " + kind + " " + member_name(field.name) + "{};\n"
+                               : "    std::optional<" + kind + "> " + member_name(field.name) +
+                                     "{};\n";
+    }
+    return code;
+}
+
+std::string descriptor_code(const EventType& type) {
+    std::string code = "\n    static constexpr std::array<homeward::FieldDescriptor, " +
+                       std::to_string(type.fields.size()) + "> kFields{{\n";
+    for (const Field& field : type.fields) {
+        code += "        {" + literal(field.name) + ", homeward::RecordKind::" +
+                std::string(cpp_kind(field).record_kind) + "},\n";
+    }
+    const std::string event_class =
+        "homeward::EventClass::" + std::string(to_string(type.event_class));
+    code += "    }};\n    static constexpr homeward::TypeDescriptor kDescriptor{\n        " +
+            literal(type.name) + ", " + event_class + ", kFields,\n" +
+            "        homeward::descriptor_hash(" + literal(type.name) + ", " + event_class +
+            ", kFields)};\n";
+    return code;
+}
+
+std::string value_code(const Field& field, const std::string& access) {
+    return has_enum(field) ? "to_text(" + access + ")" : access;
+}
+
+std::string size_code(const EventType& type) {
+    std::string code =
+        "\n    /// Bytes that write_record() will write.\n"
+        "    std::size_t record_bytes() const noexcept {\n"
+        "        std::size_t bytes = homeward::kTypedHeaderBytes;\n";
+    for (const Field& field : type.fields) {
+        const std::string name = member_name(field.name);
+        code += field.required
+                    ? "        bytes += homeward::record_bytes(" + value_code(field, name) + ");\n"
+                    : "        if (" + name + ") bytes += homeward::record_bytes(" +
+                          value_code(field, "*" + name) + ");\n";
+    }
+    return code + "        return bytes;\n    }\n";
+}
+
+std::string write_code(const EventType& type) {
+    std::string code =
+        "\n    /// Writes the event as a lane record; returns the end of what it wrote.\n"
+        "    std::byte* write_record(std::byte* at, std::int64_t time_us) const noexcept {\n"
+        "        std::uint64_t presence = 0;\n";
+    for (std::size_t i = 0; i < type.fields.size(); ++i) {
+        const std::string name = member_name(type.fields[i].name);
+        const std::string bit = "std::uint64_t{1} << " + std::to_string(i);
+        code += type.fields[i].required ? "        presence |= " + bit + ";\n"
+                                        : "        if (" + name + ") presence |= " + bit + ";\n";
+    }
+    code +=
+        "        at = homeward::put_raw(at, kDescriptor.hash);\n"
+        "        at = homeward::put_raw(at, time_us);\n"
+        "        at = homeward::put_raw(at, presence);\n";
+    for (const Field& field : type.fields) {
+        const std::string name = member_name(field.name);
+        code += field.required
+                    ? "        at = homeward::put(at, " + value_code(field, name) + ");\n"
+                    : "        if (" + name + ") at = homeward::put(at, " +
+                          value_code(field, "*" + name) + ");\n";
+    }
+    return code + "        return at;\n    }\n";
+}
+
+}  // namespace
+
+std::string struct_name(const std::string& type_name) {
+    std::string name;
+    bool capital = true;
+    for (char c : type_name) {
+        if (c == '_') {
+            capital = true;
+        } else {
+            name += capital && c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+            capital = false;
+        }
+    }
+    return name;
+}
+
+std::string generate_event_header(const EventType& type, const std::string& source_name) {
+    std::string code = "// Generated from " + one_line(source_name) +
+                       "; edit that file, not this one.\n#pragma once\n\n"
+                       "#include <array>\n#include <cstddef>\n#include <cstdint>\n"
+                       "#include <optional>\n#include <string_view>\n\n"
+                       "#include <homeward/record.hpp>\n\nnamespace homeward::events {\n\n";
+    if (!type.description.empty()) code += "/// " + one_line(type.description) + "\n";
+    code +=
+        "/// Views are borrowed only until emit() returns.\n"
+        "struct " +
+        struct_name(type.name) + " {\n";
+    for (const Field& field : type.fields) {
+        if (has_enum(field)) code += enum_code(type, field);
+    }
+    code += members_code(type);
+    code += descriptor_code(type);
+    code += size_code(type);
+    code += write_code(type);
+    code += "};\n\n}  // namespace homeward::events\n";
+    return code;
+}
+
+}  // namespace homeward
