@@ -1,0 +1,70 @@
+#include <homeward/detail/clock.hpp>
+
+#include <fstream>
+#include <string>
+#include <thread>
+
+namespace homeward::detail {
+namespace {
+
+#if defined(__x86_64__)
+/// Whether the counter ticks evenly, whatever the processor's frequency and sleep states do.
+bool is_counter_even() {
+    std::ifstream info("/proc/cpuinfo");
+    for (std::string line; std::getline(info, line);) {
+        if (line.rfind("flags", 0) != 0) continue;
+        return line.find(" constant_tsc") != std::string::npos &&
+               line.find(" nonstop_tsc") != std::string::npos;
+    }
+    return false;
+}
+#endif
+
+}  // namespace
+
+Clock::Clock() {
+#if defined(__x86_64__)
+    if (!is_counter_even()) return;
+    first_us_ = system_us();
+    first_ticks_ = __rdtsc();
+    // Good to about 0.1 % at first; adjust() measures over ever longer times.
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    version_.store(2, std::memory_order_relaxed);
+    adjust();
+#endif
+}
+
+void Clock::adjust() noexcept {
+#if defined(__x86_64__)
+    const std::uint32_t before = version_.load(std::memory_order_relaxed);
+    if (before == 0) return;
+    const std::int64_t now = system_us();
+    const std::uint64_t ticks = __rdtsc();
+    const std::int64_t elapsed_us = now - first_us_;
+    const std::uint64_t elapsed_ticks = ticks - first_ticks_;
+    std::uint64_t rate = us_per_tick_.load(std::memory_order_relaxed);
+    // A step of the system's clock would spoil the rate: such a measurement is not used.
+    if (elapsed_us > 0 && elapsed_ticks > 0) {
+        const double measured =
+            static_cast<double>(elapsed_us) / static_cast<double>(elapsed_ticks);
+        const auto fixed = static_cast<std::uint64_t>(measured * 4294967296.0);
+        if (rate == 0 || (fixed > rate - rate / 256 && fixed < rate + rate / 256)) {
+            rate = fixed;
+        } else {
+            first_us_ = now;
+            first_ticks_ = ticks;
+        }
+    }
+    version_.store(before + 1, std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_release);
+    base_ticks_.store(ticks, std::memory_order_relaxed);
+    base_us_.store(now, std::memory_order_relaxed);
+    us_per_tick_.store(rate, std::memory_order_relaxed);
+    ticks_max_.store(rate == 0 ? 0 : UINT64_MAX / rate, std::memory_order_relaxed);
+    std::uint32_t after = before + 2;
+    if (after == 0) after = 2;
+    version_.store(after, std::memory_order_release);
+#endif
+}
+
+}  // namespace homeward::detail

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace homeward {
+
+/// An open file descriptor, closed at the end. Either a named file or, for publishers without a
+/// spool, anonymous memory: what is built on it does not see the difference.
+class File {
+  public:
+    File() = default;
+    ~File();
+    File(File&& other) noexcept;
+    File& operator=(File&& other) noexcept;
+    File(const File&) = delete;
+    File& operator=(const File&) = delete;
+
+    /// Both throw SetupError naming the path and the system's reason.
+    static File create(const std::filesystem::path& path);
+    static File open(const std::filesystem::path& path);
+    static File anonymous(const char* name);
+
+    /// Allocates real blocks, so that a full disk shows here and not as SIGBUS later.
+    /// Returns 0 or errno.
+    int allocate(std::size_t bytes) noexcept;
+    /// Writes all or returns errno.
+    int write_at(std::size_t offset, std::span<const std::byte> bytes) noexcept;
+    /// Bytes read, fewer only at the file's end; 0 also on an error.
+    std::size_t read_at(std::size_t offset, std::span<std::byte> bytes) const noexcept;
+    int sync() noexcept;
+    std::size_t size() const noexcept;
+    int descriptor() const noexcept { return descriptor_; }
+    bool is_open() const noexcept { return descriptor_ >= 0; }
+
+  private:
+    explicit File(int descriptor) : descriptor_(descriptor) {}
+    int descriptor_ = -1;
+};
+
+/// Replaces a small file as a whole: readers see the old text or the new, never half of one.
+void write_text_file(const std::filesystem::path& path, std::string_view text);
+/// Empty when it cannot be read.
+std::string read_text_file(const std::filesystem::path& path);
+
+/// Changes at every start of the machine.
+std::string machine_boot_id();
+/// Jiffies since boot at which this process started: tells a process from a later one of its pid.
+std::string process_start_time();
+
+}  // namespace homeward

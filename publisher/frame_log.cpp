@@ -1,0 +1,262 @@
+#include "publisher/frame_log.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include <homeward/publisher.hpp>
+#include <homeward/record.hpp>
+
+#include "schemas/crc32c.hpp"
+#include "schemas/frame.hpp"
+
+namespace homeward {
+namespace {
+
+std::uint32_t entry_checksum(std::uint64_t segment, std::uint64_t offset,
+                             std::span<const std::byte> from_length) {
+    std::array<std::byte, 16> place;
+    put_raw(put_raw(place.data(), segment), offset);
+    return crc32c(from_length, crc32c(place));
+}
+
+template <typename T>
+T load(std::span<const std::byte> bytes, std::size_t offset) {
+    T value;
+    std::memcpy(&value, bytes.data() + offset, sizeof value);
+    return value;
+}
+
+/// The entry at `offset`, if there is a whole one.
+std::optional<std::span<const std::byte>> entry_at(std::span<const std::byte> segment,
+                                                   std::uint64_t number, std::size_t offset) {
+    const auto rest = segment.subspan(offset);
+    if (rest.size() < kLogEntryHeaderBytes || load<std::uint32_t>(rest, 0) != kLogMagic) {
+        return std::nullopt;
+    }
+    const auto body_bytes = load<std::uint32_t>(rest, 8);
+    if (body_bytes > rest.size() - kLogEntryHeaderBytes) return std::nullopt;
+    const auto checked = rest.subspan(8, 8 + body_bytes);
+    if (load<std::uint32_t>(rest, 4) != entry_checksum(number, offset, checked)) {
+        return std::nullopt;
+    }
+    return rest.first(kLogEntryHeaderBytes + body_bytes);
+}
+
+}  // namespace
+
+FrameLog::FrameLog(std::filesystem::path directory, std::size_t bytes_max, bool sync)
+    : directory_(std::move(directory)), bytes_max_(bytes_max), sync_(sync) {
+    if (directory_.empty()) return;
+    std::error_code error;
+    std::filesystem::create_directories(directory_, error);
+    if (error) throw SetupError(directory_.string() + ": cannot be made: " + error.message());
+}
+
+std::filesystem::path FrameLog::segment_path(std::uint64_t number) const {
+    std::array<char, 32> name;
+    std::snprintf(name.data(), name.size(), "log-%08llu",
+                  static_cast<unsigned long long>(number));
+    return directory_ / name.data();
+}
+
+std::shared_ptr<FrameLog::Segment> FrameLog::find(std::uint64_t number) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = segments_.find(number);
+    return found == segments_.end() ? nullptr : found->second;
+}
+
+FrameLog::Outcome FrameLog::open_segment(std::size_t entry_bytes) {
+    const auto current = find(current_);
+    if (current != nullptr && current->used + entry_bytes <= kSegmentBytes) return Outcome::logged;
+    {
+        const std::lock_guard lock(mutex_);
+        // A segment without unreleased frames goes as soon as the next has its first.
+        const std::size_t leaving = current != nullptr && current->unreleased == 0 ? 1 : 0;
+        const std::size_t staying = segments_.size() - leaving;
+        if (staying > 0 && (staying + 1) * kSegmentBytes > bytes_max_) return Outcome::full;
+    }
+    auto segment = std::make_shared<Segment>();
+    try {
+        segment->file = directory_.empty() ? File::anonymous("homeward-log")
+                                           : File::create(segment_path(current_ + 1));
+    } catch (const SetupError&) {
+        last_error_ = errno;
+        return Outcome::disk_error;
+    }
+    last_error_ = directory_.empty() ? 0 : segment->file.allocate(kSegmentBytes);
+    if (last_error_ != 0) {
+        std::error_code ignored;
+        std::filesystem::remove(segment_path(current_ + 1), ignored);
+        return Outcome::disk_error;
+    }
+    const std::lock_guard lock(mutex_);
+    segments_.emplace(++current_, std::move(segment));
+    return Outcome::logged;
+}
+
+void FrameLog::delete_released_segments() {
+    const std::lock_guard lock(mutex_);
+    for (auto it = segments_.begin(); it != segments_.end();) {
+        if (it->first == current_ || it->second->unreleased > 0) {
+            ++it;
+            continue;
+        }
+        std::error_code ignored;
+        if (!directory_.empty()) std::filesystem::remove(segment_path(it->first), ignored);
+        it = segments_.erase(it);
+    }
+}
+
+int FrameLog::write_entry(LogEntryKind kind, std::span<const std::byte> body) {
+    const auto segment = find(current_);
+    assert(segment != nullptr && segment->used + log_entry_span(body.size()) <= kSegmentBytes);
+    std::vector<std::byte>& entry = entry_;
+    entry.assign(log_entry_span(body.size()), std::byte{0});
+    put_raw(entry.data(), kLogMagic);
+    put_raw(entry.data() + 8, static_cast<std::uint32_t>(body.size()));
+    put_raw(entry.data() + 12, kind);
+    std::copy(body.begin(), body.end(), entry.begin() + kLogEntryHeaderBytes);
+    const auto checked = std::span(entry).subspan(8, 8 + body.size());
+    put_raw(entry.data() + 4, entry_checksum(current_, segment->used, checked));
+    const int error = segment->file.write_at(segment->used, entry);
+    if (error == 0) segment->used += entry.size();
+    return error;
+}
+
+void FrameLog::write_releases() {
+    std::vector<std::uint64_t> released;
+    {
+        const std::lock_guard lock(mutex_);
+        released.swap(released_);
+    }
+    // Only to spare a restarted publisher some sending; so an entry that finds no room is let go.
+    for (std::uint64_t seq_first : released) {
+        const auto segment = find(current_);
+        if (segment == nullptr || segment->used + log_entry_span(8) > kSegmentBytes) return;
+        std::array<std::byte, 8> body;
+        put_raw(body.data(), seq_first);
+        if (write_entry(LogEntryKind::release, body) != 0) return;
+    }
+}
+
+FrameLog::Outcome FrameLog::append(std::uint64_t seq_first, std::span<const LaneTail> tails,
+                                   std::span<const std::byte> frame, LoggedFrame& logged) {
+    const std::size_t tails_bytes = 8 + tails.size_bytes();
+    const std::size_t entry_bytes = log_entry_span(tails_bytes + frame.size());
+    assert(entry_bytes <= kSegmentBytes);
+    const Outcome room = open_segment(entry_bytes);
+    if (room != Outcome::logged) return room;
+    const auto segment = find(current_);
+    std::vector<std::byte> body(tails_bytes + frame.size());
+    put_raw(body.data(), static_cast<std::uint32_t>(tails.size()));
+    std::memcpy(body.data() + 8, tails.data(), tails.size_bytes());
+    std::memcpy(body.data() + tails_bytes, frame.data(), frame.size());
+    const std::size_t offset = segment->used;
+    last_error_ = write_entry(LogEntryKind::frame, body);
+    if (last_error_ == 0 && sync_) last_error_ = segment->file.sync();
+    if (last_error_ != 0) {
+        segment->used = offset;
+        return Outcome::disk_error;
+    }
+    logged = {seq_first, current_, offset + kLogEntryHeaderBytes + tails_bytes, frame.size()};
+    {
+        const std::lock_guard lock(mutex_);
+        ++segment->unreleased;
+    }
+    // Not before the new segment holds a frame: the highest seq must always stand in the log.
+    delete_released_segments();
+    write_releases();
+    return Outcome::logged;
+}
+
+std::vector<std::byte> FrameLog::read(const LoggedFrame& frame) const {
+    const auto segment = find(frame.segment);
+    std::vector<std::byte> bytes(frame.bytes);
+    if (segment == nullptr || segment->file.read_at(frame.offset, bytes) != bytes.size()) return {};
+    return bytes;
+}
+
+void FrameLog::release(const LoggedFrame& frame) {
+    const std::lock_guard lock(mutex_);
+    const auto found = segments_.find(frame.segment);
+    if (found == segments_.end()) return;
+    assert(found->second->unreleased > 0);
+    --found->second->unreleased;
+    released_.push_back(frame.seq_first);
+}
+
+void FrameLog::scan(std::uint64_t number, const Segment& segment, Recovery& recovery,
+                    std::vector<std::uint64_t>& released) {
+    std::vector<std::byte> bytes(std::min(segment.file.size(), kSegmentBytes));
+    bytes.resize(segment.file.read_at(0, bytes));
+    std::size_t skipped = 0;
+    for (std::size_t offset = 0; offset + kLogEntryHeaderBytes <= bytes.size();) {
+        const auto entry = entry_at(bytes, number, offset);
+        if (!entry) {
+            offset += kLogEntryAlign;
+            skipped += kLogEntryAlign;
+            continue;
+        }
+        recovery.damaged_bytes += skipped;  // what follows the last entry is only unused space
+        skipped = 0;
+        const auto kind = static_cast<LogEntryKind>((*entry)[12]);
+        const auto body = entry->subspan(kLogEntryHeaderBytes);
+        if (kind == LogEntryKind::release && body.size() == 8) {
+            released.push_back(load<std::uint64_t>(body, 0));
+        } else if (kind == LogEntryKind::frame && body.size() >= 8) {
+            const auto lanes = load<std::uint32_t>(body, 0);
+            const std::size_t tails_bytes = 8 + std::size_t{lanes} * sizeof(LaneTail);
+            FrameHeader header;
+            if (tails_bytes <= body.size() &&
+                FrameDecoder::decode_header(body.subspan(tails_bytes), header) ==
+                    FrameError::none) {
+                for (std::uint32_t i = 0; i < lanes; ++i) {
+                    const auto tail = load<LaneTail>(body, 8 + i * sizeof(LaneTail));
+                    recovery.tails[tail.lane] = tail;
+                }
+                recovery.frames.push_back({header.seq_first, number,
+                                           offset + kLogEntryHeaderBytes + tails_bytes,
+                                           body.size() - tails_bytes});
+                recovery.seq_next =
+                    std::max(recovery.seq_next, header.seq_first + header.seq_count);
+            }
+        }
+        offset += log_entry_span(body.size());
+    }
+}
+
+FrameLog::Recovery FrameLog::recover() {
+    Recovery recovery;
+    std::vector<std::uint64_t> released;
+    std::error_code error;
+    std::vector<std::uint64_t> numbers;
+    for (const auto& entry : std::filesystem::directory_iterator(directory_, error)) {
+        unsigned long long number = 0;
+        if (std::sscanf(entry.path().filename().c_str(), "log-%8llu", &number) == 1) {
+            numbers.push_back(number);
+        }
+    }
+    std::sort(numbers.begin(), numbers.end());
+    for (std::uint64_t number : numbers) {
+        auto segment = std::make_shared<Segment>();
+        segment->file = File::open(segment_path(number));
+        segment->used = kSegmentBytes;  // never appended to again
+        scan(number, *segment, recovery, released);
+        current_ = number;
+        segments_.emplace(number, std::move(segment));
+    }
+    std::sort(released.begin(), released.end());
+    std::erase_if(recovery.frames, [&](const LoggedFrame& frame) {
+        return std::binary_search(released.begin(), released.end(), frame.seq_first);
+    });
+    std::sort(recovery.frames.begin(), recovery.frames.end(),
+              [](const auto& a, const auto& b) { return a.seq_first < b.seq_first; });
+    for (const LoggedFrame& frame : recovery.frames) ++segments_.at(frame.segment)->unreleased;
+    return recovery;
+}
+
+}  // namespace homeward

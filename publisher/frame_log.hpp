@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "publisher/file.hpp"
+#include "publisher/log_format.hpp"
+
+namespace homeward {
+
+/// Where a logged frame lies.
+struct LoggedFrame {
+    std::uint64_t seq_first = 0;
+    std::uint64_t segment = 0;
+    std::size_t offset = 0;  ///< of the frame's bytes in the segment
+    std::size_t bytes = 0;
+};
+
+/// The durable, bounded queue of cut frames, of one run and class. append() by the sender only;
+/// read() and release() by any thread.
+class FrameLog {
+  public:
+    /// Empty `directory`: segments are anonymous memory. Throws SetupError when the first segment
+    /// cannot be allocated.
+    FrameLog(std::filesystem::path directory, std::size_t bytes_max, bool sync);
+
+    enum class Outcome : std::uint8_t {
+        logged,
+        full,        ///< log_bytes_max is reached; nothing was written
+        disk_error,  ///< see last_error(); nothing counts as written
+    };
+    Outcome append(std::uint64_t seq_first, std::span<const LaneTail> tails,
+                   std::span<const std::byte> frame, LoggedFrame& logged);
+
+    /// The frame's bytes, as they were cut; empty if the log is damaged there.
+    std::vector<std::byte> read(const LoggedFrame& frame) const;
+    /// The stream has it. Segments without other frames are deleted.
+    void release(const LoggedFrame& frame);
+
+    int last_error() const { return last_error_; }
+
+    /// What an earlier process left in `directory`: to be called once, before any append().
+    struct Recovery {
+        std::vector<LoggedFrame> frames;         ///< not released, in seq order
+        std::map<std::uint64_t, LaneTail> tails; ///< by lane, the last that was logged
+        std::uint64_t seq_next = 1;              ///< behind the last logged frame, released or not
+        std::uint64_t damaged_bytes = 0;         ///< skipped while looking for the next entry
+    };
+    Recovery recover();
+
+  private:
+    struct Segment {
+        File file;
+        std::size_t used = 0;
+        std::size_t unreleased = 0;
+    };
+    using Segments = std::map<std::uint64_t, std::shared_ptr<Segment>>;
+
+    std::filesystem::path segment_path(std::uint64_t number) const;
+    std::shared_ptr<Segment> find(std::uint64_t number) const;
+    Outcome open_segment(std::size_t entry_bytes);
+    int write_entry(LogEntryKind kind, std::span<const std::byte> body);
+    void delete_released_segments();
+    void write_releases();
+    void scan(std::uint64_t number, const Segment& segment, Recovery& recovery,
+              std::vector<std::uint64_t>& released);
+
+    std::filesystem::path directory_;
+    std::size_t bytes_max_;
+    bool sync_;
+    int last_error_ = 0;
+    std::uint64_t current_ = 0;
+    std::vector<std::byte> entry_;
+
+    mutable std::mutex mutex_;  // guards what follows
+    Segments segments_;
+    std::vector<std::uint64_t> released_;  // not yet written down
+};
+
+}  // namespace homeward

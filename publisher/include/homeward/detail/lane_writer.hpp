@@ -1,0 +1,101 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include <homeward/detail/clock.hpp>
+#include <homeward/detail/lane_layout.hpp>
+#include <homeward/record.hpp>
+
+namespace homeward::detail {
+
+/// CRC-32C of a record: position, length, payload.
+std::uint32_t record_checksum(std::uint64_t position, const std::byte* payload,
+                              std::size_t payload_bytes) noexcept;
+
+/// The producer's end of a lane; reserve → write → commit. One thread at a time; the mapping
+/// belongs to the publisher, which outlives every writer that a thread can still reach.
+class LaneWriter {
+  public:
+    LaneWriter(LaneHeader* header, std::byte* ring, bool shared)
+        : header_(header),
+          ring_(ring),
+          mask_(header->ring_bytes - 1),
+          head_(header->head.load(std::memory_order_relaxed)),
+          tail_(header->tail.load(std::memory_order_acquire)),
+          shared_(shared) {}
+
+    /// Half the ring, so that one record never waits for the whole ring to drain.
+    std::size_t record_bytes_max() const noexcept {
+        const std::size_t half = (mask_ + 1) / 2 - kRecordPrefixBytes - kRecordAlign;
+        return half < kRecordBytesMax ? half : kRecordBytesMax;
+    }
+
+    /// Where the payload goes, or nullptr when the ring has no room for it.
+    std::byte* reserve(std::size_t payload_bytes) noexcept {
+        const std::size_t span = record_span(payload_bytes);
+        if (head_ + span - tail_ > mask_ + 1) [[unlikely]] {
+            tail_ = header_->tail.load(std::memory_order_acquire);
+            if (head_ + span - tail_ > mask_ + 1) return nullptr;
+        }
+        std::byte* at = ring_ + (head_ & mask_);
+        for (std::size_t line = 0; line < span; line += 64) {
+            __builtin_prefetch(at + kPrefetchBytes + line, 1);
+        }
+        return at + kRecordPrefixBytes;
+    }
+
+    /// Makes the record visible; after this the death of the process does not lose it.
+    void commit(std::size_t payload_bytes) noexcept {
+        std::byte* at = ring_ + (head_ & mask_);
+        put_raw(at, static_cast<std::uint32_t>(payload_bytes));
+        put_raw(at + 4, record_checksum(head_, at + kRecordPrefixBytes, payload_bytes));
+        head_ += record_span(payload_bytes);
+        header_->head.store(head_, std::memory_order_release);
+        // Counted second, so that a kill between the two never leaves a count without its event.
+        header_->records.store(header_->records.load(std::memory_order_relaxed) + 1,
+                               std::memory_order_release);
+    }
+
+    // Off the hot path, and a shared lane's counters are raised without its lock.
+    void count_drop() noexcept { header_->drops.fetch_add(1, std::memory_order_release); }
+    void count_refusal() noexcept { header_->refusals.fetch_add(1, std::memory_order_relaxed); }
+
+    bool is_shared() const noexcept { return shared_; }
+    bool try_lock() noexcept { return !locked_.test_and_set(std::memory_order_acquire); }
+    void unlock() noexcept { locked_.clear(std::memory_order_release); }
+
+  private:
+    static constexpr std::size_t kRecordBytesMax = 256u << 10;
+    /// Far enough ahead to hide a cache miss behind a few calls; the mirror makes it always valid.
+    static constexpr std::size_t kPrefetchBytes = 2048;
+
+    LaneHeader* header_;
+    std::byte* ring_;
+    std::size_t mask_;
+    std::uint64_t head_;
+    std::uint64_t tail_;  // as last seen; the sender may be further
+    bool shared_;
+    std::atomic_flag locked_ = ATOMIC_FLAG_INIT;
+};
+
+/// What a thread remembers of the publisher that it last emitted to, per class.
+struct ThreadLane {
+    std::uint64_t owner = 0;  // the publisher's number; never given twice in a process
+    LaneWriter* writer = nullptr;
+    /// Types that the spool already describes; round robin, since most threads emit a few types.
+    std::array<const TypeDescriptor*, 4> known{};
+    std::uint8_t next_known = 0;
+
+    bool knows(const TypeDescriptor* descriptor) const noexcept {
+        return known[0] == descriptor || known[1] == descriptor || known[2] == descriptor ||
+               known[3] == descriptor;
+    }
+};
+
+// Trivial to make and destroy, so that reading it costs no guard.
+inline constinit thread_local std::array<ThreadLane, 2> thread_lanes{};
+
+}  // namespace homeward::detail

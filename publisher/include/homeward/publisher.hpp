@@ -1,0 +1,191 @@
+#pragma once
+
+// The publisher: emit() puts one event into a ring of this thread and returns; it never waits,
+// never touches the network or the database, and what it accepted survives the death of the
+// process (with a spool directory). See publisher/README.md for how.
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <homeward/detail/lane_writer.hpp>
+#include <homeward/event_class.hpp>
+#include <homeward/record.hpp>
+
+namespace homeward {
+
+/// What became of one emit().
+enum class EmitResult : std::uint8_t {
+    accepted,   ///< it will reach the stream, whatever happens to this process
+    dropped,    ///< metric only: no room; a tombstone will report it
+    full,       ///< audit only: no room; the event was not taken, the app decides
+    too_large,  ///< larger than kEventBytesMax or than half a lane; not taken
+    closed,     ///< after close(), or when this thread could not get a lane; not taken
+};
+
+/// How much a logged frame survives before it leaves for NATS.
+enum class Durability : std::uint8_t {
+    process,  ///< the death of the process, since the log is in the page cache at least
+    disk,     ///< the restart of the machine too: fdatasync before sending
+};
+
+struct PublisherOptions {
+    /// nats://host:port, tls://host:port; several are tried in turn.
+    std::vector<std::string> nats_urls{"nats://127.0.0.1:4222"};
+    /// Where this app runs and what it is: [a-z0-9][a-z0-9_-]{0,31}. They are part of the subject.
+    std::string region;
+    std::string app;
+
+    /// A directory on a disk; shared by any number of publishers. Empty: everything is in anonymous
+    /// memory and dies with the process.
+    std::filesystem::path spool_dir;
+    /// Where lanes are mapped. Empty: /dev/shm if that is a tmpfs, else inside spool_dir. A mapped
+    /// file on a journaling disk makes some emit() calls take milliseconds.
+    std::filesystem::path lane_dir;
+    Durability durability = Durability::process;
+
+    /// How long a frame waits for more events: longer is smaller on the wire, later on the leader.
+    std::chrono::milliseconds linger{10};
+    /// Body of a frame before compression, 4 KiB to 256 KiB.
+    std::size_t frame_bytes = 64u << 10;
+    /// Ring of one thread and class, a power of two, 64 KiB to 1 MiB: how long a thread may burst
+    /// before the sender has run. Larger rings cost cache misses in every emit().
+    std::size_t lane_bytes = 1u << 20;
+    /// Threads beyond this share a lane under a spin lock that is only ever tried.
+    std::size_t lanes_max = 256;
+    /// Frame log of one class: how long an outage lasts before audit is refused, metric dropped.
+    std::size_t log_bytes_max = 256u << 20;
+    /// Frames sent and not yet acknowledged, of one class.
+    std::size_t in_flight_max = 64;
+    std::size_t in_flight_bytes_max = 8u << 20;
+
+    std::filesystem::path credentials_file;  ///< NATS .creds
+    std::filesystem::path nkey_seed_file;
+    std::filesystem::path tls_ca_file;
+    std::filesystem::path tls_cert_file;
+    std::filesystem::path tls_key_file;
+
+    /// Told of what a person should know: connection lost and back, refused frames, recovered
+    /// spools. Called from our threads, never from emit(); must not call back into the publisher.
+    std::function<void(std::string_view line)> on_log;
+};
+
+/// Bad options, or a disk that cannot be used. The text says what to change.
+class SetupError : public std::runtime_error {
+  public:
+    using std::runtime_error::runtime_error;
+};
+
+/// accepted = in_lanes + in_log + acked + tombstoned, whenever it is asked.
+struct ClassStats {
+    std::uint64_t accepted = 0;    ///< events taken, drops included
+    std::uint64_t in_lanes = 0;    ///< not yet in a frame
+    std::uint64_t in_log = 0;      ///< in frames that the stream has not acknowledged
+    std::uint64_t acked = 0;       ///< in the stream
+    std::uint64_t tombstoned = 0;  ///< dropped or damaged, as far as reported in acknowledged frames
+    std::uint64_t refused = 0;     ///< EmitResult::full, which are not among accepted
+    std::uint64_t retries = 0;     ///< frames sent again
+    std::uint64_t wire_bytes = 0;  ///< frames as first sent
+    std::uint64_t json_bytes = 0;  ///< the same frames before compression
+};
+struct Stats {
+    ClassStats audit;
+    ClassStats metric;
+    bool connected = false;
+    std::size_t spools_recovering = 0;  ///< left by dead processes and not yet sent
+};
+
+enum class FlushUntil : std::uint8_t {
+    logged,  ///< in the frame log
+    stream,  ///< acknowledged by JetStream
+};
+struct FlushResult {
+    bool done = false;
+    std::uint64_t events_left = 0;  ///< accepted before the call and not there yet
+};
+
+/// Any number of threads may call emit(), flush() and stats(). close() once, by whoever owns it.
+/// Two publishers in one process, or on one spool directory, do not disturb each other.
+class Publisher {
+  public:
+    /// Throws SetupError. That NATS is away is no error: events wait in the log.
+    explicit Publisher(PublisherOptions options);
+    /// As close(2 s).
+    ~Publisher();
+    Publisher(const Publisher&) = delete;
+    Publisher& operator=(const Publisher&) = delete;
+
+    /// `Event`: a struct made by homeward_event_types(). Views in it are read before it returns.
+    /// A thread's first call may take microseconds and allocate; no later one does.
+    template <typename Event>
+    EmitResult emit(const Event& event) noexcept;
+
+    /// An event whose type is known only at run time. `json_object`: the text of one JSON object
+    /// with the type's fields; not parsed here. `time_us` 0: now.
+    EmitResult emit_json(std::string_view type, EventClass event_class,
+                         std::string_view json_object, std::int64_t time_us = 0) noexcept;
+
+    /// Waits until everything accepted before the call is there, or until the deadline.
+    FlushResult flush(std::chrono::milliseconds deadline,
+                      FlushUntil until = FlushUntil::stream) noexcept;
+
+    /// Refuses further events, flushes, tells the leader that the origin has ended. What is left
+    /// stays in the spool for the next start; without a spool it is lost, and said.
+    FlushResult close(std::chrono::milliseconds deadline) noexcept;
+
+    Stats stats() const noexcept;
+
+  private:
+    class Impl;
+
+    /// This thread's lane of the class; nullptr when there is none to be had.
+    detail::LaneWriter* lane_of(EventClass event_class, const TypeDescriptor* descriptor) noexcept {
+        detail::ThreadLane& cached =
+            detail::thread_lanes[static_cast<std::size_t>(event_class) - 1];
+        // The page reads zero after fork(), so a child never writes into its parent's lanes.
+        if (cached.owner == *owner_page_ && cached.knows(descriptor)) [[likely]] {
+            return cached.writer;
+        }
+        return find_lane(event_class, descriptor);
+    }
+    detail::LaneWriter* find_lane(EventClass event_class,
+                                  const TypeDescriptor* descriptor) noexcept;
+    EmitResult no_room(detail::LaneWriter* lane, EventClass event_class) noexcept;
+    EmitResult emit_shared(detail::LaneWriter* lane, EventClass event_class,
+                           std::size_t record_bytes, void* context,
+                           void (*write)(std::byte* at, std::int64_t time_us, void* context)) noexcept;
+
+    const volatile std::uint64_t* owner_page_ = nullptr;
+    const detail::Clock* clock_ = nullptr;
+    std::unique_ptr<Impl> impl_;
+};
+
+template <typename Event>
+EmitResult Publisher::emit(const Event& event) noexcept {
+    constexpr EventClass event_class = Event::kDescriptor.event_class;
+    detail::LaneWriter* lane = lane_of(event_class, &Event::kDescriptor);
+    if (lane == nullptr) return EmitResult::closed;
+    const std::size_t bytes = event.record_bytes();
+    if (bytes > lane->record_bytes_max()) return EmitResult::too_large;
+    if (lane->is_shared()) {
+        return emit_shared(
+            lane, event_class, bytes, const_cast<Event*>(&event),
+            [](std::byte* at, std::int64_t time_us, void* context) {
+                static_cast<const Event*>(context)->write_record(at, time_us);
+            });
+    }
+    std::byte* at = lane->reserve(bytes);
+    if (at == nullptr) return no_room(lane, event_class);
+    event.write_record(at, clock_->now_us());
+    lane->commit(bytes);
+    return EmitResult::accepted;
+}
+
+}  // namespace homeward

@@ -1,0 +1,89 @@
+#include "publisher/lane_pool.hpp"
+
+#include <algorithm>
+
+namespace homeward {
+
+/// A weak hold: if the publisher is gone by the time the thread ends, there is nothing to give.
+struct LanePool::Holding {
+    struct Held {
+        std::weak_ptr<Shelf> shelf;
+        detail::LaneWriter* writer;
+    };
+    std::vector<Held> held;
+
+    ~Holding() {
+        for (const Held& one : held) {
+            if (const auto shelf = one.shelf.lock()) give_back(*shelf, one.writer);
+        }
+    }
+};
+
+LanePool::LanePool(const Run& run, std::size_t lane_bytes, std::size_t lanes_max)
+    : run_(run),
+      lane_bytes_(lane_bytes),
+      lanes_max_(lanes_max),
+      shelf_(std::make_shared<Shelf>()) {}
+
+LanePool::~LanePool() = default;
+
+void LanePool::give_back(Shelf& shelf, detail::LaneWriter* writer) {
+    const std::lock_guard lock(shelf.mutex);
+    for (const auto& lane : shelf.lanes) {
+        if (&lane->writer == writer) lane->is_free = true;
+    }
+}
+
+LanePool::Lane* LanePool::find_free(EventClass event_class) const {
+    for (const auto& lane : shelf_->lanes) {
+        if (lane->is_free && lane->mapping.event_class() == event_class) return lane.get();
+    }
+    return nullptr;
+}
+
+LanePool::Lane* LanePool::make(EventClass event_class, bool shared) {
+    const std::uint64_t number = number_next_++;
+    auto lane = std::make_unique<Lane>(
+        LaneMapping::create(run_.create_lane_file(number), event_class, lane_bytes_), shared);
+    Lane* made = lane.get();
+    shelf_->lanes.push_back(std::move(lane));
+    on_new_lane(number, &made->mapping);
+    return made;
+}
+
+detail::LaneWriter* LanePool::lane_for_this_thread(EventClass event_class) noexcept {
+    thread_local Holding holding;
+    try {
+        const std::lock_guard lock(shelf_->mutex);
+        // A thread that came back from another publisher still has the lane it had.
+        for (const Holding::Held& one : holding.held) {
+            if (one.shelf.lock() != shelf_) continue;
+            for (const auto& lane : shelf_->lanes) {
+                if (&lane->writer == one.writer && lane->mapping.event_class() == event_class) {
+                    return one.writer;
+                }
+            }
+        }
+        Lane*& shared = shelf_->shared[static_cast<std::size_t>(event_class) - 1];
+        Lane* lane = find_free(event_class);
+        if (lane == nullptr && shelf_->lanes.size() < lanes_max_) {
+            try {
+                lane = make(event_class, false);
+            } catch (const SetupError&) {
+                lane = nullptr;  // no space for another: share
+            }
+        }
+        if (lane != nullptr) {
+            lane->is_free = false;
+            std::erase_if(holding.held, [](const auto& one) { return one.shelf.expired(); });
+            holding.held.push_back({shelf_, &lane->writer});
+            return &lane->writer;
+        }
+        if (shared == nullptr) shared = make(event_class, true);
+        return &shared->writer;
+    } catch (const std::exception&) {
+        return nullptr;  // neither memory nor disk: emit() answers closed
+    }
+}
+
+}  // namespace homeward

@@ -1,0 +1,213 @@
+#include "publisher/nats_link.hpp"
+
+#include <nats/nats.h>
+
+#include <array>
+#include <atomic>
+#include <charconv>
+#include <cstring>
+
+#include <nlohmann/json.hpp>
+
+#include "schemas/subject.hpp"
+
+namespace homeward {
+namespace {
+
+// A dead peer is noticed after at most interval × (pings + 1) = 9 s.
+constexpr std::int64_t kPingIntervalMs = 3'000;
+constexpr int kPingsOutMax = 2;
+constexpr std::int64_t kConnectTimeoutMs = 5'000;
+constexpr std::int64_t kWriteDeadlineMs = 1'000;
+constexpr std::int64_t kReconnectWaitMs = 250;
+constexpr std::int64_t kReconnectJitterMs = 250;
+
+template <typename T, void (*destroy)(T*)>
+struct Destroyer {
+    void operator()(T* object) const { destroy(object); }
+};
+using OptionsPtr = std::unique_ptr<natsOptions, Destroyer<natsOptions, natsOptions_Destroy>>;
+using ConnectionPtr =
+    std::unique_ptr<natsConnection, Destroyer<natsConnection, natsConnection_Destroy>>;
+using SubscriptionPtr =
+    std::unique_ptr<natsSubscription, Destroyer<natsSubscription, natsSubscription_Destroy>>;
+using MsgPtr = std::unique_ptr<natsMsg, Destroyer<natsMsg, natsMsg_Destroy>>;
+
+void require(natsStatus status, const std::string& what) {
+    if (status == NATS_OK) return;
+    throw SetupError(what + ": " + natsStatus_GetText(status));
+}
+
+void set_credentials(natsOptions* options, const PublisherOptions& wanted) {
+    if (!wanted.credentials_file.empty()) {
+        require(natsOptions_SetUserCredentialsFromFiles(options, wanted.credentials_file.c_str(),
+                                                        nullptr),
+                wanted.credentials_file.string() + ": not usable as NATS credentials");
+    }
+    if (!wanted.tls_ca_file.empty()) {
+        require(natsOptions_LoadCATrustedCertificates(options, wanted.tls_ca_file.c_str()),
+                wanted.tls_ca_file.string() + ": not usable as CA certificates");
+    }
+    if (!wanted.tls_cert_file.empty()) {
+        require(natsOptions_LoadCertificatesChain(options, wanted.tls_cert_file.c_str(),
+                                                  wanted.tls_key_file.c_str()),
+                wanted.tls_cert_file.string() + ": not usable as certificate and key");
+    }
+}
+
+void set_servers(natsOptions* options, const PublisherOptions& wanted) {
+    std::vector<const char*> urls;
+    for (const std::string& url : wanted.nats_urls) urls.push_back(url.c_str());
+    require(natsOptions_SetServers(options, urls.data(), static_cast<int>(urls.size())),
+            "nats_urls: not usable as NATS servers");
+}
+
+/// {"stream":…,"seq":…} or {"error":{"code":…,"description":…}}
+PublishAnswer parse_answer(natsMsg* message) {
+    PublishAnswer answer;
+    if (natsMsg_IsNoResponders(message)) {
+        answer.reason = "no stream listens to this subject; create it with "
+                        "`homeward-consumer streams apply`";
+        return answer;
+    }
+    const std::string_view text(natsMsg_GetData(message),
+                                static_cast<std::size_t>(natsMsg_GetDataLength(message)));
+    const auto json = nlohmann::json::parse(text, nullptr, false);
+    if (!json.is_object()) {
+        answer.reason = "the answer is not JetStream's";
+    } else if (const auto error = json.find("error"); error != json.end()) {
+        answer.reason = error->is_object() ? error->value("description", "refused") : "refused";
+    } else {
+        answer.stored = json.contains("stream");
+        if (!answer.stored) answer.reason = "the answer names no stream";
+    }
+    return answer;
+}
+
+}  // namespace
+
+class NatsLink::Impl {
+  public:
+    Impl(const PublisherOptions& wanted, OnAnswer on_answer, OnLog on_log)
+        : on_answer_(std::move(on_answer)), on_log_(std::move(on_log)) {
+        natsOptions* made = nullptr;
+        require(natsOptions_Create(&made), "nats.c");
+        OptionsPtr options(made);
+        set_servers(options.get(), wanted);
+        set_credentials(options.get(), wanted);
+        set_behaviour(options.get(), wanted);
+        natsConnection* connection = nullptr;
+        const natsStatus status = natsConnection_Connect(&connection, options.get());
+        connection_.reset(connection);
+        if (status != NATS_OK && status != NATS_NOT_YET_CONNECTED) {
+            throw SetupError(std::string("cannot set up the NATS connection: ") +
+                             natsStatus_GetText(status) +
+                             "; check nats_urls and the credentials");
+        }
+        subscribe();
+    }
+
+    ~Impl() {
+        closing_ = true;
+        // Unsubscribing first, so that no answer comes into what is being taken apart.
+        if (subscription_ != nullptr) natsSubscription_Unsubscribe(subscription_.get());
+        if (connection_ != nullptr) natsConnection_Close(connection_.get());
+    }
+
+    bool is_connected() const {
+        return natsConnection_Status(connection_.get()) == NATS_CONN_STATUS_CONNECTED;
+    }
+
+    bool publish(const std::string& subject, const std::string& message_id,
+                 std::span<const std::byte> bytes, std::uint64_t token) {
+        if (!is_connected()) return false;
+        const std::string reply = inbox_ + std::to_string(token);
+        natsMsg* made = nullptr;
+        if (natsMsg_Create(&made, subject.c_str(), reply.c_str(),
+                           reinterpret_cast<const char*>(bytes.data()),
+                           static_cast<int>(bytes.size())) != NATS_OK) {
+            return false;
+        }
+        const MsgPtr message(made);
+        const std::string header(kMessageIdHeader);
+        return natsMsgHeader_Set(made, header.c_str(), message_id.c_str()) == NATS_OK &&
+               natsConnection_PublishMsg(connection_.get(), made) == NATS_OK;
+    }
+
+  private:
+    void set_behaviour(natsOptions* options, const PublisherOptions& wanted) {
+        const std::string name = "homeward " + wanted.region + "/" + wanted.app;
+        natsStatus s = natsOptions_SetName(options, name.c_str());
+        if (s == NATS_OK) s = natsOptions_SetRetryOnFailedConnect(options, true, &Impl::on_reconnected, this);
+        if (s == NATS_OK) s = natsOptions_SetMaxReconnect(options, -1);
+        if (s == NATS_OK) s = natsOptions_SetReconnectWait(options, kReconnectWaitMs);
+        if (s == NATS_OK) {
+            s = natsOptions_SetReconnectJitter(options, kReconnectJitterMs, kReconnectJitterMs);
+        }
+        // The frame log is our reconnect buffer; the library's is cleared even when it fails.
+        if (s == NATS_OK) s = natsOptions_SetReconnectBufSize(options, 0);
+        if (s == NATS_OK) s = natsOptions_SetPingInterval(options, kPingIntervalMs);
+        if (s == NATS_OK) s = natsOptions_SetMaxPingsOut(options, kPingsOutMax);
+        if (s == NATS_OK) s = natsOptions_SetTimeout(options, kConnectTimeoutMs);
+        if (s == NATS_OK) s = natsOptions_SetWriteDeadline(options, kWriteDeadlineMs);
+        if (s == NATS_OK) s = natsOptions_SetDisconnectedCB(options, &Impl::on_disconnected, this);
+        if (s == NATS_OK) s = natsOptions_SetReconnectedCB(options, &Impl::on_reconnected, this);
+        // Without one, nats.c prints to the host's standard error.
+        if (s == NATS_OK) s = natsOptions_SetErrorHandler(options, &Impl::on_error, this);
+        require(s, "the NATS connection's options");
+    }
+
+    void subscribe() {
+        natsInbox* inbox = nullptr;
+        require(natsInbox_Create(&inbox), "NATS inbox");
+        inbox_ = std::string(inbox) + ".";
+        natsInbox_Destroy(inbox);
+        natsSubscription* subscription = nullptr;
+        const natsStatus status = natsConnection_Subscribe(
+            &subscription, connection_.get(), (inbox_ + "*").c_str(), &Impl::on_message, this);
+        require(status, "cannot subscribe to the acknowledgements");
+        subscription_.reset(subscription);
+        natsSubscription_SetPendingLimits(subscription, -1, -1);  // bounded by our in-flight window
+    }
+
+    static void on_message(natsConnection*, natsSubscription*, natsMsg* message, void* self) {
+        const MsgPtr owned(message);
+        auto* link = static_cast<Impl*>(self);
+        const std::string_view subject(natsMsg_GetSubject(message));
+        const std::string_view digits = subject.substr(std::min(subject.size(), link->inbox_.size()));
+        std::uint64_t token = 0;
+        const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), token);
+        if (parsed.ec != std::errc{}) return;
+        PublishAnswer answer = parse_answer(message);
+        answer.token = token;
+        link->on_answer_(answer);
+    }
+    static void on_disconnected(natsConnection*, void* self) {
+        auto* link = static_cast<Impl*>(self);
+        if (!link->closing_) link->on_log_("connection to NATS lost; events wait in the log");
+    }
+    static void on_reconnected(natsConnection*, void* self) {
+        static_cast<Impl*>(self)->on_log_("connected to NATS");
+    }
+    static void on_error(natsConnection*, natsSubscription*, natsStatus status, void* self) {
+        static_cast<Impl*>(self)->on_log_(std::string("NATS: ") + natsStatus_GetText(status));
+    }
+
+    OnAnswer on_answer_;
+    OnLog on_log_;
+    std::atomic<bool> closing_{false};
+    std::string inbox_;
+    ConnectionPtr connection_;
+    SubscriptionPtr subscription_;
+};
+
+NatsLink::NatsLink(const PublisherOptions& options, OnAnswer on_answer, OnLog on_log)
+    : impl_(std::make_unique<Impl>(options, std::move(on_answer), std::move(on_log))) {}
+NatsLink::~NatsLink() = default;
+bool NatsLink::is_connected() const { return impl_->is_connected(); }
+bool NatsLink::publish(const std::string& subject, const std::string& message_id,
+                       std::span<const std::byte> bytes, std::uint64_t token) {
+    return impl_->publish(subject, message_id, bytes, token);
+}
+
+}  // namespace homeward

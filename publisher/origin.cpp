@@ -1,0 +1,292 @@
+#include "publisher/origin.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+#include <homeward/detail/clock.hpp>
+
+namespace homeward {
+namespace {
+
+using SteadyClock = std::chrono::steady_clock;
+
+/// What one lane may give before the next has its turn.
+constexpr std::uint64_t kTurnBytes = 256u << 10;
+/// Leaves room for the largest single event behind the last check.
+constexpr std::uint32_t kLinesMax = kFrameLinesMax - 2;
+
+}  // namespace
+
+Origin::Origin(Run& run, EventClass event_class, const Limits& limits)
+    : run_(run),
+      event_class_(event_class),
+      limits_(limits),
+      log_(run.log_directory(event_class), limits.log_bytes_max, limits.sync),
+      find_type_([&run](std::uint32_t hash) { return run.find_type(hash); }),
+      publisher_(run.identity().publisher) {}
+
+void Origin::add_lane(std::uint64_t number, LaneMapping* lane) {
+    const std::lock_guard lock(mutex_);
+    new_lanes_.emplace_back(number, lane);
+    lanes_.push_back(lane);
+}
+
+void Origin::adopt_new_lanes() {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [number, lane] : new_lanes_) {
+        LaneReader reader(*lane);
+        const std::uint64_t position = reader.position();
+        const std::uint64_t drops =
+            lane->header()->drops_reported.load(std::memory_order_relaxed);
+        sources_.push_back({number, reader, drops, position});
+    }
+    new_lanes_.clear();
+}
+
+void Origin::recover(Lanes lanes) {
+    const FrameLog::Recovery recovery = log_.recover();
+    damaged_ += recovery.damaged_bytes > 0 ? 1 : 0;
+    std::uint64_t seq_next = recovery.seq_next;
+    for (auto& [number, lane] : lanes) {
+        seq_next = std::max(seq_next, lane->header()->seq_next.load(std::memory_order_relaxed));
+        LaneReader reader(*lane);
+        std::uint64_t drops = lane->header()->drops_reported.load(std::memory_order_relaxed);
+        // The kill may have fallen between the log's entry and the header's tail.
+        if (const auto tail = recovery.tails.find(number); tail != recovery.tails.end()) {
+            reader.skip_to(std::max(reader.position(), tail->second.tail));
+            drops = std::max(drops, tail->second.drops);
+        }
+        sources_.push_back({number, reader, drops, reader.position()});
+        recovered_lanes_.push_back(std::move(lane));
+    }
+    seq_next_.store(seq_next, std::memory_order_relaxed);
+    is_recovered_ = true;
+    for (const LoggedFrame& frame : recovery.frames) {
+        FrameHeader header;
+        const auto bytes = log_.read(frame);
+        if (FrameDecoder::decode_header(bytes, header) != FrameError::none) continue;
+        const std::lock_guard lock(mutex_);
+        departures_.push_back({frame, header.seq_last(), {}});
+        unreleased_[frame.seq_first] = {header.seq_count, 0};
+    }
+}
+
+void Origin::append_line(std::span<const std::byte> payload) {
+    if (append_record_json(payload, find_type_, body_) == RecordError::none) {
+        body_ += '\n';
+    } else {
+        append_tombstone(body_, "damaged", 1, detail::Clock::system_us());
+        ++body_tombstones_;
+        ++damaged_;
+    }
+}
+
+void Origin::take_drops(Source& source) {
+    const std::uint64_t drops = source.reader.drops();
+    if (drops == source.drops_taken) return;
+    const auto count = static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(drops - source.drops_taken, UINT32_MAX / 2));
+    if (body_seqs_ == 0) body_since_ = SteadyClock::now();
+    append_tombstone(body_, "dropped", count, detail::Clock::system_us());
+    source.drops_taken += count;
+    body_seqs_ += count;
+    body_tombstones_ += count;
+    ++body_lines_;
+}
+
+/// Returns whether the lane may have more to give in this pass.
+bool Origin::fill_body(Source& source) {
+    const std::uint64_t start = source.reader.position();
+    while (source.reader.position() - start < kTurnBytes) {
+        if (body_.size() >= limits_.frame_bytes || body_lines_ >= kLinesMax) return true;
+        std::span<const std::byte> payload;
+        const LaneReader::Outcome outcome = source.reader.read(payload);
+        if (outcome == LaneReader::Outcome::empty) return false;
+        if (body_seqs_ == 0) body_since_ = SteadyClock::now();
+        if (outcome == LaneReader::Outcome::record) {
+            append_line(payload);
+        } else {
+            append_tombstone(body_, "damaged", 1, detail::Clock::system_us());
+            ++body_tombstones_;
+            ++damaged_;
+        }
+        ++body_seqs_;
+        ++body_lines_;
+    }
+    return true;
+}
+
+Origin::Cut Origin::drain(bool all) {
+    if (frame_is_ready_ && log_frame() == Cut::blocked) return Cut::blocked;
+    adopt_new_lanes();
+    Cut result = Cut::none;
+    // One pass over every lane; a busy lane has its next turn in the next call.
+    for (std::size_t i = 0; i < sources_.size(); ++i) {
+        Source& source = sources_[(next_source_ + i) % sources_.size()];
+        take_drops(source);
+        fill_body(source);
+        if (body_.size() >= limits_.frame_bytes || body_lines_ >= kLinesMax) {
+            result = cut();
+            if (result == Cut::blocked) return result;
+        }
+    }
+    if (!sources_.empty()) next_source_ = (next_source_ + 1) % sources_.size();
+    const bool is_due = all || SteadyClock::now() - body_since_ >= limits_.linger;
+    if (body_seqs_ > 0 && is_due) result = cut();
+    return result;
+}
+
+Origin::Cut Origin::cut() {
+    FrameHeader header;
+    header.event_class = event_class_;
+    header.publisher = publisher_;
+    header.seq_first = seq_next();
+    header.seq_count = body_seqs_;
+    header.line_count = body_lines_;
+    header.accepted = std::max(header.seq_last(), accepted());
+    header.cut_time_us = detail::Clock::system_us();
+    const bool encoded = encoder_.encode(header, body_, frame_);
+    assert(encoded && "kEventBytesMax and frame_bytes keep every frame below kFrameBytesMax");
+    static_cast<void>(encoded);
+    frame_is_ready_ = true;
+    return log_frame();
+}
+
+Origin::Cut Origin::log_frame() {
+    tails_.clear();
+    for (const Source& source : sources_) {
+        const bool moved = source.reader.position() != source.logged_position ||
+                           source.drops_taken != source.logged_drops;
+        if (moved) tails_.push_back({source.number, source.reader.position(), source.drops_taken});
+    }
+    const std::uint64_t seq_first = seq_next();
+    LoggedFrame logged;
+    if (log_.append(seq_first, tails_, frame_, logged) != FrameLog::Outcome::logged) {
+        return Cut::blocked;
+    }
+    const std::uint64_t seq_next = seq_first + body_seqs_;
+    {
+        const std::lock_guard lock(mutex_);
+        departures_.push_back({logged, seq_next - 1, {}});
+        unreleased_[seq_first] = {body_seqs_, body_tombstones_};
+        wire_bytes_ += frame_.size();
+        json_bytes_ += body_.size();
+        seq_next_.store(seq_next, std::memory_order_release);
+    }
+    for (Source& source : sources_) {
+        if (source.reader.position() == source.logged_position &&
+            source.drops_taken == source.logged_drops) {
+            continue;
+        }
+        source.logged_position = source.reader.position();
+        source.logged_drops = source.drops_taken;
+        source.reader.release(source.logged_position, source.logged_drops, seq_next);
+    }
+    body_.clear();
+    body_seqs_ = body_lines_ = body_tombstones_ = 0;
+    frame_is_ready_ = false;
+    is_marked_ = false;
+    last_cut_ = SteadyClock::now();
+    return Cut::cut;
+}
+
+void Origin::send_mark(bool closing) {
+    FrameHeader header;
+    header.event_class = event_class_;
+    header.flags = static_cast<std::uint16_t>(kFrameCountOnly | (closing ? kFrameClosing : 0));
+    header.publisher = publisher_;
+    header.seq_first = seq_next();
+    header.accepted = std::max(header.seq_first - 1, accepted());
+    header.cut_time_us = detail::Clock::system_us();
+    Departure departure;
+    departure.frame.seq_first = header.seq_first;
+    departure.seq_last = header.seq_first - 1;
+    encoder_.encode(header, {}, departure.mark);
+    last_cut_ = SteadyClock::now();
+    is_marked_ = true;
+    const std::lock_guard lock(mutex_);
+    ++marks_;
+    departures_.push_back(std::move(departure));
+}
+
+bool Origin::finish() {
+    if (is_finished_) return true;
+    const Cut result = drain(true);
+    if (result != Cut::none || body_seqs_ > 0) return false;
+    if (seq_next() > 1) send_mark(true);
+    is_finished_ = true;
+    return true;
+}
+
+bool Origin::take_departure(Departure& departure) {
+    const std::lock_guard lock(mutex_);
+    if (departures_.empty()) return false;
+    departure = std::move(departures_.front());
+    departures_.pop_front();
+    return true;
+}
+
+std::vector<std::byte> Origin::read(const Departure& departure) const {
+    return departure.mark.empty() ? log_.read(departure.frame) : departure.mark;
+}
+
+void Origin::release(const Departure& departure) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (!departure.mark.empty()) {
+            --marks_;
+            return;
+        }
+        const auto found = unreleased_.find(departure.frame.seq_first);
+        assert(found != unreleased_.end());
+        acked_ += found->second.events - found->second.tombstones;
+        tombstoned_ += found->second.tombstones;
+        unreleased_.erase(found);
+    }
+    log_.release(departure.frame);
+}
+
+std::uint64_t Origin::accepted() const {
+    if (is_recovered_) return seq_next() - 1 + body_seqs_;
+    const std::lock_guard lock(mutex_);
+    std::uint64_t sum = 0;
+    for (const LaneMapping* lane : lanes_) {
+        sum += lane->header()->records.load(std::memory_order_acquire) +
+               lane->header()->drops.load(std::memory_order_acquire);
+    }
+    return sum;
+}
+
+bool Origin::has_logged(std::uint64_t accepted) const {
+    return seq_next_.load(std::memory_order_acquire) > accepted;
+}
+
+bool Origin::has_acked(std::uint64_t accepted) const {
+    const std::lock_guard lock(mutex_);
+    return has_logged(accepted) &&
+           (unreleased_.empty() || unreleased_.begin()->first > accepted);
+}
+
+bool Origin::is_settled() const {
+    const std::lock_guard lock(mutex_);
+    return unreleased_.empty() && marks_ == 0;
+}
+
+void Origin::add_stats(ClassStats& stats) const {
+    const std::uint64_t all = accepted();
+    const std::lock_guard lock(mutex_);
+    std::uint64_t in_log = 0;
+    for (const auto& [seq_first, content] : unreleased_) in_log += content.events;
+    stats.accepted += all;
+    stats.in_log += in_log;
+    stats.acked += acked_;
+    stats.tombstoned += tombstoned_;
+    stats.in_lanes += all - std::min(all, in_log + acked_ + tombstoned_);
+    stats.wire_bytes += wire_bytes_;
+    stats.json_bytes += json_bytes_;
+    for (const LaneMapping* lane : lanes_) {
+        stats.refused += lane->header()->refusals.load(std::memory_order_relaxed);
+    }
+}
+
+}  // namespace homeward

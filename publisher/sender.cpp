@@ -1,0 +1,221 @@
+#include "publisher/sender.hpp"
+
+#include <cstring>
+
+namespace homeward {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Chasing the producers' cache lines more often than this makes emit() slower.
+constexpr auto kDrainInterval = 2ms;
+/// The disk or the log has no room: no use in trying more often.
+constexpr auto kBlockedInterval = 20ms;
+constexpr auto kClockInterval = 200ms;
+/// How long an origin is silent before it says how many events there were.
+constexpr auto kIdleAfter = 1s;
+/// After that, how often it says that it is still there.
+constexpr auto kHeartbeat = 60s;
+
+Origin::Limits limits_of(const PublisherOptions& options) {
+    return {options.frame_bytes, options.log_bytes_max, options.linger,
+            options.durability == Durability::disk};
+}
+
+}  // namespace
+
+/// Both classes of a left run; drained at once, then waited for, then removed.
+struct Sender::Left {
+    std::unique_ptr<Run> run;
+    std::vector<std::unique_ptr<Origin>> origins;
+    bool is_recovered = false;
+};
+
+Sender::Sender(const PublisherOptions& options, Run& run, detail::Clock& clock)
+    : options_(options), run_(run), clock_(clock) {
+    for (EventClass event_class : {EventClass::audit, EventClass::metric}) {
+        origins_[static_cast<std::size_t>(event_class) - 1] =
+            std::make_unique<Origin>(run, event_class, limits_of(options));
+    }
+    shipper_ = std::make_unique<Shipper>(options, [this] { changed_.notify_all(); });
+    for (const auto& origin : origins_) shipper_->add(origin.get());
+    if (!options.spool_dir.empty()) {
+        for (auto& found : adopt_left_runs(options.spool_dir)) {
+            left_.push_back(std::make_unique<Left>());
+            left_.back()->run = std::move(found);
+        }
+    }
+    left_count_ = left_.size();
+    thread_ = std::thread([this] { this->run(); });
+}
+
+Sender::~Sender() { stop(); }
+
+void Sender::stop() {
+    {
+        const std::lock_guard lock(mutex_);
+        if (stopping_) return;
+        stopping_ = true;
+        wakened_.notify_all();
+    }
+    thread_.join();
+    shipper_->stop();
+}
+
+void Sender::run() {
+    auto next_clock = SteadyClock::now();
+    auto wait = SteadyClock::duration(0);
+    for (;;) {
+        bool all = false;
+        bool closing = false;
+        {
+            std::unique_lock lock(mutex_);
+            wakened_.wait_for(lock, wait, [this] { return stopping_ || flushing_; });
+            if (stopping_) return;
+            all = flushing_ || closing_;
+            closing = closing_;
+            flushing_ = false;
+        }
+        if (SteadyClock::now() >= next_clock) {
+            clock_.adjust();
+            next_clock = SteadyClock::now() + kClockInterval;
+        }
+        std::erase_if(left_, [this](const auto& left) { return advance(*left); });
+        left_count_ = left_.size();
+        bool busy = false;
+        bool blocked = false;
+        for (const auto& origin : origins_) {
+            const Origin::Cut cut = origin->drain(all);
+            busy = busy || cut == Origin::Cut::cut;
+            blocked = blocked || cut == Origin::Cut::blocked;
+            if (!closing) mark_idle(*origin);
+        }
+        if (closing && !finished_ && !blocked) {
+            finished_ = origins_[0]->finish() && origins_[1]->finish();
+            busy = true;
+        }
+        if (busy) shipper_->wake();
+        changed_.notify_all();
+        wait = blocked ? SteadyClock::duration(kBlockedInterval) : SteadyClock::duration(kDrainInterval);
+        if (busy && !blocked) wait = SteadyClock::duration(0);
+    }
+}
+
+void Sender::mark_idle(Origin& origin) {
+    const auto silent = SteadyClock::now() - origin.last_cut();
+    const bool has_emitted = origin.seq_next() > 1;
+    const bool first = silent >= kIdleAfter && !origin.is_marked();
+    if (has_emitted && (first || silent >= kHeartbeat)) {
+        origin.send_mark(false);
+        shipper_->wake();
+    }
+}
+
+void Sender::recover(Left& left) {
+    left.is_recovered = true;
+    std::size_t damaged = 0;
+    auto lanes = left.run->open_lanes(damaged);
+    for (EventClass event_class : {EventClass::audit, EventClass::metric}) {
+        auto origin = std::make_unique<Origin>(*left.run, event_class, limits_of(options_));
+        Origin::Lanes mine;
+        for (auto& [number, lane] : lanes) {
+            if (lane != nullptr && lane->event_class() == event_class) {
+                mine.emplace(number, std::move(lane));
+            }
+        }
+        origin->recover(std::move(mine));
+        shipper_->add(origin.get());
+        left.origins.push_back(std::move(origin));
+    }
+    const std::string who = left.run->identity().publisher.hex();
+    log("sending what publisher " + who + " left in the spool");
+    if (damaged > 0) log(std::to_string(damaged) + " damaged lanes of it cannot be read");
+}
+
+/// Returns whether the stream has everything, and the run is gone.
+bool Sender::advance(Left& left) {
+    try {
+        if (!left.is_recovered) recover(left);
+    } catch (const SetupError& error) {
+        log(error.what());  // stays for the next start, or for a person to look at
+    }
+    if (left.origins.size() != origins_.size()) return false;
+    bool is_over = true;
+    for (const auto& origin : left.origins) {
+        is_over = origin->finish() && origin->is_settled() && is_over;
+    }
+    shipper_->wake();
+    if (!is_over) return false;
+    for (const auto& origin : left.origins) shipper_->remove(origin.get());
+    left.run->remove();
+    return true;
+}
+
+void Sender::log(const std::string& line) {
+    if (options_.on_log) options_.on_log(line);
+}
+
+bool Sender::wait_until(SteadyClock::time_point deadline, const std::function<bool()>& is_done) {
+    while (!is_done()) {
+        std::unique_lock lock(mutex_);
+        if (SteadyClock::now() >= deadline) return is_done();
+        flushing_ = true;
+        wakened_.notify_all();
+        changed_.wait_for(lock, kDrainInterval);
+    }
+    return true;
+}
+
+FlushResult Sender::flush(SteadyClock::time_point deadline, FlushUntil until) {
+    const std::array<std::uint64_t, 2> goals{origins_[0]->accepted(), origins_[1]->accepted()};
+    const auto is_done = [&] {
+        for (std::size_t i = 0; i < goals.size(); ++i) {
+            const bool there = until == FlushUntil::logged ? origins_[i]->has_logged(goals[i])
+                                                           : origins_[i]->has_acked(goals[i]);
+            if (!there) return false;
+        }
+        return true;
+    };
+    FlushResult result;
+    result.done = wait_until(deadline, is_done);
+    if (!result.done) {
+        const Stats now = stats();
+        result.events_left = now.audit.in_lanes + now.metric.in_lanes;
+        if (until == FlushUntil::stream) {
+            result.events_left += now.audit.in_log + now.metric.in_log;
+        }
+    }
+    return result;
+}
+
+FlushResult Sender::close(SteadyClock::time_point deadline) {
+    FlushResult result = flush(deadline, FlushUntil::logged);
+    if (result.done) {
+        {
+            const std::lock_guard lock(mutex_);
+            closing_ = true;
+        }
+        result.done = wait_until(deadline, [this] {
+            return finished_ && left_count_ == 0 && origins_[0]->is_settled() &&
+                   origins_[1]->is_settled();
+        });
+    }
+    const Stats now = stats();
+    result.events_left =
+        now.audit.in_lanes + now.audit.in_log + now.metric.in_lanes + now.metric.in_log;
+    stop();
+    return result;
+}
+
+Stats Sender::stats() const {
+    Stats stats;
+    origins_[0]->add_stats(stats.audit);
+    origins_[1]->add_stats(stats.metric);
+    stats.audit.retries = shipper_->retries(EventClass::audit);
+    stats.metric.retries = shipper_->retries(EventClass::metric);
+    stats.connected = shipper_->is_connected();
+    stats.spools_recovering = left_count_;
+    return stats;
+}
+
+}  // namespace homeward

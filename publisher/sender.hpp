@@ -1,0 +1,67 @@
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include <homeward/publisher.hpp>
+
+#include "publisher/origin.hpp"
+#include "publisher/run.hpp"
+#include "publisher/shipper.hpp"
+
+namespace homeward {
+
+/// Drains lanes into logged frames, a few hundred times a second, for this run and for those that
+/// dead processes left. Owns the origins and the shipper; has a thread of its own.
+class Sender {
+  public:
+    using SteadyClock = std::chrono::steady_clock;
+
+    /// `run` and `clock` are borrowed and must outlive it. Throws SetupError.
+    Sender(const PublisherOptions& options, Run& run, detail::Clock& clock);
+    ~Sender();
+
+    Origin& origin(EventClass event_class) {
+        return *origins_[static_cast<std::size_t>(event_class) - 1];
+    }
+
+    FlushResult flush(SteadyClock::time_point deadline, FlushUntil until);
+    /// Drains what is there, sends the closing marks, stops both threads.
+    FlushResult close(SteadyClock::time_point deadline);
+    Stats stats() const;
+
+  private:
+    struct Left;  // a run of a dead process on its way out
+
+    void run();
+    void mark_idle(Origin& origin);
+    void recover(Left& left);
+    bool advance(Left& left);
+    void log(const std::string& line);
+    bool wait_until(SteadyClock::time_point deadline, const std::function<bool()>& is_done);
+    void stop();
+
+    PublisherOptions options_;
+    Run& run_;
+    detail::Clock& clock_;
+    std::array<std::unique_ptr<Origin>, 2> origins_;
+    std::vector<std::unique_ptr<Left>> left_;
+    std::atomic<std::size_t> left_count_{0};
+
+    std::mutex mutex_;  // guards what follows
+    std::condition_variable changed_;  // a drain ended, or frames were released
+    std::condition_variable wakened_;
+    bool flushing_ = false;
+    bool closing_ = false;
+    std::atomic<bool> finished_{false};  // both origins have sent their closing marks
+    bool stopping_ = false;
+
+    std::unique_ptr<Shipper> shipper_;
+    std::thread thread_;
+};
+
+}  // namespace homeward

@@ -1,0 +1,181 @@
+#include "publisher/shipper.hpp"
+
+#include <algorithm>
+
+#include "schemas/subject.hpp"
+
+namespace homeward {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// How long an acknowledgement may take before the frame is sent again.
+constexpr auto kAckTimeout = 5s;
+constexpr auto kBackoffFirst = 100ms;
+constexpr auto kBackoffMax = 5s;
+constexpr auto kIdleWait = 50ms;
+
+}  // namespace
+
+Shipper::Shipper(const PublisherOptions& options, std::function<void()> on_release)
+    : options_(options),
+      on_release_(std::move(on_release)),
+      link_(
+          options,
+          [this](const PublishAnswer& answer) {
+              const std::lock_guard lock(mutex_);
+              answers_.push_back(answer);
+              has_work_ = true;
+              wakened_.notify_one();
+          },
+          [this](std::string_view line) {
+              if (options_.on_log) options_.on_log(line);
+              wake();
+          }),
+      thread_([this] { run(); }) {}
+
+Shipper::~Shipper() { stop(); }
+
+void Shipper::stop() {
+    {
+        const std::lock_guard lock(mutex_);
+        if (stopping_) return;
+        stopping_ = true;
+        wakened_.notify_one();
+    }
+    thread_.join();
+}
+
+void Shipper::add(Origin* origin) {
+    const std::lock_guard lock(origins_mutex_);
+    origins_.push_back(origin);
+}
+
+void Shipper::remove(Origin* origin) {
+    const std::lock_guard lock(origins_mutex_);
+    std::erase(origins_, origin);
+    std::erase_if(flights_, [&](const auto& entry) { return entry.second.origin == origin; });
+    windows_.erase(origin);
+}
+
+void Shipper::wake() {
+    const std::lock_guard lock(mutex_);
+    has_work_ = true;
+    wakened_.notify_one();
+}
+
+void Shipper::run() {
+    for (;;) {
+        {
+            std::unique_lock lock(mutex_);
+            wakened_.wait_for(lock, kIdleWait, [this] { return has_work_ || stopping_; });
+            if (stopping_) return;
+            has_work_ = false;
+        }
+        const std::lock_guard lock(origins_mutex_);
+        take_answers();
+        send_due();
+        send_new();
+    }
+}
+
+void Shipper::take_answers() {
+    std::vector<PublishAnswer> answers;
+    {
+        const std::lock_guard lock(mutex_);
+        answers.swap(answers_);
+    }
+    bool released = false;
+    for (const PublishAnswer& answer : answers) {
+        const auto found = flights_.find(answer.token);
+        if (found == flights_.end()) continue;  // an earlier send of it was acknowledged already
+        Flight& flight = found->second;
+        if (!answer.stored) {
+            log_refusal(answer.reason);
+            flight.refused = true;
+            flight.retry_at = SteadyClock::now() + backoff(flight.attempts);
+            continue;
+        }
+        Window& window = windows_[flight.origin];
+        --window.frames;
+        window.bytes -= flight.departure.frame.bytes;
+        flight.origin->release(flight.departure);
+        flights_.erase(found);
+        released = true;
+        last_refusal_.clear();
+    }
+    if (released) on_release_();
+}
+
+void Shipper::log_refusal(const std::string& reason) {
+    if (reason == last_refusal_ || !options_.on_log) return;
+    last_refusal_ = reason;
+    options_.on_log("JetStream refuses frames, which wait in the log: " + reason);
+}
+
+Shipper::SteadyClock::duration Shipper::backoff(int attempts) {
+    const auto base = std::min<SteadyClock::duration>(
+        kBackoffFirst * (1 << std::min(attempts, 10)), kBackoffMax);
+    // Half fixed, half random, so that publishers that failed together do not return together.
+    const auto half = base.count() / 2;
+    return SteadyClock::duration(half + static_cast<std::int64_t>(random_()) % (half + 1));
+}
+
+bool Shipper::has_room(const Origin& origin) const {
+    const auto found = windows_.find(const_cast<Origin*>(&origin));
+    return found == windows_.end() || (found->second.frames < options_.in_flight_max &&
+                                       found->second.bytes < options_.in_flight_bytes_max);
+}
+
+bool Shipper::send(std::uint64_t token, Flight& flight) {
+    const Origin& origin = *flight.origin;
+    const RunIdentity& identity = origin.run().identity();
+    const std::vector<std::byte> bytes = origin.read(flight.departure);
+    flight.retry_at = SteadyClock::now() + kAckTimeout + backoff(flight.attempts);
+    ++flight.attempts;
+    flight.refused = false;
+    FrameHeader header;
+    if (FrameDecoder::decode_header(bytes, header) != FrameError::none) {
+        // The disk gave back other bytes than it took. Sending them would help nobody.
+        if (options_.on_log) options_.on_log("a logged frame is damaged and cannot be sent");
+        return true;
+    }
+    const bool is_mark = !flight.departure.mark.empty();
+    std::string id = message_id(header.publisher, header.event_class, header.seq_first);
+    // Marks repeat a seq, so they are told apart by their time.
+    if (is_mark) id += "-mark-" + std::to_string(header.cut_time_us);
+    return link_.publish(frame_subject(origin.event_class(), identity.region, identity.app), id,
+                         bytes, token);
+}
+
+void Shipper::send_new() {
+    for (Origin* origin : origins_) {
+        Departure departure;
+        while (link_.is_connected() && has_room(*origin) && origin->take_departure(departure)) {
+            Window& window = windows_[origin];
+            ++window.frames;
+            window.bytes += departure.frame.bytes;
+            const std::uint64_t token = token_next_++;
+            Flight& flight = flights_[token];
+            flight.origin = origin;
+            flight.departure = std::move(departure);
+            if (!send(token, flight)) flight.retry_at = SteadyClock::now() + backoff(0);
+        }
+    }
+}
+
+void Shipper::send_due() {
+    if (!link_.is_connected()) return;
+    const auto now = SteadyClock::now();
+    for (auto& [token, flight] : flights_) {
+        if (flight.retry_at > now) continue;
+        const auto index = static_cast<std::size_t>(flight.origin->event_class()) - 1;
+        retries_[index].fetch_add(1, std::memory_order_relaxed);
+        if (!send(token, flight)) {
+            flight.retry_at = SteadyClock::now() + backoff(flight.attempts);
+            return;  // the connection has just gone: the others would only wait for it in turn
+        }
+    }
+}
+
+}  // namespace homeward
