@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace homeward::consumer {
+
+// Text to the binary form of a PostgreSQL type; nullopt or false for what is none of the type.
+
+/// Microseconds since 1970-01-01 UTC from RFC 3339: "2026-11-24T10:00:00.5Z", "…+01:00".
+std::optional<std::int64_t> parse_rfc3339(std::string_view text);
+/// 16 bytes from 8-4-4-4-12 or 32 hex digits.
+bool append_uuid(std::string_view text, std::string& out);
+/// An address, or a network with its prefix length: "10.0.0.1", "2001:db8::/32".
+bool append_inet(std::string_view text, std::string& out);
+/// A decimal number, exactly: "-12.340", "1e10".
+bool append_numeric(std::string_view text, std::string& out);
+
+}  // namespace homeward::consumer

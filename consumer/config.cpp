@@ -1,0 +1,268 @@
+#include "consumer/config.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <functional>
+#include <map>
+#include <regex>
+#include <set>
+#include <sstream>
+
+#define TOML_EXCEPTIONS 1
+#include <toml++/toml.h>
+
+namespace homeward::consumer {
+namespace {
+
+/// One scalar key: how to read it from text, with its bounds.
+using Setter = std::function<void(const std::string& text)>;
+
+struct BadValue {
+    std::string expected;
+};
+
+Setter text_setter(std::string& target) {
+    return [&target](const std::string& text) { target = text; };
+}
+
+Setter count_setter(std::size_t& target, std::size_t min, std::size_t max) {
+    return [&target, min, max](const std::string& text) {
+        std::size_t value = 0;
+        const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
+        if (result.ec != std::errc{} || result.ptr != text.data() + text.size() || value < min ||
+            value > max) {
+            throw BadValue{"a whole number from " + std::to_string(min) + " to " +
+                           std::to_string(max)};
+        }
+        target = value;
+    };
+}
+
+Setter bool_setter(bool& target) {
+    return [&target](const std::string& text) {
+        if (text != "true" && text != "false") throw BadValue{"true or false"};
+        target = text == "true";
+    };
+}
+
+Setter list_setter(std::vector<std::string>& target) {
+    return [&target](const std::string& text) {
+        target.clear();
+        std::istringstream stream(text);
+        for (std::string part; std::getline(stream, part, ',');) {
+            if (!part.empty()) target.push_back(part);
+        }
+        if (target.empty()) throw BadValue{"at least one, separated by commas"};
+    };
+}
+
+Setter choice_setter(std::string& target, std::set<std::string> choices) {
+    return [&target, choices = std::move(choices)](const std::string& text) {
+        if (choices.count(text) == 0) {
+            std::string expected = "one of";
+            for (const auto& choice : choices) expected += " " + choice;
+            throw BadValue{expected};
+        }
+        target = text;
+    };
+}
+
+/// Every scalar key there is, by "section.key".
+std::map<std::string, Setter> setters(Config& c) {
+    return {
+        {"nats.urls", list_setter(c.nats.urls)},
+        {"nats.credentials_file", text_setter(c.nats.credentials_file)},
+        {"nats.tls_ca_file", text_setter(c.nats.tls_ca_file)},
+        {"nats.tls_cert_file", text_setter(c.nats.tls_cert_file)},
+        {"nats.tls_key_file", text_setter(c.nats.tls_key_file)},
+        {"postgres.url", text_setter(c.postgres.url)},
+        {"postgres.owner_url", text_setter(c.postgres.owner_url)},
+        {"postgres.event_schema", text_setter(c.postgres.event_schema)},
+        {"postgres.lock_timeout_ms", count_setter(c.postgres.lock_timeout_ms, 100, 600'000)},
+        {"postgres.statement_timeout_ms",
+         count_setter(c.postgres.statement_timeout_ms, 1'000, 3'600'000)},
+        {"batch.rows_max", count_setter(c.batch.rows_max, 1, 1'000'000)},
+        {"batch.bytes_max", count_setter(c.batch.bytes_max, 1u << 16, 256u << 20)},
+        {"batch.delay_ms", count_setter(c.batch.delay_ms, 0, 10'000)},
+        {"batch.writers", count_setter(c.batch.writers, 1, 64)},
+        {"batch.bad_events_max", count_setter(c.batch.bad_events_max, 1, 1'000'000)},
+        {"pull.messages_max", count_setter(c.pull.messages_max, 1, 65'536)},
+        {"pull.bytes_max", count_setter(c.pull.bytes_max, 2u << 20, 1u << 30)},
+        {"pull.ack_wait_ms", count_setter(c.pull.ack_wait_ms, 1'000, 3'600'000)},
+        {"schema.automatic", bool_setter(c.schema.automatic)},
+        {"schema.types_dir", text_setter(c.schema.types_dir)},
+        {"schema.partitions_ahead_days", count_setter(c.schema.partitions_ahead_days, 1, 366)},
+        {"schema.past_max_days", count_setter(c.schema.past_max_days, 1, 36'500)},
+        {"ledger.fold_interval_ms", count_setter(c.ledger.fold_interval_ms, 100, 3'600'000)},
+        {"admin.listen", text_setter(c.admin.listen)},
+        {"log.level", choice_setter(c.log.level, {"debug", "info", "warn", "error"})},
+    };
+}
+
+std::string place(const toml::node& node, const std::filesystem::path& file) {
+    return file.string() + ":" + std::to_string(node.source().begin.line);
+}
+
+std::string as_text(const toml::node& node, const std::string& where) {
+    if (const auto* text = node.as_string()) return text->get();
+    if (const auto* number = node.as_integer()) return std::to_string(number->get());
+    if (const auto* flag = node.as_boolean()) return flag->get() ? "true" : "false";
+    if (const auto* list = node.as_array()) {
+        std::string joined;
+        for (const auto& element : *list) {
+            joined += (joined.empty() ? "" : ",") + as_text(element, where);
+        }
+        return joined;
+    }
+    throw ConfigError(where + ": expected a string, a whole number, true, false or a list");
+}
+
+void set(const Setter& setter, const std::string& text, const std::string& where,
+         const std::string& key) {
+    try {
+        setter(text);
+    } catch (const BadValue& bad) {
+        throw ConfigError(where + ": " + key + " is \"" + text + "\"; expected " + bad.expected);
+    }
+}
+
+StreamKind parse_kind(const std::string& text, const std::string& where) {
+    for (StreamKind kind : {StreamKind::audit, StreamKind::metric, StreamKind::plain}) {
+        if (text == to_string(kind)) return kind;
+    }
+    throw ConfigError(where + ": kind \"" + text + "\"; expected audit, metric or plain");
+}
+
+Source parse_source(const toml::table& table, const std::filesystem::path& file) {
+    Source source;
+    for (const auto& [key, node] : table) {
+        const std::string where = place(node, file);
+        const std::string name(key.str());
+        if (name == "region") {
+            source.region = as_text(node, where);
+        } else if (name == "domain") {
+            source.domain = as_text(node, where);
+        } else if (name == "kinds" && node.is_array()) {
+            source.kinds.clear();
+            for (const auto& kind : *node.as_array()) {
+                source.kinds.push_back(parse_kind(as_text(kind, where), where));
+            }
+        } else {
+            throw ConfigError(where + ": unknown key \"" + name +
+                              "\" in [[source]]; known: region, domain, kinds");
+        }
+    }
+    if (!is_valid_name(source.region)) {
+        throw ConfigError(place(table, file) + ": [[source]] region is \"" + source.region +
+                          "\"; expected 1 to 32 of a-z, 0-9, _ and -");
+    }
+    return source;
+}
+
+void read_file(Config& config, const std::filesystem::path& file) {
+    toml::table root;
+    try {
+        root = toml::parse_file(file.string());
+    } catch (const toml::parse_error& error) {
+        const auto line = error.source().begin.line;
+        throw ConfigError(file.string() + (line > 0 ? ":" + std::to_string(line) : "") + ": " +
+                          std::string(error.description()));
+    }
+    const auto known = setters(config);
+    for (const auto& [section, node] : root) {
+        const std::string name(section.str());
+        if (name == "source" && node.is_array_of_tables()) {
+            for (const auto& source : *node.as_array()) {
+                config.sources.push_back(parse_source(*source.as_table(), file));
+            }
+            continue;
+        }
+        const auto* table = node.as_table();
+        if (table == nullptr) {
+            throw ConfigError(place(node, file) + ": \"" + name + "\" belongs into a [section]");
+        }
+        for (const auto& [key, value] : *table) {
+            const std::string path = name + "." + std::string(key.str());
+            const auto setter = known.find(path);
+            if (setter == known.end()) {
+                throw ConfigError(place(value, file) + ": unknown key \"" + path +
+                                  "\"; see deploy/homeward-consumer.toml for all there are");
+            }
+            set(setter->second, as_text(value, place(value, file)), place(value, file), path);
+        }
+    }
+}
+
+std::string environment_name(const std::string& path) {
+    std::string name = "HOMEWARD_" + path;
+    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) {
+        return c == '.' ? '_' : static_cast<char>(std::toupper(c));
+    });
+    return name;
+}
+
+void read_environment(Config& config) {
+    for (const auto& [path, setter] : setters(config)) {
+        const std::string name = environment_name(path);
+        if (const char* value = std::getenv(name.c_str())) {
+            set(setter, value, "environment variable " + name, path);
+        }
+    }
+    // HOMEWARD_SOURCES=ams@ams,scl  (region@domain, or region alone)
+    if (const char* value = std::getenv("HOMEWARD_SOURCES")) {
+        config.sources.clear();
+        std::istringstream stream(value);
+        for (std::string part; std::getline(stream, part, ',');) {
+            const std::size_t at = part.find('@');
+            Source source;
+            source.region = part.substr(0, at);
+            if (at != std::string::npos) source.domain = part.substr(at + 1);
+            if (!is_valid_name(source.region)) {
+                throw ConfigError("environment variable HOMEWARD_SOURCES: \"" + part +
+                                  "\"; expected region or region@domain, separated by commas");
+            }
+            config.sources.push_back(source);
+        }
+    }
+}
+
+void check(const Config& config) {
+    std::set<std::string> regions;
+    for (const Source& source : config.sources) {
+        // An ack subject names no domain: with equal names an ack would delete another's message.
+        if (!regions.insert(source.region).second) {
+            throw ConfigError("region \"" + source.region +
+                              "\" stands in two [[source]] blocks: stream names must differ "
+                              "between domains, so each region may stand only once");
+        }
+    }
+    static const std::regex kSchemaName("[a-z_][a-z0-9_]{0,62}");
+    if (!std::regex_match(config.postgres.event_schema, kSchemaName)) {
+        throw ConfigError("postgres.event_schema is \"" + config.postgres.event_schema +
+                          "\"; expected lower-case letters, digits and _");
+    }
+}
+
+}  // namespace
+
+Config load_config(const std::filesystem::path& file) {
+    Config config;
+    if (!file.empty()) read_file(config, file);
+    read_environment(config);
+    if (config.sources.empty()) {
+        throw ConfigError("no region to consume from; add a [[source]] with its region to the "
+                          "configuration, or set HOMEWARD_SOURCES");
+    }
+    if (config.postgres.owner_url.empty()) config.postgres.owner_url = config.postgres.url;
+    check(config);
+    return config;
+}
+
+std::string redact(const std::string& url) {
+    static const std::regex kUrl("(://[^:/@]*:)[^@]*@");
+    static const std::regex kKeyword("(password\\s*=\\s*)('(?:[^'\\\\]|\\\\.)*'|[^\\s&]+)");
+    return std::regex_replace(std::regex_replace(url, kUrl, "$1***@"), kKeyword, "$1***");
+}
+
+}  // namespace homeward::consumer

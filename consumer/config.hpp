@@ -1,0 +1,101 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <filesystem>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "schemas/subject.hpp"
+
+namespace homeward::consumer {
+
+/// One region whose streams are consumed.
+struct Source {
+    std::string region;
+    std::string domain;  ///< JetStream domain of its leaf; empty: the server's own
+    std::vector<StreamKind> kinds{StreamKind::audit, StreamKind::metric, StreamKind::plain};
+};
+
+/// The whole configuration. Every scalar key `section.key` is overridden by the environment
+/// variable HOMEWARD_<SECTION>_<KEY>.
+struct Config {
+    struct Nats {
+        std::vector<std::string> urls{"nats://127.0.0.1:4222"};
+        std::string credentials_file;
+        std::string tls_ca_file;
+        std::string tls_cert_file;
+        std::string tls_key_file;
+    } nats;
+
+    struct Postgres {
+        /// libpq connection string; several hosts with target_session_attrs=read-write for failover
+        std::string url = "postgresql:///postgres";
+        /// Runs migrations and makes tables; empty: the same as url
+        std::string owner_url;
+        std::string event_schema = "public";
+        std::size_t lock_timeout_ms = 10'000;
+        std::size_t statement_timeout_ms = 60'000;
+    } postgres;
+
+    struct Batch {
+        /// Events in one transaction. Rows per second hardly grow beyond 5,000.
+        std::size_t rows_max = 20'000;
+        /// Bytes of COPY data in one transaction; bounds memory.
+        std::size_t bytes_max = 16u << 20;
+        /// How long the first event of a batch waits for more: longer is cheaper for the leader,
+        /// later for the reader.
+        std::size_t delay_ms = 20;
+        /// Transactions at a time, each with a connection of its own.
+        std::size_t writers = 2;
+        /// A batch with more bad events than this is not poured into dead letters: writing pauses.
+        std::size_t bad_events_max = 1'000;
+    } batch;
+
+    struct Pull {
+        /// Messages fetched and not yet acknowledged, of all streams together.
+        std::size_t messages_max = 1'024;
+        std::size_t bytes_max = 64u << 20;
+        std::size_t ack_wait_ms = 30'000;
+    } pull;
+
+    struct Schema {
+        /// Migrate and make tables at start-up.
+        bool automatic = true;
+        /// Event types of your own, besides audit and metric.
+        std::string types_dir;
+        std::size_t partitions_ahead_days = 3;
+        /// Events older than this, or more than two days in the future, become dead letters:
+        /// each day is a partition.
+        std::size_t past_max_days = 3'650;
+    } schema;
+
+    struct Ledger {
+        std::size_t fold_interval_ms = 5'000;
+    } ledger;
+
+    struct Admin {
+        std::string listen = "127.0.0.1:8222";  ///< empty: no admin endpoint
+    } admin;
+
+    struct Log {
+        std::string level = "info";
+    } log;
+
+    std::vector<Source> sources;
+};
+
+/// Says file and line or environment variable, what is wrong, and what is expected.
+class ConfigError : public std::runtime_error {
+  public:
+    using std::runtime_error::runtime_error;
+};
+
+/// Reads the file (none if empty), applies the environment, checks every bound. Throws ConfigError.
+Config load_config(const std::filesystem::path& file);
+
+/// A connection string fit for a log: without its password.
+std::string redact(const std::string& url);
+
+}  // namespace homeward::consumer

@@ -1,0 +1,224 @@
+#include "consumer/leader.hpp"
+
+#include <libpq-fe.h>
+
+#include <cstdlib>
+#include <utility>
+
+namespace homeward::consumer {
+namespace {
+
+/// A dead peer is noticed within about half a minute, whatever the kernel's defaults.
+constexpr const char* kConnectionDefaults[][2] = {
+    {"connect_timeout", "10"},      {"keepalives_idle", "10"}, {"keepalives_interval", "5"},
+    {"keepalives_count", "3"},      {"tcp_user_timeout", "25000"},
+    {"fallback_application_name", "homeward-consumer"},
+    {"client_encoding", "UTF8"},
+};
+
+PGconn* open(const std::string& url) {
+    std::vector<const char*> names;
+    std::vector<const char*> values;
+    for (const auto& [name, value] : kConnectionDefaults) {
+        names.push_back(name);
+        values.push_back(value);
+    }
+    // Last, so that what the user's string says wins.
+    names.push_back("dbname");
+    values.push_back(url.c_str());
+    names.push_back(nullptr);
+    values.push_back(nullptr);
+    return PQconnectdbParams(names.data(), values.data(), 1);
+}
+
+std::string trimmed(const char* text) {
+    std::string result = text == nullptr ? "" : text;
+    while (!result.empty() && (result.back() == '\n' || result.back() == ' ')) result.pop_back();
+    return result;
+}
+
+/// A failed connection has no SQLSTATE of its own; libpq keeps the server's message only.
+std::string connect_sqlstate(const std::string& message) {
+    const auto has = [&](const char* text) { return message.find(text) != std::string::npos; };
+    if (has("password authentication failed") || has("no password supplied") ||
+        has("no pg_hba.conf entry") || has("authentication failed")) {
+        return "28000";
+    }
+    if (has("FATAL:  role ")) return "28000";
+    if (has("FATAL:  database ") && has("does not exist")) return "3D000";
+    return "08001";
+}
+
+}  // namespace
+
+QueryResult::QueryResult(pg_result* result) : result_(result, PQclear) {}
+int QueryResult::rows() const { return PQntuples(result_.get()); }
+int QueryResult::columns() const { return PQnfields(result_.get()); }
+std::string_view QueryResult::at(int row, int column) const {
+    return {PQgetvalue(result_.get(), row, column),
+            static_cast<std::size_t>(PQgetlength(result_.get(), row, column))};
+}
+bool QueryResult::is_null(int row, int column) const {
+    return PQgetisnull(result_.get(), row, column) == 1;
+}
+std::int64_t QueryResult::number(int row, int column) const {
+    return std::strtoll(PQgetvalue(result_.get(), row, column), nullptr, 10);
+}
+std::string_view QueryResult::column_name(int column) const {
+    return PQfname(result_.get(), column);
+}
+
+Parameter Parameter::bytes(std::string_view value) {
+    Parameter parameter(value);
+    parameter.is_binary = true;
+    return parameter;
+}
+
+Leader::Leader(const std::string& url, const Config::Postgres& config) : connection_(open(url)) {
+    if (PQstatus(connection_) != CONNECTION_OK) {
+        const std::string message = trimmed(PQerrorMessage(connection_));
+        PQfinish(connection_);
+        throw LeaderError(connect_sqlstate(message), redact(message), "");
+    }
+    PQsetNoticeProcessor(connection_, [](void*, const char*) {}, nullptr);
+    try {
+        // In force for the whole connection; nothing is left to what the server's defaults are.
+        execute("SET default_transaction_isolation = 'read committed';"
+                "SET lock_timeout = " + std::to_string(config.lock_timeout_ms) + ";"
+                "SET statement_timeout = " + std::to_string(config.statement_timeout_ms) + ";"
+                "SET idle_in_transaction_session_timeout = " +
+                std::to_string(config.statement_timeout_ms) + ";"
+                "SET timezone = 'UTC'; SET datestyle = 'ISO'");
+        const QueryResult state =
+            query("SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool");
+        if (state.at(0, 0) == "t") {
+            throw LeaderError("25006", "this server is read-only, not the leader", "");
+        }
+    } catch (...) {
+        PQfinish(connection_);
+        throw;
+    }
+}
+
+Leader::~Leader() { PQfinish(connection_); }
+
+Leader::Leader(Leader&& other) noexcept : connection_(std::exchange(other.connection_, nullptr)) {}
+
+void Leader::throw_error(pg_result* result) const {
+    const auto field = [&](int code) {
+        const char* text = result == nullptr ? nullptr : PQresultErrorField(result, code);
+        return std::string(text == nullptr ? "" : text);
+    };
+    std::string sqlstate = field(PG_DIAG_SQLSTATE);
+    std::string message = field(PG_DIAG_MESSAGE_PRIMARY);
+    const std::string detail = field(PG_DIAG_MESSAGE_DETAIL);
+    const std::string context = field(PG_DIAG_CONTEXT);
+    if (message.empty()) message = trimmed(PQerrorMessage(connection_));
+    if (!detail.empty()) message += "; " + detail;
+    if (sqlstate.empty()) sqlstate = "08006";
+    PQclear(result);
+    throw LeaderError(sqlstate, message, context);
+}
+
+void Leader::check(pg_result* result) const {
+    const ExecStatusType status = PQresultStatus(result);
+    if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_COPY_IN) return;
+    throw_error(result);
+}
+
+void Leader::execute(const std::string& sql) {
+    PGresult* result = PQexec(connection_, sql.c_str());
+    check(result);
+    PQclear(result);
+}
+
+QueryResult Leader::query(const std::string& sql, const std::vector<Parameter>& parameters) {
+    std::vector<const char*> values;
+    std::vector<int> lengths;
+    std::vector<int> formats;
+    for (const Parameter& parameter : parameters) {
+        values.push_back(parameter.is_null ? nullptr : parameter.text.data());
+        lengths.push_back(static_cast<int>(parameter.text.size()));
+        formats.push_back(parameter.is_binary ? 1 : 0);
+    }
+    PGresult* result =
+        PQexecParams(connection_, sql.c_str(), static_cast<int>(parameters.size()), nullptr,
+                     values.data(), lengths.data(), formats.data(), 0);
+    check(result);
+    return QueryResult(result);
+}
+
+void Leader::copy_begin(const std::string& sql) {
+    PGresult* result = PQexec(connection_, sql.c_str());
+    check(result);
+    PQclear(result);
+}
+
+void Leader::copy_data(std::string_view bytes) {
+    constexpr std::size_t kPieceBytes = 1u << 20;  // PQputCopyData takes an int
+    while (!bytes.empty()) {
+        const auto piece = bytes.substr(0, kPieceBytes);
+        if (PQputCopyData(connection_, piece.data(), static_cast<int>(piece.size())) != 1) {
+            drain();
+            throw_error(nullptr);
+        }
+        bytes.remove_prefix(piece.size());
+    }
+}
+
+void Leader::copy_end() {
+    if (PQputCopyEnd(connection_, nullptr) != 1) throw_error(nullptr);
+    PGresult* result = PQgetResult(connection_);
+    const bool failed = PQresultStatus(result) != PGRES_COMMAND_OK;
+    drain();
+    if (failed) throw_error(result);
+    PQclear(result);
+}
+
+void Leader::drain() {
+    while (PGresult* rest = PQgetResult(connection_)) {
+        const ExecStatusType status = PQresultStatus(rest);
+        PQclear(rest);
+        if (status == PGRES_COPY_IN || PQstatus(connection_) != CONNECTION_OK) return;
+    }
+}
+
+bool Leader::is_broken() const { return PQstatus(connection_) != CONNECTION_OK; }
+int Leader::server_version() const { return PQserverVersion(connection_); }
+
+std::string Leader::quote(std::string_view identifier) const {
+    char* quoted = PQescapeIdentifier(connection_, identifier.data(), identifier.size());
+    if (quoted == nullptr) throw_error(nullptr);
+    std::string result(quoted);
+    PQfreemem(quoted);
+    return result;
+}
+
+std::string array_text(const std::vector<std::int64_t>& values) {
+    std::string text = "{";
+    for (std::int64_t value : values) {
+        text.append(text.size() > 1 ? "," : "").append(std::to_string(value));
+    }
+    return text + "}";
+}
+
+std::string array_text(const std::vector<bool>& values) {
+    std::string text = "{";
+    for (bool value : values) text.append(text.size() > 1 ? "," : "").append(value ? "t" : "f");
+    return text + "}";
+}
+
+std::string array_text(const std::vector<std::string>& values) {
+    std::string text = "{";
+    for (const std::string& value : values) {
+        text.append(text.size() > 1 ? ",\"" : "\"");
+        for (char c : value) {
+            if (c == '"' || c == '\\') text += '\\';
+            text += c;
+        }
+        text += '"';
+    }
+    return text + "}";
+}
+
+}  // namespace homeward::consumer

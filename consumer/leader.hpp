@@ -1,0 +1,85 @@
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "consumer/config.hpp"
+#include "consumer/sqlstate.hpp"
+
+struct pg_conn;
+struct pg_result;
+
+namespace homeward::consumer {
+
+/// Rows of a query, as text. Valid as long as it lives.
+class QueryResult {
+  public:
+    explicit QueryResult(pg_result* result);
+    int rows() const;
+    int columns() const;
+    std::string_view at(int row, int column) const;
+    bool is_null(int row, int column) const;
+    std::int64_t number(int row, int column) const;
+    std::string_view column_name(int column) const;
+
+  private:
+    std::shared_ptr<pg_result> result_;
+};
+
+/// One parameter of a statement: text, or bytes for a bytea.
+struct Parameter {
+    Parameter(std::string_view value) : text(value) {}
+    Parameter(const std::string& value) : text(value) {}
+    Parameter(const char* value) : text(value) {}
+    Parameter(std::int64_t value) : text(std::to_string(value)) {}
+    Parameter(int value) : text(std::to_string(value)) {}
+    Parameter(std::nullptr_t) : is_null(true) {}
+    static Parameter bytes(std::string_view value);
+
+    std::string text;
+    bool is_binary = false;
+    bool is_null = false;
+};
+
+/// A connection to the leader; the one place that knows libpq. One thread at a time. Every error
+/// is a LeaderError with its SQLSTATE.
+class Leader {
+  public:
+    /// Connects, refuses what is no writable leader (25006), sets every timeout explicitly.
+    Leader(const std::string& url, const Config::Postgres& config);
+    ~Leader();
+    Leader(Leader&& other) noexcept;
+    Leader& operator=(Leader&&) = delete;
+
+    /// Any number of statements, separated by semicolons, in one round trip.
+    void execute(const std::string& sql);
+    QueryResult query(const std::string& sql, const std::vector<Parameter>& parameters = {});
+
+    void copy_begin(const std::string& sql);
+    void copy_data(std::string_view bytes);
+    /// Throws the error that the leader had with the data, if any.
+    void copy_end();
+
+    bool is_broken() const;
+    int server_version() const;  ///< 150004 for 15.4
+    std::string quote(std::string_view identifier) const;
+
+  private:
+    [[noreturn]] void throw_error(pg_result* result) const;
+    void check(pg_result* result) const;
+    void drain();
+
+    pg_conn* connection_ = nullptr;
+};
+
+/// '{1,2,3}', '{t,f}'
+std::string array_text(const std::vector<std::int64_t>& values);
+std::string array_text(const std::vector<bool>& values);
+/// Each element quoted.
+std::string array_text(const std::vector<std::string>& values);
+
+}  // namespace homeward::consumer

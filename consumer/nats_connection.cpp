@@ -1,0 +1,225 @@
+#include "consumer/nats_connection.hpp"
+
+#include <nats/nats.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <vector>
+
+namespace homeward::consumer {
+namespace {
+
+constexpr std::int64_t kPingIntervalMs = 3'000;
+constexpr int kPingsOutMax = 2;
+constexpr std::int64_t kConnectTimeoutMs = 5'000;
+constexpr std::int64_t kWriteDeadlineMs = 5'000;
+constexpr std::int64_t kReconnectWaitMs = 250;
+
+template <typename T, void (*destroy)(T*)>
+struct Destroyer {
+    void operator()(T* object) const { destroy(object); }
+};
+using OptionsPtr = std::unique_ptr<natsOptions, Destroyer<natsOptions, natsOptions_Destroy>>;
+using ConnectionPtr =
+    std::unique_ptr<natsConnection, Destroyer<natsConnection, natsConnection_Destroy>>;
+
+void require(natsStatus status, const std::string& what) {
+    if (status == NATS_OK) return;
+    throw NatsError(what + ": " + natsStatus_GetText(status));
+}
+
+std::string joined(const std::vector<std::string>& urls) {
+    std::string text;
+    for (const std::string& url : urls) text += (text.empty() ? "" : ", ") + redact(url);
+    return text;
+}
+
+std::string advice(natsStatus status) {
+    switch (status) {
+        case NATS_NO_SERVER:
+        case NATS_TIMEOUT: return "is the server running there, and nats.urls right?";
+        case NATS_CONNECTION_AUTH_FAILED:
+            return "the server refuses the credentials; check nats.credentials_file or the "
+                   "user in nats.urls";
+        default: return "check the [nats] section";
+    }
+}
+
+std::string header_of(natsMsg* message, const char* name) {
+    const char* value = nullptr;
+    if (natsMsgHeader_Get(message, name, &value) != NATS_OK || value == nullptr) return "";
+    return value;
+}
+
+}  // namespace
+
+class NatsConnection::Impl {
+  public:
+    Impl(const Config::Nats& config, std::chrono::milliseconds patience, OnLog on_log)
+        : on_log_(std::move(on_log)) {
+        natsOptions* made = nullptr;
+        require(natsOptions_Create(&made), "nats.c");
+        const OptionsPtr options(made);
+        configure(made, config);
+        natsConnection* connection = nullptr;
+        natsStatus status = NATS_OK;
+        const auto deadline = std::chrono::steady_clock::now() + patience;
+        do {
+            status = natsConnection_Connect(&connection, made);
+            if (status == NATS_OK || status == NATS_CONNECTION_AUTH_FAILED) break;
+            nats_Sleep(kReconnectWaitMs);
+        } while (std::chrono::steady_clock::now() < deadline);
+        connection_.reset(connection);
+        if (status != NATS_OK) {
+            throw NatsError("cannot connect to NATS at " + joined(config.urls) + ": " +
+                            natsStatus_GetText(status) + "; " + advice(status));
+        }
+        connects_ = 1;
+    }
+
+    ~Impl() {
+        closing_ = true;
+        for (auto& subscription : subscriptions_) natsSubscription_Destroy(subscription->handle);
+        if (connection_ != nullptr) natsConnection_FlushTimeout(connection_.get(), 1'000);
+        if (connection_ != nullptr) natsConnection_Close(connection_.get());
+    }
+
+    natsConnection* handle() const { return connection_.get(); }
+    std::uint64_t connects() const { return connects_; }
+
+    std::string subscribe(std::function<void(Arrival)> on_arrival) {
+        natsInbox* inbox = nullptr;
+        require(natsInbox_Create(&inbox), "NATS inbox");
+        auto subscription = std::make_unique<Subscription>();
+        subscription->inbox = std::string(inbox) + ".";
+        subscription->on_arrival = std::move(on_arrival);
+        natsInbox_Destroy(inbox);
+        require(natsConnection_Subscribe(&subscription->handle, connection_.get(),
+                                         (subscription->inbox + "*").c_str(), &Impl::on_message,
+                                         subscription.get()),
+                "cannot subscribe to an inbox");
+        // The pulls bound what can arrive.
+        natsSubscription_SetPendingLimits(subscription->handle, -1, -1);
+        subscriptions_.push_back(std::move(subscription));
+        return subscriptions_.back()->inbox;
+    }
+
+  private:
+    struct Subscription {
+        natsSubscription* handle = nullptr;
+        std::string inbox;
+        std::function<void(Arrival)> on_arrival;
+    };
+
+    void configure(natsOptions* options, const Config::Nats& config) {
+        std::vector<const char*> urls;
+        for (const std::string& url : config.urls) urls.push_back(url.c_str());
+        require(natsOptions_SetServers(options, urls.data(), static_cast<int>(urls.size())),
+                "nats.urls: " + joined(config.urls));
+        if (!config.credentials_file.empty()) {
+            require(natsOptions_SetUserCredentialsFromFiles(
+                        options, config.credentials_file.c_str(), nullptr),
+                    "nats.credentials_file " + config.credentials_file);
+        }
+        if (!config.tls_ca_file.empty()) {
+            require(natsOptions_LoadCATrustedCertificates(options, config.tls_ca_file.c_str()),
+                    "nats.tls_ca_file " + config.tls_ca_file);
+        }
+        if (!config.tls_cert_file.empty()) {
+            require(natsOptions_LoadCertificatesChain(options, config.tls_cert_file.c_str(),
+                                                      config.tls_key_file.c_str()),
+                    "nats.tls_cert_file " + config.tls_cert_file);
+        }
+        natsStatus s = natsOptions_SetName(options, "homeward-consumer");
+        if (s == NATS_OK) s = natsOptions_SetMaxReconnect(options, -1);
+        if (s == NATS_OK) s = natsOptions_SetReconnectWait(options, kReconnectWaitMs);
+        if (s == NATS_OK) s = natsOptions_SetReconnectBufSize(options, 0);
+        if (s == NATS_OK) s = natsOptions_SetPingInterval(options, kPingIntervalMs);
+        if (s == NATS_OK) s = natsOptions_SetMaxPingsOut(options, kPingsOutMax);
+        if (s == NATS_OK) s = natsOptions_SetTimeout(options, kConnectTimeoutMs);
+        if (s == NATS_OK) s = natsOptions_SetWriteDeadline(options, kWriteDeadlineMs);
+        if (s == NATS_OK) s = natsOptions_SetDisconnectedCB(options, &Impl::on_disconnected, this);
+        if (s == NATS_OK) s = natsOptions_SetReconnectedCB(options, &Impl::on_reconnected, this);
+        if (s == NATS_OK) s = natsOptions_SetErrorHandler(options, &Impl::on_error, this);
+        require(s, "the NATS connection's options");
+    }
+
+    static void on_message(natsConnection*, natsSubscription*, natsMsg* handle, void* self) {
+        const auto* subscription = static_cast<Subscription*>(self);
+        std::shared_ptr<void> owner(handle, [](void* message) {
+            natsMsg_Destroy(static_cast<natsMsg*>(message));
+        });
+        Arrival arrival;
+        const char* reply = natsMsg_GetReply(handle);
+        const std::string_view data(natsMsg_GetData(handle),
+                                    static_cast<std::size_t>(natsMsg_GetDataLength(handle)));
+        Delivery delivery;
+        if (reply != nullptr && parse_ack_subject(reply, delivery)) {
+            arrival.message = Message{owner, natsMsg_GetSubject(handle), reply,
+                                      std::as_bytes(std::span<const char>(data)),
+                                      std::move(delivery)};
+        } else {
+            arrival.status = std::atoi(header_of(handle, "Status").c_str());
+            arrival.description = header_of(handle, "Description");
+            arrival.inbox = natsMsg_GetSubject(handle);
+        }
+        subscription->on_arrival(std::move(arrival));
+    }
+    static void on_disconnected(natsConnection*, void* self) {
+        auto* impl = static_cast<Impl*>(self);
+        if (!impl->closing_) impl->on_log_("connection to NATS lost");
+    }
+    static void on_reconnected(natsConnection*, void* self) {
+        auto* impl = static_cast<Impl*>(self);
+        ++impl->connects_;
+        impl->on_log_("connected to NATS again");
+    }
+    static void on_error(natsConnection*, natsSubscription*, natsStatus status, void* self) {
+        static_cast<Impl*>(self)->on_log_(std::string("NATS: ") + natsStatus_GetText(status));
+    }
+
+    OnLog on_log_;
+    std::atomic<std::uint64_t> connects_{0};
+    std::atomic<bool> closing_{false};
+    std::vector<std::unique_ptr<Subscription>> subscriptions_;
+    ConnectionPtr connection_;
+};
+
+NatsConnection::NatsConnection(const Config::Nats& config, std::chrono::milliseconds patience,
+                               OnLog on_log)
+    : impl_(std::make_unique<Impl>(config, patience, std::move(on_log))) {}
+NatsConnection::~NatsConnection() = default;
+
+bool NatsConnection::is_connected() const {
+    return natsConnection_Status(impl_->handle()) == NATS_CONN_STATUS_CONNECTED;
+}
+std::uint64_t NatsConnection::connects() const { return impl_->connects(); }
+
+std::optional<std::string> NatsConnection::request(const std::string& subject,
+                                                   const std::string& body,
+                                                   std::chrono::milliseconds patience) {
+    natsMsg* reply = nullptr;
+    const natsStatus status =
+        natsConnection_Request(&reply, impl_->handle(), subject.c_str(), body.data(),
+                               static_cast<int>(body.size()), patience.count());
+    if (status != NATS_OK) return std::nullopt;
+    std::string text(natsMsg_GetData(reply), static_cast<std::size_t>(natsMsg_GetDataLength(reply)));
+    natsMsg_Destroy(reply);
+    return text;
+}
+
+bool NatsConnection::publish(const std::string& subject, std::string_view body) {
+    return natsConnection_Publish(impl_->handle(), subject.c_str(), body.data(),
+                                  static_cast<int>(body.size())) == NATS_OK;
+}
+bool NatsConnection::publish(const std::string& subject, const std::string& reply,
+                             std::string_view body) {
+    return natsConnection_PublishRequest(impl_->handle(), subject.c_str(), reply.c_str(),
+                                         body.data(), static_cast<int>(body.size())) == NATS_OK;
+}
+
+std::string NatsConnection::subscribe(std::function<void(Arrival)> on_arrival) {
+    return impl_->subscribe(std::move(on_arrival));
+}
+
+}  // namespace homeward::consumer

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "consumer/config.hpp"
+#include "consumer/message.hpp"
+
+namespace homeward::consumer {
+
+/// What arrives on a pull's inbox: a message of the stream, or a word about the pull itself.
+struct Arrival {
+    std::optional<Message> message;
+    int status = 0;           ///< 100, 404, 408, 409 … if there is no message
+    std::string description;  ///< of the status
+    std::string inbox;        ///< where a status arrived: names the pull
+};
+
+class NatsError : public std::runtime_error {
+  public:
+    using std::runtime_error::runtime_error;
+};
+
+/// The connection to NATS; the one place that knows nats.c. Reconnects for ever. Any thread.
+class NatsConnection {
+  public:
+    using OnLog = std::function<void(std::string_view)>;
+    /// Waits for the first connection for `patience`; throws NatsError that says what to check.
+    NatsConnection(const Config::Nats& config, std::chrono::milliseconds patience, OnLog on_log);
+    ~NatsConnection();
+    NatsConnection(const NatsConnection&) = delete;
+    NatsConnection& operator=(const NatsConnection&) = delete;
+
+    bool is_connected() const;
+    /// Grows with every reconnect: what was asked for before may never be answered.
+    std::uint64_t connects() const;
+
+    /// A request to the server's API; nullopt when nobody answers in time.
+    std::optional<std::string> request(const std::string& subject, const std::string& body,
+                                       std::chrono::milliseconds patience);
+    bool publish(const std::string& subject, std::string_view body);
+    bool publish(const std::string& subject, const std::string& reply, std::string_view body);
+
+    /// A fresh inbox "…."; `on_arrival` is called by one thread for everything below it, as long
+    /// as the connection lives.
+    std::string subscribe(std::function<void(Arrival)> on_arrival);
+
+  private:
+    class Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace homeward::consumer
