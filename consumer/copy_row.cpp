@@ -28,12 +28,6 @@ void append_field(std::string& out, T value) {
     append(out, value);
 }
 
-template <typename T>
-void patch(std::string& row, std::size_t offset, T value) {
-    const T swapped = big_endian(value);
-    std::memcpy(row.data() + offset + 4, &swapped, sizeof swapped);
-}
-
 }  // namespace
 
 std::string_view copy_header() {
@@ -84,13 +78,6 @@ std::size_t CopyRow::begin_array(std::uint32_t element_oid, std::uint32_t elemen
 void CopyRow::end_array(std::size_t length_at) {
     const auto length = big_endian(static_cast<std::uint32_t>(out_.size() - length_at - 4));
     std::memcpy(out_.data() + length_at, &length, sizeof length);
-}
-
-void CopyRow::patch_int8(std::string& row, std::size_t offset, std::int64_t value) {
-    patch(row, offset, static_cast<std::uint64_t>(value));
-}
-void CopyRow::patch_int4(std::string& row, std::size_t offset, std::int32_t value) {
-    patch(row, offset, static_cast<std::uint32_t>(value));
 }
 
 }  // namespace homeward::consumer

@@ -39,16 +39,8 @@ class CopyRow {
     std::size_t begin_array(std::uint32_t element_oid, std::uint32_t elements);
     void end_array(std::size_t length_at);
 
-    /// Overwrites the int8 field that begins (with its length) at `offset`.
-    static void patch_int8(std::string& row, std::size_t offset, std::int64_t value);
-    static void patch_int4(std::string& row, std::size_t offset, std::int32_t value);
-
   private:
     std::string& out_;
 };
-
-/// Where origin and seq stand in each of our rows: after the count of columns.
-inline constexpr std::size_t kOriginOffset = 2;
-inline constexpr std::size_t kSeqOffset = kOriginOffset + 4 + 4;
 
 }  // namespace homeward::consumer

@@ -103,8 +103,8 @@ void Puller::on_arrival(std::size_t index, Arrival arrival) {
         if (arrival.status == 100) return;
         std::erase_if(channel.pulls,
                       [&](const Pull& pull) { return pull.inbox == arrival.inbox; });
-        // 503: nobody serves the API just now. Asking again at once would only be noise.
-        if (arrival.status != 503) room_.notify_one();
+        // Expired: ask again. After a refusal (409, 503) only at the next regular look.
+        if (arrival.status == 404 || arrival.status == 408) room_.notify_one();
         return;
     }
     // A stream fills pulls in the order in which they were asked.

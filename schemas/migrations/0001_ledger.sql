@@ -113,7 +113,6 @@ CREATE TABLE homeward.event_type (
     table_name     text NOT NULL,
     partitioning   text NOT NULL,
     retention_days int4 NOT NULL,
-    definition     jsonb NOT NULL,
     applied_at     timestamptz NOT NULL DEFAULT now(),
     UNIQUE (table_schema, table_name)
 );
@@ -201,6 +200,34 @@ BEGIN
         WHERE j.ours AND j.v <> 'new' AND p.origin = j.o AND p.seq_first = j.a
     )
     SELECT j.i, j.v FROM judged j ORDER BY j.i;
+END $$;
+
+-- Takes messages that carry no origin: gives each the next seqs of its stream, or NULL when the
+-- message was taken before. One row a message, in the order given. The stream's row is locked
+-- until the transaction ends, so seqs have no gaps.
+CREATE FUNCTION homeward.claim_plain(stream_origin int4, stream_seqs int8[], times_us int8[],
+                                     event_counts int4[])
+RETURNS TABLE (message_index int4, seq_first int8)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
+DECLARE
+    next int8;
+BEGIN
+    SELECT p.seq_next INTO STRICT next FROM homeward.plain_stream p
+    WHERE p.origin = stream_origin FOR UPDATE;
+    FOR i IN 1 .. coalesce(array_length(stream_seqs, 1), 0) LOOP
+        message_index := i - 1;
+        INSERT INTO homeward.plain_message AS m (origin, stream_seq, message_time, seq_first, events)
+        VALUES (stream_origin, stream_seqs[i],
+                'epoch'::timestamptz + times_us[i] * interval '1 microsecond',
+                next, event_counts[i])
+        ON CONFLICT DO NOTHING RETURNING m.seq_first INTO seq_first;
+        IF seq_first IS NOT NULL THEN
+            next := next + event_counts[i];
+        END IF;
+        RETURN NEXT;
+        seq_first := NULL;
+    END LOOP;
+    UPDATE homeward.plain_stream p SET seq_next = next WHERE p.origin = stream_origin;
 END $$;
 
 -- Moves frames and marks into the second level. One at a time; returns how many frames it moved.
@@ -316,3 +343,64 @@ FROM (
     LEFT JOIN homeward.row_count() r ON r.origin = a.origin
     LEFT JOIN homeward.retired x ON x.origin = a.origin
 ) AS p;
+
+-- A day's partition, made and then attached: CREATE … PARTITION OF would wait for, and then block,
+-- everybody who writes to the table; ATTACH does neither.
+CREATE FUNCTION homeward.ensure_partition(event_schema text, event_table text, day date)
+RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
+DECLARE
+    part text := event_table || '_' || to_char(day, 'YYYYMMDD');
+    parent regclass := to_regclass(format('%I.%I', event_schema, event_table));
+    child regclass;
+BEGIN
+    -- Only tables that Homeward made; the caller's names are otherwise not trusted.
+    PERFORM FROM homeward.event_type
+    WHERE table_schema = event_schema AND table_name = event_table AND partitioning = 'day';
+    IF NOT FOUND OR parent IS NULL THEN
+        RAISE EXCEPTION 'no partitioned event table %.%', event_schema, event_table
+            USING ERRCODE = '42P01';
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtext('homeward.partition'), hashtext(part));
+    child := to_regclass(format('%I.%I', event_schema, part));
+    IF child IS NULL THEN
+        EXECUTE format('CREATE TABLE %I.%I (LIKE %I.%I INCLUDING ALL)',
+                       event_schema, part, event_schema, event_table);
+        child := to_regclass(format('%I.%I', event_schema, part));
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = child AND inhparent = parent) THEN
+        EXECUTE format('ALTER TABLE %I.%I ATTACH PARTITION %I.%I FOR VALUES FROM (%L) TO (%L)',
+                       event_schema, event_table, event_schema, part,
+                       day::timestamp AT TIME ZONE 'UTC', (day + 1)::timestamp AT TIME ZONE 'UTC');
+    END IF;
+END $$;
+
+-- Drops the days that a type's retention has passed, and remembers how many rows of each origin
+-- went with them. Returns the names of what was dropped.
+CREATE FUNCTION homeward.drop_expired_partitions(event_schema text, event_table text)
+RETURNS SETOF text
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
+DECLARE
+    days int4;
+    part record;
+BEGIN
+    SELECT retention_days INTO days FROM homeward.event_type
+    WHERE table_schema = event_schema AND table_name = event_table AND partitioning = 'day';
+    IF coalesce(days, 0) = 0 THEN
+        RETURN;
+    END IF;
+    FOR part IN
+        SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+        WHERE i.inhparent = format('%I.%I', event_schema, event_table)::regclass
+          AND to_date(right(c.relname, 8), 'YYYYMMDD') < (now() AT TIME ZONE 'UTC')::date - days
+    LOOP
+        EXECUTE format('LOCK TABLE %I.%I IN EXCLUSIVE MODE', event_schema, part.relname);
+        EXECUTE format(
+            'INSERT INTO homeward.retired AS r (origin, rows)'
+            ' SELECT origin, count(DISTINCT seq) FROM %I.%I GROUP BY origin'
+            ' ON CONFLICT (origin) DO UPDATE SET rows = r.rows + excluded.rows',
+            event_schema, part.relname);
+        EXECUTE format('DROP TABLE %I.%I', event_schema, part.relname);
+        RETURN NEXT part.relname;
+    END LOOP;
+END $$;

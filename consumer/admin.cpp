@@ -1,0 +1,51 @@
+#include "consumer/admin.hpp"
+
+#include <httplib.h>
+
+#include <thread>
+
+namespace homeward::consumer {
+
+class Admin::Impl {
+  public:
+    Impl(const std::string& listen, const Metrics& metrics,
+         std::function<std::string()> not_ready) {
+        server_.new_task_queue = [] { return new httplib::ThreadPool(2); };
+        server_.Get("/metrics", [&metrics](const httplib::Request&, httplib::Response& response) {
+            response.set_content(metrics.print(), "text/plain; version=0.0.4; charset=utf-8");
+        });
+        server_.Get("/livez", [](const httplib::Request&, httplib::Response& response) {
+            response.set_content("ok\n", "text/plain");
+        });
+        server_.Get("/readyz", [not_ready](const httplib::Request&, httplib::Response& response) {
+            const std::string reason = not_ready();
+            response.status = reason.empty() ? 200 : 503;
+            response.set_content((reason.empty() ? "ok" : reason) + "\n", "text/plain");
+        });
+        const std::size_t colon = listen.rfind(':');
+        std::string host = listen.substr(0, colon);
+        if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
+        const int port = colon == std::string::npos ? 0 : std::atoi(listen.c_str() + colon + 1);
+        if (port <= 0 || port > 65535 || !server_.bind_to_port(host.c_str(), port)) {
+            throw std::runtime_error("cannot listen on " + listen +
+                                     " for the admin endpoint; is the port taken? Set "
+                                     "admin.listen to a free host:port");
+        }
+        thread_ = std::thread([this] { server_.listen_after_bind(); });
+    }
+    ~Impl() {
+        server_.stop();
+        thread_.join();
+    }
+
+  private:
+    httplib::Server server_;
+    std::thread thread_;
+};
+
+Admin::Admin(const std::string& listen, const Metrics& metrics,
+             std::function<std::string()> not_ready)
+    : impl_(std::make_unique<Impl>(listen, metrics, std::move(not_ready))) {}
+Admin::~Admin() = default;
+
+}  // namespace homeward::consumer

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "consumer/metrics.hpp"
+
+namespace homeward::consumer {
+
+/// /metrics, /livez and /readyz over HTTP; on loopback unless told otherwise.
+class Admin {
+  public:
+    /// `listen`: "host:port". Throws std::runtime_error when the address cannot be had.
+    /// `not_ready`: empty when writes are possible, else the reason.
+    Admin(const std::string& listen, const Metrics& metrics,
+          std::function<std::string()> not_ready);
+    ~Admin();
+
+  private:
+    class Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace homeward::consumer

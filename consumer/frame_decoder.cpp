@@ -1,0 +1,172 @@
+#include "consumer/frame_decoder.hpp"
+
+#include <algorithm>
+
+#include "schemas/subject.hpp"
+
+namespace homeward::consumer {
+namespace {
+
+std::string_view text_of(std::span<const std::byte> bytes) {
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+bool is_blank(std::string_view line) {
+    return line.find_first_not_of(" \t\r") == std::string_view::npos;
+}
+
+/// Calls `each(begin, end)` for every line that is not blank.
+template <typename Each>
+void for_each_line(std::string_view body, Each each) {
+    for (std::size_t begin = 0; begin < body.size();) {
+        const std::size_t end = std::min(body.find('\n', begin), body.size());
+        if (!is_blank(body.substr(begin, end - begin))) each(begin, end);
+        begin = end + 1;
+    }
+}
+
+/// A plain message is NDJSON if every line looks like an object of its own; else one event, which
+/// may well be spread over several lines.
+bool is_line_by_line(std::string_view body) {
+    bool all = true;
+    std::size_t lines = 0;
+    for_each_line(body, [&](std::size_t begin, std::size_t end) {
+        std::string_view line = body.substr(begin, end - begin);
+        while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.remove_suffix(1);
+        all = all && line.front() == '{' && line.back() == '}';
+        ++lines;
+    });
+    return all && lines > 1;
+}
+
+}  // namespace
+
+UnitDecoder::UnitDecoder(std::shared_ptr<const Catalog> catalog, EventDecoder::Limits limits)
+    : catalog_(catalog), events_(catalog, limits) {}
+
+FrameUnit UnitDecoder::open(Pulled pulled) {
+    FrameUnit unit;
+    unit.pulled = std::move(pulled);
+    const auto data = unit.pulled.message.data;
+    if (unit.pulled.stream->kind == StreamKind::plain) {
+        open_plain(unit);
+        return unit;
+    }
+    const FrameError error = FrameDecoder::decode_header(data, unit.header);
+    const bool fits = stream_kind(unit.header.event_class) == unit.pulled.stream->kind;
+    if (error != FrameError::none || !fits) {
+        unit.is_plain = true;
+        unit.seq_count = 1;
+        unit.refusal = error != FrameError::none ? std::string(explain(error))
+                                                 : "a frame of the other class than its stream";
+        return unit;
+    }
+    unit.is_mark = (unit.header.flags & kFrameCountOnly) != 0;
+    unit.closing = (unit.header.flags & kFrameClosing) != 0;
+    unit.seq_first = unit.header.seq_first;
+    unit.seq_count = unit.header.seq_count;
+    unit.accepted = unit.header.accepted;
+    return unit;
+}
+
+void UnitDecoder::open_plain(FrameUnit& unit) {
+    unit.is_plain = true;
+    const std::string_view data = text_of(unit.pulled.message.data);
+    if (!parse_subject(unit.pulled.message.subject)) {
+        unit.seq_count = 1;
+        unit.refusal = "its subject is not homeward.plain.<region>.<app>";
+        return;
+    }
+    unit.body.reserve(data.size() + EventDecoder::padding());
+    unit.body = data;
+    unit.seq_count = 1;
+    if (is_line_by_line(data)) {
+        unit.seq_count = 0;
+        for_each_line(data, [&](std::size_t, std::size_t) { ++unit.seq_count; });
+    } else {
+        // One event: its line ends are only white space.
+        std::replace(unit.body.begin(), unit.body.end(), '\n', ' ');
+        if (is_blank(unit.body)) unit.refusal = "an empty message";
+    }
+}
+
+void UnitDecoder::decode(FrameUnit& unit, std::int64_t now_us) {
+    if (unit.is_mark) return;
+    if (!unit.refusal.empty()) {
+        unit.dead.push_back({unit.seq_first, false, "", unit.refusal, "",
+                             std::string(text_of(unit.pulled.message.data))});
+        return;
+    }
+    if (!unit.is_plain) {
+        FrameHeader header;
+        const FrameError error = frames_.decode(unit.pulled.message.data, header, unit.body,
+                                                EventDecoder::padding());
+        if (error != FrameError::none) {
+            // The header was whole, so its seqs are known: all of them are accounted for at once.
+            unit.tombstones.push_back({unit.seq_first, unit.seq_last(), "bad_body"});
+            return;
+        }
+    }
+    decode_lines(unit, now_us);
+}
+
+void UnitDecoder::decode_lines(FrameUnit& unit, std::int64_t now_us) {
+    const std::int32_t origin = unit.origin;
+    std::uint64_t seq = unit.seq_first;
+    const std::uint64_t end_seq = unit.seq_first + unit.seq_count;
+    unit.rows.reserve(unit.body.size() + unit.body.size() / 4);
+    const std::string_view body = unit.body;
+    bool fits = true;
+    for_each_line(body, [&](std::size_t begin, std::size_t end) {
+        if (seq >= end_seq) {
+            fits = false;
+            return;
+        }
+        const auto row_begin = static_cast<std::uint32_t>(unit.rows.size());
+        const std::string_view line = body.substr(begin, end - begin);
+        EventOutcome outcome =
+            events_.decode(line, origin, static_cast<std::int64_t>(seq),
+                           unit.pulled.message.delivery.time_us, now_us, unit.rows);
+        switch (outcome.kind) {
+            case EventOutcome::Kind::row:
+                unit.events.push_back({outcome.type, seq, row_begin,
+                                       static_cast<std::uint32_t>(unit.rows.size()),
+                                       static_cast<std::uint32_t>(begin),
+                                       static_cast<std::uint32_t>(end), outcome.time_us});
+                break;
+            case EventOutcome::Kind::tombstone:
+                // Plain clients have no seqs of their own to report as lost.
+                if (unit.is_plain || outcome.count > end_seq - seq) {
+                    fits = fits && unit.is_plain;
+                    unit.dead.push_back({seq, false, outcome.type_name,
+                                         "a tombstone that covers no seqs of its sender", "",
+                                         std::string(line)});
+                    outcome.count = 1;
+                    break;
+                }
+                unit.tombstones.push_back({seq, seq + outcome.count - 1, outcome.reason});
+                break;
+            case EventOutcome::Kind::unknown:
+            case EventOutcome::Kind::bad:
+                unit.dead.push_back({seq, outcome.kind == EventOutcome::Kind::unknown,
+                                     outcome.type_name, outcome.reason, "", std::string(line)});
+                break;
+        }
+        seq += outcome.kind == EventOutcome::Kind::tombstone ? outcome.count : 1;
+    });
+    if (seq == end_seq && fits) return;
+    // The header promised other seqs than the body holds: no publisher of ours writes that. The
+    // whole frame is one dead letter, the rest of its seqs tombstones, so that nothing stays open.
+    unit.rows.clear();
+    unit.events.clear();
+    unit.tombstones.clear();
+    unit.dead.clear();
+    unit.dead.push_back({unit.seq_first, false, "",
+                         "the frame's lines do not add up to the seqs of its header", "",
+                         unit.body});
+    if (unit.seq_count > 1) {
+        unit.tombstones.push_back({unit.seq_first + 1, unit.seq_last(), "bad_body"});
+    }
+}
+
+}  // namespace homeward::consumer

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <memory>
+
+#include "consumer/event_decoder.hpp"
+#include "consumer/frame_unit.hpp"
+#include "schemas/frame.hpp"
+
+namespace homeward::consumer {
+
+/// Messages into units. One thread at a time.
+class UnitDecoder {
+  public:
+    UnitDecoder(std::shared_ptr<const Catalog> catalog, EventDecoder::Limits limits);
+
+    /// What the header alone tells; a message that is no frame becomes a plain unit. Its seq_count
+    /// is known after this, so that the ledger can be asked before anything is decompressed.
+    FrameUnit open(Pulled pulled);
+    /// Rows, dead events and tombstones of a unit that was reset. Its origin and seq_first must be
+    /// set.
+    void decode(FrameUnit& unit, std::int64_t now_us);
+
+    std::uint64_t replaced_nuls() const { return events_.replaced_nuls(); }
+
+  private:
+    void open_plain(FrameUnit& unit);
+    void decode_lines(FrameUnit& unit, std::int64_t now_us);
+
+    std::shared_ptr<const Catalog> catalog_;
+    FrameDecoder frames_;
+    EventDecoder events_;
+};
+
+}  // namespace homeward::consumer

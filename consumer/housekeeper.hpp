@@ -1,0 +1,41 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "consumer/config.hpp"
+#include "consumer/leader.hpp"
+#include "consumer/metrics.hpp"
+#include "schemas/event_type.hpp"
+
+namespace homeward::consumer {
+
+/// What has to be done now and then, off the batches' path: folding the ledger, making the next
+/// days' partitions and dropping expired ones. Has a thread and a connection of its own; an error
+/// is logged and tried again, since nothing waits for it.
+class Housekeeper {
+  public:
+    Housekeeper(const Config& config, const std::vector<EventType>& types, Metrics& metrics);
+    ~Housekeeper();
+
+  private:
+    void run();
+    void fold(Leader& leader);
+    void tend_partitions(Leader& leader);
+
+    const Config& config_;
+    const std::vector<EventType>& types_;
+    Metrics& metrics_;
+    std::optional<Leader> leader_;
+    std::chrono::steady_clock::time_point partitions_due_{};
+
+    std::mutex mutex_;
+    std::condition_variable stop_;
+    bool stopping_ = false;
+    std::thread thread_;
+};
+
+}  // namespace homeward::consumer

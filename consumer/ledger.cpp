@@ -1,0 +1,161 @@
+#include "consumer/ledger.hpp"
+
+#include <map>
+
+#include "schemas/subject.hpp"
+
+namespace homeward::consumer::ledger {
+namespace {
+
+/// Frames as the arrays that the functions take.
+struct FrameArrays {
+    std::vector<std::int64_t> origins, firsts, lasts, counts;
+    std::vector<bool> closings;
+    std::vector<std::size_t> units;
+
+    explicit FrameArrays(const Units& all) {
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            const FrameUnit& unit = all[i];
+            if (unit.skip || unit.is_mark) continue;
+            origins.push_back(unit.origin);
+            firsts.push_back(static_cast<std::int64_t>(unit.seq_first));
+            lasts.push_back(static_cast<std::int64_t>(unit.seq_last()));
+            counts.push_back(static_cast<std::int64_t>(unit.accepted));
+            closings.push_back(unit.closing);
+            units.push_back(i);
+        }
+    }
+    /// Only digits, commas and braces: safe inside a statement's text.
+    std::string arguments() const {
+        return "'" + array_text(origins) + "'::int4[],'" + array_text(firsts) + "'::int8[],'" +
+               array_text(lasts) + "'::int8[],'" + array_text(counts) + "'::int8[],'" +
+               array_text(closings) + "'::boolean[]";
+    }
+};
+
+void write_dead(Leader& leader, const FrameUnit& unit, const DeadEvent& dead) {
+    leader.query(
+        "INSERT INTO homeward.dead_letter AS d (origin, seq, state, type, reason, sqlstate, payload)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7)"
+        " ON CONFLICT (origin, seq) DO UPDATE"
+        " SET times_seen = d.times_seen + 1, last_seen = now()",
+        {Parameter(unit.origin), Parameter(static_cast<std::int64_t>(dead.seq)),
+         dead.parked ? "parked" : "open",
+         dead.type.empty() ? Parameter(nullptr) : Parameter(dead.type), dead.reason,
+         dead.sqlstate.empty() ? Parameter(nullptr) : Parameter(dead.sqlstate),
+         Parameter::bytes(dead.payload)});
+}
+
+void write_tombstones(Leader& leader, const Units& units) {
+    std::vector<std::int64_t> origins, firsts, lasts;
+    std::vector<std::string> reasons;
+    for (const FrameUnit& unit : units) {
+        if (unit.skip) continue;
+        for (const Tombstone& tombstone : unit.tombstones) {
+            origins.push_back(unit.origin);
+            firsts.push_back(static_cast<std::int64_t>(tombstone.seq_first));
+            lasts.push_back(static_cast<std::int64_t>(tombstone.seq_last));
+            reasons.push_back(tombstone.reason);
+        }
+    }
+    if (origins.empty()) return;
+    leader.query(
+        "INSERT INTO homeward.tombstone (origin, seq_first, seq_last, reason)"
+        " SELECT * FROM unnest($1::int4[], $2::int8[], $3::int8[], $4::text[])",
+        {array_text(origins), array_text(firsts), array_text(lasts), array_text(reasons)});
+}
+
+void write_marks(Leader& leader, const Units& units) {
+    std::vector<std::int64_t> origins, counts;
+    std::vector<bool> closings;
+    for (const FrameUnit& unit : units) {
+        if (unit.skip || !unit.is_mark) continue;
+        origins.push_back(unit.origin);
+        counts.push_back(static_cast<std::int64_t>(unit.accepted));
+        closings.push_back(unit.closing);
+    }
+    if (origins.empty()) return;
+    leader.query(
+        "INSERT INTO homeward.ledger_mark (origin, accepted, closing)"
+        " SELECT * FROM unnest($1::int4[], $2::int8[], $3::boolean[])",
+        {array_text(origins), array_text(counts), array_text(closings)});
+}
+
+}  // namespace
+
+void claim_plain(Leader& leader, Units& units) {
+    // One statement a stream, in the order of their numbers, so that two consumers cannot lock
+    // two streams crosswise.
+    std::map<std::int32_t, std::vector<std::size_t>> by_origin;
+    for (std::size_t i = 0; i < units.size(); ++i) {
+        if (units[i].is_plain && !units[i].skip) by_origin[units[i].origin].push_back(i);
+    }
+    for (const auto& [origin, indexes] : by_origin) {
+        std::vector<std::int64_t> seqs, times, events;
+        for (std::size_t i : indexes) {
+            const Delivery& delivery = units[i].pulled.message.delivery;
+            seqs.push_back(static_cast<std::int64_t>(delivery.stream_seq));
+            times.push_back(delivery.time_us);
+            events.push_back(static_cast<std::int64_t>(units[i].seq_count));
+        }
+        const QueryResult claimed = leader.query(
+            "SELECT seq_first FROM homeward.claim_plain($1, $2::int8[], $3::int8[], $4::int4[])",
+            {std::to_string(origin), array_text(seqs), array_text(times), array_text(events)});
+        for (std::size_t row = 0; row < indexes.size(); ++row) {
+            FrameUnit& unit = units[indexes[row]];
+            const int at = static_cast<int>(row);
+            unit.skip = claimed.is_null(at, 0);
+            if (unit.skip) continue;
+            unit.seq_first = static_cast<std::uint64_t>(claimed.number(at, 0));
+            unit.accepted = unit.seq_last();
+        }
+    }
+}
+
+std::vector<Verdict> claim(Leader& leader, const Units& units) {
+    std::vector<Verdict> verdicts(units.size(), Verdict::fresh);
+    const FrameArrays frames(units);
+    if (frames.units.empty()) return verdicts;
+    const QueryResult rows = leader.query(
+        "SELECT frame_index, verdict FROM homeward.claim(" + frames.arguments() + ")");
+    for (int row = 0; row < rows.rows(); ++row) {
+        const std::size_t unit = frames.units[static_cast<std::size_t>(rows.number(row, 0))];
+        if (rows.at(row, 1) == "settled") verdicts[unit] = Verdict::settled;
+        if (rows.at(row, 1) == "overlap") verdicts[unit] = Verdict::overlap;
+    }
+    return verdicts;
+}
+
+void write_rest(Leader& leader, const Units& units) {
+    for (const FrameUnit& unit : units) {
+        if (unit.skip) continue;
+        for (const DeadEvent& dead : unit.dead) write_dead(leader, unit, dead);
+    }
+    write_tombstones(leader, units);
+    write_marks(leader, units);
+}
+
+void settle_and_commit(Leader& leader, const Units& units) {
+    const FrameArrays frames(units);
+    if (frames.units.empty()) {
+        leader.execute("COMMIT");
+    } else {
+        leader.execute("SELECT homeward.settle(" + frames.arguments() + "); COMMIT");
+    }
+}
+
+void keep_aside(Leader& leader, const FrameUnit& unit, const std::string& reason) {
+    const Message& message = unit.pulled.message;
+    const auto subject = parse_subject(message.subject);
+    const std::string_view frame(reinterpret_cast<const char*>(message.data.data()),
+                                 message.data.size());
+    leader.query(
+        "INSERT INTO homeward.conflict (origin, seq_first, seq_last, region, app, reason, frame)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
+        {Parameter(unit.origin), Parameter(static_cast<std::int64_t>(unit.seq_first)),
+         Parameter(static_cast<std::int64_t>(unit.seq_first + unit.seq_count) - 1),
+         subject ? Parameter(subject->region) : Parameter("?"),
+         subject ? Parameter(subject->app) : Parameter("?"), reason, Parameter::bytes(frame)});
+}
+
+}  // namespace homeward::consumer::ledger

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "consumer/frame_unit.hpp"
+#include "consumer/leader.hpp"
+
+namespace homeward::consumer {
+
+using Units = std::vector<FrameUnit>;
+
+/// The ledger's statements, each inside the transaction at hand. Units with `skip` are left out.
+namespace ledger {
+
+/// Gives seqs to plain units, and marks as skip those whose message was taken before.
+void claim_plain(Leader& leader, Units& units);
+
+enum class Verdict : unsigned char { fresh, settled, overlap };
+/// For a batch that is to be careful: what of it is new; that is claimed at once. One verdict a
+/// unit; for marks and skipped units `fresh`.
+std::vector<Verdict> claim(Leader& leader, const Units& units);
+
+/// Dead letters and tombstones; marks.
+void write_rest(Leader& leader, const Units& units);
+
+/// The optimistic end: settles the frames, checks both levels, and commits, in one round trip.
+/// 23505 or HW001 mean that some of it was settled before: nothing was committed.
+void settle_and_commit(Leader& leader, const Units& units);
+
+/// A frame that contradicts the ledger is kept for a person.
+void keep_aside(Leader& leader, const FrameUnit& unit, const std::string& reason);
+
+}  // namespace ledger
+}  // namespace homeward::consumer

@@ -1,0 +1,171 @@
+// homeward-consumer: from the streams of every region into the leader.
+
+#include <spdlog/spdlog.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "consumer/check.hpp"
+#include "consumer/config.hpp"
+#include "consumer/proof.hpp"
+#include "consumer/schema.hpp"
+#include "consumer/service.hpp"
+#include "consumer/stream.hpp"
+
+namespace {
+
+using namespace homeward::consumer;
+using namespace std::chrono_literals;
+
+constexpr const char* kHelp =
+    R"(homeward-consumer - commits events from NATS JetStream to the PostgreSQL leader, exactly once
+
+  homeward-consumer [--config FILE] COMMAND
+
+  run                    consume until SIGTERM
+  check                  test the configuration against the live NATS and PostgreSQL
+  streams plan|apply     show or create the streams and durables that the configuration names
+  schema plan|apply      show or run the DDL for the ledger and the event tables
+  proof [--json] [--wait SECONDS] [--final]
+                         account for every event, per origin and in sum; exit status 1 if anything
+                         is missing or doubled
+      --wait SECONDS     until nothing is in flight and the streams are empty, or so long
+      --final            nothing is under way any more: call what is in flight missing
+
+  --config FILE          TOML; every key section.key is overridden by HOMEWARD_SECTION_KEY, and
+                         the regions by HOMEWARD_SOURCES=region[@domain],…
+  --help
+
+Exit status: 0 well; 1 the answer is no; 2 wrong usage or configuration.
+)";
+
+struct CommandLine {
+    std::string config_file;
+    std::vector<std::string> words;
+};
+
+int usage(const std::string& what) {
+    std::fprintf(stderr, "homeward-consumer: %s\nTry 'homeward-consumer --help'.\n", what.c_str());
+    return 2;
+}
+
+bool has_undelivered(NatsConnection& nats, const Config& config) {
+    for (const Stream& stream : streams_of(config)) {
+        const auto state = read_state(nats, stream);
+        if (state && state->messages > 0) return true;
+    }
+    return false;
+}
+
+Proof wait_for_proof(const Config& config, Leader& leader, std::chrono::seconds patience) {
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    if (patience == 0s) return read_proof(leader);
+    NatsConnection nats(config.nats, patience, [](std::string_view) {});
+    for (;;) {
+        const bool drained = !has_undelivered(nats, config);
+        Proof proof = read_proof(leader);
+        if ((drained && proof.sum.in_flight == 0) ||
+            std::chrono::steady_clock::now() >= deadline) {
+            return proof;
+        }
+        std::this_thread::sleep_for(200ms);
+    }
+}
+
+int show_proof(const Config& config, const std::vector<std::string>& words) {
+    bool json = false;
+    bool final_word = false;
+    std::chrono::seconds patience{0};
+    for (std::size_t i = 1; i < words.size(); ++i) {
+        if (words[i] == "--json") {
+            json = true;
+        } else if (words[i] == "--final") {
+            final_word = true;
+        } else if (words[i] == "--wait" && i + 1 < words.size()) {
+            patience = std::chrono::seconds(std::atoi(words[++i].c_str()));
+        } else {
+            return usage("proof does not know " + words[i]);
+        }
+    }
+    Leader leader(config.postgres.url, config.postgres);
+    Proof proof = wait_for_proof(config, leader, patience);
+    if (final_word) proof.finalize();
+    if (json) {
+        std::printf("%s\n", proof.to_json().c_str());
+    } else {
+        std::printf("%s%s\n", proof.to_table().c_str(), proof.summary().c_str());
+    }
+    return proof.is_clean() ? 0 : 1;
+}
+
+int show_lines(const std::vector<std::string>& lines, const char* nothing) {
+    for (const std::string& line : lines) std::printf("%s\n", line.c_str());
+    if (lines.empty()) std::printf("%s\n", nothing);
+    return 0;
+}
+
+int tend_streams(const Config& config, const std::string& how) {
+    NatsConnection nats(config.nats, 5s, [](std::string_view) {});
+    return show_lines(how == "apply" ? apply_streams(nats, config) : plan_streams(nats, config),
+                      "all streams and durables are there");
+}
+
+int tend_schema(const Config& config, const std::string& how) {
+    Leader leader(config.postgres.owner_url, config.postgres);
+    Schema schema(leader, config);
+    const auto types = known_event_types(config);
+    std::vector<std::string> statements = schema.plan(types);
+    if (how == "apply") schema.apply(types);
+    for (std::string& statement : statements) statement += ";\n";
+    return show_lines(statements, "the ledger and all event tables are up to date");
+}
+
+int dispatch(const CommandLine& line) {
+    const std::string& command = line.words[0];
+    const std::string how = line.words.size() > 1 ? line.words[1] : "";
+    const Config config = load_config(line.config_file);
+    spdlog::set_level(spdlog::level::from_str(config.log.level));
+    if (command == "run") return run_service(config);
+    if (command == "check") return run_check(config) == 0 ? 0 : 1;
+    if (command == "proof") return show_proof(config, line.words);
+    const bool known_how = how == "plan" || how == "apply";
+    if (command == "streams" && known_how) return tend_streams(config, how);
+    if (command == "schema" && known_how) return tend_schema(config, how);
+    return usage("unknown command " + command + (how.empty() ? "" : " " + how));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CommandLine line;
+    for (int i = 1; i < argc; ++i) {
+        const std::string word = argv[i];
+        if (word == "--help") {
+            std::fputs(kHelp, stdout);
+            return 0;
+        }
+        if (word == "--config") {
+            if (++i == argc) return usage("--config needs a file");
+            line.config_file = argv[i];
+        } else {
+            line.words.push_back(word);
+        }
+    }
+    if (line.words.empty()) return usage("a command is missing");
+    try {
+        return dispatch(line);
+    } catch (const ConfigError& error) {
+        std::fprintf(stderr, "homeward-consumer: %s\n", error.what());
+    } catch (const homeward::SchemaError& error) {
+        std::fprintf(stderr, "homeward-consumer: %s\n", error.what());
+    } catch (const LeaderError& error) {
+        std::fprintf(stderr, "homeward-consumer: PostgreSQL: %s [%s]\n", error.what(),
+                     error.sqlstate().c_str());
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "homeward-consumer: %s\n", error.what());
+    }
+    return 2;
+}

@@ -1,0 +1,144 @@
+#include "consumer/metrics.hpp"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace homeward::consumer {
+namespace {
+
+const std::vector<double> kSeconds{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
+                                   0.25,  0.5,    1,     2.5,  5,     10,   60, 600, 3600};
+const std::vector<double> kRows{1, 10, 100, 1'000, 2'500, 5'000, 10'000, 20'000, 50'000};
+
+std::string number(double value) {
+    std::array<char, 32> text;
+    std::snprintf(text.data(), text.size(), "%.9g", value);
+    return text.data();
+}
+
+void print_head(std::string& out, const std::string& name, const char* type, const char* help) {
+    out += "# HELP " + name + " " + help + "\n# TYPE " + name + " " + type + "\n";
+}
+
+void print_value(std::string& out, const std::string& name, const char* type, const char* help,
+                 std::uint64_t value) {
+    print_head(out, name, type, help);
+    out += name + " " + std::to_string(value) + "\n";
+}
+
+}  // namespace
+
+Histogram::Histogram(std::vector<double> bounds)
+    : bounds_(std::move(bounds)), counts_(bounds_.size() + 1) {}
+
+void Histogram::observe(double value) {
+    const auto bound = std::lower_bound(bounds_.begin(), bounds_.end(), value);
+    const auto index = static_cast<std::size_t>(bound - bounds_.begin());
+    counts_[index].fetch_add(1, std::memory_order_relaxed);
+    double sum = sum_.load(std::memory_order_relaxed);
+    while (!sum_.compare_exchange_weak(sum, sum + value, std::memory_order_relaxed)) continue;
+}
+
+void Histogram::print(std::string& out, const std::string& name, const std::string& labels) const {
+    const std::string comma = labels.empty() ? "" : labels + ",";
+    const std::string braces = labels.empty() ? "" : "{" + labels + "}";
+    std::uint64_t total = 0;
+    for (std::size_t i = 0; i < counts_.size(); ++i) {
+        total += counts_[i].load(std::memory_order_relaxed);
+        const std::string bound = i < bounds_.size() ? number(bounds_[i]) : "+Inf";
+        out += name + "_bucket{" + comma + "le=\"" + bound + "\"} " + std::to_string(total) + "\n";
+    }
+    out += name + "_sum" + braces + " " + number(sum_.load()) + "\n";
+    out += name + "_count" + braces + " " + std::to_string(total) + "\n";
+}
+
+double Histogram::quantile(double q) const {
+    std::uint64_t total = 0;
+    for (const auto& count : counts_) total += count.load(std::memory_order_relaxed);
+    std::uint64_t seen = 0;
+    for (std::size_t i = 0; i < counts_.size() && total > 0; ++i) {
+        seen += counts_[i].load(std::memory_order_relaxed);
+        if (static_cast<double>(seen) >= q * static_cast<double>(total)) {
+            return bounds_[std::min(i, bounds_.size() - 1)];
+        }
+    }
+    return 0;
+}
+
+Metrics::Metrics()
+    : batch_rows(kRows),
+      batch_seconds(kSeconds),
+      decode_seconds(kSeconds),
+      copy_seconds(kSeconds),
+      commit_seconds(kSeconds) {}
+
+Histogram& Metrics::freshness(const std::string& region, std::string_view kind) {
+    const std::lock_guard lock(mutex_);
+    const auto key = std::pair(region, std::string(kind));
+    return freshness_
+        .emplace(std::piecewise_construct, std::forward_as_tuple(key),
+                 std::forward_as_tuple(kSeconds))
+        .first->second;
+}
+
+void Metrics::set_pending(const std::string& stream, std::uint64_t count) {
+    const std::lock_guard lock(mutex_);
+    pending_[stream] = count;
+}
+
+std::string Metrics::print() const {
+    std::string out;
+    print_value(out, "homeward_rows_total", "counter", "Rows committed to the leader.", rows);
+    print_value(out, "homeward_row_bytes_total", "counter", "COPY bytes of these rows.", row_bytes);
+    print_value(out, "homeward_batches_total", "counter", "Transactions committed.", batches);
+    print_value(out, "homeward_messages_total", "counter", "Messages acknowledged.", messages);
+    print_value(out, "homeward_redelivered_total", "counter",
+                "Messages that had been delivered before.", redelivered);
+    print_value(out, "homeward_skipped_events_total", "counter",
+                "Events that the ledger had settled already.", skipped_events);
+    print_value(out, "homeward_dead_letters_total", "counter",
+                "Events that could not become rows.", dead_letters);
+    print_value(out, "homeward_parked_total", "counter", "Events of a type not known yet.", parked);
+    print_value(out, "homeward_tombstones_total", "counter",
+                "Seqs that will never be rows, as their publishers reported.", tombstones);
+    print_value(out, "homeward_conflicts_total", "counter",
+                "Frames at odds with the ledger, kept aside.", conflicts);
+    print_value(out, "homeward_retries_total", "counter",
+                "Attempts after an error of the leader or the way to it.", retries);
+    print_value(out, "homeward_redos_total", "counter",
+                "Batches written again with the ledger asked first.", redos);
+    print_value(out, "homeward_replaced_nuls_total", "counter",
+                "NUL characters replaced by U+FFFD.", replaced_nuls);
+    print_value(out, "homeward_folded_frames_total", "counter",
+                "Frames moved to the ledger's second level.", folded_frames);
+    print_value(out, "homeward_leader_up", "gauge", "1 while the leader takes writes.", leader_up);
+    print_value(out, "homeward_paused", "gauge",
+                "1 while writing pauses because of an error that a person must mend.", paused);
+    const std::pair<const char*, const Histogram*> histograms[] = {
+        {"homeward_batch_rows", &batch_rows},
+        {"homeward_batch_seconds", &batch_seconds},
+        {"homeward_batch_decode_seconds", &decode_seconds},
+        {"homeward_batch_copy_seconds", &copy_seconds},
+        {"homeward_batch_commit_seconds", &commit_seconds},
+    };
+    for (const auto& [name, histogram] : histograms) {
+        print_head(out, name, "histogram", "Per transaction.");
+        histogram->print(out, name, "");
+    }
+    const std::lock_guard lock(mutex_);
+    print_head(out, "homeward_freshness_seconds", "histogram",
+               "From emit() until the row was visible on the leader, clock skew included.");
+    for (const auto& [key, histogram] : freshness_) {
+        histogram.print(out, "homeward_freshness_seconds",
+                        "region=\"" + key.first + "\",class=\"" + key.second + "\"");
+    }
+    print_head(out, "homeward_pending_messages", "gauge",
+               "Messages that the stream has not delivered yet.");
+    for (const auto& [stream, messages_pending] : pending_) {
+        out += "homeward_pending_messages{stream=\"" + stream + "\"} " +
+               std::to_string(messages_pending) + "\n";
+    }
+    return out;
+}
+
+}  // namespace homeward::consumer

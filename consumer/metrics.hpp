@@ -1,0 +1,71 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace homeward::consumer {
+
+/// Counts in fixed buckets. Any thread.
+class Histogram {
+  public:
+    explicit Histogram(std::vector<double> bounds);
+    void observe(double value);
+    /// Prometheus text: _bucket, _sum, _count. `labels`: `a="b"` or empty.
+    void print(std::string& out, const std::string& name, const std::string& labels) const;
+    /// Upper bound of the bucket in which the quantile lies; 0 without observations.
+    double quantile(double q) const;
+
+  private:
+    std::vector<double> bounds_;
+    std::vector<std::atomic<std::uint64_t>> counts_;
+    std::atomic<double> sum_{0};
+};
+
+/// Everything that is counted; names and units by Prometheus convention. Any thread.
+class Metrics {
+  public:
+    Metrics();
+
+    std::atomic<std::uint64_t> rows{0};
+    std::atomic<std::uint64_t> row_bytes{0};
+    std::atomic<std::uint64_t> batches{0};
+    std::atomic<std::uint64_t> messages{0};
+    std::atomic<std::uint64_t> redelivered{0};
+    std::atomic<std::uint64_t> skipped_events{0};
+    std::atomic<std::uint64_t> dead_letters{0};
+    std::atomic<std::uint64_t> parked{0};
+    std::atomic<std::uint64_t> tombstones{0};
+    std::atomic<std::uint64_t> conflicts{0};
+    std::atomic<std::uint64_t> retries{0};
+    std::atomic<std::uint64_t> redos{0};
+    std::atomic<std::uint64_t> replaced_nuls{0};
+    std::atomic<std::uint64_t> folded_frames{0};
+    std::atomic<bool> leader_up{false};
+    std::atomic<bool> paused{false};
+
+    Histogram batch_rows;
+    Histogram batch_seconds;
+    Histogram decode_seconds;
+    Histogram copy_seconds;
+    Histogram commit_seconds;
+
+    /// Lives as long as the metrics do.
+    Histogram& freshness(const std::string& region, std::string_view kind);
+    void set_pending(const std::string& stream, std::uint64_t count);
+
+    std::string print() const;
+
+  private:
+    mutable std::mutex mutex_;  // guards the maps, not what they hold
+    std::map<std::pair<std::string, std::string>, Histogram> freshness_;
+    std::map<std::string, std::uint64_t> pending_;
+};
+
+}  // namespace homeward::consumer

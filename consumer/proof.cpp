@@ -1,0 +1,110 @@
+#include "consumer/proof.hpp"
+
+#include <array>
+#include <cstdio>
+
+#include <nlohmann/json.hpp>
+
+namespace homeward::consumer {
+namespace {
+
+void add(ProofRow& sum, const ProofRow& row) {
+    sum.accepted += row.accepted;
+    sum.committed += row.committed;
+    sum.dead += row.dead;
+    sum.tombstoned += row.tombstoned;
+    sum.in_flight += row.in_flight;
+    sum.missing += row.missing;
+    sum.duplicated += row.duplicated;
+}
+
+std::string line(const ProofRow& row, const std::string& who) {
+    std::array<char, 256> text;
+    std::snprintf(text.data(), text.size(),
+                  "%-34s %-7s %-9s %11lld %11lld %8lld %11lld %10lld %8lld %11lld\n", who.c_str(),
+                  row.kind.c_str(), row.state.c_str(), static_cast<long long>(row.accepted),
+                  static_cast<long long>(row.committed), static_cast<long long>(row.dead),
+                  static_cast<long long>(row.tombstoned), static_cast<long long>(row.in_flight),
+                  static_cast<long long>(row.missing), static_cast<long long>(row.duplicated));
+    return text.data();
+}
+
+nlohmann::json json_of(const ProofRow& row) {
+    return {{"accepted", row.accepted},     {"committed", row.committed},
+            {"dead_lettered", row.dead},    {"tombstoned", row.tombstoned},
+            {"in_flight", row.in_flight},   {"missing", row.missing},
+            {"duplicated", row.duplicated}};
+}
+
+}  // namespace
+
+void Proof::finalize() {
+    sum.missing += sum.in_flight;
+    sum.in_flight = 0;
+    for (ProofRow& row : origins) {
+        row.missing += row.in_flight;
+        row.in_flight = 0;
+    }
+}
+
+std::string Proof::to_table() const {
+    std::string text =
+        "origin                             class   state        accepted   committed     dead  "
+        "tombstoned  in flight  missing  duplicated\n";
+    for (const ProofRow& row : origins) {
+        text += line(row, row.region + "/" + row.app + " " + row.publisher.substr(0, 8));
+    }
+    return text + line(sum, "sum");
+}
+
+std::string Proof::to_json() const {
+    nlohmann::json rows = nlohmann::json::array();
+    for (const ProofRow& row : origins) {
+        nlohmann::json one = json_of(row);
+        one["origin"] = row.origin;
+        one["publisher"] = row.publisher;
+        one["class"] = row.kind;
+        one["region"] = row.region;
+        one["app"] = row.app;
+        one["state"] = row.state;
+        rows.push_back(std::move(one));
+    }
+    return nlohmann::json{{"origins", rows}, {"sum", json_of(sum)}, {"clean", is_clean()}}.dump(2);
+}
+
+std::string Proof::summary() const {
+    return "proof: emitted=" + std::to_string(sum.accepted) +
+           " committed=" + std::to_string(sum.committed) + " dead=" + std::to_string(sum.dead) +
+           " dropped=" + std::to_string(sum.tombstoned) +
+           (sum.in_flight > 0 ? " in_flight=" + std::to_string(sum.in_flight) : "") +
+           " missing=" + std::to_string(sum.missing) +
+           " duplicated=" + std::to_string(sum.duplicated);
+}
+
+Proof read_proof(Leader& leader) {
+    const QueryResult rows = leader.query(
+        "SELECT origin, publisher, class, region, app, state, accepted, committed, dead_lettered,"
+        " tombstoned, in_flight, missing, duplicated FROM homeward.proof ORDER BY origin");
+    Proof proof;
+    for (int i = 0; i < rows.rows(); ++i) {
+        ProofRow row;
+        row.origin = rows.number(i, 0);
+        row.publisher = rows.at(i, 1);
+        row.kind = rows.at(i, 2);
+        row.region = rows.at(i, 3);
+        row.app = rows.at(i, 4);
+        row.state = rows.at(i, 5);
+        row.accepted = rows.number(i, 6);
+        row.committed = rows.number(i, 7);
+        row.dead = rows.number(i, 8);
+        row.tombstoned = rows.number(i, 9);
+        row.in_flight = rows.number(i, 10);
+        row.missing = rows.number(i, 11);
+        row.duplicated = rows.number(i, 12);
+        add(proof.sum, row);
+        proof.origins.push_back(std::move(row));
+    }
+    return proof;
+}
+
+}  // namespace homeward::consumer

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "consumer/leader.hpp"
+
+namespace homeward::consumer {
+
+/// One row of homeward.proof; the sum has origin 0.
+struct ProofRow {
+    std::int64_t origin = 0;
+    std::string publisher, kind, region, app, state;
+    std::int64_t accepted = 0;
+    std::int64_t committed = 0;
+    std::int64_t dead = 0;
+    std::int64_t tombstoned = 0;
+    std::int64_t in_flight = 0;
+    std::int64_t missing = 0;
+    std::int64_t duplicated = 0;
+};
+
+struct Proof {
+    std::vector<ProofRow> origins;
+    ProofRow sum;
+
+    bool is_clean() const { return sum.missing == 0 && sum.duplicated == 0; }
+    /// Calls what is in flight missing: the streams are drained, and nothing is under way.
+    void finalize();
+    std::string to_table() const;
+    std::string to_json() const;
+    /// "proof: emitted=… committed=… dead=… dropped=… missing=… duplicated=…"
+    std::string summary() const;
+};
+
+Proof read_proof(Leader& leader);
+
+}  // namespace homeward::consumer

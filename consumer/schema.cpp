@@ -1,0 +1,200 @@
+#include "consumer/schema.hpp"
+
+#include <map>
+
+#include "schemas/embedded.hpp"
+
+namespace homeward::consumer {
+namespace {
+
+/// Any fixed number; all of Homeward's schema changes queue up behind it.
+constexpr const char* kSchemaLock = "SELECT pg_advisory_lock(hashtext('homeward.schema'))";
+constexpr const char* kSchemaUnlock = "SELECT pg_advisory_unlock(hashtext('homeward.schema'))";
+
+std::string column_sql(const Field& field) {
+    return std::string(sql_name(field.column)) + (field.array ? "[]" : "");
+}
+
+/// As format_type() prints it.
+std::string catalog_name(const Field& field) {
+    const std::string name = field.column == ColumnType::timestamptz
+                                 ? "timestamp with time zone"
+                                 : std::string(sql_name(field.column));
+    return name + (field.array ? "[]" : "");
+}
+
+std::string literal(const std::string& text) {
+    std::string quoted = "'";
+    for (char c : text) quoted.append(c == '\'' ? "''" : std::string(1, c));
+    return quoted + "'";
+}
+
+std::string index_name(const EventType& type, const Index& index) {
+    std::string name = type.table;
+    for (const std::string& column : index.columns) name += "_" + column;
+    return name.substr(0, 55) + "_" + index.method;
+}
+
+std::string column_list(Leader& leader, const std::vector<std::string>& columns) {
+    std::string list;
+    for (const std::string& column : columns) {
+        list += (list.empty() ? "" : ", ") + leader.quote(column);
+    }
+    return list;
+}
+
+}  // namespace
+
+std::vector<EventType> known_event_types(const Config& config) {
+    std::vector<EventType> types;
+    for (const ShippedEventType& shipped : shipped_event_types()) {
+        types.push_back(parse_event_type(shipped.json, std::string(shipped.name) + ".json"));
+    }
+    if (config.schema.types_dir.empty()) return types;
+    for (EventType& own : load_event_types(config.schema.types_dir)) {
+        for (const EventType& type : types) {
+            if (type.name == own.name || type.table == own.table) {
+                throw SchemaError(config.schema.types_dir + ": type \"" + own.name +
+                                  "\" or its table \"" + own.table +
+                                  "\" is one that Homeward ships; give it another name");
+            }
+        }
+        types.push_back(std::move(own));
+    }
+    return types;
+}
+
+bool Schema::has_ledger() {
+    return leader_.query("SELECT to_regclass('homeward.migration') IS NOT NULL").at(0, 0) == "t";
+}
+
+int Schema::migration_version() {
+    if (!has_ledger()) return 0;
+    return static_cast<int>(
+        leader_.query("SELECT coalesce(max(version), 0) FROM homeward.migration").number(0, 0));
+}
+
+void Schema::plan_migrations(std::vector<std::string>& statements) {
+    const int version = migration_version();
+    const int newest = migrations().back().version;
+    if (version > newest) {
+        throw LeaderError("HW003",
+                          "the leader's ledger is of version " + std::to_string(version) +
+                          ", this consumer knows only " + std::to_string(newest) +
+                          "; use a newer consumer", "");
+    }
+    if (version == 0) {
+        statements.push_back(
+            "CREATE SCHEMA IF NOT EXISTS homeward;\n"
+            "CREATE TABLE IF NOT EXISTS homeward.migration (version int4 PRIMARY KEY,"
+            " name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())");
+    }
+    for (const Migration& migration : migrations()) {
+        if (migration.version <= version) continue;
+        statements.push_back(std::string(migration.sql) +
+                             ";\nINSERT INTO homeward.migration (version, name) VALUES (" +
+                             std::to_string(migration.version) + ", " +
+                             literal(std::string(migration.name)) + ")");
+    }
+}
+
+std::string Schema::qualified(const std::string& table) {
+    return leader_.quote(config_.postgres.event_schema) + "." + leader_.quote(table);
+}
+
+std::string Schema::registration(const EventType& type) {
+    return "INSERT INTO homeward.event_type (name, class, table_schema, table_name, partitioning,"
+           " retention_days) VALUES (" +
+           literal(type.name) + ", " + literal(std::string(to_string(type.event_class))) + ", " +
+           literal(config_.postgres.event_schema) + ", " + literal(type.table) + ", " +
+           (type.partitioning == Partitioning::day ? "'day'" : "'none'") + ", " +
+           std::to_string(type.retention_days) +
+           ") ON CONFLICT (name) DO UPDATE SET retention_days = excluded.retention_days,"
+           " applied_at = now()";
+}
+
+void Schema::plan_table(const EventType& type, std::vector<std::string>& statements) {
+    const std::string table = qualified(type.table);
+    std::string columns =
+        "    origin int4 NOT NULL,\n    seq int8 NOT NULL,\n    time timestamptz NOT NULL";
+    for (const Field& field : type.fields) {
+        columns += ",\n    " + leader_.quote(field.name) + " " + column_sql(field) +
+                   (field.required ? " NOT NULL" : "");
+    }
+    columns += ",\n    extra jsonb";
+    statements.push_back(
+        "CREATE TABLE " + table + " (\n" + columns + ")" +
+        (type.partitioning == Partitioning::day ? " PARTITION BY RANGE (time)" : ""));
+    statements.push_back("CREATE INDEX " + leader_.quote(type.table + "_time_brin") + " ON " +
+                         table + " USING brin (time)");
+    for (const Index& index : type.indexes) {
+        statements.push_back("CREATE INDEX " + leader_.quote(index_name(type, index)) + " ON " +
+                             table + " USING " + index.method + " (" +
+                             column_list(leader_, index.columns) + ")");
+    }
+    statements.push_back(registration(type));
+}
+
+void Schema::plan_columns(const EventType& type, std::vector<std::string>& statements) {
+    const QueryResult found = leader_.query(
+        "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
+        " WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped",
+        {qualified(type.table)});
+    std::map<std::string, std::string> columns;
+    for (int row = 0; row < found.rows(); ++row) {
+        columns[std::string(found.at(row, 0))] = std::string(found.at(row, 1));
+    }
+    for (const Field& field : type.fields) {
+        const auto column = columns.find(field.name);
+        if (column == columns.end()) {
+            // Rows that are there already have no value, so it cannot be NOT NULL.
+            statements.push_back("ALTER TABLE " + qualified(type.table) + " ADD COLUMN " +
+                                 leader_.quote(field.name) + " " + column_sql(field));
+        } else if (column->second != catalog_name(field)) {
+            throw LeaderError("42804",
+                              "event type \"" + type.name + "\" wants column \"" + field.name +
+                              "\" to be " + catalog_name(field) + ", the table has " +
+                              column->second +
+                              "; Homeward never changes a column's type: give the field another "
+                              "name, or migrate the table by hand", "");
+        }
+    }
+}
+
+std::vector<std::string> Schema::plan(const std::vector<EventType>& types) {
+    std::vector<std::string> statements;
+    plan_migrations(statements);
+    for (const EventType& type : types) {
+        const bool there =
+            leader_.query("SELECT to_regclass($1) IS NOT NULL", {qualified(type.table)})
+                .at(0, 0) == "t";
+        if (!there) {
+            plan_table(type, statements);
+        } else {
+            plan_columns(type, statements);
+        }
+    }
+    return statements;
+}
+
+void Schema::apply(const std::vector<EventType>& types) {
+    leader_.execute("SET lock_timeout = 0");  // the others are just as busy with the same
+    leader_.query(kSchemaLock);
+    leader_.execute("SET lock_timeout = " + std::to_string(config_.postgres.lock_timeout_ms));
+    for (const std::string& statement : plan(types)) {
+        leader_.execute("BEGIN");
+        leader_.execute(statement);
+        leader_.execute("COMMIT");
+    }
+    for (const EventType& type : types) {
+        if (type.partitioning != Partitioning::day) continue;
+        leader_.query(
+            "SELECT homeward.ensure_partition($1, $2, (now() AT TIME ZONE 'UTC')::date + d)"
+            " FROM generate_series(-1, $3::int4) AS d",
+            {config_.postgres.event_schema, type.table,
+             static_cast<std::int64_t>(config_.schema.partitions_ahead_days)});
+    }
+    leader_.query(kSchemaUnlock);
+}
+
+}  // namespace homeward::consumer

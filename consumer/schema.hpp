@@ -1,0 +1,39 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "consumer/config.hpp"
+#include "consumer/leader.hpp"
+#include "schemas/event_type.hpp"
+
+namespace homeward::consumer {
+
+/// The shipped event types and the user's own; throws SchemaError.
+std::vector<EventType> known_event_types(const Config& config);
+
+/// The ledger and the event tables, brought up to date additively: nothing is dropped, narrowed or
+/// renamed. Under an advisory lock, so that any number of consumers may start at once.
+class Schema {
+  public:
+    Schema(Leader& leader, const Config& config) : leader_(leader), config_(config) {}
+
+    /// The statements that apply() would run; empty when everything is there. Throws LeaderError
+    /// (42804) when a table has a column of another type than the event type wants.
+    std::vector<std::string> plan(const std::vector<EventType>& types);
+    void apply(const std::vector<EventType>& types);
+
+  private:
+    bool has_ledger();
+    int migration_version();
+    void plan_migrations(std::vector<std::string>& statements);
+    void plan_table(const EventType& type, std::vector<std::string>& statements);
+    void plan_columns(const EventType& type, std::vector<std::string>& statements);
+    std::string registration(const EventType& type);
+    std::string qualified(const std::string& table);
+
+    Leader& leader_;
+    const Config& config_;
+};
+
+}  // namespace homeward::consumer

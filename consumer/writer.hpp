@@ -1,0 +1,72 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "consumer/config.hpp"
+#include "consumer/frame_decoder.hpp"
+#include "consumer/leader.hpp"
+#include "consumer/ledger.hpp"
+#include "consumer/metrics.hpp"
+#include "consumer/origin_registry.hpp"
+#include "consumer/partitions.hpp"
+#include "consumer/pull.hpp"
+
+namespace homeward::consumer {
+
+/// What writers share. Thread-safe members only.
+struct WriterContext {
+    const Config& config;
+    Puller& puller;
+    NatsConnection& nats;
+    std::shared_ptr<const Catalog> catalog;
+    Metrics& metrics;
+    std::function<std::int64_t(const Stream&)> stream_created_us;
+    std::atomic<bool> stopping{false};
+};
+
+/// Takes batches, commits them to the leader, then acknowledges. Has a thread and a connection of
+/// its own; any number of writers, in any number of processes, may work side by side.
+///
+/// A batch is first written as if nothing of it were in the ledger (the rows, then the frames). If
+/// the leader objects, or a message has been delivered before, it is written again with the ledger
+/// asked first; only what then still fails is taken apart, event by event.
+class Writer {
+  public:
+    explicit Writer(WriterContext& context);
+    ~Writer();  // joins; the context's puller must have been stopped
+
+  private:
+    void run();
+    void write(Units& units);
+    bool attempt(Units& units, bool careful);
+    void prepare(Units& units);
+    void resolve_origin(FrameUnit& unit);
+    void drop_overlaps_within(Units& units);
+    void decode(Units& units);
+    void write_optimistically(Units& units);
+    void write_carefully(Units& units);
+    void copy_rows(Units& units);
+    void copy_with_isolation(Units& units);
+    void make_dead(FrameUnit& unit, std::size_t event, const LeaderError& error);
+    void acknowledge(const Units& units);
+    void keep_alive(const Units& units);
+    void pause(const Units& units, const std::string& why, std::chrono::milliseconds time);
+    void connect();
+    void count(const Units& units, std::chrono::steady_clock::duration took);
+
+    WriterContext& context_;
+    std::optional<Leader> leader_;
+    bool has_worked_ = false;
+    OriginRegistry origins_;
+    Partitions partitions_;
+    UnitDecoder decoder_;
+    std::thread thread_;
+};
+
+}  // namespace homeward::consumer
