@@ -30,6 +30,9 @@ class HttplibReplay {
     HttplibReplay(Regions regions, SqlstateOf sqlstate_of, Policy policy = {})
         : regions_(std::move(regions)), sqlstate_of_(std::move(sqlstate_of)), policy_(policy) {}
 
+    /// Off the platform: set this to what deploy/nginx/ expects, and nginx replays the request.
+    std::string accel_prefix;
+
     /// Told of every decision but proceed; for logs and counters.
     std::function<void(const Decision& decision, const httplib::Request& request)> on_decision;
 
@@ -68,6 +71,9 @@ class HttplibReplay {
         response.set_header("cache-control", "no-store");
         if (decision.verdict == Verdict::replay) {
             response.set_header("fly-replay", replay_to(regions_.primary));
+            if (!accel_prefix.empty()) {
+                response.set_header("x-accel-redirect", accel_prefix + regions_.primary);
+            }
         } else {
             response.set_content(std::string(explain(decision.reason)) + "\n", "text/plain");
         }
