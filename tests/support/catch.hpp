@@ -1,0 +1,9 @@
+#pragma once
+
+// The one door to Catch2: v2 in Debian 12 is a single header, v3 in Debian 13 is a library with a
+// header of another name. Tests include this file and nothing of Catch2's own.
+#if __has_include(<catch2/catch_all.hpp>)
+#include <catch2/catch_all.hpp>
+#else
+#include <catch2/catch.hpp>
+#endif
