@@ -1,0 +1,69 @@
+# Sourced by deploy/up and tests/run: installs what deploy/packages.txt names and is not there yet.
+
+# Words of the list, without comments.
+listed_packages() {
+    sed 's/#.*//' "$1/deploy/packages.txt" | tr -s ' \t\n' '\n' | sed '/^$/d'
+}
+
+missing_packages() {
+    local package
+    for package in $(listed_packages "$1"); do
+        if [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" != installed ]; then
+            echo "$package"
+        fi
+    done
+}
+
+# install_packages ROOT_OF_THE_CHECKOUT
+install_packages() {
+    local root=$1 sudo='' missing status=0
+    if ! command -v dpkg-query >/dev/null; then
+        echo "This script installs Debian packages; on another system install what" >&2
+        echo "deploy/packages.txt lists by hand, and build with cmake --preset release." >&2
+        return 1
+    fi
+    missing=$(missing_packages "$root")
+    [ -n "$missing" ] || return 0
+    if [ "$(id -u)" -ne 0 ]; then
+        sudo=$(command -v sudo) || {
+            echo "These packages are missing, and this is neither root nor is there sudo:" >&2
+            echo "$missing" | tr '\n' ' ' >&2
+            echo >&2
+            echo "Ask somebody who is root to: apt-get install" $missing >&2
+            return 1
+        }
+    fi
+    echo "== installing" $(echo "$missing" | wc -l) "packages"
+    # The servers among them must not be started: we run our own, privately. What was there before
+    # is put back.
+    local policy=/usr/sbin/policy-rc.d kept=''
+    if [ -e $policy ]; then
+        kept=$(mktemp)
+        $sudo cp -p $policy "$kept"
+    fi
+    printf '#!/bin/sh\nexit 101\n' | $sudo tee $policy >/dev/null
+    $sudo chmod 755 $policy
+    # A default cluster would only lie about, stopped.
+    $sudo mkdir -p /etc/postgresql-common
+    local cluster_conf=/etc/postgresql-common/createcluster.conf made_conf=''
+    if [ ! -e $cluster_conf ]; then
+        echo 'create_main_cluster = false' | $sudo tee $cluster_conf >/dev/null
+        made_conf=1
+    fi
+    {
+        $sudo env DEBIAN_FRONTEND=noninteractive apt-get update -q &&
+            $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qy \
+                --no-install-recommends -o Dpkg::Options::=--force-confold $missing
+    } || status=1
+    if [ -n "$kept" ]; then
+        $sudo mv "$kept" $policy
+    else
+        $sudo rm -f $policy
+    fi
+    [ -z "$made_conf" ] || $sudo rm -f $cluster_conf
+    if [ $status -ne 0 ]; then
+        echo "Some packages could not be installed; see above. Without network access to a Debian" >&2
+        echo "mirror this cannot work." >&2
+    fi
+    return $status
+}

@@ -1,0 +1,81 @@
+# Sourced by deploy/up: the live table. All its numbers are what the leader has been told, so they
+# are a freshness behind.
+
+# Requests/s and p99 of the last 3 s: ams, scl, and ams with a synchronous write.
+request_numbers() {
+    psql_leader -At -F ' ' <<'SQL'
+SELECT coalesce(round(count(*) FILTER (WHERE region = 'ams' AND route <> 'sync') / 3.0), 0),
+       coalesce(round(1000 * percentile_cont(0.99) WITHIN GROUP (ORDER BY value)
+                      FILTER (WHERE region = 'ams' AND route = 'read')::numeric, 1), 0),
+       coalesce(round(count(*) FILTER (WHERE region = 'scl') / 3.0), 0),
+       coalesce(round(1000 * percentile_cont(0.99) WITHIN GROUP (ORDER BY value)
+                      FILTER (WHERE region = 'scl' AND route = 'read')::numeric, 1), 0),
+       coalesce(round(1000 * percentile_cont(0.5) WITHIN GROUP (ORDER BY value)
+                      FILTER (WHERE route = 'sync')::numeric, 1), 0),
+       coalesce(round(1000 * percentile_cont(0.99) WITHIN GROUP (ORDER BY value)
+                      FILTER (WHERE route = 'sync')::numeric, 1), 0)
+FROM (SELECT o.region, m.tags ->> 'route' AS route, m.value
+      FROM metric_events m JOIN homeward.origin o ON o.id = m.origin
+      WHERE m.time > now() - interval '3 seconds') AS recent;
+SQL
+}
+
+# Sum of a key over both classes of an app's /stats.
+app_count() {
+    curl -fsS "http://127.0.0.1:$1/stats" 2>/dev/null | grep -o "\"$2\":[0-9]*" |
+        awk -F: '{ sum += $2 } END { print sum + 0 }'
+}
+
+# Value of a counter, and p50 and p99 of the freshness histogram since the last call.
+metric_numbers() {
+    curl -fsS "http://127.0.0.1:$admin_port/metrics" >"$dir/metrics.now" 2>/dev/null || return
+    touch "$dir/metrics.before"
+    awk '
+        function bound(line) { match(line, /le="[^"]*"/); return substr(line, RSTART + 4, RLENGTH - 5) }
+        FNR == 1 { file++ }
+        /^homeward_rows_total/ && file == 2 { rows = $2 }
+        /^homeward_dead_letters_total/ && file == 2 { dead = $2 }
+        /^homeward_tombstones_total/ && file == 2 { dropped = $2 }
+        /^homeward_freshness_seconds_bucket/ {
+            b = bound($0)
+            if (!(b in at)) { at[b] = ++buckets; name[buckets] = b }
+            count[at[b]] += file == 2 ? $2 : -$2
+        }
+        END {
+            total = count[buckets]
+            for (q = 1; q <= 2; q++) {
+                wanted = total * (q == 1 ? 0.5 : 0.99)
+                low = 0; before = 0; value[q] = 0
+                for (i = 1; i <= buckets && total > 0; i++) {
+                    high = name[i] == "+Inf" ? low : name[i]
+                    if (count[i] >= wanted) {
+                        inside = count[i] - before
+                        value[q] = low + (high - low) * (inside ? (wanted - before) / inside : 1)
+                        break
+                    }
+                    low = high; before = count[i]
+                }
+            }
+            printf "%d %d %d %.0f %.0f\n", rows, dead, dropped, value[1] * 1000, value[2] * 1000
+        }' "$dir/metrics.before" "$dir/metrics.now"
+    mv "$dir/metrics.now" "$dir/metrics.before"
+}
+
+table_head() {
+    printf '%6s | %9s %9s | %9s %9s | %10s %10s %9s | %12s | %5s | %15s\n' \
+        '' 'ams req/s' 'p99 ms' 'scl req/s' 'p99 ms' emitted committed 'in flight' \
+        'fresh p50/99' dead 'sync p50/p99 ms'
+}
+
+# table_line SECONDS_SINCE_START
+table_line() {
+    local ams_rate ams_p99 scl_rate scl_p99 sync_p50 sync_p99 rows dead dropped f50 f99 emitted
+    read -r ams_rate ams_p99 scl_rate scl_p99 sync_p50 sync_p99 < <(request_numbers)
+    read -r rows dead dropped f50 f99 < <(metric_numbers)
+    emitted=$(($(app_count "$ams_port" accepted) + $(app_count "$scl_port" accepted)))
+    local flight=$((emitted - ${rows:-0} - ${dead:-0} - ${dropped:-0}))
+    printf '%5ss | %9s %9s | %9s %9s | %10s %10s %9s | %6s/%-5s | %5s | %7s/%-7s\n' "$1" \
+        "${ams_rate:-0}" "${ams_p99:-0}" "${scl_rate:-0}" "${scl_p99:-0}" "$emitted" \
+        "${rows:-0}" "$((flight > 0 ? flight : 0))" "${f50:-0}" "${f99:-0}ms" "${dead:-0}" \
+        "${sync_p50:-0}" "${sync_p99:-0}"
+}
