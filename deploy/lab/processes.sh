@@ -8,11 +8,12 @@ fail() {
     exit 1
 }
 
-# start NAME COMMAND…: in the background, with its output in $dir/NAME.log
+# start NAME COMMAND…: in the background, with its output in $dir/NAME.log; in a session of its own,
+# so that Ctrl-C reaches only us and everything is stopped in order
 start() {
     local name=$1
     shift
-    "$@" >"$dir/$name.log" 2>&1 </dev/null &
+    setsid "$@" >"$dir/$name.log" 2>&1 </dev/null &
     started_pids+=("$!")
     eval "pid_$name=$!"
 }

@@ -13,6 +13,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -32,15 +33,12 @@ std::string env(const char* name) {
     return value == nullptr ? "" : value;
 }
 
-/// One connection a server thread, made when first needed and again when it broke.
+/// One connection a server thread and database, made when first needed and again when it broke.
 pqxx::connection& connection(const std::string& url) {
-    thread_local std::unique_ptr<pqxx::connection> open;
-    thread_local std::string open_url;
-    if (open == nullptr || !open->is_open() || open_url != url) {
-        open = std::make_unique<pqxx::connection>(url);
-        open_url = url;
-    }
-    return *open;
+    thread_local std::map<std::string, std::unique_ptr<pqxx::connection>> open;
+    auto& found = open[url];
+    if (found == nullptr || !found->is_open()) found = std::make_unique<pqxx::connection>(url);
+    return *found;
 }
 
 std::string read_order(pqxx::transaction_base& work, const std::string& id) {
@@ -127,7 +125,9 @@ int serve(int port) {
     homeward::replay::HttplibReplay replay(regions, sqlstate_of);
     replay.accel_prefix = env("REPLAY_ACCEL_PREFIX");
     httplib::Server server;
-    server.new_task_queue = [] { return new httplib::ThreadPool(16); };
+    server.new_task_queue = [] { return new httplib::ThreadPool(64); };
+    server.set_tcp_nodelay(true);
+    server.set_keep_alive_max_count(1'000'000);
 
     server.Get(R"(/orders/(\d+))", replay.wrap([&](const Request& request, Response& response) {
         Trail trail(publisher, "read", request);
@@ -150,12 +150,14 @@ int serve(int port) {
     // The same read, with its audit row written to the leader before the answer: what it costs.
     server.Get(R"(/sync/orders/(\d+))", [&](const Request& request, Response& response) {
         Trail trail(publisher, "sync", request);
-        pqxx::work work(connection(env("DATABASE_URL")));
-        response.set_content(read_order(work, request.matches[1]) + "\n", "text/plain");
+        {
+            pqxx::read_transaction work(connection(database.url));
+            response.set_content(read_order(work, request.matches[1]) + "\n", "text/plain");
+        }
+        pqxx::nontransaction work(connection(env("DATABASE_URL")));
         work.exec_params("INSERT INTO sync_audit (actor, action, resource, outcome)"
                          " VALUES ('user:demo', 'order.view', $1, 'allowed')",
                          "order:" + request.matches[1].str());
-        work.commit();
         trail.measure();
     });
     server.Get("/healthz", [](const Request&, Response& response) {
