@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Installs the build into a private prefix, then builds a user's app against it, out of the source
+# tree: by find_package, with an event type of its own, and by pkg-config.
+set -eu
+source_dir=$1
+build_dir=$2
+work=$(mktemp -d "${TMPDIR:-/tmp}/homeward-install.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+cmake --install "$build_dir" --prefix "$work/prefix" >"$work/install.log"
+cp -r "$source_dir/tests/install/app" "$work/app"
+cmake -S "$work/app" -B "$work/build" -G Ninja -DCMAKE_PREFIX_PATH="$work/prefix" \
+    -DCMAKE_CXX_FLAGS="${HOMEWARD_TEST_CXX_FLAGS:-}"
+cmake --build "$work/build" --target app
+"$work/build/app"
+if cmake --build "$work/build" --target misspelt >"$work/misspelt.log" 2>&1; then
+    echo "FAILED: a misspelt field compiled" >&2
+    exit 1
+fi
+grep -q "cod" "$work/misspelt.log"
+
+# No header may lead back into the source tree, and none may show a dependency.
+if grep -rlE 'nats/|zstd|nlohmann' "$work/prefix/include"; then
+    echo "FAILED: the headers above show a dependency" >&2
+    exit 1
+fi
+
+mkdir "$work/types"
+"$work/prefix/bin/homeward-generate" --out "$work/types" "$work/app/parcel.json"
+PKG_CONFIG_PATH=$(find "$work/prefix" -name pkgconfig) && export PKG_CONFIG_PATH
+c++ ${HOMEWARD_TEST_CXX_FLAGS:-} -I"$work/types" "$work/app/main.cpp" -o "$work/by-pkg-config" \
+    $(pkg-config --cflags --libs homeward-publisher homeward-replay)
+"$work/by-pkg-config"
+echo "installed, linked and ran both ways"
