@@ -71,6 +71,12 @@ void JournalWriter::end(Fate fate) {
     ++count_;
 }
 
+std::uint64_t hash_of(std::string_view payload) {
+    std::uint64_t hash = 0xcbf29ce484222325;
+    for (const char c : payload) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+    return hash;
+}
+
 Verdict judge(const std::filesystem::path& directory, const std::vector<FoundRow>& rows,
               const std::vector<std::string>& dead_keys) {
     auto known = read_journals(directory);

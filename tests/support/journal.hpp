@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace homeward::testing {
@@ -34,6 +35,9 @@ class JournalWriter {
     std::string prefix_;
     std::uint64_t count_ = 0;
 };
+
+/// FNV-1a, for payloads: tells an altered one, no more.
+std::uint64_t hash_of(std::string_view payload);
 
 /// What came out on the leader.
 struct FoundRow {
