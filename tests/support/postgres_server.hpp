@@ -29,6 +29,7 @@ class PostgresServer {
     void promote();
 
     int port() const { return port_; }
+    std::string log() const { return read_file(dir_ / "log"); }
     std::string url(const std::string& user = "postgres") const;
     /// Over a connection of its own; throws std::runtime_error with the server's message.
     Rows query(const std::string& sql) const;
