@@ -99,11 +99,11 @@ void UnitDecoder::decode(FrameUnit& unit, std::int64_t now_us) {
     }
     if (!unit.is_plain) {
         FrameHeader header;
-        const FrameError error = frames_.decode(unit.pulled.message.data, header, unit.body,
-                                                EventDecoder::padding());
+        const FrameError error =
+            frames_.decode(unit.pulled.message.data, header, unit.body, EventDecoder::padding());
         if (error != FrameError::none) {
-            // The header was whole, so its seqs are known: all of them are accounted for at once.
-            unit.tombstones.push_back({unit.seq_first, unit.seq_last(), "bad_body"});
+            refuse_whole(unit, std::string(explain(error)),
+                         std::string(text_of(unit.pulled.message.data)));
             return;
         }
     }
@@ -155,15 +155,17 @@ void UnitDecoder::decode_lines(FrameUnit& unit, std::int64_t now_us) {
         seq += outcome.kind == EventOutcome::Kind::tombstone ? outcome.count : 1;
     });
     if (seq == end_seq && fits) return;
-    // The header promised other seqs than the body holds: no publisher of ours writes that. The
-    // whole frame is one dead letter, the rest of its seqs tombstones, so that nothing stays open.
+    // The header promised other seqs than the body holds: no publisher of ours writes that.
+    refuse_whole(unit, "the frame's lines do not add up to the seqs of its header", unit.body);
+}
+
+/// One dead letter that holds it all, the rest of its seqs tombstones, so that nothing stays open.
+void UnitDecoder::refuse_whole(FrameUnit& unit, std::string reason, std::string payload) {
     unit.rows.clear();
     unit.events.clear();
     unit.tombstones.clear();
     unit.dead.clear();
-    unit.dead.push_back({unit.seq_first, false, "",
-                         "the frame's lines do not add up to the seqs of its header", "",
-                         unit.body});
+    unit.dead.push_back({unit.seq_first, false, "", std::move(reason), "", std::move(payload)});
     if (unit.seq_count > 1) {
         unit.tombstones.push_back({unit.seq_first + 1, unit.seq_last(), "bad_body"});
     }

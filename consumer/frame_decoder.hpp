@@ -25,6 +25,7 @@ class UnitDecoder {
   private:
     void open_plain(FrameUnit& unit);
     void decode_lines(FrameUnit& unit, std::int64_t now_us);
+    static void refuse_whole(FrameUnit& unit, std::string reason, std::string payload);
 
     std::shared_ptr<const Catalog> catalog_;
     FrameDecoder frames_;

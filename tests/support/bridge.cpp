@@ -69,9 +69,8 @@ void Bridge::start_consumer() {
     options.environment = environment_;
     options.log = dir_ / "consumer.log";
     consumer_ = Process({HOMEWARD_CONSUMER_PROGRAM, "run"}, options);
-    const bool up = wait_until(30s, [this] {
-        return !admin("/livez").empty() || !consumer_.is_running();
-    });
+    const bool up =
+        wait_until(30s, [this] { return !admin("/livez").empty() || !consumer_.is_running(); });
     if (!up || !consumer_.is_running()) {
         throw std::runtime_error("homeward-consumer did not start:\n" + consumer_log());
     }
@@ -86,7 +85,9 @@ CommandResult Bridge::consumer_command(const std::vector<std::string>& words,
     return run_command(command, options, time);
 }
 
-std::string Bridge::admin(const std::string& path) const { return http_get(admin_port_, path); }
+std::string Bridge::admin(const std::string& path) const {
+    return http_get(admin_port_, path);
+}
 
 double Bridge::metric(const std::string& series) const {
     const std::string text = admin("/metrics");

@@ -52,7 +52,9 @@ JournalWriter::JournalWriter(const std::filesystem::path& directory, std::uint64
     if (file_ < 0) throw std::runtime_error("cannot create the journal " + prefix_);
 }
 
-JournalWriter::~JournalWriter() { ::close(file_); }
+JournalWriter::~JournalWriter() {
+    ::close(file_);
+}
 
 std::string JournalWriter::begin(std::uint64_t payload_hash) {
     const Entry entry{payload_hash, Fate::unknown, {}};

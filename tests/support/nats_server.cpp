@@ -31,11 +31,10 @@ void NatsServer::start() {
     ProcessOptions options;
     options.log = dir_ / "log";
     process_ = Process({"nats-server", "-c", dir_ / "nats.conf"}, options);
-    const char* sign = options_.hub_leafnode_port != 0 ? "Leafnode connection created"
-                                                       : "Server is ready";
-    const bool up = wait_until(15s, [&] {
-        return log().find(sign) != std::string::npos || !process_.is_running();
-    });
+    const char* sign =
+        options_.hub_leafnode_port != 0 ? "Leafnode connection created" : "Server is ready";
+    const bool up = wait_until(
+        15s, [&] { return log().find(sign) != std::string::npos || !process_.is_running(); });
     if (!up || !process_.is_running()) {
         throw std::runtime_error("nats-server did not start:\n" + log());
     }

@@ -8,10 +8,10 @@
 namespace homeward::testing {
 
 struct NatsOptions {
-    std::string domain;            ///< of its JetStream; empty: none
-    int hub_leafnode_port = 0;     ///< set: this is a leaf of the hub there
+    std::string domain;         ///< of its JetStream; empty: none
+    int hub_leafnode_port = 0;  ///< set: this is a leaf of the hub there
     bool jetstream = true;
-    std::string more;              ///< further lines of its configuration
+    std::string more;  ///< further lines of its configuration
 };
 
 /// A private nats-server on 127.0.0.1, with its store. Keeps port and store over a restart.

@@ -19,7 +19,8 @@ std::filesystem::path bin_dir() {
     std::vector<std::filesystem::path> found;
     std::error_code ignored;
     for (const auto& entry : std::filesystem::directory_iterator("/usr/lib/postgresql", ignored)) {
-        if (std::filesystem::exists(entry.path() / "bin/initdb")) found.push_back(entry.path() / "bin");
+        if (std::filesystem::exists(entry.path() / "bin/initdb"))
+            found.push_back(entry.path() / "bin");
     }
     if (found.empty()) throw std::runtime_error("no PostgreSQL server in /usr/lib/postgresql");
     return *std::max_element(found.begin(), found.end());
@@ -98,7 +99,9 @@ void PostgresServer::start() {
     }
 }
 
-void PostgresServer::stop() { process_.stop(20s, SIGINT); }
+void PostgresServer::stop() {
+    process_.stop(20s, SIGINT);
+}
 void PostgresServer::kill() {
     // The backends notice that their postmaster is gone; wait for that, or the port stays taken.
     process_.kill();
@@ -114,7 +117,9 @@ void PostgresServer::thaw() {
     run_command({"pkill", "-CONT", "-P", std::to_string(process_.pid())});
 }
 
-void PostgresServer::promote() { query("SELECT pg_promote()"); }
+void PostgresServer::promote() {
+    query("SELECT pg_promote()");
+}
 
 std::string PostgresServer::url(const std::string& user) const {
     return "postgresql://" + user + "@127.0.0.1:" + std::to_string(port_) + "/postgres";

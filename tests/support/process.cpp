@@ -148,6 +148,8 @@ std::string read_file(const std::filesystem::path& path) {
     return text.str();
 }
 
-void sleep_ms(int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
+void sleep_ms(int ms) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(ms));
+}
 
 }  // namespace homeward::testing

@@ -10,7 +10,8 @@
 namespace homeward::testing {
 
 TempDir::TempDir() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "homeward-test.XXXXXX").string();
+    std::string pattern =
+        (std::filesystem::temp_directory_path() / "homeward-test.XXXXXX").string();
     if (::mkdtemp(pattern.data()) == nullptr) {
         throw std::system_error(errno, std::generic_category(), pattern);
     }

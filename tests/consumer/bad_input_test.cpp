@@ -1,0 +1,209 @@
+// Garbage into the streams, through the whole line: each message becomes rows or dead letters with
+// a reason that a person understands, the consumer goes on, and the proof adds up.
+
+#include <chrono>
+#include <cstring>
+
+#include "schemas/crc32c.hpp"
+#include "schemas/frame.hpp"
+#include "schemas/subject.hpp"
+#include "tests/support/bridge.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/nats_client.hpp"
+
+using namespace homeward;
+using namespace homeward::testing;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr const char* kGoodLine =
+    R"({"type":"audit","actor":"a","action":"b","resource":"r","outcome":"allowed"})";
+
+std::string to_text(const std::vector<std::byte>& bytes) {
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+/// A whole frame of a fresh publisher, all of whose lines are `body`.
+std::string frame_of(const std::string& body, std::uint32_t lines, std::uint32_t seqs = 0) {
+    FrameHeader header;
+    header.publisher = PublisherId::random();
+    header.seq_count = seqs == 0 ? lines : seqs;
+    header.line_count = lines;
+    header.accepted = header.seq_count;
+    header.cut_time_us = 1'700'000'000'000'000;
+    std::vector<std::byte> frame;
+    FrameEncoder encoder;
+    REQUIRE(encoder.encode(header, body, frame));
+    return to_text(frame);
+}
+
+/// Gives a frame that was tampered with a right checksum again.
+std::string with_checksum(std::string frame) {
+    const auto bytes = std::as_bytes(std::span<const char>(frame));
+    const std::uint32_t sum = crc32c(bytes.subspan(kFrameHeaderBytes), crc32c(bytes.first(64)));
+    std::memcpy(frame.data() + 64, &sum, sizeof sum);
+    return frame;
+}
+
+std::string with_field(std::string frame, std::size_t offset, std::uint32_t value) {
+    std::memcpy(frame.data() + offset, &value, sizeof value);
+    return with_checksum(std::move(frame));
+}
+
+class Garbage {
+  public:
+    explicit Garbage(Bridge& bridge) : bridge_(bridge), client_(bridge.leaf().port()) {}
+
+    void frame(const std::string& data) {
+        client_.publish(frame_subject(EventClass::audit, "ams", "shop"), data);
+    }
+    void plain(const std::string& data) { client_.publish(plain_subject("ams", "web"), data); }
+
+    /// Waits until the proof has nothing in flight; it must be clean.
+    void settle() {
+        const CommandResult proof =
+            bridge_.consumer_command({"proof", "--wait", "30", "--final"}, 60s);
+        INFO(proof.output << bridge_.consumer_log());
+        CHECK(proof.exit_code == 0);
+    }
+    std::int64_t rows() { return bridge_.leader().number("SELECT count(*) FROM audit_events"); }
+    /// The only dead letter's reason; it is discarded then.
+    std::string take_reason() {
+        const Rows found = bridge_.leader().query("SELECT reason FROM homeward.dead_letter");
+        INFO(bridge_.consumer_log());
+        REQUIRE(found.size() == 1);
+        bridge_.leader().query(
+            "WITH gone AS (DELETE FROM homeward.dead_letter RETURNING *)"
+            " INSERT INTO homeward.tombstone (origin, seq_first, seq_last, reason)"
+            " SELECT origin, seq, seq, 'looked_at' FROM gone");
+        return found[0][0];
+    }
+
+  private:
+    Bridge& bridge_;
+    NatsClient client_;
+};
+
+}  // namespace
+
+TEST_CASE("whatever arrives becomes a row or a dead letter with a reason, and the proof is clean") {
+    // Method: real servers and a plain NATS client that publishes what no publisher of ours would.
+    Bridge bridge;
+    bridge.start_consumer();
+    Garbage garbage(bridge);
+    const auto reason_of = [&](auto&& send) {
+        send();
+        garbage.settle();
+        return garbage.take_reason();
+    };
+    const auto plain = [&](const std::string& data) {
+        return reason_of([&] { garbage.plain(data); });
+    };
+    const auto frame = [&](const std::string& data) {
+        return reason_of([&] { garbage.frame(data); });
+    };
+    using Catch::Matchers::Contains;
+
+    // Events from a plain client, without any header.
+    CHECK_THAT(plain("{\"type\":\"audit\",\"actor\":"), Contains("not valid JSON"));
+    CHECK_THAT(plain("not JSON at all"), Contains("not valid JSON"));
+    CHECK_THAT(plain(""), Contains("empty"));
+    CHECK_THAT(plain("[1,2]"), Contains("not a JSON object"));
+    CHECK_THAT(plain(R"({"actor":"a"})"), Contains("type"));
+    CHECK_THAT(plain(R"({"type":"no_such","a":1})"), Contains("no event type of this name"));
+    CHECK_THAT(plain(R"({"type":"\"; drop table audit_events; --"})"),
+               Contains("no event type of this name"));
+    CHECK_THAT(plain(R"({"type":"audit","actor":"a","action":"b","outcome":"allowed"})"),
+               Contains("\"resource\" is missing"));
+    CHECK_THAT(
+        plain(R"({"type":"audit","actor":7,"action":"b","resource":"r","outcome":"allowed"})"),
+        Contains("\"actor\" is not a string"));
+    CHECK_THAT(
+        plain(R"({"type":"audit","actor":"a","action":"b","resource":"r","outcome":"perhaps"})"),
+        Contains("enum"));
+    CHECK_THAT(plain(R"({"type":"metric","name":"m","kind":"gauge","value":"ten"})"),
+               Contains("\"value\" is not a number"));
+    CHECK_THAT(plain("{\"type\":\"audit\",\"actor\":\"\xff\xfe\"}"), Contains("not valid JSON"));
+    CHECK(garbage.rows() == 0);
+
+    // What is odd, but an event.
+    garbage.plain(kGoodLine);
+    garbage.plain(std::string(kGoodLine) + "\n" + kGoodLine + "\n");
+    garbage.plain(
+        R"({"type":"audit","actor":"a\u0000b","action":"b","resource":"r","outcome":"allowed"})");
+    garbage.settle();
+    CHECK(garbage.rows() == 4);
+    CHECK(bridge.leader().number("SELECT count(*) FROM audit_events WHERE actor = E'a\\uFFFDb'") ==
+          1);
+
+    // Frames.
+    const std::string good = frame_of(std::string(kGoodLine) + "\n", 1);
+    CHECK_THAT(frame(good.substr(0, good.size() - 7)), Contains("cut short"));
+    CHECK_THAT(frame(good.substr(0, 20)), Contains("cut short"));
+    CHECK_THAT(frame("HWF"), Contains("cut short"));
+    CHECK_THAT(frame(kGoodLine), Contains("does not begin with HWF1"));
+    std::string damaged = good;
+    damaged[damaged.size() - 3] ^= 0x10;
+    CHECK_THAT(frame(damaged), Contains("checksum"));
+    CHECK_THAT(frame(good + "x"), Contains("longer than its frame header says"));
+    CHECK_THAT(frame(with_field(good, 56, 0xffffffff)), Contains("size caps"));  // claims 4 GB
+    CHECK_THAT(frame(with_field(good, 56, 60)), Contains("does not decompress"));
+    CHECK_THAT(frame(frame_of(std::string(4u << 20, ' '), 1)), Contains("size caps"));  // a bomb
+    CHECK_THAT(frame(frame_of(std::string(kGoodLine) + "\n", 1, 9)), Contains("do not add up"));
+    CHECK_THAT(frame(frame_of("{\"type\":\"audit\"\n", 1)), Contains("not valid JSON"));
+    CHECK_THAT(frame(with_checksum(std::string("HWF1\x07") + good.substr(5))),
+               Contains("newer Homeward"));
+    CHECK(garbage.rows() == 4);
+
+    // And after all this an honest frame still lands.
+    garbage.frame(frame_of(std::string(kGoodLine) + "\n", 1));
+    garbage.settle();
+    CHECK(garbage.rows() == 5);
+    CHECK(bridge.stop_consumer() == 0);
+}
+
+TEST_CASE("three bad events among five thousand leave the others alone") {
+    // Method: what only PostgreSQL can refuse - a constraint of the user's own, jsonb that it
+    // cannot hold, a trigger - in one batch with good events.
+    BridgeOptions options;
+    options.environment = {{"HOMEWARD_BATCH_DELAY_MS", "300"}};
+    Bridge bridge(options);
+    const CommandResult applied = bridge.consumer_command({"schema", "apply"});
+    REQUIRE(applied.exit_code == 0);
+    bridge.leader().query(
+        "ALTER TABLE audit_events ADD CONSTRAINT no_root CHECK (actor <> 'root')");
+    bridge.leader().query("CREATE UNIQUE INDEX ON audit_events (request_id, time)");
+    bridge.leader().query(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'no such resource'; END $$");
+    bridge.leader().query(
+        "CREATE TRIGGER refuse BEFORE INSERT ON audit_events FOR EACH ROW"
+        " WHEN (new.resource = 'nowhere') EXECUTE FUNCTION refuse()");
+    bridge.start_consumer();
+    Garbage garbage(bridge);
+    const std::string time_us =
+        std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(
+                           std::chrono::system_clock::now().time_since_epoch())
+                           .count());
+    const auto line = [&](int i) {
+        const char* actor = i == 777 ? "root" : "a";
+        const std::string resource = i == 2'222 ? "nowhere" : "r" + std::to_string(i);
+        const std::string request = std::to_string(i == 4'444 ? 4'443 : i);
+        return std::string(R"({"type":"audit","time":)") + time_us + R"(,"actor":")" + actor +
+               R"(","action":"b","resource":")" + resource +
+               R"(","outcome":"allowed","request_id":")" + request + "\"}\n";
+    };
+    for (int from = 0; from < 5'000; from += 500) {
+        std::string body;
+        for (int i = from; i < from + 500; ++i) body += line(i);
+        garbage.frame(frame_of(body, 500));
+    }
+    garbage.settle();
+    CHECK(garbage.rows() == 4'997);
+    const Rows dead = bridge.leader().query(
+        "SELECT sqlstate, convert_from(payload, 'UTF8')::jsonb ->> 'resource'"
+        " FROM homeward.dead_letter ORDER BY 2");
+    CHECK(dead == Rows{{"P0001", "nowhere"}, {"23505", "r4444"}, {"23514", "r777"}});
+    CHECK(bridge.stop_consumer() == 0);
+}

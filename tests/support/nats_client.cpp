@@ -1,0 +1,90 @@
+#include "tests/support/nats_client.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <random>
+#include <stdexcept>
+
+namespace homeward::testing {
+
+NatsClient::NatsClient(int port) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const timeval patience{10, 0};
+    ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    if (::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+        throw std::runtime_error("cannot connect to nats-server at port " + std::to_string(port));
+    }
+    read_line();  // INFO
+    inbox_ = "_INBOX.test" + std::to_string(std::random_device()());
+    send("CONNECT {\"verbose\":false,\"name\":\"plain\"}\r\nSUB " + inbox_ + ".* 1\r\n");
+}
+
+NatsClient::~NatsClient() {
+    ::close(socket_);
+}
+
+void NatsClient::publish(const std::string& subject, std::string_view data) {
+    const std::string answer = request(subject, data);
+    if (answer.find("\"seq\"") == std::string::npos) {
+        throw std::runtime_error("no acknowledgement for " + subject + ": " + answer);
+    }
+}
+
+std::string NatsClient::request(const std::string& subject, std::string_view data) {
+    const std::string reply = inbox_ + "." + std::to_string(++inbox_next_);
+    send("PUB " + subject + " " + reply + " " + std::to_string(data.size()) + "\r\n");
+    send(data);
+    send("\r\n");
+    for (;;) {
+        const std::string line = read_line();
+        if (line == "PING") send("PONG\r\n");
+        if (line.compare(0, 4, "-ERR") == 0) throw std::runtime_error("nats-server: " + line);
+        if (line.compare(0, 4, "MSG ") != 0) continue;
+        const std::size_t bytes = std::stoul(line.substr(line.rfind(' ') + 1));
+        const std::string payload = read_bytes(bytes + 2);
+        if (line.find(reply + " ") != std::string::npos) return payload.substr(0, bytes);
+    }
+}
+
+void NatsClient::send(std::string_view bytes) {
+    while (!bytes.empty()) {
+        const ssize_t sent = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        if (sent <= 0) throw std::runtime_error("nats-server closed the connection");
+        bytes.remove_prefix(static_cast<std::size_t>(sent));
+    }
+}
+
+std::string NatsClient::read_line() {
+    for (;;) {
+        const std::size_t end = buffer_.find("\r\n");
+        if (end != std::string::npos) {
+            const std::string line = buffer_.substr(0, end);
+            buffer_.erase(0, end + 2);
+            return line;
+        }
+        fill();
+    }
+}
+
+std::string NatsClient::read_bytes(std::size_t count) {
+    while (buffer_.size() < count) fill();
+    const std::string bytes = buffer_.substr(0, count);
+    buffer_.erase(0, count);
+    return bytes;
+}
+
+void NatsClient::fill() {
+    char chunk[8192];
+    const ssize_t got = ::recv(socket_, chunk, sizeof chunk, 0);
+    if (got <= 0) throw std::runtime_error("no answer from nats-server within 10 s");
+    buffer_.append(chunk, static_cast<std::size_t>(got));
+}
+
+}  // namespace homeward::testing
