@@ -10,8 +10,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int kOldestServer = 140000;
-
 /// Counts what is wrong, and says it.
 class Report {
   public:
@@ -31,8 +29,9 @@ std::string leader_advice(const LeaderError& error) {
         return "; name all hosts in postgres.url and add target_session_attrs=read-write";
     }
     if (error.sqlstate().substr(0, 2) == "28") return "; check user and password in postgres.url";
-    if (error.sqlstate() == "3D000") return "; create the database, or name another in postgres.url";
-    if (error.sqlstate().substr(0, 2) == "08") {
+    if (error.sqlstate() == "3D000")
+        return "; create the database, or name another in postgres.url";
+    if (error.sqlstate() == "08001") {
         return "; is PostgreSQL running there, and postgres.url right?";
     }
     return "";
@@ -48,8 +47,9 @@ void check_rights(Leader& leader, const Config& config, Report& report) {
         if (may_create && config.schema.automatic) {
             report.good("schema homeward is not there yet; run will create it");
         } else {
-            report.bad("schema homeward is not there, and this user may not create it; run "
-                       "homeward-consumer schema apply with an owner's postgres.owner_url");
+            report.bad(
+                "schema homeward is not there, and this user may not create it; run "
+                "homeward-consumer schema apply with an owner's postgres.owner_url");
         }
         return;
     }
@@ -73,11 +73,6 @@ void check_leader(const Config& config, Report& report) {
     try {
         Leader leader(config.postgres.url, config.postgres);
         const int version = leader.server_version();
-        if (version < kOldestServer) {
-            report.bad("PostgreSQL " + std::to_string(version / 10000) +
-                       " is too old; 14 or newer is needed (multiranges)");
-            return;
-        }
         report.good("PostgreSQL " + std::to_string(version / 10000) + " at " +
                     redact(config.postgres.url) + " takes writes");
         check_rights(leader, config, report);

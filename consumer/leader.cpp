@@ -10,9 +10,9 @@ namespace {
 
 /// A dead peer is noticed within about half a minute, whatever the kernel's defaults.
 constexpr const char* kConnectionDefaults[][2] = {
-    {"connect_timeout", "10"},      {"keepalives_idle", "10"}, {"keepalives_interval", "5"},
-    {"keepalives_count", "3"},      {"tcp_user_timeout", "25000"},
-    {"fallback_application_name", "homeward-consumer"},
+    {"connect_timeout", "10"},     {"keepalives_idle", "10"},
+    {"keepalives_interval", "5"},  {"keepalives_count", "3"},
+    {"tcp_user_timeout", "25000"}, {"fallback_application_name", "homeward-consumer"},
     {"client_encoding", "UTF8"},
 };
 
@@ -51,9 +51,20 @@ std::string connect_sqlstate(const std::string& message) {
 
 }  // namespace
 
+std::string version_complaint(int server_version) {
+    constexpr int kOldest = 140000;
+    if (server_version >= kOldest) return "";
+    return "PostgreSQL " + std::to_string(server_version / 10000) +
+           " is too old for the ledger, which needs multiranges; upgrade it to 14 or newer";
+}
+
 QueryResult::QueryResult(pg_result* result) : result_(result, PQclear) {}
-int QueryResult::rows() const { return PQntuples(result_.get()); }
-int QueryResult::columns() const { return PQnfields(result_.get()); }
+int QueryResult::rows() const {
+    return PQntuples(result_.get());
+}
+int QueryResult::columns() const {
+    return PQnfields(result_.get());
+}
 std::string_view QueryResult::at(int row, int column) const {
     return {PQgetvalue(result_.get(), row, column),
             static_cast<std::size_t>(PQgetlength(result_.get(), row, column))};
@@ -80,15 +91,24 @@ Leader::Leader(const std::string& url, const Config::Postgres& config) : connect
         PQfinish(connection_);
         throw LeaderError(connect_sqlstate(message), redact(message), "");
     }
-    PQsetNoticeProcessor(connection_, [](void*, const char*) {}, nullptr);
+    PQsetNoticeProcessor(
+        connection_, [](void*, const char*) {}, nullptr);
     try {
+        const std::string complaint = version_complaint(server_version());
+        if (!complaint.empty()) throw LeaderError("0A000", complaint, "");
         // In force for the whole connection; nothing is left to what the server's defaults are.
-        execute("SET default_transaction_isolation = 'read committed';"
-                "SET lock_timeout = " + std::to_string(config.lock_timeout_ms) + ";"
-                "SET statement_timeout = " + std::to_string(config.statement_timeout_ms) + ";"
-                "SET idle_in_transaction_session_timeout = " +
-                std::to_string(config.statement_timeout_ms) + ";"
-                "SET timezone = 'UTC'; SET datestyle = 'ISO'");
+        execute(
+            "SET default_transaction_isolation = 'read committed';"
+            "SET lock_timeout = " +
+            std::to_string(config.lock_timeout_ms) +
+            ";"
+            "SET statement_timeout = " +
+            std::to_string(config.statement_timeout_ms) +
+            ";"
+            "SET idle_in_transaction_session_timeout = " +
+            std::to_string(config.statement_timeout_ms) +
+            ";"
+            "SET timezone = 'UTC'; SET datestyle = 'ISO'");
         const QueryResult state =
             query("SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool");
         if (state.at(0, 0) == "t") {
@@ -100,7 +120,9 @@ Leader::Leader(const std::string& url, const Config::Postgres& config) : connect
     }
 }
 
-Leader::~Leader() { PQfinish(connection_); }
+Leader::~Leader() {
+    PQfinish(connection_);
+}
 
 Leader::Leader(Leader&& other) noexcept : connection_(std::exchange(other.connection_, nullptr)) {}
 
@@ -141,9 +163,8 @@ QueryResult Leader::query(const std::string& sql, const std::vector<Parameter>& 
         lengths.push_back(static_cast<int>(parameter.text.size()));
         formats.push_back(parameter.is_binary ? 1 : 0);
     }
-    PGresult* result =
-        PQexecParams(connection_, sql.c_str(), static_cast<int>(parameters.size()), nullptr,
-                     values.data(), lengths.data(), formats.data(), 0);
+    PGresult* result = PQexecParams(connection_, sql.c_str(), static_cast<int>(parameters.size()),
+                                    nullptr, values.data(), lengths.data(), formats.data(), 0);
     check(result);
     return QueryResult(result);
 }
@@ -183,8 +204,12 @@ void Leader::drain() {
     }
 }
 
-bool Leader::is_broken() const { return PQstatus(connection_) != CONNECTION_OK; }
-int Leader::server_version() const { return PQserverVersion(connection_); }
+bool Leader::is_broken() const {
+    return PQstatus(connection_) != CONNECTION_OK;
+}
+int Leader::server_version() const {
+    return PQserverVersion(connection_);
+}
 
 std::string Leader::quote(std::string_view identifier) const {
     char* quoted = PQescapeIdentifier(connection_, identifier.data(), identifier.size());

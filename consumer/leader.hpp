@@ -76,6 +76,9 @@ class Leader {
     pg_conn* connection_ = nullptr;
 };
 
+/// What is wrong with a server of this version; empty: nothing. Every Leader asks when it connects.
+std::string version_complaint(int server_version);
+
 /// '{1,2,3}', '{t,f}'
 std::string array_text(const std::vector<std::int64_t>& values);
 std::string array_text(const std::vector<bool>& values);

@@ -14,6 +14,8 @@ constexpr auto kApiPatience = 5s;
 /// A retry within this time is not even stored again. Nothing depends on it.
 constexpr std::int64_t kDuplicateWindowNs = 120'000'000'000;
 
+constexpr int kNotEnabled = 10076;
+constexpr int kNotEnabledForAccount = 10039;
 constexpr int kStreamNotFound = 10059;
 constexpr int kConsumerNotFound = 10014;
 
@@ -41,8 +43,12 @@ int error_code(const json& answer) {
 
 void refuse_error(const json& answer, const Stream& stream, const std::string& what) {
     if (!answer.contains("error")) return;
-    throw NatsError(stream.name + ": cannot " + what + ": " +
-                    answer["error"].value("description", "unknown error"));
+    const int code = error_code(answer);
+    const bool disabled = code == kNotEnabled || code == kNotEnabledForAccount;
+    throw NatsError(
+        stream.name + ": cannot " + what + ": " +
+        answer["error"].value("description", "unknown error") +
+        (disabled ? "; add jetstream {} to the configuration of that nats-server" : ""));
 }
 
 json stream_wanted(const Stream& stream) {
@@ -78,9 +84,9 @@ std::vector<std::string> settle(NatsConnection& nats, const Config& config, Mode
             lines.push_back("create stream " + stream.name + " on " +
                             stream_subjects(stream.kind, stream.region));
             if (mode == Mode::apply) {
-                refuse_error(call(nats, stream, "STREAM.CREATE." + stream.name,
-                                  stream_wanted(stream)),
-                             stream, "create the stream");
+                refuse_error(
+                    call(nats, stream, "STREAM.CREATE." + stream.name, stream_wanted(stream)),
+                    stream, "create the stream");
             }
         }
         if (missing && mode == Mode::plan) {
@@ -97,10 +103,10 @@ std::vector<std::string> settle(NatsConnection& nats, const Config& config, Mode
         if (mode == Mode::apply) {
             const json body{{"stream_name", stream.name},
                             {"config", durable_wanted(stream, config)}};
-            refuse_error(call(nats, stream,
-                              "CONSUMER.DURABLE.CREATE." + stream.name + "." + stream.durable,
-                              body),
-                         stream, "create the durable");
+            refuse_error(
+                call(nats, stream, "CONSUMER.DURABLE.CREATE." + stream.name + "." + stream.durable,
+                     body),
+                stream, "create the durable");
         }
     }
     return lines;
@@ -116,8 +122,7 @@ std::vector<Stream> streams_of(const Config& config) {
     std::vector<Stream> streams;
     for (const Source& source : config.sources) {
         for (StreamKind kind : source.kinds) {
-            streams.push_back({kind, source.region, source.domain,
-                               stream_name(kind, source.region),
+            streams.push_back({kind, source.region, source.domain, stream_name(kind, source.region),
                                durable_name(kind, source.region)});
         }
     }

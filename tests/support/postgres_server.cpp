@@ -121,6 +121,15 @@ void PostgresServer::promote() {
     query("SELECT pg_promote()");
 }
 
+void PostgresServer::require_password(const std::string& user, const std::string& password) {
+    query("ALTER ROLE " + user + " PASSWORD '" + password + "'");
+    const std::string rules = read_file(dir_ / "data/pg_hba.conf");
+    std::ofstream(dir_ / "data/pg_hba.conf") << "host all " << user
+                                             << " 127.0.0.1/32 scram-sha-256\n" << rules;
+    query("SELECT pg_reload_conf()");
+    sleep_ms(200);
+}
+
 std::string PostgresServer::url(const std::string& user) const {
     return "postgresql://" + user + "@127.0.0.1:" + std::to_string(port_) + "/postgres";
 }

@@ -28,6 +28,9 @@ class PostgresServer {
     void thaw();
     void promote();
 
+    /// From now on this user needs this password, everybody else still none.
+    void require_password(const std::string& user, const std::string& password);
+
     int port() const { return port_; }
     std::string log() const { return read_file(dir_ / "log"); }
     std::string url(const std::string& user = "postgres") const;
