@@ -1,0 +1,172 @@
+// What one emit() costs the thread that calls it.
+//
+// Workload: the typed audit event of six fields, about 200 bytes in the lane, at 100,000 a second
+// in all, from 1, 2, 4 and 8 threads that spin between calls; a running sender and shipper, a real
+// nats-server, spool on the disk and lanes on tmpfs; the kernel writes back dirty pages throughout.
+// Beside it at the same pace, in turns: spdlog's asynchronous logger, js_PublishMsgAsync of nats.c,
+// one write(2) per event. Then, how long a call may last when things break: see never_blocks.cpp.
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
+#include <map>
+
+#include <homeward/publisher.hpp>
+
+#include "tests/bench/app_home.hpp"
+#include "tests/bench/command_line.hpp"
+#include "tests/bench/log_file.hpp"
+#include "tests/bench/never_blocks.hpp"
+#include "tests/bench/paced_calls.hpp"
+#include "tests/bench/raw_nats.hpp"
+#include "tests/bench/report.hpp"
+#include "tests/bench/streams.hpp"
+#include "tests/bench/writeback.hpp"
+
+namespace {
+
+using namespace homeward;
+using namespace homeward::bench;
+
+constexpr double kSecondsDefault = 60;
+constexpr double kEventsPerSecond = 100'000;
+/// The contenders take turns, so that what else the machine does meets all of them.
+constexpr int kRounds = 3;
+constexpr int kThreadCounts[] = {2, 4, 8};
+
+struct Quantile {
+    const char* name;
+    double share;
+    double budget_ns;
+    double spdlog_ratio;  ///< at least so many times faster; 0: not promised
+};
+constexpr Quantile kQuantiles[] = {
+    {"p50", 0.5, 60, 5}, {"p99", 0.99, 200, 0}, {"p99.9", 0.999, 1000, 10}};
+
+class EmitBench {
+  public:
+    EmitBench(const BenchOptions& options, Report& report)
+        : seconds_(options.seconds), report_(report), samples_(audit_samples(4096)) {
+        make_streams(server_);
+    }
+
+    void run() {
+        const std::uint64_t written = written_back_bytes();
+        {
+            const Writeback writeback(home_.dir().path());
+            measure();
+        }
+        report_.begin("emit(): time of one call, at " + short_number(kEventsPerSecond) +
+                      " events/s in all; the timer's own cost is subtracted");
+        report_.add({"timer cost, subtracted", scale_.cost_ns, "ns"});
+        report_.note("the processor's counter advances in steps of " +
+                     short_duration(scale_.ns(scale_.step_ticks)));
+        show(1, {"spdlog async", "js_PublishMsgAsync", "write(2)"});
+        for (int threads : kThreadCounts) show(threads, {"spdlog async"});
+        report_.note(short_number(static_cast<double>(written_back_bytes() - written)) +
+                     "B written back by the kernel meanwhile");
+    }
+
+  private:
+    void measure() {
+        Publisher publisher(home_.options(server_.url()));
+        SpdlogFile spdlog(home_.dir() / "spdlog.log");
+        RawNats raw(server_.url());
+        WrittenFile written(home_.dir() / "written.log");
+        const auto emit = [&](const AuditSample&, const events::Audit& event) {
+            return publisher.emit(event) == EmitResult::accepted;
+        };
+        const auto log = [&](const AuditSample&, const events::Audit& event) {
+            spdlog.log(event);
+            return true;
+        };
+        const auto publish = [&](const AuditSample& sample, const events::Audit&) {
+            return raw.publish(kRawSubject, sample.json);
+        };
+        const auto write = [&](const AuditSample& sample, const events::Audit&) {
+            return written.write(sample.json);
+        };
+        paced_threads({1, 0.2, kEventsPerSecond}, scale_, samples_, emit);  // first calls, caches
+        const double turn = seconds_ / kRounds;
+        for (int round = 0; round < kRounds; ++round) {
+            take_turn("emit", 1, turn, emit);
+            publisher.flush(std::chrono::seconds(5));
+            take_turn("spdlog async", 1, turn / 3, log);
+            take_turn("js_PublishMsgAsync", 1, turn / 3, publish);
+            raw.complete(5000);
+            take_turn("write(2)", 1, turn / 3, write);
+            for (int threads : kThreadCounts) {
+                take_turn("emit", threads, turn / 3, emit);
+                publisher.flush(std::chrono::seconds(5));
+                take_turn("spdlog async", threads, turn / 3, log);
+            }
+        }
+        publisher.close(std::chrono::seconds(5));
+    }
+
+    template <typename Call>
+    void take_turn(const std::string& who, int threads, double seconds, Call call) {
+        times_[{who, threads}].merge(
+            paced_threads({threads, seconds, kEventsPerSecond}, scale_, samples_, call));
+    }
+
+    double ns(const std::string& who, int threads, double share) const {
+        return scale_.quantile_ns(times_.at({who, threads}).ticks, share);
+    }
+
+    void show(int threads, const std::vector<std::string>& others) {
+        const std::string label = std::to_string(threads) + (threads == 1 ? " thread" : " threads");
+        for (const Quantile& quantile : kQuantiles) {
+            const double own = ns("emit", threads, quantile.share);
+            const std::string name = std::string("emit ") + quantile.name + ", " + label;
+            report_.add({name, own, "ns", "", std::nan(""), value_at_most(quantile.budget_ns)});
+            for (const std::string& other : others) {
+                const double theirs = ns(other, threads, quantile.share);
+                const bool is_promised = other == "spdlog async" && quantile.spdlog_ratio > 0;
+                report_.add({name + ", is faster", own, "ns", other + ": " + short_duration(theirs),
+                             theirs / own,
+                             is_promised ? ratio_at_least(quantile.spdlog_ratio) : Budget{}});
+            }
+        }
+        show_worst(threads, others);
+        const CallTimes& ours = times_.at({"emit", threads});
+        if (ours.refused == 0) return;
+        report_.note(std::to_string(ours.refused) + " of " + std::to_string(ours.ticks.count()) +
+                     " calls (" + label + ") found the lane full");
+    }
+
+    void show_worst(int threads, const std::vector<std::string>& others) {
+        std::string text = "worst call, whoever else the kernel ran meanwhile: emit " +
+                           short_duration(ns("emit", threads, 1));
+        for (const std::string& other : others) {
+            text += ", " + other + " " + short_duration(ns(other, threads, 1));
+        }
+        report_.note(text);
+    }
+
+    double seconds_;
+    Report& report_;
+    TickScale scale_;
+    std::vector<AuditSample> samples_;
+    testing::NatsServer server_;
+    AppHome home_;
+    std::map<std::pair<std::string, int>, CallTimes> times_;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    // The part of never_blocks.cpp that may not return runs in a process of its own: this one.
+    if (argc > 1 && std::strcmp(argv[1], kRawNatsMode) == 0) return run_raw_nats(argc, argv);
+    const BenchOptions options = parse_command_line(argc, argv, kSecondsDefault);
+    try {
+        Report report(options.json_lines);
+        EmitBench(options, report).run();
+        compare_blocking(options.seconds, report);
+        return 0;
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "bench_emit: %s\n", error.what());
+        return 1;
+    }
+}

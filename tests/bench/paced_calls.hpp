@@ -1,0 +1,71 @@
+#pragma once
+
+#include <functional>
+#include <thread>
+#include <vector>
+
+#include "tests/bench/latency.hpp"
+#include "tests/bench/workload.hpp"
+
+namespace homeward::bench {
+
+struct Pace {
+    int threads = 1;
+    double seconds = 1;
+    double events_per_second = 0;  ///< of all threads together
+};
+
+struct CallTimes {
+    LatencyHistogram ticks;     ///< per call, the timer's cost included
+    std::uint64_t refused = 0;  ///< calls that did not take the event
+    void merge(const CallTimes& other) {
+        ticks.merge(other.ticks);
+        refused += other.refused;
+    }
+};
+
+/// Calls `call(sample, fresh_event)` from one thread at an even pace. Between calls the thread
+/// spins, so that the processor is busy, and never makes up for lost time: a late call is not
+/// followed by a burst.
+template <typename Call>
+CallTimes paced_calls(const Pace& pace, const TickScale& scale,
+                      const std::vector<AuditSample>& samples, std::size_t first, Call& call) {
+    const auto interval =
+        static_cast<std::uint64_t>(1e9 * pace.threads / pace.events_per_second / scale.ns_per_tick);
+    const std::uint64_t end =
+        ticks_now() + static_cast<std::uint64_t>(pace.seconds * 1e9 / scale.ns_per_tick);
+    CallTimes times;
+    FreshEvent fresh;
+    std::uint64_t now = ticks_now();
+    for (std::size_t i = first; now < end; ++i) {
+        const AuditSample& sample = samples[i % samples.size()];
+        const events::Audit& event = fresh.load(sample);
+        const std::uint64_t before = ticks_before();
+        const bool taken = call(sample, event);
+        const std::uint64_t after = ticks_after();
+        times.ticks.add(after - before);
+        times.refused += taken ? 0 : 1;
+        const std::uint64_t due = now + interval;
+        while ((now = ticks_now()) < due) relax();
+    }
+    return times;
+}
+
+/// The same from several threads at once; each has its own stretch of the samples.
+template <typename Call>
+CallTimes paced_threads(const Pace& pace, const TickScale& scale,
+                        const std::vector<AuditSample>& samples, Call call) {
+    std::vector<CallTimes> times(static_cast<std::size_t>(pace.threads));
+    std::vector<std::thread> threads;
+    for (std::size_t i = 0; i < times.size(); ++i) {
+        threads.emplace_back([&, i] {
+            Call own = call;
+            times[i] = paced_calls(pace, scale, samples, i * 997, own);
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    for (std::size_t i = 1; i < times.size(); ++i) times[0].merge(times[i]);
+    return times[0];
+}
+
+}  // namespace homeward::bench

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace homeward::bench {
+
+/// What a user of nats.c would write instead of Homeward: one js_PublishMsgAsync per event, with
+/// the library's own defaults. The one file of the benches that knows nats.c. publish() by any
+/// thread.
+class RawNats {
+  public:
+    /// Throws std::runtime_error when there is no server, as the library gives up then.
+    explicit RawNats(const std::string& url);
+    ~RawNats();
+
+    /// False when the library refused it.
+    bool publish(const std::string& subject, std::string_view payload);
+    /// Messages that a stream has acknowledged.
+    std::uint64_t acked() const;
+    /// Waits until all are acknowledged, or the time is over.
+    void complete(int time_ms);
+
+  private:
+    class Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace homeward::bench
