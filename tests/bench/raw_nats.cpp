@@ -9,10 +9,11 @@ namespace homeward::bench {
 
 class RawNats::Impl {
   public:
-    explicit Impl(const std::string& url) {
+    Impl(const std::string& url, std::int64_t pending_max) {
         require(natsConnection_ConnectTo(&connection_, url.c_str()), "cannot connect to " + url);
         jsOptions options;
         jsOptions_Init(&options);
+        options.PublishAsync.MaxPending = pending_max;
         options.PublishAsync.AckHandler = &Impl::on_ack;
         options.PublishAsync.AckHandlerClosure = this;
         require(natsConnection_JetStream(&jetstream_, connection_, &options), "no JetStream");
@@ -55,7 +56,8 @@ class RawNats::Impl {
     std::atomic<std::uint64_t> acked_{0};
 };
 
-RawNats::RawNats(const std::string& url) : impl_(std::make_unique<Impl>(url)) {}
+RawNats::RawNats(const std::string& url, std::int64_t pending_max)
+    : impl_(std::make_unique<Impl>(url, pending_max)) {}
 RawNats::~RawNats() = default;
 bool RawNats::publish(const std::string& subject, std::string_view payload) {
     return impl_->publish(subject, payload);

@@ -12,8 +12,10 @@ namespace homeward::bench {
 /// thread.
 class RawNats {
   public:
-    /// Throws std::runtime_error when there is no server, as the library gives up then.
-    explicit RawNats(const std::string& url);
+    /// `pending_max`: messages without an acknowledgement before publish() blocks; 0: any number,
+    /// the library's default. Throws std::runtime_error when there is no server, as the library
+    /// gives up then.
+    explicit RawNats(const std::string& url, std::int64_t pending_max = 0);
     ~RawNats();
 
     /// False when the library refused it.

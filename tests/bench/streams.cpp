@@ -8,8 +8,6 @@
 namespace homeward::bench {
 namespace {
 
-constexpr const char* kRawStream = "RAW";
-
 void call(const testing::NatsServer& server, const std::string& method, const std::string& body) {
     testing::NatsClient client(server.port());
     const std::string answer = client.request("$JS.API." + method, body);

@@ -8,6 +8,7 @@
 namespace homeward::bench {
 
 inline constexpr const char* kRegion = "ams";
+inline constexpr const char* kRawStream = "RAW";
 inline constexpr const char* kRawSubject = "raw.audit";
 
 /// The streams of region ams as `homeward-consumer streams apply` makes them, and one like them
