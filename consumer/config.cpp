@@ -95,6 +95,8 @@ std::map<std::string, Setter> setters(Config& c) {
         {"schema.partitions_ahead_days", count_setter(c.schema.partitions_ahead_days, 1, 366)},
         {"schema.past_max_days", count_setter(c.schema.past_max_days, 1, 36'500)},
         {"ledger.fold_interval_ms", count_setter(c.ledger.fold_interval_ms, 100, 3'600'000)},
+        {"dead_letters.letters_max", count_setter(c.dead_letters.letters_max, 1, 1'000'000'000)},
+        {"dead_letters.bytes_max", count_setter(c.dead_letters.bytes_max, 1u << 10, 1ull << 40)},
         {"admin.listen", text_setter(c.admin.listen)},
         {"log.level", choice_setter(c.log.level, {"debug", "info", "warn", "error"})},
     };
@@ -251,8 +253,9 @@ Config load_config(const std::filesystem::path& file) {
     if (!file.empty()) read_file(config, file);
     read_environment(config);
     if (config.sources.empty()) {
-        throw ConfigError("no region to consume from; add a [[source]] with its region to the "
-                          "configuration, or set HOMEWARD_SOURCES");
+        throw ConfigError(
+            "no region to consume from; add a [[source]] with its region to the "
+            "configuration, or set HOMEWARD_SOURCES");
     }
     if (config.postgres.owner_url.empty()) config.postgres.owner_url = config.postgres.url;
     check(config);

@@ -75,6 +75,13 @@ struct Config {
         std::size_t fold_interval_ms = 5'000;
     } ledger;
 
+    /// Dead letters that wait, parked ones included. When they are full, a frame of audit with bad
+    /// events stays in its stream, and bad metric events are only counted.
+    struct DeadLetters {
+        std::size_t letters_max = 1'000'000;
+        std::size_t bytes_max = 1u << 30;
+    } dead_letters;
+
     struct Admin {
         std::string listen = "127.0.0.1:8222";  ///< empty: no admin endpoint
     } admin;

@@ -23,18 +23,30 @@ constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // U+FFFD
 
 std::uint32_t element_oid(ColumnType column) {
     switch (column) {  // fixed in PostgreSQL's pg_type.dat
-        case ColumnType::text: return 25;
-        case ColumnType::int2: return 21;
-        case ColumnType::int4: return 23;
-        case ColumnType::int8: return 20;
-        case ColumnType::float4: return 700;
-        case ColumnType::float8: return 701;
-        case ColumnType::numeric: return 1700;
-        case ColumnType::boolean: return 16;
-        case ColumnType::timestamptz: return 1184;
-        case ColumnType::uuid: return 2950;
-        case ColumnType::inet: return 869;
-        case ColumnType::jsonb: return 3802;
+        case ColumnType::text:
+            return 25;
+        case ColumnType::int2:
+            return 21;
+        case ColumnType::int4:
+            return 23;
+        case ColumnType::int8:
+            return 20;
+        case ColumnType::float4:
+            return 700;
+        case ColumnType::float8:
+            return 701;
+        case ColumnType::numeric:
+            return 1700;
+        case ColumnType::boolean:
+            return 16;
+        case ColumnType::timestamptz:
+            return 1184;
+        case ColumnType::uuid:
+            return 2950;
+        case ColumnType::inet:
+            return 869;
+        case ColumnType::jsonb:
+            return 3802;
     }
     return 25;
 }
@@ -92,9 +104,14 @@ struct EventDecoder::Head {
 
 struct EventDecoder::Fields {
     std::vector<std::optional<element>> values;
-    std::string extra;    // "" or {"key":value,…
+    std::string extra;  // "" or {"key":value,…
     std::string scratch;
 };
+
+EventDecoder::Limits time_limits(const Config& config) {
+    constexpr std::int64_t kDayUs = 86'400'000'000;
+    return {static_cast<std::int64_t>(config.schema.past_max_days) * kDayUs, 2 * kDayUs};
+}
 
 EventDecoder::EventDecoder(std::shared_ptr<const Catalog> catalog, Limits limits)
     : catalog_(std::move(catalog)),
@@ -104,7 +121,9 @@ EventDecoder::EventDecoder(std::shared_ptr<const Catalog> catalog, Limits limits
 
 EventDecoder::~EventDecoder() = default;
 
-std::size_t EventDecoder::padding() { return simdjson::SIMDJSON_PADDING; }
+std::size_t EventDecoder::padding() {
+    return simdjson::SIMDJSON_PADDING;
+}
 
 bool EventDecoder::fail(std::string reason) {
     reason_ = std::move(reason);
@@ -118,8 +137,8 @@ bool EventDecoder::read_head(const object& event, Head& head) {
             std::string_view text;
             if (value.get(text) != simdjson::SUCCESS) return fail("\"type\" is not a string");
             if (head.type && *head.type != text) {
-                return fail("\"type\" stands twice and differs: " + in_quotes(*head.type) + " and " +
-                            in_quotes(text));
+                return fail("\"type\" stands twice and differs: " + in_quotes(*head.type) +
+                            " and " + in_quotes(text));
             }
             head.type = text;
         } else if (key == kTimeKey) {
@@ -218,16 +237,22 @@ class ValueWriter {
 
     bool write_scalar(const Field& field, const element& value) {
         switch (field.kind) {
-            case FieldKind::text: return write_text(field, value);
-            case FieldKind::integer: return write_integer(field, value);
-            case FieldKind::real: return write_real(field, value);
-            case FieldKind::boolean: return write_boolean(field, value);
-            case FieldKind::timestamp: return write_timestamp(field, value);
+            case FieldKind::text:
+                return write_text(field, value);
+            case FieldKind::integer:
+                return write_integer(field, value);
+            case FieldKind::real:
+                return write_real(field, value);
+            case FieldKind::boolean:
+                return write_boolean(field, value);
+            case FieldKind::timestamp:
+                return write_timestamp(field, value);
             case FieldKind::uuid:
                 return write_converted(field, value, append_uuid, "not a UUID");
             case FieldKind::inet:
                 return write_converted(field, value, append_inet, "not an IP address");
-            case FieldKind::json: return write_json(value);
+            case FieldKind::json:
+                return write_json(value);
         }
         return mismatch(field, "of a kind that is not known");
     }
@@ -238,8 +263,8 @@ class ValueWriter {
         if (text.size() > kFieldBytesMax) return mismatch(field, "longer than 64 KiB");
         if (field.length_max > 0 && text.size() > field.length_max &&
             code_points(text) > field.length_max) {
-            return mismatch(field, "longer than " + std::to_string(field.length_max) +
-                                       " characters");
+            return mismatch(field,
+                            "longer than " + std::to_string(field.length_max) + " characters");
         }
         if (!field.allowed.empty() && !is_allowed(field, text)) {
             return mismatch(field, in_quotes(text) + ", which is not among the values of its enum");
@@ -284,8 +309,11 @@ class ValueWriter {
                 if (!in_range<std::int32_t>(number)) return mismatch(field, "beyond integer");
                 row_.int4(static_cast<std::int32_t>(number));
                 return true;
-            case ColumnType::numeric: return write_numeric(std::to_string(number));
-            default: row_.int8(number); return true;
+            case ColumnType::numeric:
+                return write_numeric(std::to_string(number));
+            default:
+                row_.int8(number);
+                return true;
         }
     }
 
@@ -426,19 +454,19 @@ EventOutcome EventDecoder::decode(std::string_view line, std::int32_t origin, st
     if (root.get(event) != simdjson::SUCCESS) return bad("not a JSON object");
     Head head;
     const bool has_head = read_head(event, head);
-    if (head.type) outcome.type_name = std::string(head.type->substr(0, 128));
+    if (head.type) outcome.type_name = std::string(*head.type);
     if (!has_head) return bad(reason_);
     if (*head.type == kTombstoneType) {
         if (head.count < 1 || head.count > UINT32_MAX) return bad("a tombstone with a bad count");
         outcome.kind = EventOutcome::Kind::tombstone;
         outcome.count = static_cast<std::uint32_t>(head.count);
-        outcome.reason = head.reason.empty() ? "unknown" : std::string(head.reason.substr(0, 64));
+        outcome.reason = head.reason.empty() ? "unknown" : std::string(head.reason);
         return outcome;
     }
     outcome.type = catalog_->find(*head.type);
     if (outcome.type < 0) {
         outcome.kind = EventOutcome::Kind::unknown;
-        outcome.reason = "no event type of this name is known here";
+        outcome.reason = "unknown event type";
         return outcome;
     }
     outcome.time_us = head.time_us.value_or(time_us);

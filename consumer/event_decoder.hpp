@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "consumer/config.hpp"
 #include "schemas/event_type.hpp"
 
 namespace simdjson::dom {
@@ -83,5 +84,7 @@ class EventDecoder {
     std::string reason_;
     std::uint64_t replaced_nuls_ = 0;
 };
+
+EventDecoder::Limits time_limits(const Config& config);
 
 }  // namespace homeward::consumer

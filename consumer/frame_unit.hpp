@@ -48,10 +48,12 @@ struct FrameUnit {
     std::uint64_t accepted = 0;
     FrameHeader header;  ///< of a frame
 
+    /// The stream shall have it again later: there is no room for its dead events.
+    bool give_back = false;
     std::string refusal;  ///< set: no frame at all; the message is one dead letter
 
     // What follows is made anew by every attempt to write the batch; see reset().
-    bool skip = false;  ///< settled already, or kept aside
+    bool skip = false;  ///< settled already, kept aside, or given back
     std::string body;
     std::string rows;
     std::vector<EventRow> events;
@@ -67,5 +69,7 @@ struct FrameUnit {
     }
     std::uint64_t seq_last() const { return seq_first + seq_count - 1; }
 };
+
+using Units = std::vector<FrameUnit>;
 
 }  // namespace homeward::consumer

@@ -8,27 +8,33 @@
 
 #include "consumer/config.hpp"
 #include "consumer/leader.hpp"
+#include "consumer/letter_room.hpp"
 #include "consumer/metrics.hpp"
-#include "schemas/event_type.hpp"
+#include "consumer/redriver.hpp"
 
 namespace homeward::consumer {
 
 /// What has to be done now and then, off the batches' path: folding the ledger, making the next
-/// days' partitions and dropping expired ones. Has a thread and a connection of its own; an error
+/// days' partitions and dropping expired ones, redriving what was parked, looking how many dead
+/// letters there are. Has a thread and a connection of its own; an error
 /// is logged and tried again, since nothing waits for it.
 class Housekeeper {
   public:
-    Housekeeper(const Config& config, const std::vector<EventType>& types, Metrics& metrics);
+    Housekeeper(const Config& config, std::shared_ptr<const Catalog> catalog, Metrics& metrics,
+                LetterRoom& letter_room);
     ~Housekeeper();
 
   private:
     void run();
     void fold(Leader& leader);
     void tend_partitions(Leader& leader);
+    void tend_dead_letters(Leader& leader);
 
     const Config& config_;
-    const std::vector<EventType>& types_;
+    std::shared_ptr<const Catalog> catalog_;
     Metrics& metrics_;
+    LetterRoom& letter_room_;
+    Redriver redriver_;
     std::optional<Leader> leader_;
     std::chrono::steady_clock::time_point partitions_due_{};
 

@@ -2,6 +2,7 @@
 
 #include <libpq-fe.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <utility>
 
@@ -244,6 +245,38 @@ std::string array_text(const std::vector<std::string>& values) {
         text += '"';
     }
     return text + "}";
+}
+
+std::string tidy_text(std::string_view text, std::size_t bytes_max) {
+    std::size_t bytes = std::min(text.size(), bytes_max);
+    while (bytes > 0 && bytes < text.size() &&
+           (static_cast<unsigned char>(text[bytes]) & 0xc0) == 0x80) {
+        --bytes;
+    }
+    std::string result(text.substr(0, bytes));
+    std::replace(result.begin(), result.end(), '\0', ' ');
+    return result;
+}
+
+std::string bytea_text(std::string_view bytes) {
+    constexpr char kDigits[] = "0123456789abcdef";
+    std::string text = "\\x";
+    text.reserve(2 + 2 * bytes.size());
+    for (char c : bytes) {
+        const auto byte = static_cast<unsigned char>(c);
+        text += kDigits[byte >> 4];
+        text += kDigits[byte & 15];
+    }
+    return text;
+}
+
+std::string bytes_of_bytea(std::string_view text) {
+    const auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
+    std::string bytes;
+    for (std::size_t i = 2; i + 1 < text.size(); i += 2) {
+        bytes += static_cast<char>(digit(text[i]) << 4 | digit(text[i + 1]));
+    }
+    return bytes;
 }
 
 }  // namespace homeward::consumer

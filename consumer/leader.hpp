@@ -84,5 +84,13 @@ std::string array_text(const std::vector<std::int64_t>& values);
 std::string array_text(const std::vector<bool>& values);
 /// Each element quoted.
 std::string array_text(const std::vector<std::string>& values);
+/// Text that a text column takes: without NUL, of whole UTF-8 sequences, of bounded size.
+std::string tidy_text(std::string_view text, std::size_t bytes_max);
+/// Why something became a dead letter or a tombstone is told in so many bytes.
+inline constexpr std::size_t kReasonBytesMax = 1'024;
+/// Bytes as a bytea is written: \x and hex digits.
+std::string bytea_text(std::string_view bytes);
+/// What a bytea's text stands for; empty when it is not one.
+std::string bytes_of_bytea(std::string_view text);
 
 }  // namespace homeward::consumer

@@ -33,17 +33,49 @@ struct FrameArrays {
     }
 };
 
-void write_dead(Leader& leader, const FrameUnit& unit, const DeadEvent& dead) {
-    leader.query(
-        "INSERT INTO homeward.dead_letter AS d (origin, seq, state, type, reason, sqlstate, payload)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7)"
-        " ON CONFLICT (origin, seq) DO UPDATE"
-        " SET times_seen = d.times_seen + 1, last_seen = now()",
-        {Parameter(unit.origin), Parameter(static_cast<std::int64_t>(dead.seq)),
-         dead.parked ? "parked" : "open",
-         dead.type.empty() ? Parameter(nullptr) : Parameter(dead.type), dead.reason,
-         dead.sqlstate.empty() ? Parameter(nullptr) : Parameter(dead.sqlstate),
-         Parameter::bytes(dead.payload)});
+constexpr std::size_t kTypeBytesMax = 128;
+constexpr std::size_t kBurialBytesMax = 4u << 20;
+
+/// Dead letters as the arrays that homeward.bury() takes.
+struct Burial {
+    std::vector<std::int64_t> origins, seqs, times_us;
+    std::vector<std::string> states, types, reasons, sqlstates, payloads;
+    std::size_t bytes = 0;
+
+    void add(const FrameUnit& unit, const DeadEvent& dead) {
+        origins.push_back(unit.origin);
+        seqs.push_back(static_cast<std::int64_t>(dead.seq));
+        states.push_back(dead.parked ? "parked" : "open");
+        types.push_back(tidy_text(dead.type, kTypeBytesMax));
+        reasons.push_back(tidy_text(dead.reason, kReasonBytesMax));
+        sqlstates.push_back(dead.sqlstate);
+        payloads.push_back(bytea_text(dead.payload));
+        times_us.push_back(unit.pulled.message.delivery.time_us);
+        bytes += payloads.back().size();
+    }
+    void write(Leader& leader) const {
+        if (origins.empty()) return;
+        leader.query(
+            "SELECT homeward.bury($1::int4[], $2::int8[], $3::text[], $4::text[], $5::text[],"
+            " $6::text[], $7::bytea[], $8::int8[])",
+            {array_text(origins), array_text(seqs), array_text(states), array_text(types),
+             array_text(reasons), array_text(sqlstates), array_text(payloads),
+             array_text(times_us)});
+    }
+};
+
+void write_dead(Leader& leader, const Units& units) {
+    Burial burial;
+    for (const FrameUnit& unit : units) {
+        if (unit.skip) continue;
+        for (const DeadEvent& dead : unit.dead) {
+            burial.add(unit, dead);
+            if (burial.bytes < kBurialBytesMax) continue;  // memory stays bounded
+            burial.write(leader);
+            burial = {};
+        }
+    }
+    burial.write(leader);
 }
 
 void write_tombstones(Leader& leader, const Units& units) {
@@ -55,7 +87,7 @@ void write_tombstones(Leader& leader, const Units& units) {
             origins.push_back(unit.origin);
             firsts.push_back(static_cast<std::int64_t>(tombstone.seq_first));
             lasts.push_back(static_cast<std::int64_t>(tombstone.seq_last));
-            reasons.push_back(tombstone.reason);
+            reasons.push_back(tidy_text(tombstone.reason, kReasonBytesMax));
         }
     }
     if (origins.empty()) return;
@@ -116,8 +148,8 @@ std::vector<Verdict> claim(Leader& leader, const Units& units) {
     std::vector<Verdict> verdicts(units.size(), Verdict::fresh);
     const FrameArrays frames(units);
     if (frames.units.empty()) return verdicts;
-    const QueryResult rows = leader.query(
-        "SELECT frame_index, verdict FROM homeward.claim(" + frames.arguments() + ")");
+    const QueryResult rows =
+        leader.query("SELECT frame_index, verdict FROM homeward.claim(" + frames.arguments() + ")");
     for (int row = 0; row < rows.rows(); ++row) {
         const std::size_t unit = frames.units[static_cast<std::size_t>(rows.number(row, 0))];
         if (rows.at(row, 1) == "settled") verdicts[unit] = Verdict::settled;
@@ -127,10 +159,7 @@ std::vector<Verdict> claim(Leader& leader, const Units& units) {
 }
 
 void write_rest(Leader& leader, const Units& units) {
-    for (const FrameUnit& unit : units) {
-        if (unit.skip) continue;
-        for (const DeadEvent& dead : unit.dead) write_dead(leader, unit, dead);
-    }
+    write_dead(leader, units);
     write_tombstones(leader, units);
     write_marks(leader, units);
 }

@@ -8,8 +8,6 @@
 
 namespace homeward::consumer {
 
-using Units = std::vector<FrameUnit>;
-
 /// The ledger's statements, each inside the transaction at hand. Units with `skip` are left out.
 namespace ledger {
 

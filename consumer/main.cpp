@@ -10,6 +10,7 @@
 
 #include "consumer/check.hpp"
 #include "consumer/config.hpp"
+#include "consumer/dead_letter_command.hpp"
 #include "consumer/proof.hpp"
 #include "consumer/schema.hpp"
 #include "consumer/service.hpp"
@@ -34,6 +35,13 @@ constexpr const char* kHelp =
                          is missing or doubled
       --wait SECONDS     until nothing is in flight and the streams are empty, or so long
       --final            nothing is under way any more: call what is in flight missing
+  dead-letters list|show|redrive|discard [NUMBER…] [FILTER…] [--json]
+                         events that could not become rows. redrive tries them again, with the
+                         schema as it is now; exit status 1 if some still cannot. discard gives
+                         them up. Both want numbers, a filter or --all
+      FILTER             --type T --region R --app A --sqlstate S --reason PART --since TIME
+                         --state open|parked|redriven|discarded|all (what waits: open and parked)
+      --limit N          list so many, 100 without it; 0 for all
 
   --config FILE          TOML; every key section.key is overridden by HOMEWARD_SECTION_KEY, and
                          the regions by HOMEWARD_SOURCES=region[@domain],…
@@ -67,8 +75,7 @@ Proof wait_for_proof(const Config& config, Leader& leader, std::chrono::seconds 
     for (;;) {
         const bool drained = !has_undelivered(nats, config);
         Proof proof = read_proof(leader);
-        if ((drained && proof.sum.in_flight == 0) ||
-            std::chrono::steady_clock::now() >= deadline) {
+        if ((drained && proof.sum.in_flight == 0) || std::chrono::steady_clock::now() >= deadline) {
             return proof;
         }
         std::this_thread::sleep_for(200ms);
@@ -130,6 +137,9 @@ int dispatch(const CommandLine& line) {
     spdlog::set_level(spdlog::level::from_str(config.log.level));
     if (command == "run") return run_service(config);
     if (command == "check") return run_check(config) == 0 ? 0 : 1;
+    if (command == "dead-letters") {
+        return run_dead_letters(config, {line.words.begin() + 1, line.words.end()});
+    }
     if (command == "proof") return show_proof(config, line.words);
     const bool known_how = how == "plan" || how == "apply";
     if (command == "streams" && known_how) return tend_streams(config, how);
@@ -157,6 +167,8 @@ int main(int argc, char** argv) {
     if (line.words.empty()) return usage("a command is missing");
     try {
         return dispatch(line);
+    } catch (const UsageError& error) {
+        return usage(error.what());
     } catch (const ConfigError& error) {
         std::fprintf(stderr, "homeward-consumer: %s\n", error.what());
     } catch (const homeward::SchemaError& error) {

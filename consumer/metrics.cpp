@@ -6,8 +6,8 @@
 namespace homeward::consumer {
 namespace {
 
-const std::vector<double> kSeconds{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
-                                   0.25,  0.5,    1,     2.5,  5,     10,   60, 600, 3600};
+const std::vector<double> kSeconds{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
+                                   0.5,   1,      2.5,   5,    10,    60,   600, 3600};
 const std::vector<double> kRows{1, 10, 100, 1'000, 2'500, 5'000, 10'000, 20'000, 50'000};
 
 std::string number(double value) {
@@ -96,9 +96,23 @@ std::string Metrics::print() const {
                 "Messages that had been delivered before.", redelivered);
     print_value(out, "homeward_skipped_events_total", "counter",
                 "Events that the ledger had settled already.", skipped_events);
-    print_value(out, "homeward_dead_letters_total", "counter",
-                "Events that could not become rows.", dead_letters);
+    print_value(out, "homeward_dead_letters_total", "counter", "Events that could not become rows.",
+                dead_letters);
     print_value(out, "homeward_parked_total", "counter", "Events of a type not known yet.", parked);
+    print_value(out, "homeward_redriven_total", "counter",
+                "Dead letters that this process has made rows of.", redriven);
+    print_value(out, "homeward_given_back_total", "counter",
+                "Messages given back to their stream because the dead letters are full.",
+                given_back);
+    print_head(out, "homeward_dead_letters_waiting", "gauge",
+               "Dead letters on the leader that are neither redriven nor discarded.");
+    out += "homeward_dead_letters_waiting{state=\"open\"} " + std::to_string(letters_open) + "\n";
+    out +=
+        "homeward_dead_letters_waiting{state=\"parked\"} " + std::to_string(letters_parked) + "\n";
+    print_value(out, "homeward_dead_letters_waiting_bytes", "gauge", "Size of their payloads.",
+                letter_bytes);
+    print_value(out, "homeward_dead_letters_full", "gauge",
+                "1 while there is no room for dead letters.", letters_full);
     print_value(out, "homeward_tombstones_total", "counter",
                 "Seqs that will never be rows, as their publishers reported.", tombstones);
     print_value(out, "homeward_conflicts_total", "counter",

@@ -41,6 +41,12 @@ class Metrics {
     std::atomic<std::uint64_t> skipped_events{0};
     std::atomic<std::uint64_t> dead_letters{0};
     std::atomic<std::uint64_t> parked{0};
+    std::atomic<std::uint64_t> redriven{0};
+    std::atomic<std::uint64_t> given_back{0};
+    std::atomic<std::uint64_t> letters_open{0};
+    std::atomic<std::uint64_t> letters_parked{0};
+    std::atomic<std::uint64_t> letter_bytes{0};
+    std::atomic<bool> letters_full{false};
     std::atomic<std::uint64_t> tombstones{0};
     std::atomic<std::uint64_t> conflicts{0};
     std::atomic<std::uint64_t> retries{0};

@@ -90,9 +90,12 @@ int run_service(const Config& config) {
     Metrics metrics;
     const auto catalog = std::make_shared<const Catalog>(types);
     Puller puller(nats, streams, config.pull);
-    WriterContext context{config, puller, nats, catalog, metrics,
-                          [&created](const Stream& s) { return created.at(s.name); }};
-    Housekeeper housekeeper(config, types, metrics);
+    LetterRoom letter_room(config.dead_letters.letters_max, config.dead_letters.bytes_max);
+    WriterContext context{
+        config, puller, nats, catalog, metrics, letter_room, [&created](const Stream& s) {
+            return created.at(s.name);
+        }};
+    Housekeeper housekeeper(config, catalog, metrics, letter_room);
     std::vector<std::unique_ptr<Writer>> writers;
     for (std::size_t i = 0; i < config.batch.writers; ++i) {
         writers.push_back(std::make_unique<Writer>(context));

@@ -6,7 +6,6 @@
 #include <cassert>
 #include <map>
 
-#include "consumer/copy_row.hpp"
 #include "schemas/subject.hpp"
 
 namespace homeward::consumer {
@@ -31,20 +30,18 @@ double seconds(SteadyClock::duration duration) {
     return std::chrono::duration<double>(duration).count();
 }
 
-EventDecoder::Limits limits_of(const Config& config) {
-    constexpr std::int64_t kDayUs = 86'400'000'000;
-    return {static_cast<std::int64_t>(config.schema.past_max_days) * kDayUs, 2 * kDayUs};
-}
-
 }  // namespace
 
 Writer::Writer(WriterContext& context)
     : context_(context),
       partitions_(context.config.postgres),
-      decoder_(context.catalog, limits_of(context.config)),
+      copier_(context.config, *context.catalog, partitions_),
+      decoder_(context.catalog, time_limits(context.config)),
       thread_([this] { run(); }) {}
 
-Writer::~Writer() { thread_.join(); }
+Writer::~Writer() {
+    thread_.join();
+}
 
 void Writer::run() {
     const Config::Batch& limits = context_.config.batch;
@@ -89,11 +86,8 @@ void Writer::write(Units& units) {
         try {
             connect();
             prepare(units);
-            if (careful) {
-                write_carefully(units);
-            } else {
-                write_optimistically(units);
-            }
+            // Not written: a part of it goes back to its stream, and the rest is tried anew.
+            if (!(careful ? write_carefully(units) : write_optimistically(units))) continue;
             context_.metrics.paused = false;
             break;
         } catch (const LeaderError& error) {
@@ -155,17 +149,24 @@ void Writer::keep_alive(const Units& units) {
 }
 
 void Writer::acknowledge(const Units& units) {
+    // A bare NAK would bring it back at once.
+    const std::string give_back =
+        "-NAK {\"delay\": " + std::to_string(context_.config.pull.ack_wait_ms) + "000000}";
     for (const FrameUnit& unit : units) {
-        context_.nats.publish(std::string(unit.pulled.message.reply), "+ACK");
+        const bool is_settled = !unit.give_back;
+        context_.nats.publish(std::string(unit.pulled.message.reply),
+                              is_settled ? "+ACK" : give_back);
     }
 }
 
 void Writer::resolve_origin(FrameUnit& unit) {
     const Pulled& pulled = unit.pulled;
     if (unit.is_plain) {
-        unit.origin = origins_.find_plain(*leader_, pulled.stream->name,
-                                          context_.stream_created_us(*pulled.stream),
-                                          pulled.stream->region).id;
+        unit.origin =
+            origins_
+                .find_plain(*leader_, pulled.stream->name,
+                            context_.stream_created_us(*pulled.stream), pulled.stream->region)
+                .id;
         return;
     }
     const auto subject = parse_subject(pulled.message.subject);
@@ -219,7 +220,8 @@ void Writer::drop_overlaps_within(Units& units) {
 void Writer::prepare(Units& units) {
     for (FrameUnit& unit : units) {
         unit.reset();
-        resolve_origin(unit);
+        unit.skip = unit.give_back;
+        if (!unit.skip) resolve_origin(unit);
     }
     drop_overlaps_within(units);
 }
@@ -232,39 +234,75 @@ void Writer::decode(Units& units) {
     for (FrameUnit& unit : units) {
         if (unit.skip) continue;
         decoder_.decode(unit, now_us);
-        bad += static_cast<std::size_t>(std::count_if(
-            unit.dead.begin(), unit.dead.end(), [](const DeadEvent& dead) { return !dead.parked; }));
+        bad += static_cast<std::size_t>(
+            std::count_if(unit.dead.begin(), unit.dead.end(),
+                          [](const DeadEvent& dead) { return !dead.parked; }));
     }
     context_.metrics.replaced_nuls += decoder_.replaced_nuls() - nuls;
     context_.metrics.decode_seconds.observe(seconds(SteadyClock::now() - started));
     if (bad > context_.config.batch.bad_events_max) {
-        throw LeaderError("HW002",
-                          std::to_string(bad) + " bad events in one batch, more than "
-                          "batch.bad_events_max; look at what sends them, or raise the limit to "
-                          "let them become dead letters", "");
+        throw LeaderError(
+            "HW002",
+            std::to_string(bad) +
+                " bad events in one batch, more than "
+                "batch.bad_events_max; look at what sends them, or raise the limit to "
+                "let them become dead letters",
+            "");
     }
 }
 
-void Writer::write_optimistically(Units& units) {
-    decode(units);
+/// When the dead letters are full, metric events that would become some are only counted, as
+/// tombstones; frames of audit go back to their stream, which keeps them. True if any did.
+bool Writer::give_back_dead(Units& units) {
+    std::uint64_t letters = 0;
+    std::uint64_t bytes = 0;
     for (const FrameUnit& unit : units) {
         if (unit.skip) continue;
-        for (const EventRow& event : unit.events) {
-            partitions_.ensure(context_.catalog->types()[static_cast<std::size_t>(event.type)],
-                               event.time_us);
-        }
+        letters += unit.dead.size();
+        for (const DeadEvent& dead : unit.dead) bytes += dead.payload.size();
     }
+    if (letters == 0) return false;
+    const bool fits = context_.letter_room.fits(letters, bytes);
+    context_.metrics.letters_full = !fits;
+    if (fits) return false;
+    bool any = false;
+    for (FrameUnit& unit : units) {
+        if (unit.skip || unit.dead.empty()) continue;
+        if (unit.pulled.stream->kind == StreamKind::metric) {
+            for (const DeadEvent& dead : unit.dead) {
+                unit.tombstones.push_back({dead.seq, dead.seq, "dead_letters_full"});
+            }
+            unit.dead.clear();
+            continue;
+        }
+        unit.give_back = true;
+        ++context_.metrics.given_back;
+        any = true;
+    }
+    if (any) {
+        spdlog::error(
+            "the dead letters are full (dead_letters.letters_max, .bytes_max): frames with bad "
+            "events wait in their streams; see homeward-consumer dead-letters list");
+    }
+    return any;
+}
+
+bool Writer::write_optimistically(Units& units) {
+    decode(units);
+    if (give_back_dead(units)) return false;
+    copier_.make_room(units);
     leader_->execute("BEGIN");
     const auto started = SteadyClock::now();
-    copy_rows(units);
+    copier_.copy(*leader_, units);
     ledger::write_rest(*leader_, units);
     const auto copied = SteadyClock::now();
     ledger::settle_and_commit(*leader_, units);
     context_.metrics.copy_seconds.observe(seconds(copied - started));
     context_.metrics.commit_seconds.observe(seconds(SteadyClock::now() - copied));
+    return true;
 }
 
-void Writer::write_carefully(Units& units) {
+bool Writer::write_carefully(Units& units) {
     leader_->execute("BEGIN");
     ledger::claim_plain(*leader_, units);
     const auto verdicts = ledger::claim(*leader_, units);
@@ -280,131 +318,15 @@ void Writer::write_carefully(Units& units) {
         ++context_.metrics.conflicts;
     }
     decode(units);
-    copy_with_isolation(units);
+    copier_.make_room(units);
+    copier_.copy_apart(*leader_, units, context_.config.batch.bad_events_max);
+    if (give_back_dead(units)) {
+        leader_->execute("ROLLBACK");
+        return false;
+    }
     ledger::write_rest(*leader_, units);
     leader_->execute("COMMIT");
-}
-
-namespace {
-
-/// Where a row of the COPY at hand came from.
-struct RowPlace {
-    FrameUnit* unit;
-    std::size_t event;
-};
-
-std::vector<RowPlace> rows_of_type(Units& units, int type) {
-    std::vector<RowPlace> places;
-    for (FrameUnit& unit : units) {
-        if (unit.skip) continue;
-        for (std::size_t i = 0; i < unit.events.size(); ++i) {
-            if (unit.events[i].type == type) places.push_back({&unit, i});
-        }
-    }
-    return places;
-}
-
-std::string copy_statement(Leader& leader, const Config& config, const EventType& type) {
-    std::string columns = "origin, seq, time";
-    for (const Field& field : type.fields) columns += ", " + leader.quote(field.name);
-    return "COPY " + leader.quote(config.postgres.event_schema) + "." + leader.quote(type.table) +
-           " (" + columns + ", extra) FROM STDIN (FORMAT binary)";
-}
-
-void send_rows(Leader& leader, const std::string& statement, std::span<const RowPlace> places) {
-    leader.copy_begin(statement);
-    leader.copy_data(copy_header());
-    // Rows of one unit mostly lie behind one another: they go in one piece.
-    for (std::size_t i = 0; i < places.size();) {
-        const FrameUnit* unit = places[i].unit;
-        const std::uint32_t begin = unit->events[places[i].event].begin;
-        std::uint32_t end = begin;
-        while (i < places.size() && places[i].unit == unit &&
-               unit->events[places[i].event].begin == end) {
-            end = unit->events[places[i].event].end;
-            ++i;
-        }
-        leader.copy_data(std::string_view(unit->rows).substr(begin, end - begin));
-    }
-    leader.copy_data(copy_trailer());
-    leader.copy_end();
-}
-
-}  // namespace
-
-void Writer::copy_rows(Units& units) {
-    for (std::size_t type = 0; type < context_.catalog->types().size(); ++type) {
-        const auto places = rows_of_type(units, static_cast<int>(type));
-        if (places.empty()) continue;
-        send_rows(*leader_,
-                  copy_statement(*leader_, context_.config, context_.catalog->types()[type]),
-                  places);
-    }
-}
-
-void Writer::make_dead(FrameUnit& unit, std::size_t index, const LeaderError& error) {
-    const EventRow& event = unit.events[index];
-    const EventType& type = context_.catalog->types()[static_cast<std::size_t>(event.type)];
-    unit.dead.push_back({event.seq, false, type.name, error.what(), error.sqlstate(),
-                         unit.body.substr(event.line_begin, event.line_end - event.line_begin)});
-    unit.events.erase(unit.events.begin() + static_cast<std::ptrdiff_t>(index));
-}
-
-/// Rows that the leader refuses become dead letters, one by one: by the line that COPY names, else
-/// by halving. Everything else of the batch stays in the same transaction.
-void Writer::copy_with_isolation(Units& units) {
-    std::size_t bad = 0;
-    for (std::size_t type = 0; type < context_.catalog->types().size(); ++type) {
-        const EventType& event_type = context_.catalog->types()[type];
-        const std::string statement = copy_statement(*leader_, context_.config, event_type);
-        // In these the rest of the type's rows is tried; a refused range is cut smaller.
-        std::vector<std::pair<std::size_t, std::size_t>> ranges;
-        auto places = rows_of_type(units, static_cast<int>(type));
-        for (const RowPlace& place : places) {
-            partitions_.ensure(event_type, place.unit->events[place.event].time_us);
-        }
-        std::vector<std::pair<RowPlace, LeaderError>> refused;
-        if (!places.empty()) ranges.emplace_back(0, places.size());
-        while (!ranges.empty()) {
-            const auto [begin, end] = ranges.back();
-            ranges.pop_back();
-            const auto range = std::span<const RowPlace>(places).subspan(begin, end - begin);
-            leader_->execute("SAVEPOINT rows");
-            try {
-                send_rows(*leader_, statement, range);
-                leader_->execute("RELEASE SAVEPOINT rows");
-                continue;
-            } catch (const LeaderError& error) {
-                const ErrorClass error_class = classify(error.sqlstate(), true);
-                const bool is_data =
-                    error_class == ErrorClass::data || error_class == ErrorClass::settled;
-                if (!is_data || leader_->is_broken()) throw;
-                if (++bad > context_.config.batch.bad_events_max) throw;
-                leader_->execute("ROLLBACK TO SAVEPOINT rows; RELEASE SAVEPOINT rows");
-                const long row = copy_row_of(error.context());
-                std::size_t at = end - begin;
-                if (row >= 0 && static_cast<std::size_t>(row) < range.size()) {
-                    at = static_cast<std::size_t>(row);
-                } else if (range.size() == 1) {
-                    at = 0;
-                }
-                if (at < range.size()) {
-                    refused.emplace_back(range[at], error);
-                    if (begin + at + 1 < end) ranges.emplace_back(begin + at + 1, end);
-                    if (at > 0) ranges.emplace_back(begin, begin + at);
-                } else {
-                    const std::size_t middle = begin + (end - begin) / 2;
-                    ranges.emplace_back(middle, end);
-                    ranges.emplace_back(begin, middle);
-                }
-            }
-        }
-        // Behind the last use of the places, and from the back: erasing moves what follows.
-        std::sort(refused.begin(), refused.end(), [](const auto& a, const auto& b) {
-            return std::pair(a.first.unit, a.first.event) > std::pair(b.first.unit, b.first.event);
-        });
-        for (const auto& [place, error] : refused) make_dead(*place.unit, place.event, error);
-    }
+    return true;
 }
 
 void Writer::count(const Units& units, SteadyClock::duration took) {
@@ -418,6 +340,7 @@ void Writer::count(const Units& units, SteadyClock::duration took) {
         metrics.row_bytes += unit.rows.size();
         for (const DeadEvent& dead : unit.dead) {
             ++(dead.parked ? metrics.parked : metrics.dead_letters);
+            context_.letter_room.add(1, dead.payload.size());
         }
         for (const Tombstone& one : unit.tombstones) {
             metrics.tombstones += one.seq_last - one.seq_first + 1;

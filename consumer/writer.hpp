@@ -12,10 +12,12 @@
 #include "consumer/frame_decoder.hpp"
 #include "consumer/leader.hpp"
 #include "consumer/ledger.hpp"
+#include "consumer/letter_room.hpp"
 #include "consumer/metrics.hpp"
 #include "consumer/origin_registry.hpp"
 #include "consumer/partitions.hpp"
 #include "consumer/pull.hpp"
+#include "consumer/row_copier.hpp"
 
 namespace homeward::consumer {
 
@@ -26,6 +28,7 @@ struct WriterContext {
     NatsConnection& nats;
     std::shared_ptr<const Catalog> catalog;
     Metrics& metrics;
+    LetterRoom& letter_room;
     std::function<std::int64_t(const Stream&)> stream_created_us;
     std::atomic<bool> stopping{false};
 };
@@ -44,16 +47,13 @@ class Writer {
   private:
     void run();
     void write(Units& units);
-    bool attempt(Units& units, bool careful);
     void prepare(Units& units);
     void resolve_origin(FrameUnit& unit);
     void drop_overlaps_within(Units& units);
     void decode(Units& units);
-    void write_optimistically(Units& units);
-    void write_carefully(Units& units);
-    void copy_rows(Units& units);
-    void copy_with_isolation(Units& units);
-    void make_dead(FrameUnit& unit, std::size_t event, const LeaderError& error);
+    bool write_optimistically(Units& units);
+    bool write_carefully(Units& units);
+    bool give_back_dead(Units& units);
     void acknowledge(const Units& units);
     void keep_alive(const Units& units);
     void pause(const Units& units, const std::string& why, std::chrono::milliseconds time);
@@ -65,6 +65,7 @@ class Writer {
     bool has_worked_ = false;
     OriginRegistry origins_;
     Partitions partitions_;
+    RowCopier copier_;
     UnitDecoder decoder_;
     std::thread thread_;
 };

@@ -1,0 +1,232 @@
+#include "consumer/dead_letter_command.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "consumer/dead_letters.hpp"
+#include "consumer/schema.hpp"
+
+namespace homeward::consumer {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::int64_t kListedDefault = 100;
+constexpr std::size_t kBarWidth = 40;
+
+struct Order {
+    LetterFilter filter;
+    bool as_json = false;
+    bool all = false;
+    std::int64_t letters_max = kListedDefault;
+};
+
+std::int64_t number_of(const std::string& text, const std::string& what) {
+    std::int64_t value = 0;
+    const auto end = text.data() + text.size();
+    const auto result = std::from_chars(text.data(), end, value);
+    if (result.ec != std::errc{} || result.ptr != end || value < 0) {
+        throw UsageError(what + " is \"" + text + "\"; expected a whole number");
+    }
+    return value;
+}
+
+std::vector<std::string> states_of(const std::string& text) {
+    if (text == "all") return {};
+    for (const char* state : {"open", "parked", "redriven", "discarded"}) {
+        if (text == state) return {text};
+    }
+    throw UsageError("--state is \"" + text +
+                     "\"; expected open, parked, redriven, discarded or all");
+}
+
+Order parse(const std::vector<std::string>& words) {
+    Order order;
+    for (std::size_t i = 1; i < words.size(); ++i) {
+        const std::string& word = words[i];
+        const auto value = [&]() -> const std::string& {
+            if (i + 1 == words.size()) throw UsageError(word + " needs a value");
+            return words[++i];
+        };
+        if (word == "--json") {
+            order.as_json = true;
+        } else if (word == "--all") {
+            order.all = true;
+        } else if (word == "--limit") {
+            order.letters_max = number_of(value(), word);
+        } else if (word == "--state") {
+            order.filter.states = states_of(value());
+        } else if (word == "--type") {
+            order.filter.type = value();
+        } else if (word == "--region") {
+            order.filter.region = value();
+        } else if (word == "--app") {
+            order.filter.app = value();
+        } else if (word == "--sqlstate") {
+            order.filter.sqlstate = value();
+        } else if (word == "--reason") {
+            order.filter.reason = value();
+        } else if (word == "--since") {
+            order.filter.since = value();
+        } else if (word.rfind("--", 0) == 0) {
+            throw UsageError("dead-letters does not know " + word);
+        } else {
+            order.filter.ids.push_back(number_of(word, "a dead letter's number"));
+        }
+    }
+    return order;
+}
+
+/// What payload and reasons hold may be anything; JSON and terminals take only valid text.
+std::string dumped(const json& value) {
+    return value.dump(2, ' ', false, json::error_handler_t::replace);
+}
+
+std::string printable(const std::string& text) {
+    std::string result;
+    for (char c : text) {
+        const bool is_control = static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+        result += is_control && c != '\n' && c != '\t' ? '?' : c;
+    }
+    return result;
+}
+
+std::string one_line(const std::string& text, std::size_t bytes_max) {
+    std::string line = printable(tidy_text(text, bytes_max));
+    std::replace(line.begin(), line.end(), '\n', ' ');
+    return line.size() < text.size() ? line + "…" : line;
+}
+
+json to_json(const DeadLetter& letter, bool with_payload) {
+    json object{{"id", letter.id},
+                {"state", letter.state},
+                {"class", letter.event_class},
+                {"region", letter.region},
+                {"app", letter.app},
+                {"publisher", letter.publisher},
+                {"seq", letter.seq},
+                {"type", letter.type},
+                {"reason", letter.reason},
+                {"sqlstate", letter.sqlstate},
+                {"times_seen", letter.times_seen},
+                {"message_time", letter.message_time},
+                {"first_seen", letter.first_seen},
+                {"last_seen", letter.last_seen},
+                {"payload_bytes", letter.payload_bytes}};
+    if (with_payload) object["payload"] = letter.payload;
+    return object;
+}
+
+int list(Leader& leader, const Order& order) {
+    const auto letters = read_letters(leader, order.filter, order.letters_max);
+    if (order.as_json) {
+        json array = json::array();
+        for (const DeadLetter& letter : letters) array.push_back(to_json(letter, false));
+        std::printf("%s\n", dumped(array).c_str());
+        return 0;
+    }
+    std::printf("%10s  %-9s  %-24s  %-16s  %5s  %-5s  %s\n", "id", "state", "origin and seq",
+                "type", "times", "error", "reason");
+    for (const DeadLetter& letter : letters) {
+        const std::string place =
+            letter.region + "/" + letter.app + " " + std::to_string(letter.seq);
+        std::printf("%10lld  %-9s  %-24s  %-16s  %5lld  %-5s  %s\n",
+                    static_cast<long long>(letter.id), letter.state.c_str(), place.c_str(),
+                    one_line(letter.type, 48).c_str(), static_cast<long long>(letter.times_seen),
+                    letter.sqlstate.c_str(), one_line(letter.reason, 120).c_str());
+    }
+    const std::size_t all = find_letters(leader, order.filter).size();
+    std::printf("%zu of %zu\n", letters.size(), all);
+    return 0;
+}
+
+int show(Leader& leader, Order order) {
+    if (order.filter.ids.empty()) throw UsageError("dead-letters show needs a number");
+    order.filter.states.clear();
+    const auto letters = read_letters(leader, order.filter, 0, true);
+    for (const DeadLetter& letter : letters) {
+        if (order.as_json) {
+            std::printf("%s\n", dumped(to_json(letter, true)).c_str());
+            continue;
+        }
+        const json object = to_json(letter, false);
+        for (const auto& [key, value] : object.items()) {
+            const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+            std::printf("%-14s %s\n", key.c_str(), printable(text).c_str());
+        }
+        std::printf("%s\n\n", printable(letter.payload).c_str());
+    }
+    if (letters.size() == order.filter.ids.size()) return 0;
+    std::fprintf(stderr, "homeward-consumer: %zu of the %zu numbers are no dead letter's\n",
+                 order.filter.ids.size() - letters.size(), order.filter.ids.size());
+    return 1;
+}
+
+/// On a terminal, so that whoever waits sees how long; nothing in a pipe or a log.
+void draw_bar(std::size_t done, std::size_t all) {
+    const std::size_t filled = all == 0 ? kBarWidth : kBarWidth * done / all;
+    std::fprintf(stderr, "\r[%s%s] %zu of %zu%s", std::string(filled, '#').c_str(),
+                 std::string(kBarWidth - filled, '.').c_str(), done, all, done == all ? "\n" : "");
+    std::fflush(stderr);
+}
+
+void print_result(bool as_json, const json& result) {
+    if (as_json) {
+        std::printf("%s\n", result.dump().c_str());
+        return;
+    }
+    std::string line;
+    for (const auto& [key, value] : result.items()) {
+        line += (line.empty() ? "" : " ") + key + "=" + value.dump();
+    }
+    std::printf("%s\n", line.c_str());
+}
+
+int redrive(Leader& leader, const Config& config, const Order& order) {
+    const auto letters = find_letters(leader, order.filter);
+    Redriver redriver(config, std::make_shared<const Catalog>(known_event_types(config)));
+    const bool on_terminal = ::isatty(STDERR_FILENO) == 1 && !letters.empty();
+    if (on_terminal) draw_bar(0, letters.size());
+    const RedriveResult result = redriver.redrive(leader, letters, [&](std::size_t done) {
+        if (on_terminal) draw_bar(done, letters.size());
+    });
+    print_result(order.as_json, {{"found", letters.size()},
+                                 {"redriven", result.redriven},
+                                 {"still_dead", result.still_dead}});
+    return result.still_dead == 0 ? 0 : 1;
+}
+
+int discard(Leader& leader, const Order& order) {
+    const auto letters = find_letters(leader, order.filter);
+    print_result(order.as_json,
+                 {{"found", letters.size()}, {"discarded", discard_letters(leader, letters)}});
+    return 0;
+}
+
+void require_choice(const std::string& command, const Order& order) {
+    if (order.all || order.filter.is_narrow()) return;
+    throw UsageError("dead-letters " + command +
+                     " needs numbers or a filter, or --all for every letter that waits");
+}
+
+}  // namespace
+
+int run_dead_letters(const Config& config, const std::vector<std::string>& words) {
+    const std::string command = words.empty() ? "" : words[0];
+    if (command != "list" && command != "show" && command != "redrive" && command != "discard") {
+        throw UsageError("dead-letters needs list, show, redrive or discard");
+    }
+    const Order order = parse(words);
+    if (command == "redrive" || command == "discard") require_choice(command, order);
+    Leader leader(config.postgres.url, config.postgres);
+    if (command == "list") return list(leader, order);
+    if (command == "show") return show(leader, order);
+    if (command == "redrive") return redrive(leader, config, order);
+    return discard(leader, order);
+}
+
+}  // namespace homeward::consumer

@@ -1,0 +1,101 @@
+#include "consumer/dead_letters.hpp"
+
+namespace homeward::consumer {
+namespace {
+
+/// FROM and WHERE of a filter, with their parameters.
+struct Clause {
+    std::string sql;
+    std::vector<Parameter> parameters;
+
+    explicit Clause(const LetterFilter& filter) {
+        sql = " FROM homeward.dead_letter d JOIN homeward.origin o ON o.id = d.origin WHERE true";
+        if (!filter.ids.empty()) add(" AND d.id = ANY (?::int8[])", array_text(filter.ids));
+        if (!filter.states.empty())
+            add(" AND d.state = ANY (?::text[])", array_text(filter.states));
+        if (filter.type) add(" AND d.type = ?", *filter.type);
+        if (filter.region) add(" AND o.region = ?", *filter.region);
+        if (filter.app) add(" AND o.app = ?", *filter.app);
+        if (filter.sqlstate) add(" AND d.sqlstate = ?", *filter.sqlstate);
+        if (filter.reason) add(" AND strpos(lower(d.reason), lower(?)) > 0", *filter.reason);
+        if (filter.since) add(" AND d.first_seen >= ?::timestamptz", *filter.since);
+    }
+
+  private:
+    void add(std::string condition, const std::string& value) {
+        parameters.emplace_back(value);
+        condition.replace(condition.find('?'), 1, "$" + std::to_string(parameters.size()));
+        sql += condition;
+    }
+};
+
+constexpr std::size_t kDiscardLettersMax = 10'000;
+
+}  // namespace
+
+bool LetterFilter::is_narrow() const {
+    return !ids.empty() || type || region || app || sqlstate || reason || since;
+}
+
+std::vector<DeadLetter> read_letters(Leader& leader, const LetterFilter& filter,
+                                     std::int64_t letters_max, bool with_payload) {
+    const Clause clause(filter);
+    const QueryResult rows = leader.query(
+        std::string("SELECT d.id, d.state, o.class, o.region, o.app, o.publisher, d.seq, d.type,"
+                    " d.reason, d.sqlstate, d.times_seen, d.message_time, d.first_seen,"
+                    " d.last_seen, d.payload_bytes, ") +
+            (with_payload ? "d.payload" : "''") + clause.sql + " ORDER BY d.id" +
+            (letters_max > 0 ? " LIMIT " + std::to_string(letters_max) : ""),
+        clause.parameters);
+    std::vector<DeadLetter> letters;
+    for (int i = 0; i < rows.rows(); ++i) {
+        const auto text = [&](int column) { return std::string(rows.at(i, column)); };
+        DeadLetter letter;
+        letter.id = rows.number(i, 0);
+        letter.state = text(1);
+        letter.event_class = text(2);
+        letter.region = text(3);
+        letter.app = text(4);
+        letter.publisher = text(5);
+        letter.seq = rows.number(i, 6);
+        letter.type = text(7);
+        letter.reason = text(8);
+        letter.sqlstate = text(9);
+        letter.times_seen = rows.number(i, 10);
+        letter.message_time = text(11);
+        letter.first_seen = text(12);
+        letter.last_seen = text(13);
+        letter.payload_bytes = rows.number(i, 14);
+        if (with_payload) letter.payload = bytes_of_bytea(rows.at(i, 15));
+        letters.push_back(std::move(letter));
+    }
+    return letters;
+}
+
+std::vector<LetterRef> find_letters(Leader& leader, const LetterFilter& filter) {
+    const Clause clause(filter);
+    const QueryResult rows = leader.query(
+        "SELECT d.id, d.payload_bytes" + clause.sql + " ORDER BY d.id", clause.parameters);
+    std::vector<LetterRef> letters;
+    for (int i = 0; i < rows.rows(); ++i) {
+        letters.push_back({rows.number(i, 0), static_cast<std::size_t>(rows.number(i, 1))});
+    }
+    return letters;
+}
+
+std::int64_t discard_letters(Leader& leader, const std::vector<LetterRef>& letters) {
+    std::int64_t discarded = 0;
+    for (std::size_t at = 0; at < letters.size(); at += kDiscardLettersMax) {
+        std::vector<std::int64_t> ids;
+        for (std::size_t i = at; i < letters.size() && i < at + kDiscardLettersMax; ++i) {
+            ids.push_back(letters[i].id);
+        }
+        discarded +=
+            leader
+                .query("SELECT homeward.close_letters($1::int8[], 'discarded')", {array_text(ids)})
+                .number(0, 0);
+    }
+    return discarded;
+}
+
+}  // namespace homeward::consumer

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "consumer/leader.hpp"
+#include "consumer/redriver.hpp"
+
+namespace homeward::consumer {
+
+/// A dead letter as a person looks at it. Times are UTC, as PostgreSQL writes them.
+struct DeadLetter {
+    std::int64_t id = 0;
+    std::string state;  ///< open, parked, redriven, discarded
+    std::string event_class, region, app, publisher;
+    std::int64_t seq = 0;
+    std::string type, reason, sqlstate;  ///< type and sqlstate may be empty
+    std::int64_t times_seen = 0;
+    std::string message_time, first_seen, last_seen;
+    std::int64_t payload_bytes = 0;
+    std::string payload;  ///< only when it was asked for
+};
+
+/// Which letters; what is not set does not narrow.
+struct LetterFilter {
+    std::vector<std::int64_t> ids;
+    std::vector<std::string> states{"open", "parked"};  ///< empty: every state
+    std::optional<std::string> type, region, app, sqlstate;
+    std::optional<std::string> reason;  ///< a part of it, in any case
+    std::optional<std::string> since;   ///< first seen at or after; anything PostgreSQL reads
+
+    bool is_narrow() const;  ///< more than the states is set
+};
+
+/// Oldest first; `letters_max` 0: all of them.
+std::vector<DeadLetter> read_letters(Leader& leader, const LetterFilter& filter,
+                                     std::int64_t letters_max, bool with_payload = false);
+std::vector<LetterRef> find_letters(Leader& leader, const LetterFilter& filter);
+/// Gives letters up for good, and frees their payloads. Returns how many that were; those that are
+/// settled already do not count.
+std::int64_t discard_letters(Leader& leader, const std::vector<LetterRef>& letters);
+
+}  // namespace homeward::consumer
