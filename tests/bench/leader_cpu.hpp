@@ -1,0 +1,22 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include "tests/support/postgres_server.hpp"
+
+namespace homeward::bench {
+
+/// Processor time of every process of one PostgreSQL since this was made: backends that have ended
+/// meanwhile, checkpointer and WAL writer included. One thread.
+class LeaderCpu {
+  public:
+    explicit LeaderCpu(const testing::PostgresServer& leader);
+    double seconds() const { return total() - at_start_; }
+
+  private:
+    double total() const;
+    pid_t postmaster_;
+    double at_start_;
+};
+
+}  // namespace homeward::bench
