@@ -26,7 +26,7 @@ constexpr const char* kHelp =
 
   homeward-consumer [--config FILE] COMMAND
 
-  run                    consume until SIGTERM
+  run                    consume until SIGTERM; SIGHUP reads [batch] anew
   check                  test the configuration against the live NATS and PostgreSQL
   streams plan|apply     show or create the streams and durables that the configuration names
   schema plan|apply      show or run the DDL for the ledger and the event tables
@@ -135,7 +135,7 @@ int dispatch(const CommandLine& line) {
     const std::string how = line.words.size() > 1 ? line.words[1] : "";
     const Config config = load_config(line.config_file);
     spdlog::set_level(spdlog::level::from_str(config.log.level));
-    if (command == "run") return run_service(config);
+    if (command == "run") return run_service(config, line.config_file);
     if (command == "check") return run_check(config) == 0 ? 0 : 1;
     if (command == "dead-letters") {
         return run_dead_letters(config, {line.words.begin() + 1, line.words.end()});

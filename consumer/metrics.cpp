@@ -92,6 +92,8 @@ std::string Metrics::print() const {
     print_value(out, "homeward_row_bytes_total", "counter", "COPY bytes of these rows.", row_bytes);
     print_value(out, "homeward_batches_total", "counter", "Transactions committed.", batches);
     print_value(out, "homeward_messages_total", "counter", "Messages acknowledged.", messages);
+    print_value(out, "homeward_message_bytes_total", "counter", "Bytes of messages taken.",
+                message_bytes);
     print_value(out, "homeward_redelivered_total", "counter",
                 "Messages that had been delivered before.", redelivered);
     print_value(out, "homeward_skipped_events_total", "counter",

@@ -37,6 +37,7 @@ class Metrics {
     std::atomic<std::uint64_t> row_bytes{0};
     std::atomic<std::uint64_t> batches{0};
     std::atomic<std::uint64_t> messages{0};
+    std::atomic<std::uint64_t> message_bytes{0};
     std::atomic<std::uint64_t> redelivered{0};
     std::atomic<std::uint64_t> skipped_events{0};
     std::atomic<std::uint64_t> dead_letters{0};

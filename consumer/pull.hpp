@@ -5,8 +5,10 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -21,26 +23,35 @@ struct Pulled {
     Message message;
     const Stream* stream = nullptr;  ///< owned by the puller
     std::chrono::steady_clock::time_point arrived;
+    std::chrono::steady_clock::time_point touched;  ///< arrived, or last spoken for
+    /// What it will be in a transaction, as far as can be told unopened.
+    std::size_t events = 1;
+    std::size_t body_bytes = 0;
 };
 
-/// Fetches messages of several streams ahead of the writers, and never more than they can commit:
-/// what is fetched and not yet finished is bounded in count and bytes. Writers take from it by any
-/// number of threads.
+/// Fetches messages of several streams ahead of the writers, and never more than they can commit
+/// in time: what is fetched and not yet finished is bounded in count and bytes, and in count also
+/// by what was lately committed within half of `ack_wait`. Speaks to the stream for what waits here
+/// too long. Writers take from it by any number of threads.
 class Puller {
   public:
-    Puller(NatsConnection& nats, std::vector<Stream> streams, const Config::Pull& limits);
+    Puller(NatsConnection& nats, std::vector<Stream> streams, const Config::Pull& limits,
+           std::chrono::milliseconds ack_wait);
     ~Puller();
 
     struct Want {
-        std::size_t messages_max;
-        std::size_t bytes_max;
+        std::size_t events_max;
+        std::size_t bytes_max;            ///< of bodies
         std::chrono::milliseconds delay;  ///< how long the oldest waits for company
     };
-    /// Blocks until there is something, or until stop(): then returns what is left, at last nothing.
-    std::vector<Pulled> take(const Want& want);
+    /// Blocks until there is something; at least one message, however large. After stop() returns
+    /// what is left, at last nothing.
+    /// `want` is asked anew whenever something has arrived, as settings may change meanwhile.
+    std::vector<Pulled> take(const std::function<Want()>& want_now);
     /// The messages are acknowledged or given up: there is room for others.
     void finish(std::size_t messages, std::size_t bytes);
-    /// Asks for nothing more; what has arrived may still be taken.
+    /// Asks for nothing more. What the streams were asked for before may still arrive, and is to be
+    /// taken: their pulls run out within kPullExpires.
     void stop();
 
     std::size_t waiting() const;
@@ -51,7 +62,7 @@ class Puller {
     struct Pull {
         std::string inbox;
         std::size_t wanted;
-        SteadyClock::time_point gone_at;  // the server has forgotten it by then
+        SteadyClock::time_point asked;
     };
     struct Channel {
         const Stream* stream;
@@ -62,23 +73,35 @@ class Puller {
     void run();
     void on_arrival(std::size_t channel, Arrival arrival);
     void ask(Channel& channel, std::size_t messages);
-    static std::size_t expected(const Channel& channel);
+    void ask_all(SteadyClock::time_point now);
+    void drop_ended_pulls(SteadyClock::time_point now);
+    void speak_for_waiting(SteadyClock::time_point now);
+    void measure_rate(SteadyClock::time_point now);
+    std::size_t messages_max() const;
+    static std::size_t expected(const Channel& channel, SteadyClock::time_point asked_after);
 
     NatsConnection& nats_;
     std::vector<Stream> streams_;
     Config::Pull limits_;
+    std::chrono::milliseconds ack_wait_;
 
     mutable std::mutex mutex_;  // guards what follows
     std::condition_variable arrived_;
     std::condition_variable room_;
     std::vector<Channel> channels_;
     std::deque<Pulled> queue_;
-    std::size_t queue_bytes_ = 0;
-    std::size_t unfinished_ = 0;        // taken or queued
+    std::size_t queue_events_ = 0;
+    std::size_t queue_bytes_ = 0;  // of bodies
+    std::size_t unfinished_ = 0;   // taken or queued
     std::size_t unfinished_bytes_ = 0;
     std::uint64_t pull_next_ = 1;
     std::uint64_t connects_seen_ = 0;
+    SteadyClock::time_point spoken_{};
+    SteadyClock::time_point rate_since_{};
+    std::size_t rate_finished_ = 0;
+    std::optional<double> messages_per_second_;  // known only while there is enough to do
     bool stopping_ = false;
+    bool is_dry_ = false;  // stopping, and no pull is under way any more
 
     std::thread thread_;
 };

@@ -3,11 +3,15 @@
 #include <signal.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <condition_variable>
+#include <cstdlib>
 #include <map>
 
 #include "consumer/admin.hpp"
 #include "consumer/housekeeper.hpp"
 #include "consumer/schema.hpp"
+#include "consumer/systemd.hpp"
 #include "consumer/writer.hpp"
 
 namespace homeward::consumer {
@@ -17,19 +21,28 @@ using namespace std::chrono_literals;
 
 constexpr auto kNatsPatience = 30s;
 constexpr auto kStartRetry = 1s;
+/// From SIGTERM to the end; a service manager's patience begins at about 5 s.
+constexpr auto kStopMax = 4500ms;
 
-sigset_t stop_signals() {
+sigset_t awaited_signals() {
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
     return signals;
 }
 
-/// False when a stop signal came instead.
-bool wait(const sigset_t& signals, std::chrono::milliseconds time) {
+/// The signal that came, or 0 when the time is over.
+int wait_signal(const sigset_t& signals, std::chrono::milliseconds time) {
     const timespec span{time.count() / 1000, time.count() % 1000 * 1'000'000};
-    return sigtimedwait(&signals, nullptr, &span) < 0;
+    return std::max(sigtimedwait(&signals, nullptr, &span), 0);
+}
+
+/// False when a stop signal came instead. There is nothing yet that SIGHUP could change.
+bool wait(const sigset_t& signals, std::chrono::milliseconds time) {
+    const int signal = wait_signal(signals, time);
+    return signal == 0 || signal == SIGHUP;
 }
 
 /// The leader may be down when we start; what is wrong with it for good is an exception.
@@ -49,10 +62,10 @@ bool prepare_schema(const Config& config, const std::vector<EventType>& types,
     }
 }
 
-std::map<std::string, std::int64_t> stream_ages(NatsConnection& nats,
-                                                const std::vector<Stream>& streams,
-                                                const sigset_t& signals) {
-    std::map<std::string, std::int64_t> created;
+std::map<std::string, StreamState> stream_states(NatsConnection& nats,
+                                                 const std::vector<Stream>& streams,
+                                                 const sigset_t& signals) {
+    std::map<std::string, StreamState> states;
     for (const Stream& stream : streams) {
         for (;;) {
             try {
@@ -62,7 +75,7 @@ std::map<std::string, std::int64_t> stream_ages(NatsConnection& nats,
                                              stream.durable +
                                              " is missing; run homeward-consumer streams apply");
                 }
-                created[stream.name] = state->created_us;
+                states[stream.name] = *state;
                 break;
             } catch (const NatsError& error) {
                 spdlog::warn("{}; waiting for it", error.what());
@@ -70,31 +83,108 @@ std::map<std::string, std::int64_t> stream_ages(NatsConnection& nats,
             if (!wait(signals, kStartRetry)) return {};
         }
     }
-    return created;
+    return states;
+}
+
+std::chrono::milliseconds shortest_ack_wait(const Config& config,
+                                            const std::map<std::string, StreamState>& states) {
+    auto shortest = static_cast<std::int64_t>(config.pull.ack_wait_ms);
+    for (const auto& [name, state] : states) shortest = std::min(shortest, state.ack_wait_ms);
+    return std::chrono::milliseconds(shortest);
+}
+
+void reload(const std::filesystem::path& file, const Config& config, BatchLimits& limits) {
+    try {
+        const Config fresh = load_config(file);
+        limits.replace(fresh.batch);
+        spdlog::info(
+            "batch settings read anew: rows_max {}, bytes_max {}, delay_ms {}, "
+            "bad_events_max {}; all others take a restart",
+            fresh.batch.rows_max, fresh.batch.bytes_max, fresh.batch.delay_ms,
+            fresh.batch.bad_events_max);
+        if (fresh.batch.writers != config.batch.writers) {
+            spdlog::warn("batch.writers is {} until the next start", config.batch.writers);
+        }
+    } catch (const std::exception& error) {
+        spdlog::error("{}; the settings stay as they were", error.what());
+    }
+}
+
+/// Ends the process when an orderly end takes too long, as with a leader that does not answer: what
+/// is not committed then comes again, as after a crash.
+class StopDeadline {
+  public:
+    StopDeadline() : thread_([this] { wait(); }) {}
+    ~StopDeadline() {
+        {
+            const std::lock_guard lock(mutex_);
+            done_ = true;
+        }
+        stop_.notify_all();
+        thread_.join();
+    }
+
+  private:
+    void wait() {
+        std::unique_lock lock(mutex_);
+        if (stop_.wait_for(lock, kStopMax, [this] { return done_; })) return;
+        spdlog::warn("stopped before everything was committed; the streams will deliver it again");
+        spdlog::default_logger()->flush();
+        std::_Exit(0);
+    }
+
+    std::mutex mutex_;
+    std::condition_variable stop_;
+    bool done_ = false;
+    std::thread thread_;
+};
+
+/// Until a stop signal.
+void serve(const sigset_t& signals, const Systemd& systemd, const Puller& puller,
+           const std::function<void()>& on_hangup) {
+    systemd.ready();
+    for (;;) {
+        const int signal = wait_signal(signals, systemd.alive_interval().value_or(1h));
+        if (signal == SIGTERM || signal == SIGINT) break;
+        if (signal == SIGHUP) {
+            systemd.reloading();
+            on_hangup();
+            systemd.ready();
+        }
+        puller.waiting();  // alive also means that nobody sits on this lock
+        systemd.alive();
+    }
+    systemd.stopping();
 }
 
 }  // namespace
 
-int run_service(const Config& config) {
+int run_service(const Config& config, const std::filesystem::path& file) {
     // Before any thread is made, so that all inherit it and the signals wait for us below.
-    const sigset_t signals = stop_signals();
+    const sigset_t signals = awaited_signals();
     pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    const Systemd systemd;
     const std::vector<EventType> types = known_event_types(config);
     if (!prepare_schema(config, types, signals)) return 0;
+    // Made first and ended last: it bounds the destructors of all that follows.
+    std::optional<StopDeadline> deadline;
     NatsConnection nats(config.nats, kNatsPatience,
                         [](std::string_view line) { spdlog::warn("{}", line); });
     const std::vector<Stream> streams = streams_of(config);
-    const auto created = stream_ages(nats, streams, signals);
-    if (created.size() != streams.size()) return 0;
+    const auto states = stream_states(nats, streams, signals);
+    if (states.size() != streams.size()) return 0;
 
     Metrics metrics;
     const auto catalog = std::make_shared<const Catalog>(types);
-    Puller puller(nats, streams, config.pull);
+    const auto ack_wait = shortest_ack_wait(config, states);
+    BatchLimits limits(config.batch);
+    AckKeeper keeper(nats, ack_wait);
+    Puller puller(nats, streams, config.pull, ack_wait);
     LetterRoom letter_room(config.dead_letters.letters_max, config.dead_letters.bytes_max);
     WriterContext context{
-        config, puller, nats, catalog, metrics, letter_room, [&created](const Stream& s) {
-            return created.at(s.name);
-        }};
+        config,  limits,      puller,
+        nats,    keeper,      catalog,
+        metrics, letter_room, [&states](const Stream& s) { return states.at(s.name).created_us; }};
     Housekeeper housekeeper(config, catalog, metrics, letter_room);
     std::vector<std::unique_ptr<Writer>> writers;
     for (std::size_t i = 0; i < config.batch.writers; ++i) {
@@ -109,8 +199,9 @@ int run_service(const Config& config) {
     }
     spdlog::info("consuming {} streams of {} regions with {} writers", streams.size(),
                  config.sources.size(), writers.size());
-    while (wait(signals, 1h)) continue;
+    serve(signals, systemd, puller, [&] { reload(file, config, limits); });
     spdlog::info("stopping: what has arrived is committed first");
+    deadline.emplace();
     puller.stop();
     context.stopping = true;
     writers.clear();

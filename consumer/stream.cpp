@@ -140,6 +140,8 @@ std::optional<StreamState> read_state(NatsConnection& nats, const Stream& stream
     state.created_us = parse_rfc3339(info.value("created", "")).value_or(0);
     state.messages = info.at("state").value("messages", std::uint64_t{0});
     state.bytes = info.at("state").value("bytes", std::uint64_t{0});
+    state.ack_wait_ms =
+        durable.at("config").value("ack_wait", std::int64_t{30'000'000'000}) / 1'000'000;
     state.ack_pending = durable.value("num_ack_pending", std::uint64_t{0});
     state.unprocessed = durable.value("num_pending", std::uint64_t{0});
     return state;

@@ -30,6 +30,7 @@ struct StreamState {
     std::uint64_t messages = 0;
     std::uint64_t bytes = 0;
     std::uint64_t ack_pending = 0;
+    std::int64_t ack_wait_ms = 0;   ///< of the durable, whatever the configuration says by now
     std::uint64_t unprocessed = 0;  ///< not yet delivered once
 };
 /// nullopt if the stream or its durable is not there; throws NatsError when nobody answers.

@@ -17,8 +17,6 @@ using SteadyClock = std::chrono::steady_clock;
 constexpr auto kRetryFirst = 50ms;
 constexpr auto kRetryMax = 2s;
 constexpr auto kPause = 5s;
-/// A frame holds a few hundred events; the take is by messages.
-constexpr std::size_t kEventsPerMessageGuess = 300;
 
 std::int64_t system_us() {
     return std::chrono::duration_cast<std::chrono::microseconds>(
@@ -44,24 +42,37 @@ Writer::~Writer() {
 }
 
 void Writer::run() {
-    const Config::Batch& limits = context_.config.batch;
-    const Puller::Want want{std::max<std::size_t>(limits.rows_max / kEventsPerMessageGuess, 1),
-                            limits.bytes_max / 8,  // frames are compressed
+    const auto want = [this] {
+        const Config::Batch limits = context_.limits.read();
+        return Puller::Want{limits.rows_max, limits.bytes_max,
                             std::chrono::milliseconds(limits.delay_ms)};
+    };
     for (;;) {
         std::vector<Pulled> pulled = context_.puller.take(want);
         if (pulled.empty()) return;
         Units units;
         units.reserve(pulled.size());
         std::size_t bytes = 0;
+        std::map<const Stream*, std::uint64_t> pending;
+        auto oldest = SteadyClock::now();
+        AckKeeper::Replies replies;
         for (Pulled& one : pulled) {
             bytes += one.message.data.size();
+            oldest = std::min(oldest, one.touched);
+            replies.emplace_back(one.message.reply);
+            pending[one.stream] = one.message.delivery.pending;
             if (one.message.delivery.deliveries > 1) ++context_.metrics.redelivered;
-            context_.metrics.set_pending(one.stream->name, one.message.delivery.pending);
             units.push_back(decoder_.open(std::move(one)));
         }
+        for (const auto& [stream, count] : pending)
+            context_.metrics.set_pending(stream->name, count);
+        context_.metrics.message_bytes += bytes;
         const std::size_t messages = units.size();
-        write(units);
+        const auto held = context_.keeper.hold(std::move(replies), oldest);
+        // Once a stop has met a leader that is away, what is left is not even tried.
+        has_given_up_ = has_given_up_ || !write(units);
+        context_.keeper.release(held);
+        finish(units);
         context_.puller.finish(messages, bytes);
     }
 }
@@ -75,8 +86,8 @@ void Writer::connect() {
     context_.metrics.leader_up = true;
 }
 
-/// Until it is committed, however long that takes; or until stop, then the messages come again.
-void Writer::write(Units& units) {
+/// Until it is committed, however long that takes; false if a stop came in between.
+bool Writer::write(Units& units) {
     const auto started = SteadyClock::now();
     bool careful = std::any_of(units.begin(), units.end(), [](const FrameUnit& unit) {
         return unit.pulled.message.delivery.deliveries > 1 || unit.is_plain;
@@ -115,47 +126,38 @@ void Writer::write(Units& units) {
             if (error_class == ErrorClass::retry) {
                 context_.metrics.leader_up = false;
                 spdlog::warn("leader: {} [{}]; trying again", error.what(), error.sqlstate());
-                pause(units, "", wait);
+                pause("", wait);
                 wait = std::min<std::chrono::milliseconds>(wait * 2, kRetryMax);
             } else {
                 partitions_.forget();
-                pause(units,
-                      std::string(error.what()) + " [" + error.sqlstate() +
+                pause(std::string(error.what()) + " [" + error.sqlstate() +
                           "]; nothing is lost, writing goes on when this is mended",
                       kPause);
             }
-            if (context_.stopping) return;
+            if (context_.stopping) return false;
         }
     }
-    acknowledge(units);
     count(units, SteadyClock::now() - started);
+    return true;
 }
 
-void Writer::pause(const Units& units, const std::string& why, std::chrono::milliseconds time) {
+void Writer::pause(const std::string& why, std::chrono::milliseconds time) {
     if (!why.empty()) {
         context_.metrics.paused = true;
         spdlog::error("writing pauses: {}", why);
     }
-    keep_alive(units);
     const auto until = SteadyClock::now() + time;
     while (SteadyClock::now() < until && !context_.stopping) std::this_thread::sleep_for(10ms);
 }
 
-/// Tells the streams that the messages are still being worked on, lest they come to another.
-void Writer::keep_alive(const Units& units) {
-    for (const FrameUnit& unit : units) {
-        context_.nats.publish(std::string(unit.pulled.message.reply), "+WPI");
-    }
-}
-
-void Writer::acknowledge(const Units& units) {
+/// What is committed is acknowledged; what a stop has kept us from goes to another at once.
+void Writer::finish(const Units& units) {
     // A bare NAK would bring it back at once.
-    const std::string give_back =
+    const std::string later =
         "-NAK {\"delay\": " + std::to_string(context_.config.pull.ack_wait_ms) + "000000}";
     for (const FrameUnit& unit : units) {
-        const bool is_settled = !unit.give_back;
-        context_.nats.publish(std::string(unit.pulled.message.reply),
-                              is_settled ? "+ACK" : give_back);
+        const std::string reply(unit.pulled.message.reply);
+        context_.nats.publish(reply, has_given_up_ ? "-NAK" : unit.give_back ? later : "+ACK");
     }
 }
 
@@ -240,7 +242,7 @@ void Writer::decode(Units& units) {
     }
     context_.metrics.replaced_nuls += decoder_.replaced_nuls() - nuls;
     context_.metrics.decode_seconds.observe(seconds(SteadyClock::now() - started));
-    if (bad > context_.config.batch.bad_events_max) {
+    if (bad > context_.limits.read().bad_events_max) {
         throw LeaderError(
             "HW002",
             std::to_string(bad) +
@@ -319,7 +321,7 @@ bool Writer::write_carefully(Units& units) {
     }
     decode(units);
     copier_.make_room(units);
-    copier_.copy_apart(*leader_, units, context_.config.batch.bad_events_max);
+    copier_.copy_apart(*leader_, units, context_.limits.read().bad_events_max);
     if (give_back_dead(units)) {
         leader_->execute("ROLLBACK");
         return false;

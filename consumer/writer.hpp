@@ -8,6 +8,8 @@
 #include <string>
 #include <thread>
 
+#include "consumer/ack_keeper.hpp"
+#include "consumer/batch_limits.hpp"
 #include "consumer/config.hpp"
 #include "consumer/frame_decoder.hpp"
 #include "consumer/leader.hpp"
@@ -24,8 +26,10 @@ namespace homeward::consumer {
 /// What writers share. Thread-safe members only.
 struct WriterContext {
     const Config& config;
+    BatchLimits& limits;  ///< of these, not config.batch, which is as it was at the start
     Puller& puller;
     NatsConnection& nats;
+    AckKeeper& keeper;
     std::shared_ptr<const Catalog> catalog;
     Metrics& metrics;
     LetterRoom& letter_room;
@@ -46,7 +50,7 @@ class Writer {
 
   private:
     void run();
-    void write(Units& units);
+    bool write(Units& units);
     void prepare(Units& units);
     void resolve_origin(FrameUnit& unit);
     void drop_overlaps_within(Units& units);
@@ -54,15 +58,15 @@ class Writer {
     bool write_optimistically(Units& units);
     bool write_carefully(Units& units);
     bool give_back_dead(Units& units);
-    void acknowledge(const Units& units);
-    void keep_alive(const Units& units);
-    void pause(const Units& units, const std::string& why, std::chrono::milliseconds time);
+    void finish(const Units& units);
+    void pause(const std::string& why, std::chrono::milliseconds time);
     void connect();
     void count(const Units& units, std::chrono::steady_clock::duration took);
 
     WriterContext& context_;
     std::optional<Leader> leader_;
     bool has_worked_ = false;
+    bool has_given_up_ = false;
     OriginRegistry origins_;
     Partitions partitions_;
     RowCopier copier_;

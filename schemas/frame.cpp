@@ -64,24 +64,32 @@ bool is_plausible(const FrameHeader& header) {
         return header.seq_count == 0 && header.line_count == 0 && header.body_bytes == 0 &&
                header.accepted >= header.seq_first - 1;
     }
-    return header.seq_count > 0 && header.line_count > 0 &&
-           header.line_count <= header.seq_count && header.body_bytes > 0 &&
-           header.accepted >= header.seq_last();
+    return header.seq_count > 0 && header.line_count > 0 && header.line_count <= header.seq_count &&
+           header.body_bytes > 0 && header.accepted >= header.seq_last();
 }
 
 }  // namespace
 
 std::string_view explain(FrameError error) {
     switch (error) {
-        case FrameError::none: return "a whole frame";
-        case FrameError::too_short: return "the frame is cut short";
-        case FrameError::bad_magic: return "not a Homeward frame: it does not begin with HWF1";
-        case FrameError::bad_version: return "the frame was written by a newer Homeward";
-        case FrameError::bad_field: return "the frame's header holds values that no publisher writes";
-        case FrameError::too_large: return "the frame claims more than the size caps allow";
-        case FrameError::bad_length: return "the message is longer than its frame header says";
-        case FrameError::bad_checksum: return "the frame's checksum is wrong: it was damaged";
-        case FrameError::bad_body: return "the frame's body does not decompress to its stated size";
+        case FrameError::none:
+            return "a whole frame";
+        case FrameError::too_short:
+            return "the frame is cut short";
+        case FrameError::bad_magic:
+            return "not a Homeward frame: it does not begin with HWF1";
+        case FrameError::bad_version:
+            return "the frame was written by a newer Homeward";
+        case FrameError::bad_field:
+            return "the frame's header holds values that no publisher writes";
+        case FrameError::too_large:
+            return "the frame claims more than the size caps allow";
+        case FrameError::bad_length:
+            return "the message is longer than its frame header says";
+        case FrameError::bad_checksum:
+            return "the frame's checksum is wrong: it was damaged";
+        case FrameError::bad_body:
+            return "the frame's body does not decompress to its stated size";
     }
     return "an unknown frame error";
 }
@@ -90,7 +98,9 @@ FrameEncoder::FrameEncoder(int level) : context_(ZSTD_createCCtx()), level_(leve
     if (context_ == nullptr) throw std::bad_alloc();
 }
 
-FrameEncoder::~FrameEncoder() { ZSTD_freeCCtx(static_cast<ZSTD_CCtx*>(context_)); }
+FrameEncoder::~FrameEncoder() {
+    ZSTD_freeCCtx(static_cast<ZSTD_CCtx*>(context_));
+}
 
 bool FrameEncoder::encode(FrameHeader header, std::string_view body,
                           std::vector<std::byte>& frame) {
@@ -99,9 +109,9 @@ bool FrameEncoder::encode(FrameHeader header, std::string_view body,
     std::size_t compressed_bytes = 0;
     frame.resize(kFrameHeaderBytes + (body.empty() ? 0 : ZSTD_compressBound(body.size())));
     if (!body.empty()) {
-        compressed_bytes = ZSTD_compressCCtx(
-            static_cast<ZSTD_CCtx*>(context_), frame.data() + kFrameHeaderBytes,
-            frame.size() - kFrameHeaderBytes, body.data(), body.size(), level_);
+        compressed_bytes =
+            ZSTD_compressCCtx(static_cast<ZSTD_CCtx*>(context_), frame.data() + kFrameHeaderBytes,
+                              frame.size() - kFrameHeaderBytes, body.data(), body.size(), level_);
         if (ZSTD_isError(compressed_bytes) != 0 ||
             kFrameHeaderBytes + compressed_bytes > kFrameBytesMax) {
             frame.clear();
@@ -118,7 +128,9 @@ FrameDecoder::FrameDecoder() : context_(ZSTD_createDCtx()) {
     if (context_ == nullptr) throw std::bad_alloc();
 }
 
-FrameDecoder::~FrameDecoder() { ZSTD_freeDCtx(static_cast<ZSTD_DCtx*>(context_)); }
+FrameDecoder::~FrameDecoder() {
+    ZSTD_freeDCtx(static_cast<ZSTD_DCtx*>(context_));
+}
 
 FrameError FrameDecoder::decode_header(std::span<const std::byte> frame, FrameHeader& header) {
     if (frame.size() < kMagic.size()) return FrameError::too_short;
@@ -146,6 +158,12 @@ FrameError FrameDecoder::decode_header(std::span<const std::byte> frame, FrameHe
         return FrameError::bad_checksum;
     }
     return is_plausible(header) ? FrameError::none : FrameError::bad_field;
+}
+
+FrameSize claimed_size(std::span<const std::byte> frame) {
+    if (frame.size() < kFrameHeaderBytes) return {1, static_cast<std::uint32_t>(frame.size())};
+    return {std::min(load<std::uint32_t>(frame, 36), kFrameLinesMax),
+            std::min(load<std::uint32_t>(frame, 56), static_cast<std::uint32_t>(kBodyBytesMax))};
 }
 
 FrameError FrameDecoder::decode(std::span<const std::byte> frame, FrameHeader& header,

@@ -15,9 +15,9 @@
 //       40    8  accepted           seqs that the origin had accepted when the frame was cut
 //       48    8  cut_time_us        publisher's clock, microseconds since 1970-01-01 UTC
 //       56    4  body_bytes         length of the body before compression
-//       60    4  body_compressed    length of what follows the header (one zstd frame; 0 for no body)
-//       64    4  crc32c             of bytes 0..63 and of the compressed body
-//       68       compressed body
+//       60    4  body_compressed    length of what follows the header (one zstd frame; 0 for no
+//       body) 64    4  crc32c             of bytes 0..63 and of the compressed body 68 compressed
+//       body
 //
 // The body is lines of JSON, each ended by '\n': an event (see event.hpp for its keys) covers one
 // seq; a tombstone covers `count` seqs:
@@ -70,14 +70,14 @@ struct FrameHeader {
 /// Why bytes are not a frame.
 enum class FrameError : std::uint8_t {
     none,
-    too_short,      ///< shorter than a header, or cut short
-    bad_magic,      ///< not a frame at all
-    bad_version,    ///< written by a newer Homeward
-    bad_field,      ///< class, flags, seq or counts that no publisher writes
-    too_large,      ///< a stated size is beyond the caps
-    bad_length,     ///< the message is longer or shorter than its header says
-    bad_checksum,   ///< damaged
-    bad_body,       ///< does not decompress to exactly what the header says
+    too_short,     ///< shorter than a header, or cut short
+    bad_magic,     ///< not a frame at all
+    bad_version,   ///< written by a newer Homeward
+    bad_field,     ///< class, flags, seq or counts that no publisher writes
+    too_large,     ///< a stated size is beyond the caps
+    bad_length,    ///< the message is longer or shorter than its header says
+    bad_checksum,  ///< damaged
+    bad_body,      ///< does not decompress to exactly what the header says
 };
 
 /// One phrase for a person; never empty.
@@ -122,6 +122,14 @@ class FrameDecoder {
   private:
     void* context_;  // ZSTD_DCtx
 };
+
+/// What a frame claims of its size, within the caps but otherwise unchecked: fit to plan by, no
+/// more.
+struct FrameSize {
+    std::uint32_t lines;
+    std::uint32_t body_bytes;
+};
+FrameSize claimed_size(std::span<const std::byte> frame);
 
 /// Appends a tombstone line to a body. `reason`: [a-z_]+, e.g. "dropped", "damaged".
 void append_tombstone(std::string& body, std::string_view reason, std::uint32_t count,

@@ -1,0 +1,41 @@
+#include "consumer/ack_keeper.hpp"
+
+namespace homeward::consumer {
+
+AckKeeper::AckKeeper(NatsConnection& nats, std::chrono::milliseconds ack_wait)
+    : nats_(nats), interval_(interval(ack_wait)), thread_([this] { run(); }) {}
+
+AckKeeper::~AckKeeper() {
+    {
+        const std::lock_guard lock(mutex_);
+        stopping_ = true;
+    }
+    stop_.notify_all();
+    thread_.join();
+}
+
+AckKeeper::Ticket AckKeeper::hold(Replies replies, SteadyClock::time_point delivered) {
+    const std::lock_guard lock(mutex_);
+    return held_.insert(held_.end(), {std::move(replies), delivered});
+}
+
+AckKeeper::Replies AckKeeper::release(Ticket ticket) {
+    const std::lock_guard lock(mutex_);
+    Replies replies = std::move(ticket->replies);
+    held_.erase(ticket);
+    return replies;
+}
+
+void AckKeeper::run() {
+    std::unique_lock lock(mutex_);
+    while (!stop_.wait_for(lock, interval_ / 4, [this] { return stopping_; })) {
+        const auto now = SteadyClock::now();
+        for (Held& held : held_) {
+            if (now - held.touched < interval_) continue;
+            for (const std::string& reply : held.replies) nats_.publish(reply, "+WPI");
+            held.touched = now;
+        }
+    }
+}
+
+}  // namespace homeward::consumer
