@@ -21,6 +21,10 @@ constexpr std::size_t kSamples = 16'384;
 /// A few hundred metric events fill no lane: those would be dropped, audit is only refused.
 constexpr std::uint64_t kMetricBurst = 2'000;
 
+std::string clause_of(CopyFormat format) {
+    return format == CopyFormat::binary ? " (FORMAT binary)" : " (FORMAT text)";
+}
+
 void finish(Publisher& publisher) {
     if (!publisher.close(120s).done) throw std::runtime_error("the stream does not take events");
 }
@@ -82,14 +86,16 @@ Ingest drain(Line& line, const std::string& table, std::uint64_t events,
     return ingest;
 }
 
-void dump_table(Line& line, const std::string& table, const std::string& file) {
-    psql(line.leader(), "\\copy (SELECT * FROM " + table + ") to '" + file + "'");
+void dump_table(Line& line, const std::string& table, const std::string& file, CopyFormat format) {
+    psql(line.leader(),
+         "\\copy (SELECT * FROM " + table + ") to '" + file + "'" + clause_of(format));
 }
 
-Ingest copy_in(Line& line, const std::string& table, const std::string& file) {
+Ingest copy_in(Line& line, const std::string& table, const std::string& file, CopyFormat format) {
     line.empty_table(table);
     const LeaderCpu cpu(line.leader());
-    const std::string output = psql(line.leader(), "\\copy " + table + " from '" + file + "'");
+    const std::string output =
+        psql(line.leader(), "\\copy " + table + " from '" + file + "'" + clause_of(format));
     const std::size_t rows = output.find("COPY ");
     const std::size_t time = output.find("Time: ");
     if (rows == std::string::npos || time == std::string::npos) {

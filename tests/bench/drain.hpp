@@ -26,9 +26,13 @@ void fill_metric(Line& line, std::uint64_t events);
 Ingest drain(Line& line, const std::string& table, std::uint64_t events,
              const Environment& differing = {});
 
+/// The formats of COPY.
+enum class CopyFormat : std::uint8_t { text, binary };
 /// `psql \copy` of the table into a file.
-void dump_table(Line& line, const std::string& table, const std::string& file);
-/// `psql \copy` (text) of that file into the emptied table, as psql itself times it.
-Ingest copy_in(Line& line, const std::string& table, const std::string& file);
+void dump_table(Line& line, const std::string& table, const std::string& file,
+                CopyFormat format = CopyFormat::text);
+/// `psql \copy` of that file into the emptied table, as psql itself times it.
+Ingest copy_in(Line& line, const std::string& table, const std::string& file,
+               CopyFormat format = CopyFormat::text);
 
 }  // namespace homeward::bench

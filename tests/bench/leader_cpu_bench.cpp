@@ -3,7 +3,8 @@
 // Workload: audit events of six fields from a filled stream, through homeward-consumer with its
 // defaults: rows, ledger, fold and a checkpoint at the end. Beside it, in turns: `psql \copy` of
 // the same rows as text into the same table, and one INSERT a row, each with a checkpoint at its
-// end too. Counted is the processor time of all processes of that PostgreSQL.
+// end too; and \copy in binary, which is what no writer can go below. Counted is the processor time
+// of all processes of that PostgreSQL.
 
 #include <cstdio>
 
@@ -39,6 +40,8 @@ void run(const BenchOptions& options, Report& report) {
         if (round == 0) dump_table(line, kTable, file);
         add(copy, copy_in(line, kTable, file));
     }
+    dump_table(line, kTable, file, CopyFormat::binary);
+    const Ingest floor = copy_in(line, kTable, file, CopyFormat::binary);
     const Ingest single = insert_singly(line, options.seconds);
 
     const double own = ours.cpu_per_million();
@@ -46,6 +49,9 @@ void run(const BenchOptions& options, Report& report) {
     report.add({"leader CPU, share of \\copy", own, "s/M rows",
                 "psql \\copy: " + short_number(copy.cpu_per_million()) + " s/M rows",
                 own / copy.cpu_per_million(), ratio_at_most(kCopyRatioMax)});
+    report.add({"leader CPU, of binary \\copy, the least possible", own, "s/M rows",
+                "binary: " + short_number(floor.cpu_per_million()) + " s/M rows",
+                own / floor.cpu_per_million()});
     report.add({"leader CPU, share of single INSERTs", own, "s/M rows",
                 "INSERT: " + short_number(single.cpu_per_million()) + " s/M rows",
                 own / single.cpu_per_million(), ratio_at_most(kInsertRatioMax)});

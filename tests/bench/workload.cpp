@@ -58,20 +58,23 @@ std::vector<AuditSample> audit_samples(std::size_t count, RequestIds ids) {
     std::vector<AuditSample> samples(count);
     for (std::size_t i = 0; i < count; ++i) {
         AuditSample& sample = samples[i];
-        const std::uint64_t order = random() % 9'000'000 + 1'000'000;
         const std::uint64_t chance = random() % 100;
-        sample.actor = "user:" + std::to_string(random() % 100'000);
+        sample.actor =
+            formatted("user:%u@customer-%u.example", static_cast<unsigned>(random() % 100'000),
+                      static_cast<unsigned>(random() % 500));
         sample.action = kActions[random() % std::size(kActions)];
-        sample.resource = "order:" + std::to_string(order);
+        sample.resource =
+            formatted("order:%u/invoice:%u", static_cast<unsigned>(random() % 9'000'000),
+                      static_cast<unsigned>(random() % 10'000));
         sample.outcome = chance < 95   ? events::Audit::Outcome::allowed
                          : chance < 99 ? events::Audit::Outcome::denied
                                        : events::Audit::Outcome::failed;
         sample.request_id = request_id(ids, i, random);
-        sample.detail = formatted(
-            R"({"ip":"10.%u.%u.%u","method":"GET","path":"/orders/%llu","status":%d,"ms":%u})",
-            static_cast<unsigned>(random() % 4), static_cast<unsigned>(random() % 256),
-            static_cast<unsigned>(random() % 256), static_cast<unsigned long long>(order),
-            chance < 95 ? 200 : 403, static_cast<unsigned>(random() % 60 + 2));
+        sample.detail =
+            formatted(R"({"ip":"10.%u.%u.%u","status":%d,"duration_ms":%u})",
+                      static_cast<unsigned>(random() % 4), static_cast<unsigned>(random() % 256),
+                      static_cast<unsigned>(random() % 256), chance < 95 ? 200 : 403,
+                      static_cast<unsigned>(random() % 60 + 2));
         sample.json = json_of(sample, i);
     }
     return samples;
