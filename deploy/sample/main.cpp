@@ -123,7 +123,7 @@ int serve(int port) {
     }
     homeward::Publisher publisher(publisher_options(regions));
     homeward::replay::HttplibReplay replay(regions, sqlstate_of);
-    replay.accel_prefix = env("REPLAY_ACCEL_PREFIX");
+    replay.answer_options.accel_prefix = env("REPLAY_ACCEL_PREFIX");
     httplib::Server server;
     server.new_task_queue = [] { return new httplib::ThreadPool(64); };
     server.set_tcp_nodelay(true);

@@ -25,15 +25,13 @@ std::optional<Pieces> take_apart(std::string_view url) {
     const std::size_t authority_begin = scheme_end + 3;
     const std::size_t authority_end =
         std::min(url.find_first_of("/?#", authority_begin), url.size());
-    const std::string_view authority =
-        url.substr(authority_begin, authority_end - authority_begin);
+    const std::string_view authority = url.substr(authority_begin, authority_end - authority_begin);
     // A password may hold an @ only percent-encoded, but the last one is the safe choice.
     const std::size_t at = authority.rfind('@');
     const std::size_t host_begin = at == std::string_view::npos ? 0 : at + 1;
     const std::string_view host_port = authority.substr(host_begin);
     const std::size_t bracket = host_port.rfind(']');
-    const std::size_t colon =
-        host_port.find(':', bracket == std::string_view::npos ? 0 : bracket);
+    const std::size_t colon = host_port.find(':', bracket == std::string_view::npos ? 0 : bracket);
     Pieces pieces;
     pieces.before_host = url.substr(0, authority_begin + host_begin);
     pieces.host = host_port.substr(0, colon);
@@ -42,7 +40,9 @@ std::optional<Pieces> take_apart(std::string_view url) {
     return pieces;
 }
 
-RegionalUrl fail(std::string what) { return {"", false, UrlError{std::move(what)}}; }
+RegionalUrl fail(std::string what) {
+    return {"", false, UrlError{std::move(what)}};
+}
 
 }  // namespace
 
@@ -60,8 +60,9 @@ RegionalUrl regional_url(std::string_view database_url, const Regions& regions,
         return fail("DATABASE_URL names several hosts; set DATABASE_REPLICA_URL instead");
     }
     if (pieces->host.front() == '[') {
-        return fail("DATABASE_URL names an address; a region goes before a host name only; set "
-                    "DATABASE_REPLICA_URL instead");
+        return fail(
+            "DATABASE_URL names an address; a region goes before a host name only; set "
+            "DATABASE_REPLICA_URL instead");
     }
     RegionalUrl result;
     result.is_replica = true;

@@ -1,4 +1,5 @@
 #include <homeward/replay/decide.hpp>
+#include <homeward/replay/fly_replay.hpp>
 
 #include <algorithm>
 
@@ -9,71 +10,167 @@ bool is_write_method(std::string_view method) {
     return method == "POST" || method == "PUT" || method == "PATCH" || method == "DELETE";
 }
 
-bool wants_primary(const Situation& situation, const Policy& policy) {
-    if (situation.sqlstate == kReadOnlySqlTransaction) return true;
-    return !situation.has_handler_run && policy.writes_by_method &&
-           is_write_method(situation.method);
+/// Why the SQL error means the primary; none when it does not.
+Reason reason_of_error(std::string_view sqlstate, const Policy& policy) {
+    if (sqlstate == kReadOnlySqlTransaction) return Reason::read_only_error;
+    if (policy.unsupported_on_standby && sqlstate == kFeatureNotSupported) {
+        return Reason::unsupported_on_standby;
+    }
+    if (policy.schema_lag && (sqlstate == "42P01" || sqlstate == "42703" || sqlstate == "42883")) {
+        return Reason::schema_lag;
+    }
+    return Reason::none;
+}
+
+Reason reason_of_coverage(Coverage coverage) {
+    switch (coverage) {
+        case Coverage::not_asked:
+        case Coverage::covered:
+            return Reason::none;
+        case Coverage::behind:
+            return Reason::replica_behind;
+        case Coverage::other_history:
+            return Reason::other_history;
+        case Coverage::position_unknown:
+            return Reason::position_unknown;
+        case Coverage::primary_only:
+            return Reason::strong_read;
+    }
+    return Reason::none;
+}
+
+/// Why the request needs the primary; none when it can be served here.
+Reason need_of(const Situation& situation, const Policy& policy) {
+    if (!situation.sqlstate.empty()) return reason_of_error(situation.sqlstate, policy);
+    if (situation.has_handler_run) return Reason::none;
+    if (policy.writes_by_method && is_write_method(situation.method)) return Reason::write_method;
+    return reason_of_coverage(situation.coverage);
+}
+
+bool is_large_write(const Situation& situation, const Policy& policy) {
+    return !policy.large_writes_here && !situation.has_handler_run && !situation.was_replayed &&
+           situation.body_bytes > kReplayBodyBytesMax && is_write_method(situation.method);
 }
 
 Decision refuse(Reason reason, int status, std::uint32_t retry_after_s) {
     return {Verdict::refuse, reason, status, retry_after_s};
 }
 
+/// In the primary region there is nowhere to replay to: 25006 is the only thing that we answer.
+Decision decide_at_home(const Situation& situation, const Policy& policy) {
+    if (situation.sqlstate != kReadOnlySqlTransaction) return {};
+    const bool is_standby = situation.server_role == ServerRole::standby;
+    return refuse(is_standby ? Reason::primary_is_standby : Reason::primary_is_read_only, 503,
+                  policy.retry_after_s);
+}
+
 }  // namespace
 
 Decision decide(const Situation& situation, const Regions& regions, const Policy& policy) {
-    if (!wants_primary(situation, policy)) return {};
-    const bool has_failed = situation.sqlstate == kReadOnlySqlTransaction;
-    if (regions.is_primary()) {
-        // The leader itself may be read-only, for example with a full disk: a replay would loop.
-        if (!has_failed) return {};
+    if (regions.is_primary()) return decide_at_home(situation, policy);
+    const Reason need = need_of(situation, policy);
+    if (is_large_write(situation, policy)) return refuse(Reason::body_too_large, 413, 0);
+    if (need == Reason::none) return {};
+    // A server that is no standby refused the write (a full disk): the primary would do the same.
+    if (need == Reason::read_only_error && situation.server_role == ServerRole::primary) {
         return refuse(Reason::primary_is_read_only, 503, policy.retry_after_s);
     }
+    if (situation.has_replay_failed) {
+        return refuse(Reason::replay_failed, 503, policy.retry_after_s);
+    }
     if (situation.was_replayed) {
-        if (!has_failed) return {};
-        return refuse(Reason::replayed_yet_read_only, 503, policy.retry_after_s);
+        // By its method alone it may try here: this region may have become the primary's.
+        if (need == Reason::write_method) return {};
+        return refuse(Reason::replayed_yet_not_primary, 503, policy.retry_after_s);
     }
     if (situation.is_websocket) return refuse(Reason::websocket, 503, policy.retry_after_s);
     if (situation.body_bytes > kReplayBodyBytesMax) return refuse(Reason::body_too_large, 413, 0);
-    return {Verdict::replay, has_failed ? Reason::read_only_error : Reason::write_method, 409, 0};
+    return {Verdict::replay, need, 409, 0};
+}
+
+bool names_websocket(std::string_view upgrade) {
+    constexpr std::string_view kName = "websocket";
+    return std::equal(upgrade.begin(), upgrade.end(), kName.begin(), kName.end(),
+                      [](char a, char b) { return (a | 0x20) == b; });
 }
 
 std::string_view name_of(Reason reason) {
     switch (reason) {
-        case Reason::none: return "none";
-        case Reason::write_method: return "write_method";
-        case Reason::read_only_error: return "read_only_error";
-        case Reason::primary_is_read_only: return "primary_is_read_only";
-        case Reason::replayed_yet_read_only: return "replayed_yet_read_only";
-        case Reason::body_too_large: return "body_too_large";
-        case Reason::websocket: return "websocket";
+        case Reason::none:
+            return "none";
+        case Reason::write_method:
+            return "write_method";
+        case Reason::read_only_error:
+            return "read_only_error";
+        case Reason::unsupported_on_standby:
+            return "unsupported_on_standby";
+        case Reason::schema_lag:
+            return "schema_lag";
+        case Reason::replica_behind:
+            return "replica_behind";
+        case Reason::other_history:
+            return "other_history";
+        case Reason::position_unknown:
+            return "position_unknown";
+        case Reason::strong_read:
+            return "strong_read";
+        case Reason::primary_is_read_only:
+            return "primary_is_read_only";
+        case Reason::primary_is_standby:
+            return "primary_is_standby";
+        case Reason::replayed_yet_not_primary:
+            return "replayed_yet_not_primary";
+        case Reason::replay_failed:
+            return "replay_failed";
+        case Reason::body_too_large:
+            return "body_too_large";
+        case Reason::websocket:
+            return "websocket";
     }
     return "none";
 }
 
 std::string_view explain(Reason reason) {
     switch (reason) {
-        case Reason::none: return "served here";
-        case Reason::write_method: return "a write: replayed in the primary region";
+        case Reason::none:
+            return "served here";
+        case Reason::write_method:
+            return "a write: replayed in the primary region";
         case Reason::read_only_error:
             return "it wrote to a read replica: replayed in the primary region";
+        case Reason::unsupported_on_standby:
+            return "a read replica cannot do it: replayed in the primary region";
+        case Reason::schema_lag:
+            return "the replica does not know a name yet: replayed in the primary region";
+        case Reason::replica_behind:
+            return "the replica has not what this session wrote: replayed in the primary region";
+        case Reason::other_history:
+            return "the database was failed over or restored: replayed in the primary region";
+        case Reason::position_unknown:
+            return "the replica cannot be asked where it is: replayed in the primary region";
+        case Reason::strong_read:
+            return "must not be stale: replayed in the primary region";
         case Reason::primary_is_read_only:
-            return "the primary region's database is read-only just now";
-        case Reason::replayed_yet_read_only:
-            return "replayed once, and the database there is read-only too";
-        case Reason::body_too_large: return "a write of more than 1 MB cannot be replayed";
-        case Reason::websocket: return "a WebSocket cannot be replayed; connect to the primary";
+            return "the primary database is read-only just now; try again";
+        case Reason::primary_is_standby:
+            return "the primary region's database is a standby just now; try again";
+        case Reason::replayed_yet_not_primary:
+            return "replayed once, and here is no primary database either; try again";
+        case Reason::replay_failed:
+            return "the primary region was not reached; try again";
+        case Reason::body_too_large:
+            return "a request of more than 1 MB cannot be replayed";
+        case Reason::websocket:
+            return "a WebSocket cannot be replayed; connect to the primary";
     }
     return "";
 }
 
 std::string replay_to(std::string_view region) {
-    const bool is_name =
-        !region.empty() && region.size() <= 63 &&
-        std::all_of(region.begin(), region.end(), [](char c) {
-            return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-        });
-    return is_name ? "region=" + std::string(region) : std::string();
+    if (region.find(',') != std::string_view::npos) return {};
+    ReplayTarget target;
+    target.region = region;
+    return header_form(target);
 }
 
 }  // namespace homeward::replay

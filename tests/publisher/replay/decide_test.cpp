@@ -1,5 +1,9 @@
 #include <homeward/replay/decide.hpp>
 
+#include <algorithm>
+#include <utility>
+#include <vector>
+
 #include "tests/support/catch.hpp"
 
 using namespace homeward::replay;
@@ -38,7 +42,7 @@ TEST_CASE("a request that was replayed already is not replayed again") {
     Situation situation = read_only_error();
     situation.was_replayed = true;
     CHECK(decide(situation, kReplica).verdict == Verdict::refuse);
-    CHECK(decide(situation, kReplica).reason == Reason::replayed_yet_read_only);
+    CHECK(decide(situation, kReplica).reason == Reason::replayed_yet_not_primary);
 }
 
 TEST_CASE("only SQLSTATE 25006 is replayed") {
@@ -67,13 +71,120 @@ TEST_CASE("what the platform cannot replay is refused with its own status") {
     Situation situation = read_only_error();
     situation.body_bytes = kReplayBodyBytesMax + 1;
     CHECK(decide(situation, kReplica).status == 413);
-    situation.body_bytes = 0;
+    situation.body_bytes = kReplayBodyBytesMax;
+    CHECK(decide(situation, kReplica).verdict == Verdict::replay);
     situation.is_websocket = true;
     CHECK(decide(situation, kReplica).reason == Reason::websocket);
+    CHECK(decide(situation, kReplica).status == 503);
+}
+
+TEST_CASE("a large write is refused before its body is read, unless the policy lets it run") {
+    Situation situation;
+    situation.method = "POST";
+    situation.body_bytes = kReplayBodyBytesMax + 1;
+    CHECK(decide(situation, kReplica).status == 413);
+    CHECK(decide(situation, kPrimary).verdict == Verdict::proceed);
+    Policy policy;
+    policy.large_writes_here = true;
+    CHECK(decide(situation, kReplica, policy).verdict == Verdict::proceed);
+}
+
+TEST_CASE("in the primary region a standby is told apart from a read-only primary") {
+    Situation situation = read_only_error();
+    situation.server_role = ServerRole::standby;
+    CHECK(decide(situation, kPrimary).reason == Reason::primary_is_standby);
+    situation.server_role = ServerRole::primary;
+    CHECK(decide(situation, kPrimary).reason == Reason::primary_is_read_only);
+    CHECK(decide(situation, kPrimary).status == 503);
+}
+
+TEST_CASE("in a replica region a read-only error of a primary server is not replayed") {
+    Situation situation = read_only_error();
+    situation.server_role = ServerRole::primary;
+    CHECK(decide(situation, kReplica).reason == Reason::primary_is_read_only);
+    situation.server_role = ServerRole::standby;
+    CHECK(decide(situation, kReplica).verdict == Verdict::replay);
+}
+
+TEST_CASE("a request whose replay has failed is not replayed again") {
+    Situation situation = read_only_error();
+    situation.has_replay_failed = true;
+    CHECK(decide(situation, kReplica).reason == Reason::replay_failed);
+    CHECK(decide(situation, kReplica).status == 503);
+}
+
+TEST_CASE("what a hot standby does not support is replayed unless the policy forbids it") {
+    Situation situation = read_only_error();
+    situation.sqlstate = "0A000";
+    CHECK(decide(situation, kReplica).reason == Reason::unsupported_on_standby);
+    CHECK(decide(situation, kPrimary).verdict == Verdict::proceed);
+    Policy policy;
+    policy.unsupported_on_standby = false;
+    CHECK(decide(situation, kReplica, policy).verdict == Verdict::proceed);
+}
+
+TEST_CASE("an unknown table is replayed only if the policy says that the schema may lag") {
+    Policy policy;
+    policy.schema_lag = true;
+    for (const char* sqlstate : {"42P01", "42703", "42883"}) {
+        Situation situation = read_only_error();
+        situation.sqlstate = sqlstate;
+        CHECK(decide(situation, kReplica).verdict == Verdict::proceed);
+        CHECK(decide(situation, kReplica, policy).reason == Reason::schema_lag);
+        CHECK(decide(situation, kPrimary, policy).verdict == Verdict::proceed);
+    }
+}
+
+TEST_CASE("a read that the replica cannot cover goes to the primary, and is never served stale") {
+    const std::pair<Coverage, Reason> rules[] = {
+        {Coverage::behind, Reason::replica_behind},
+        {Coverage::other_history, Reason::other_history},
+        {Coverage::position_unknown, Reason::position_unknown},
+        {Coverage::primary_only, Reason::strong_read},
+    };
+    for (const auto& [coverage, reason] : rules) {
+        Situation situation;
+        situation.method = "GET";
+        situation.coverage = coverage;
+        CHECK(decide(situation, kReplica).verdict == Verdict::replay);
+        CHECK(decide(situation, kReplica).reason == reason);
+        CHECK(decide(situation, kPrimary).verdict == Verdict::proceed);
+        situation.was_replayed = true;  // as a forged fly-replay-src would have it
+        CHECK(decide(situation, kReplica).status == 503);
+        situation.was_replayed = false;
+        situation.has_replay_failed = true;
+        CHECK(decide(situation, kReplica).status == 503);
+    }
+}
+
+TEST_CASE("a read that is covered, or that nobody asked about, is served here") {
+    Situation situation;
+    situation.method = "GET";
+    for (const Coverage coverage : {Coverage::covered, Coverage::not_asked}) {
+        situation.coverage = coverage;
+        CHECK(decide(situation, kReplica).verdict == Verdict::proceed);
+    }
+}
+
+TEST_CASE("each reason has a name of its own and a sentence") {
+    std::vector<std::string_view> names;
+    for (std::size_t i = 0; i < kReasons; ++i) {
+        names.push_back(name_of(static_cast<Reason>(i)));
+        CHECK_FALSE(explain(static_cast<Reason>(i)).empty());
+    }
+    std::sort(names.begin(), names.end());
+    CHECK(std::adjacent_find(names.begin(), names.end()) == names.end());
+}
+
+TEST_CASE("an Upgrade header names a WebSocket in any case") {
+    CHECK(names_websocket("WebSocket"));
+    CHECK_FALSE(names_websocket("h2c"));
+    CHECK_FALSE(names_websocket(""));
 }
 
 TEST_CASE("no region name can smuggle a header") {
-    for (const char* region : {"", "scl\r\nset-cookie: a=b", "scl;instance=x", "a b", "SCL"}) {
+    for (const char* region :
+         {"", "scl\r\nset-cookie: a=b", "scl;instance=x", "a b", "SCL", "scl,ams"}) {
         CHECK(replay_to(region).empty());
     }
 }

@@ -28,7 +28,8 @@ struct UrlOptions {
     unsigned replica_port = 5433;
 };
 
-/// `database_url`: postgres:// or postgresql://. Everything but host and port is kept byte for byte.
+/// `database_url`: postgres:// or postgresql://. Everything but host and port is kept byte for
+/// byte.
 RegionalUrl regional_url(std::string_view database_url, const Regions& regions,
                          const UrlOptions& options = {});
 

@@ -1,7 +1,7 @@
 #pragma once
 
 // The decision of the replay helper, pure: what happened goes in, what to answer comes out.
-// Nothing here knows HTTP libraries, PostgreSQL or NATS.
+// Nothing here knows HTTP libraries, PostgreSQL or NATS. Any thread.
 
 #include <cstddef>
 #include <cstdint>
@@ -12,6 +12,8 @@ namespace homeward::replay {
 
 /// SQLSTATE of "cannot execute … in a read-only transaction".
 inline constexpr std::string_view kReadOnlySqlTransaction = "25006";
+/// What a hot standby says to SERIALIZABLE and to unlogged tables; other servers to other things.
+inline constexpr std::string_view kFeatureNotSupported = "0A000";
 
 /// The platform replays no request with a larger body (its documentation: 1 MB).
 inline constexpr std::size_t kReplayBodyBytesMax = 1'000'000;
@@ -24,14 +26,34 @@ struct Regions {
     bool is_primary() const { return primary.empty() || current.empty() || primary == current; }
 };
 
+/// What the server at the other end of a connection is (libpq's parameter in_hot_standby).
+enum class ServerRole : std::uint8_t {
+    unknown,  ///< not asked, or a server before PostgreSQL 14 behind libpq
+    primary,
+    standby,
+};
+
+/// What a session has seen, against what the local replica has.
+enum class Coverage : std::uint8_t {
+    not_asked,         ///< no token, or the app takes what it finds
+    covered,           ///< the replica has all that the session has seen
+    behind,            ///< it has not, and did not within the wait
+    other_history,     ///< the token is of another timeline or system: a failover, a restore
+    position_unknown,  ///< the replica cannot be asked just now
+    primary_only,      ///< the app wants this read to be served by the primary
+};
+
 /// What happened to one request. Views are borrowed for the call.
 struct Situation {
-    std::string_view method;     ///< "GET", "POST" …
-    std::string_view sqlstate;   ///< of the error that the handler met; empty: none
+    std::string_view method;    ///< "GET", "POST" …
+    std::string_view sqlstate;  ///< of the error that the handler met; empty: none
     bool has_handler_run = false;
-    bool was_replayed = false;   ///< the request bears fly-replay-src
-    bool is_websocket = false;   ///< an upgrade, which cannot be replayed
-    std::size_t body_bytes = 0;  ///< as Content-Length says
+    bool was_replayed = false;       ///< the request bears fly-replay-src
+    bool has_replay_failed = false;  ///< it bears fly-replay-failed: the primary was not reached
+    bool is_websocket = false;       ///< an upgrade, which cannot be replayed
+    std::size_t body_bytes = 0;      ///< as Content-Length says
+    ServerRole server_role = ServerRole::unknown;  ///< of the connection that met the error
+    Coverage coverage = Coverage::not_asked;
 };
 
 /// How eagerly to replay.
@@ -39,6 +61,15 @@ struct Policy {
     /// Replay POST, PUT, PATCH and DELETE before their handler runs: spares the work that would
     /// be thrown away, and any side effect of it. Off: only a read-only error replays.
     bool writes_by_method = false;
+    /// Replay 0A000 as well. Right for SERIALIZABLE transactions and unlogged tables, which a hot
+    /// standby refuses; for any other 0A000 the primary gives the same answer, one trip later.
+    bool unsupported_on_standby = true;
+    /// Replay 42P01, 42703 and 42883 as well: the replica may not have a migration yet. Off, since
+    /// a misspelt name would send each of its requests to the primary.
+    bool schema_lag = false;
+    /// Let a write method with more than 1 MB run here, for uploads that do not touch the
+    /// database. Off: it is refused before its body is read, since it could not be replayed after.
+    bool large_writes_here = false;
     std::uint32_t retry_after_s = 5;
 };
 
@@ -51,13 +82,22 @@ enum class Verdict : std::uint8_t {
 /// Why; each has one rule in publisher/replay/README.md and one test.
 enum class Reason : std::uint8_t {
     none,
-    write_method,            ///< a write by its method, in a replica region
-    read_only_error,         ///< 25006 in a replica region
-    primary_is_read_only,    ///< 25006 in the primary region: 503
-    replayed_yet_read_only,  ///< 25006 on a request that was replayed already: 503
-    body_too_large,          ///< a write that the platform cannot replay: 413
-    websocket,               ///< an upgrade that writes: 503
+    write_method,              ///< a write by its method, in a replica region
+    read_only_error,           ///< 25006 in a replica region
+    unsupported_on_standby,    ///< 0A000 in a replica region
+    schema_lag,                ///< an unknown table, column or function in a replica region
+    replica_behind,            ///< the session has seen more than the replica
+    other_history,             ///< the session's token is of another timeline or system
+    position_unknown,          ///< nobody knows where the replica is
+    strong_read,               ///< the app asked for the primary
+    primary_is_read_only,      ///< 25006 of a server that is no standby: 503
+    primary_is_standby,        ///< 25006 of a standby in the primary region, a failover: 503
+    replayed_yet_not_primary,  ///< it needs the primary and was replayed already: 503
+    replay_failed,             ///< the platform did not reach the primary: 503
+    body_too_large,            ///< a request that the platform cannot replay: 413
+    websocket,                 ///< an upgrade that needs the primary: 503
 };
+inline constexpr std::size_t kReasons = static_cast<std::size_t>(Reason::websocket) + 1;
 
 struct Decision {
     Verdict verdict = Verdict::proceed;
@@ -66,7 +106,11 @@ struct Decision {
     std::uint32_t retry_after_s = 0;  ///< 0: no Retry-After
 };
 
+/// Asked twice for each request: before its handler runs, and when the handler met an SQL error.
 Decision decide(const Situation& situation, const Regions& regions, const Policy& policy = {});
+
+/// Whether an Upgrade header asks for a WebSocket.
+bool names_websocket(std::string_view upgrade);
 
 /// "read_only_error": for logs and metric labels.
 std::string_view name_of(Reason reason);

@@ -7,13 +7,13 @@
 
 #include <httplib.h>
 
-#include <cstdlib>
+#include <algorithm>
 #include <exception>
 #include <functional>
 #include <string>
 #include <utility>
 
-#include <homeward/replay/decide.hpp>
+#include <homeward/replay/answer.hpp>
 
 namespace homeward::replay {
 
@@ -30,8 +30,8 @@ class HttplibReplay {
     HttplibReplay(Regions regions, SqlstateOf sqlstate_of, Policy policy = {})
         : regions_(std::move(regions)), sqlstate_of_(std::move(sqlstate_of)), policy_(policy) {}
 
-    /// Off the platform: set this to what deploy/nginx/ expects, and nginx replays the request.
-    std::string accel_prefix;
+    /// How to answer; off the platform set accel_prefix to what deploy/nginx/ expects.
+    AnswerOptions answer_options;
 
     /// Told of every decision but proceed; for logs and counters.
     std::function<void(const Decision& decision, const httplib::Request& request)> on_decision;
@@ -52,34 +52,37 @@ class HttplibReplay {
         };
     }
 
+    /// A write that is too large to be replayed is refused before its body is sent, when the
+    /// client asks first (Expect: 100-continue, as curl does); otherwise after it was read.
+    void refuse_before_body(httplib::Server& server) const {
+        server.set_expect_100_continue_handler(
+            [this](const httplib::Request& request, httplib::Response& response) {
+                const Decision decision = decide(situation_of(request), regions_, policy_);
+                return answer(decision, request, response) ? decision.status : 100;
+            });
+    }
+
   private:
     static Situation situation_of(const httplib::Request& request) {
         Situation situation;
         situation.method = request.method;
         situation.was_replayed = request.has_header("fly-replay-src");
-        situation.is_websocket = request.get_header_value("Upgrade") == "websocket";
-        situation.body_bytes = request.body.size();
+        situation.has_replay_failed = request.has_header("fly-replay-failed");
+        situation.is_websocket = names_websocket(request.get_header_value("Upgrade"));
+        situation.body_bytes = request.get_header_value<std::uint64_t>("Content-Length");
+        situation.body_bytes = std::max(situation.body_bytes, request.body.size());
         return situation;
     }
 
     bool answer(const Decision& decision, const httplib::Request& request,
                 httplib::Response& response) const {
         if (decision.verdict == Verdict::proceed) return false;
+        const Answer answer = answer_to(decision, regions_, answer_options);
         // Nothing of the half-done answer may reach the client: no cookie, no body.
         response = httplib::Response();
-        response.status = decision.status;
-        response.set_header("cache-control", "no-store");
-        if (decision.verdict == Verdict::replay) {
-            response.set_header("fly-replay", replay_to(regions_.primary));
-            if (!accel_prefix.empty()) {
-                response.set_header("x-accel-redirect", accel_prefix + regions_.primary);
-            }
-        } else {
-            response.set_content(std::string(explain(decision.reason)) + "\n", "text/plain");
-        }
-        if (decision.retry_after_s > 0) {
-            response.set_header("retry-after", std::to_string(decision.retry_after_s));
-        }
+        response.status = answer.status;
+        response.body = answer.body;
+        for (const auto& [name, value] : answer.headers) response.set_header(name, value);
         if (on_decision) on_decision(decision, request);
         return true;
     }
