@@ -64,6 +64,36 @@ bool take_offset(std::string_view& text, int& minutes) {
 
 }  // namespace
 
+std::uint32_t element_oid(ColumnType column) {
+    switch (column) {  // fixed in PostgreSQL's pg_type.dat
+        case ColumnType::text:
+            return 25;
+        case ColumnType::int2:
+            return 21;
+        case ColumnType::int4:
+            return 23;
+        case ColumnType::int8:
+            return 20;
+        case ColumnType::float4:
+            return 700;
+        case ColumnType::float8:
+            return 701;
+        case ColumnType::numeric:
+            return 1700;
+        case ColumnType::boolean:
+            return 16;
+        case ColumnType::timestamptz:
+            return 1184;
+        case ColumnType::uuid:
+            return 2950;
+        case ColumnType::inet:
+            return 869;
+        case ColumnType::jsonb:
+            return 3802;
+    }
+    return 25;
+}
+
 std::optional<std::int64_t> parse_rfc3339(std::string_view text) {
     int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, offset = 0;
     std::int64_t fraction_us = 0;
@@ -94,6 +124,7 @@ bool append_uuid(std::string_view text, std::string& out) {
 bool append_inet(std::string_view text, std::string& out) {
     const std::size_t slash = text.find('/');
     const std::string address(text.substr(0, slash));
+    if (address.find('\0') != std::string::npos) return false;  // inet_pton would stop there
     const bool is_v6 = address.find(':') != std::string::npos;
     std::array<unsigned char, 16> bytes{};
     if (inet_pton(is_v6 ? AF_INET6 : AF_INET, address.c_str(), bytes.data()) != 1) return false;

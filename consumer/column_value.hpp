@@ -5,10 +5,14 @@
 #include <string>
 #include <string_view>
 
+#include "schemas/event_type.hpp"
+
 namespace homeward::consumer {
 
 // Text to the binary form of a PostgreSQL type; nullopt or false for what is none of the type.
 
+/// PostgreSQL's number of a column's type, as arrays name the type of their elements.
+std::uint32_t element_oid(ColumnType column);
 /// Microseconds since 1970-01-01 UTC from RFC 3339: "2026-11-24T10:00:00.5Z", "…+01:00".
 std::optional<std::int64_t> parse_rfc3339(std::string_view text);
 /// 16 bytes from 8-4-4-4-12 or 32 hex digits.

@@ -136,6 +136,22 @@ StreamKind parse_kind(const std::string& text, const std::string& where) {
     throw ConfigError(where + ": kind \"" + text + "\"; expected audit, metric or plain");
 }
 
+std::vector<StreamKind> parse_kinds(const toml::array& list, const std::string& where) {
+    std::vector<StreamKind> kinds;
+    for (const auto& element : list) {
+        const StreamKind kind = parse_kind(as_text(element, where), where);
+        if (std::find(kinds.begin(), kinds.end(), kind) != kinds.end()) {
+            throw ConfigError(where + ": kind \"" + std::string(to_string(kind)) +
+                              "\" stands twice");
+        }
+        kinds.push_back(kind);
+    }
+    if (kinds.empty()) {
+        throw ConfigError(where + ": kinds is empty; expected audit, metric or plain");
+    }
+    return kinds;
+}
+
 Source parse_source(const toml::table& table, const std::filesystem::path& file) {
     Source source;
     for (const auto& [key, node] : table) {
@@ -145,11 +161,10 @@ Source parse_source(const toml::table& table, const std::filesystem::path& file)
             source.region = as_text(node, where);
         } else if (name == "domain") {
             source.domain = as_text(node, where);
-        } else if (name == "kinds" && node.is_array()) {
-            source.kinds.clear();
-            for (const auto& kind : *node.as_array()) {
-                source.kinds.push_back(parse_kind(as_text(kind, where), where));
-            }
+        } else if (name == "kinds") {
+            if (!node.is_array())
+                throw ConfigError(where + ": kinds is no list; write [\"audit\"]");
+            source.kinds = parse_kinds(*node.as_array(), where);
         } else {
             throw ConfigError(where + ": unknown key \"" + name +
                               "\" in [[source]]; known: region, domain, kinds");
@@ -239,6 +254,14 @@ void check(const Config& config) {
                               "between domains, so each region may stand only once");
         }
     }
+    // It becomes a token of a subject: $JS.<domain>.API.…
+    static const std::regex kDomain("[A-Za-z0-9_-]*");
+    for (const Source& source : config.sources) {
+        if (std::regex_match(source.domain, kDomain)) continue;
+        throw ConfigError("the domain of region \"" + source.region + "\" is \"" + source.domain +
+                          "\"; expected letters, digits, _ and -, as in the server's "
+                          "jetstream { domain: … }");
+    }
     static const std::regex kSchemaName("[a-z_][a-z0-9_]{0,62}");
     if (!std::regex_match(config.postgres.event_schema, kSchemaName)) {
         throw ConfigError("postgres.event_schema is \"" + config.postgres.event_schema +
@@ -263,9 +286,12 @@ Config load_config(const std::filesystem::path& file) {
 }
 
 std::string redact(const std::string& url) {
-    static const std::regex kUrl("(://[^:/@]*:)[^@]*@");
+    static const std::regex kUrl("(://[^:/@]*:)[^/\\s]*@");
+    static const std::regex kToken("((?:nats|tls|wss?)://)[^:/@\\s]+@");  // no user, only a secret
     static const std::regex kKeyword("(password\\s*=\\s*)('(?:[^'\\\\]|\\\\.)*'|[^\\s&]+)");
-    return std::regex_replace(std::regex_replace(url, kUrl, "$1***@"), kKeyword, "$1***");
+    const std::string without_password = std::regex_replace(url, kUrl, "$1***@");
+    const std::string without_token = std::regex_replace(without_password, kToken, "$1***@");
+    return std::regex_replace(without_token, kKeyword, "$1***");
 }
 
 }  // namespace homeward::consumer

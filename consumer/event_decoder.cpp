@@ -2,6 +2,7 @@
 
 #include <simdjson.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <optional>
@@ -21,46 +22,17 @@ using simdjson::dom::object;
 
 constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // U+FFFD
 
-std::uint32_t element_oid(ColumnType column) {
-    switch (column) {  // fixed in PostgreSQL's pg_type.dat
-        case ColumnType::text:
-            return 25;
-        case ColumnType::int2:
-            return 21;
-        case ColumnType::int4:
-            return 23;
-        case ColumnType::int8:
-            return 20;
-        case ColumnType::float4:
-            return 700;
-        case ColumnType::float8:
-            return 701;
-        case ColumnType::numeric:
-            return 1700;
-        case ColumnType::boolean:
-            return 16;
-        case ColumnType::timestamptz:
-            return 1184;
-        case ColumnType::uuid:
-            return 2950;
-        case ColumnType::inet:
-            return 869;
-        case ColumnType::jsonb:
-            return 3802;
-    }
-    return 25;
-}
-
 std::size_t code_points(std::string_view text) {
     std::size_t count = 0;
     for (char c : text) count += (static_cast<unsigned char>(c) & 0xc0) != 0x80 ? 1 : 0;
     return count;
 }
 
+/// Whole characters only: the reason is kept as text, which half of one is not.
 std::string in_quotes(std::string_view text) {
     constexpr std::size_t kShownMax = 64;
-    return "\"" + std::string(text.substr(0, kShownMax)) + (text.size() > kShownMax ? "…" : "") +
-           "\"";
+    const std::string_view shown = whole_characters(text, kShownMax);
+    return "\"" + std::string(shown) + (shown.size() < text.size() ? "…" : "") + "\"";
 }
 
 /// jsonb refuses the escape \u0000. Backslashes come in pairs unless they begin an escape.
@@ -105,6 +77,7 @@ struct EventDecoder::Head {
 struct EventDecoder::Fields {
     std::vector<std::optional<element>> values;
     std::string extra;  // "" or {"key":value,…
+    std::vector<std::string_view> extra_keys;
     std::string scratch;
 };
 
@@ -164,6 +137,7 @@ bool EventDecoder::read_head(const object& event, Head& head) {
 bool EventDecoder::place_fields(const object& event, const EventType& type) {
     fields_->values.assign(type.fields.size(), std::nullopt);
     fields_->extra.clear();
+    fields_->extra_keys.clear();
     std::size_t expected = 0;  // publishers write fields in the type's order
     for (const auto& [key, value] : event) {
         if (key == kTypeKey || key == kTimeKey) continue;
@@ -181,11 +155,18 @@ bool EventDecoder::place_fields(const object& event, const EventType& type) {
             expected = index + 1;
             continue;
         }
+        fields_->extra_keys.push_back(key);
         std::string& extra = fields_->extra;
         extra += extra.empty() ? '{' : ',';
         append_json_string(extra, key);
         extra += ':';
         extra += simdjson::minify(value);
+    }
+    // jsonb would keep the last of two and drop the other without a word.
+    std::sort(fields_->extra_keys.begin(), fields_->extra_keys.end());
+    const auto twice = std::adjacent_find(fields_->extra_keys.begin(), fields_->extra_keys.end());
+    if (twice != fields_->extra_keys.end()) {
+        return fail("the key " + in_quotes(*twice) + " stands twice");
     }
     if (!fields_->extra.empty()) {
         fields_->extra += '}';
@@ -334,6 +315,9 @@ class ValueWriter {
         }
         if (!in_bounds(field, number)) return false;
         if (field.column == ColumnType::float4) {
+            if (std::isfinite(number) && std::abs(number) > std::numeric_limits<float>::max()) {
+                return mismatch(field, "beyond real");
+            }
             row_.float4(static_cast<float>(number));
         } else if (field.column == ColumnType::numeric) {
             if (!std::isfinite(number)) return mismatch(field, "not finite, which numeric needs");

@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <utility>
 
+#include "schemas/json_text.hpp"
+
 namespace homeward::consumer {
 namespace {
 
@@ -248,12 +250,7 @@ std::string array_text(const std::vector<std::string>& values) {
 }
 
 std::string tidy_text(std::string_view text, std::size_t bytes_max) {
-    std::size_t bytes = std::min(text.size(), bytes_max);
-    while (bytes > 0 && bytes < text.size() &&
-           (static_cast<unsigned char>(text[bytes]) & 0xc0) == 0x80) {
-        --bytes;
-    }
-    std::string result(text.substr(0, bytes));
+    std::string result(whole_characters(text, bytes_max));
     std::replace(result.begin(), result.end(), '\0', ' ');
     return result;
 }

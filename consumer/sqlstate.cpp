@@ -14,26 +14,27 @@ struct Rule {
 
 // The first rule whose prefix fits decides, so the exceptions stand above their class.
 constexpr Rule kRules[] = {
-    {"HW001", ErrorClass::settled},   // homeward.settle(): seqs are in the ledger
-    {"23505", ErrorClass::settled},   // unique_violation: perhaps the ledger's own key
-    {"25006", ErrorClass::retry},     // read_only_sql_transaction: look for the new leader
-    {"55P03", ErrorClass::retry},     // lock_not_available
-    {"55006", ErrorClass::retry},     // object_in_use
-    {"0A000", ErrorClass::schema},    // feature_not_supported
-    {"3D000", ErrorClass::schema},    // invalid_catalog_name: the database is not there
-    {"3F000", ErrorClass::schema},    // invalid_schema_name
-    {"P0001", ErrorClass::data},      // raise_exception: a user's trigger objects
-    {"08", ErrorClass::retry},        // connection
-    {"25", ErrorClass::retry},        // invalid transaction state, such as an idle timeout
-    {"28", ErrorClass::schema},       // authorization; see has_worked
-    {"40", ErrorClass::retry},        // rollback: serialization, deadlock
-    {"53", ErrorClass::retry},        // resources: disk full, too many connections
-    {"57", ErrorClass::retry},        // operator intervention: shutdown, cancel
-    {"58", ErrorClass::retry},        // system error: I/O
-    {"22", ErrorClass::data},         // data exception
-    {"23", ErrorClass::data},         // integrity constraint
-    {"44", ErrorClass::data},         // WITH CHECK OPTION of a view
-    {"42", ErrorClass::schema},       // a table, column or right is missing
+    {"HW001", ErrorClass::settled},  // homeward.settle(): seqs are in the ledger
+    {"23505", ErrorClass::settled},  // unique_violation: perhaps the ledger's own key
+    {"25006", ErrorClass::retry},    // read_only_sql_transaction: look for the new leader
+    {"55P03", ErrorClass::retry},    // lock_not_available
+    {"55006", ErrorClass::retry},    // object_in_use
+    {"0A000", ErrorClass::schema},   // feature_not_supported
+    {"3D000", ErrorClass::schema},   // invalid_catalog_name: the database is not there
+    {"3F000", ErrorClass::schema},   // invalid_schema_name
+    {"P0001", ErrorClass::data},     // raise_exception: a user's trigger objects
+    {"08", ErrorClass::retry},       // connection
+    {"25", ErrorClass::retry},       // invalid transaction state, such as an idle timeout
+    {"28", ErrorClass::schema},      // authorization; see has_worked
+    {"40", ErrorClass::retry},       // rollback: serialization, deadlock
+    {"53", ErrorClass::retry},       // resources: disk full, too many connections
+    {"57", ErrorClass::retry},       // operator intervention: shutdown, cancel
+    {"58", ErrorClass::retry},       // system error: I/O
+    {"22", ErrorClass::data},        // data exception
+    {"23", ErrorClass::data},        // integrity constraint
+    {"54", ErrorClass::data},        // beyond a limit, such as a value too long for its index
+    {"44", ErrorClass::data},        // WITH CHECK OPTION of a view
+    {"42", ErrorClass::schema},      // a table, column or right is missing
 };
 
 bool fits(const Rule& rule, std::string_view sqlstate) {

@@ -20,17 +20,30 @@ constexpr std::array<bool, 256> make_plain_table() {
 }
 constexpr std::array<bool, 256> kPlain = make_plain_table();
 
-bool is_plain(char c) { return kPlain[static_cast<unsigned char>(c)]; }
+bool is_plain(char c) {
+    return kPlain[static_cast<unsigned char>(c)];
+}
 
 void append_escape(std::string& out, unsigned char c) {
     constexpr char kDigits[] = "0123456789abcdef";
     switch (c) {
-        case '"': out.append("\\\""); return;
-        case '\\': out.append("\\\\"); return;
-        case '\n': out.append("\\n"); return;
-        case '\r': out.append("\\r"); return;
-        case '\t': out.append("\\t"); return;
-        default: out.append("\\u00").append(1, kDigits[c >> 4]).append(1, kDigits[c & 15]);
+        case '"':
+            out.append("\\\"");
+            return;
+        case '\\':
+            out.append("\\\\");
+            return;
+        case '\n':
+            out.append("\\n");
+            return;
+        case '\r':
+            out.append("\\r");
+            return;
+        case '\t':
+            out.append("\\t");
+            return;
+        default:
+            out.append("\\u00").append(1, kDigits[c >> 4]).append(1, kDigits[c & 15]);
     }
 }
 
@@ -95,6 +108,13 @@ void append_json_line(std::string& out, std::string_view json) {
     std::replace_if(
         out.begin() + static_cast<std::ptrdiff_t>(start), out.end(),
         [](char c) { return c == '\n' || c == '\r'; }, ' ');
+}
+
+std::string_view whole_characters(std::string_view text, std::size_t bytes_max) {
+    std::size_t bytes = std::min(text.size(), bytes_max);
+    const auto continues = [&] { return (static_cast<unsigned char>(text[bytes]) & 0xc0) == 0x80; };
+    while (bytes > 0 && bytes < text.size() && continues()) --bytes;
+    return text.substr(0, bytes);
 }
 
 void append_json_number(std::string& out, std::int64_t value) {

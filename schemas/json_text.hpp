@@ -14,6 +14,9 @@ void append_json_string(std::string& out, std::string_view text);
 /// allows both, inside a string neither, and an event must stay one line.
 void append_json_line(std::string& out, std::string_view json);
 
+/// The longest beginning of UTF-8 `text` that has at most `bytes_max` bytes and no half character.
+std::string_view whole_characters(std::string_view text, std::size_t bytes_max);
+
 void append_json_number(std::string& out, std::int64_t value);
 /// Shortest text that reads back as the same double; NaN and infinities, which JSON does not have,
 /// become the strings "NaN", "Infinity" and "-Infinity", as PostgreSQL spells them.
