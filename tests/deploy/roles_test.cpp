@@ -1,0 +1,137 @@
+// deploy/roles.sql on a real leader: the consumer works as homeward_writer, and whoever takes that
+// login can do nothing else with it.
+
+#include "tests/support/bridge.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/nats_client.hpp"
+
+using namespace homeward::testing;
+using namespace std::chrono_literals;
+using Catch::Matchers::Contains;
+
+namespace {
+
+constexpr const char* kLine =
+    R"({"type":"audit","actor":"a","action":"b","resource":"r","outcome":"allowed"})";
+
+/// A bridge whose leader knows three logins, one of each role.
+class GuardedBridge {
+  public:
+    GuardedBridge() {
+        leader().query(roles_);
+        leader().query("CREATE ROLE migrator LOGIN IN ROLE homeward_owner");
+        leader().query("ALTER ROLE migrator SET role = homeward_owner");
+        leader().query("CREATE ROLE bridge LOGIN IN ROLE homeward_writer");
+        leader().query("CREATE ROLE auditor LOGIN IN ROLE homeward_reader");
+        auto& environment = bridge_.environment();
+        environment["HOMEWARD_POSTGRES_URL"] = leader().url("bridge");
+        environment["HOMEWARD_POSTGRES_EVENT_SCHEMA"] = "homeward_events";
+        environment["HOMEWARD_SCHEMA_AUTOMATIC"] = "false";
+        environment["HOMEWARD_POSTGRES_OWNER_URL"] = leader().url("migrator");
+        const CommandResult applied = bridge_.consumer_command({"schema", "apply"});
+        INFO(applied.output);
+        REQUIRE(applied.exit_code == 0);
+        leader().query(roles_);
+        // The consumer itself is not told how to log in as the owner.
+        environment.erase("HOMEWARD_POSTGRES_OWNER_URL");
+    }
+    Bridge& bridge() { return bridge_; }
+    PostgresServer& leader() { return bridge_.leader(); }
+
+    /// The message with which the leader refuses; empty when it does not.
+    std::string refusal(const std::string& user, const std::string& sql) {
+        try {
+            query_as(user, sql);
+            return "";
+        } catch (const std::runtime_error& error) {
+            return error.what();
+        }
+    }
+    Rows query_as(const std::string& user, const std::string& sql) {
+        return leader().query("SET SESSION AUTHORIZATION " + user + "; " + sql);
+    }
+
+  private:
+    std::string roles_ = read_file(HOMEWARD_ROLES_SQL);
+    Bridge bridge_;
+};
+
+}  // namespace
+
+TEST_CASE("the consumer does all of its work as homeward_writer") {
+    GuardedBridge guarded;
+    Bridge& bridge = guarded.bridge();
+    const CommandResult check = bridge.consumer_command({"check"});
+    INFO(check.output);
+    CHECK(check.exit_code == 0);
+    bridge.start_consumer();
+    {
+        NatsClient client(bridge.leaf().port());
+        for (int i = 0; i < 20; ++i) client.publish("homeward.plain.ams.shop", kLine);
+        client.publish("homeward.plain.ams.shop", "no JSON");
+        client.publish("homeward.plain.ams.shop", R"({"type":"unheard_of"})");
+    }
+    const bool settled = wait_until(20s, [&] {
+        return bridge.leader().number("SELECT count(*) FROM homeward_events.audit_events") == 20 &&
+               bridge.leader().number("SELECT count(*) FROM homeward.dead_letter") == 2;
+    });
+    INFO(bridge.consumer_log());
+    CHECK(settled);
+    // The housekeeper folds and looks after partitions and letters with the same rights.
+    CHECK(wait_until(15s, [&] {
+        return bridge.metric("homeward_dead_letters_waiting{state=\"parked\"}") == 1;
+    }));
+    CHECK_THAT(bridge.consumer_log(), !Contains("permission denied"));
+    CHECK(bridge.leader().number("SELECT sum(duplicated) + sum(missing) FROM homeward.proof") == 0);
+}
+
+TEST_CASE("homeward_writer can neither read events nor change or remove anything") {
+    GuardedBridge guarded;
+    guarded.leader().query("CREATE TABLE public.customer (name text)");
+    for (const char* sql : {
+             "SELECT * FROM homeward_events.audit_events",
+             "DELETE FROM homeward_events.audit_events",
+             "UPDATE homeward_events.audit_events SET actor = 'nobody'",
+             "TRUNCATE homeward_events.audit_events",
+
+             "CREATE TABLE homeward_events.mine (a int)",
+             "CREATE TABLE homeward.mine (a int)",
+             "SELECT payload FROM homeward.dead_letter",
+             "DELETE FROM homeward.ledger_frame",
+             "UPDATE homeward.ledger SET settled = '{}'",
+             "INSERT INTO homeward.ledger (origin) VALUES (1)",
+             "UPDATE homeward.origin SET abandoned = now()",
+             "INSERT INTO homeward.event_type VALUES ('x', 'audit', 'public', 'customer', 'day', "
+             "1)",
+             "SELECT * FROM public.customer",
+             "INSERT INTO public.customer VALUES ('x')",
+             "SET ROLE homeward_owner",
+             "CREATE SCHEMA mine",
+         }) {
+        INFO(sql);
+        CHECK_THAT(guarded.refusal("bridge", sql), Contains("permission denied"));
+    }
+    // The functions that act with the owner's rights take no table that Homeward did not make.
+    CHECK_THAT(guarded.refusal("bridge",
+                               "SELECT homeward.ensure_partition('public', 'customer',"
+                               " current_date)"),
+               Contains("no partitioned event table"));
+    CHECK(guarded.refusal("bridge", "SELECT homeward.fold()").empty());
+}
+
+TEST_CASE("homeward_reader sees proof and events, and changes nothing") {
+    GuardedBridge guarded;
+    CHECK(guarded.refusal("auditor", "SELECT * FROM homeward.proof").empty());
+    CHECK(guarded.refusal("auditor", "SELECT * FROM homeward_events.audit_events").empty());
+    CHECK(guarded.refusal("auditor", "SELECT * FROM homeward.dead_letter").empty());
+    for (const char* sql : {
+             "SELECT homeward.fold()",
+             "SELECT homeward.close_letters('{1}', 'discarded')",
+             "SELECT homeward.settle('{1}', '{1}', '{2}', '{2}', '{false}')",
+             "INSERT INTO homeward_events.audit_events (origin, seq, time) VALUES (1, 1, now())",
+             "DELETE FROM homeward.dead_letter",
+         }) {
+        INFO(sql);
+        CHECK_THAT(guarded.refusal("auditor", sql), Contains("permission denied"));
+    }
+}
