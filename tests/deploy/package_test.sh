@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Builds the .debs and looks at them; in a clean Debian root (HOMEWARD_FULL=1, as root, with a
+# mirror) installs them, runs the consumer's check as its own user, upgrades, and
+# removes all of it again.
+set -u
+root=$1
+work=$(mktemp -d "${TMPDIR:-/tmp}/homeward-package-test.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+failed=0
+complain() {
+    echo "FAILED: $*" >&2
+    failed=1
+}
+
+HOMEWARD_PACKAGE_BUILD_DIR=$2/package "$root/deploy/package/build" "$work/debs" \
+    >"$work/build.log" 2>&1 || { tail -n 30 "$work/build.log" >&2; exit 1; }
+debs=("$work"/debs/*.deb)
+[ ${#debs[@]} -eq 3 ] || complain "expected three packages, not ${debs[*]}"
+
+consumer=$work/debs/homeward-consumer_*.deb
+contents=$(dpkg -c $consumer)
+case $contents in
+    *./etc/homeward/consumer.toml*) ;;
+    *) complain "no configuration file" ;;
+esac
+dpkg -I $consumer conffiles | grep -qx /etc/homeward/consumer.toml || complain "no conffile"
+dpkg -f $consumer Depends | grep -q libpq5 || complain "the consumer depends on no libpq"
+dpkg -f "$work"/debs/homeward-publisher_*.deb Depends | grep -Eq 'libpq|libpqxx' &&
+    complain "the publisher needs PostgreSQL"
+if command -v lintian >/dev/null; then
+    lintian --allow-root --fail-on error "${debs[@]}" >"$work/lintian" 2>&1 ||
+        complain "lintian: $(grep '^E:' "$work/lintian")"
+else
+    echo "skipped: lintian is not installed"
+fi
+
+unit=$root/deploy/homeward-consumer.service
+if command -v systemd-analyze >/dev/null; then
+    systemd-analyze security --offline=true --threshold=25 --no-pager "$unit" >"$work/security" ||
+        complain "exposure beyond 2.5: $(tail -n 1 "$work/security")"
+else
+    echo "skipped: systemd-analyze is not installed"
+fi
+
+if [ -z "${HOMEWARD_FULL:-}" ] || [ "$(id -u)" -ne 0 ] || ! command -v debootstrap >/dev/null; then
+    echo "skipped: installing in a clean root wants HOMEWARD_FULL=1, root and debootstrap"
+    exit $failed
+fi
+clean=$work/root
+if ! debootstrap --variant=minbase bookworm "$clean" >"$work/debootstrap.log" 2>&1; then
+    echo "skipped: no clean root can be made here: $(tail -n 1 "$work/debootstrap.log")"
+    exit $failed
+fi
+cp "${debs[@]}" "$clean/tmp/"
+inside() { chroot "$clean" env DEBIAN_FRONTEND=noninteractive "$@"; }
+inside sh -c 'apt-get install -qy --no-install-recommends /tmp/*.deb' >"$work/install.log" 2>&1 ||
+    complain "apt-get install: $(tail -n 5 "$work/install.log")"
+inside getent passwd homeward | grep -q /usr/sbin/nologin || complain "no user homeward"
+[ "$(inside stat -c '%U:%G %a' /etc/homeward/consumer.toml)" = 'root:homeward 640' ] ||
+    complain "consumer.toml: $(inside stat -c '%U:%G %a' /etc/homeward/consumer.toml)"
+inside homeward-consumer --help | grep -q 'exactly once' || complain "homeward-consumer does not run"
+inside homeward-emit --help >/dev/null || complain "homeward-emit does not run"
+# As its own user, who may read the configuration; with nothing there it says what is wrong.
+said=$(inside setpriv --reuid homeward --regid homeward --clear-groups \
+    homeward-consumer --config /etc/homeward/consumer.toml check 2>&1)
+case $said in
+    *"is the server running there"*"is PostgreSQL running there"*) ;;
+    *) complain "check says: $said" ;;
+esac
+inside pkg-config --version >/dev/null 2>&1 || inside apt-get install -qy pkg-config >/dev/null 2>&1
+[ "$(inside pkg-config --variable=prefix homeward-publisher)" = /usr ] ||
+    complain "homeward-publisher.pc names another prefix"
+
+# An upgrade keeps what the user has configured; purging takes it away.
+inside sh -c 'echo "# mine" >>/etc/homeward/consumer.toml; dpkg -i /tmp/homeward-consumer_*.deb' \
+    >/dev/null 2>&1 || complain "installing again fails"
+inside grep -qx '# mine' /etc/homeward/consumer.toml || complain "configuration was overwritten"
+inside apt-get purge -qy homeward-consumer libhomeward-dev homeward-publisher \
+    >"$work/purge.log" 2>&1 || complain "purge: $(tail -n 5 "$work/purge.log")"
+[ ! -e "$clean/etc/homeward/consumer.toml" ] || complain "purge left the configuration"
+exit $failed
