@@ -12,7 +12,8 @@
 
 namespace homeward::testing {
 
-NatsClient::NatsClient(int port) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+NatsClient::NatsClient(int port, const std::string& user, const std::string& password)
+    : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(static_cast<std::uint16_t>(port));
@@ -27,7 +28,10 @@ NatsClient::NatsClient(int port) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_
     }
     read_line();  // INFO
     inbox_ = "_INBOX.test" + std::to_string(std::random_device()());
-    send("CONNECT {\"verbose\":false,\"name\":\"plain\"}\r\nSUB " + inbox_ + ".* 1\r\n");
+    const std::string login =
+        user.empty() ? "" : ",\"user\":\"" + user + "\",\"pass\":\"" + password + "\"";
+    send("CONNECT {\"verbose\":false,\"name\":\"plain\"" + login + "}\r\nSUB " + inbox_ +
+         ".* 1\r\n");
 }
 
 NatsClient::~NatsClient() {

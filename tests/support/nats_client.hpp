@@ -9,7 +9,7 @@ namespace homeward::testing {
 /// socket, without headers. Throws std::runtime_error when the server objects. One thread.
 class NatsClient {
   public:
-    explicit NatsClient(int port);
+    explicit NatsClient(int port, const std::string& user = "", const std::string& password = "");
     ~NatsClient();
     NatsClient(const NatsClient&) = delete;
     NatsClient& operator=(const NatsClient&) = delete;

@@ -1,0 +1,130 @@
+// What deploy/nats/generate makes, on real servers: a hub and three leaves. A region is cut off by
+// stopping its leaf's process, leaf and hub are killed by SIGKILL while events arrive; then all is
+// healed, and every event that a stream took must be a row, once. The guards are tried with the
+// logins that an attacker in one region could have.
+
+#include <csignal>
+
+#include "tests/deploy/topology.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace homeward::testing;
+using namespace std::chrono_literals;
+using Catch::Matchers::Contains;
+
+namespace {
+
+std::int64_t rows_of(Topology& topology, const std::string& region) {
+    return topology.leader().number(
+        "SELECT count(*) FROM audit_events e JOIN homeward.origin o ON o.id = e.origin"
+        " WHERE o.region = '" +
+        region + "'");
+}
+
+bool arrives(Topology& topology, const std::string& region, std::int64_t count) {
+    return wait_until(40s, [&] { return rows_of(topology, region) == count; });
+}
+
+/// What a request brings, or the server's refusal, or silence.
+std::string answer(NatsClient client, const std::string& subject) {
+    try {
+        return client.request(subject, "");
+    } catch (const std::runtime_error& error) {
+        return error.what();
+    }
+}
+
+}  // namespace
+
+TEST_CASE("a cut region, a killed leaf and a killed hub cost neither an event nor a doubled one") {
+    Topology topology({"ams", "syd", "nrt"});
+    topology.start_consumer();
+    for (const char* name : {"hub", "ams", "syd", "nrt"}) topology.emit(name, 50);
+    INFO(topology.consumer_log());
+    for (const char* region : {"scl", "ams", "syd", "nrt"}) CHECK(arrives(topology, region, 50));
+
+    // The others go on while one is cut off, and while its leaf is dead.
+    topology.server("syd").signal(SIGSTOP);
+    topology.kill("nrt");
+    topology.emit("ams", 50);
+    CHECK(arrives(topology, "ams", 100));
+    topology.server("syd").signal(SIGCONT);
+    topology.start("nrt");
+    topology.emit("syd", 50);
+    topology.emit("nrt", 50);
+    CHECK(arrives(topology, "syd", 100));
+    CHECK(arrives(topology, "nrt", 100));
+
+    // Without a hub every region still takes what its apps emit.
+    topology.kill("hub");
+    for (const char* name : {"ams", "syd", "nrt"}) topology.emit(name, 50);
+    CHECK(rows_of(topology, "ams") == 100);
+    topology.start("hub");
+    for (const char* region : {"ams", "syd", "nrt"}) CHECK(arrives(topology, region, 150));
+    CHECK(rows_of(topology, "scl") == 50);
+    CHECK(topology.leader().number("SELECT sum(missing) + sum(duplicated) FROM homeward.proof") ==
+          0);
+}
+
+TEST_CASE("an app can publish only as its own region, and has no say in any stream") {
+    Topology topology({"ams", "syd"});
+    for (const char* subject :
+         {"homeward.plain.syd.shop", "homeward.frame.audit.syd.shop", "homeward.frame.audit.scl.x",
+          "$JS.API.STREAM.PURGE.HOMEWARD_AUDIT_ams", "$JS.syd.API.STREAM.INFO.HOMEWARD_AUDIT_syd",
+          "$JS.hub.API.STREAM.LIST", "$JS.ACK.HOMEWARD_PLAIN_syd.homeward_plain_syd.1.1.1.1.0"}) {
+        INFO(subject);
+        CHECK_THAT(answer(topology.app("ams"), subject), Contains("Permissions Violation"));
+    }
+    CHECK_THAT(
+        answer(topology.as("hub", "consumer"), "$JS.ams.API.STREAM.PURGE.HOMEWARD_AUDIT_ams"),
+        Contains("Permissions Violation"));
+    CHECK_THAT(answer(topology.as("hub", "consumer"), "homeward.plain.scl.shop"),
+               Contains("Permissions Violation"));
+}
+
+TEST_CASE("a stolen leaf login reaches neither another region's streams nor their acks") {
+    Topology topology({"ams", "syd"});
+    topology.emit("syd", 3);
+    const int rogue = topology.start_rogue("ams");
+    const std::string of_syd = "$JS.syd.API.STREAM.";
+    for (const std::string& subject :
+         {of_syd + "INFO.HOMEWARD_PLAIN_syd", of_syd + "PURGE.HOMEWARD_PLAIN_syd",
+          of_syd + "DELETE.HOMEWARD_PLAIN_syd",
+          std::string("$JS.ACK.HOMEWARD_PLAIN_syd.homeward_plain_syd.1.1.1.1.0")}) {
+        INFO(subject);
+        CHECK_THAT(answer(NatsClient(rogue), subject),
+                   !Contains("HOMEWARD_PLAIN_syd") && !Contains("success"));
+    }
+    // The same question by one who may ask it: the guard is what kept the other from an answer.
+    CHECK_THAT(answer(topology.as("hub", "consumer"), of_syd + "INFO.HOMEWARD_PLAIN_syd"),
+               Contains("\"messages\":3"));
+}
+
+TEST_CASE("adding a region keeps every password, and a bad list of regions says what is wrong") {
+    TempDir dir;
+    const auto generate = [&](const std::string& list) {
+        run_command({"sh", "-c", "printf '%b' \"$0\" >\"$1\"", list, dir / "r.toml"});
+        return run_command({HOMEWARD_NATS_GENERATE, dir / "r.toml", dir / "out"});
+    };
+    const std::string hub =
+        "[hub]\nregion=\"scl\"\ndomain=\"hub\"\nleaf_listen=\"[::]:7422\"\nleaf_hosts=[\"h:7422\"]"
+        "\n";
+    REQUIRE(generate("regions=[\"ams\"]\n" + hub).exit_code == 0);
+    const std::string before = read_file(dir / "out/ams/nats.conf");
+    REQUIRE(generate("regions=[\"ams\",\"syd\"]\n" + hub).exit_code == 0);
+    CHECK(read_file(dir / "out/ams/nats.conf") == before);
+    CHECK(run_command({"stat", "-c", "%a", dir / "out/secrets.json"}).output == "600\n");
+
+    const std::string three = "servers=[\"a:6222\",\"b:6222\",\"c:6222\"]\n";
+    REQUIRE(generate("regions=[\"ams\"]\n" + hub + three).exit_code == 0);
+    for (const char* file : {"hub/nats-1.conf", "hub/nats-2.conf", "hub/nats-3.conf"}) {
+        CHECK(run_command({"nats-server", "-t", "-c", dir / ("out/" + std::string(file))})
+                  .exit_code == 0);
+    }
+    CHECK_THAT(generate("regions=[\"AMS\"]\n" + hub).output, Contains("'AMS' is no name"));
+    CHECK_THAT(generate("regions=[\"ams\",\"ams\"]\n" + hub).output, Contains("once"));
+    CHECK_THAT(generate("regions=[]\n[hub]\n").output, Contains("region is missing"));
+    CHECK_THAT(generate("regions=[]\n" + hub + "prot=1\n").output, Contains("unknown key 'prot'"));
+    CHECK_THAT(generate("regions=[]\n" + hub + "servers=[\"a:1\",\"b:1\"]\n").output,
+               Contains("a quorum wants 3"));
+}
