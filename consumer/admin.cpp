@@ -8,12 +8,24 @@ namespace homeward::consumer {
 
 class Admin::Impl {
   public:
-    Impl(const std::string& listen, const Metrics& metrics,
+    Impl(const std::string& listen, const Metrics& metrics, StatusPage& status,
          std::function<std::string()> not_ready) {
-        server_.new_task_queue = [] { return new httplib::ThreadPool(2); };
+        server_.new_task_queue = [] { return new httplib::ThreadPool(4); };
         server_.Get("/metrics", [&metrics](const httplib::Request&, httplib::Response& response) {
             response.set_content(metrics.print(), "text/plain; version=0.0.4; charset=utf-8");
         });
+        server_.Get("/", [](const httplib::Request&, httplib::Response& response) {
+            const std::string_view page = status_html();
+            // Whatever an event's text may say, nothing from elsewhere is loaded.
+            response.set_header("Content-Security-Policy",
+                                "default-src 'none'; connect-src 'self'; "
+                                "script-src 'unsafe-inline'; style-src 'unsafe-inline'");
+            response.set_content(page.data(), page.size(), "text/html; charset=utf-8");
+        });
+        server_.Get("/status.json",
+                    [&status](const httplib::Request&, httplib::Response& response) {
+                        response.set_content(status.json(), "application/json");
+                    });
         server_.Get("/livez", [](const httplib::Request&, httplib::Response& response) {
             response.set_content("ok\n", "text/plain");
         });
@@ -43,9 +55,9 @@ class Admin::Impl {
     std::thread thread_;
 };
 
-Admin::Admin(const std::string& listen, const Metrics& metrics,
+Admin::Admin(const std::string& listen, const Metrics& metrics, StatusPage& status,
              std::function<std::string()> not_ready)
-    : impl_(std::make_unique<Impl>(listen, metrics, std::move(not_ready))) {}
+    : impl_(std::make_unique<Impl>(listen, metrics, status, std::move(not_ready))) {}
 Admin::~Admin() = default;
 
 }  // namespace homeward::consumer

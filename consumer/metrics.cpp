@@ -86,6 +86,13 @@ void Metrics::set_pending(const std::string& stream, std::uint64_t count) {
     pending_[stream] = count;
 }
 
+std::uint64_t Metrics::pending_sum() const {
+    const std::lock_guard lock(mutex_);
+    std::uint64_t sum = 0;
+    for (const auto& [stream, count] : pending_) sum += count;
+    return sum;
+}
+
 std::string Metrics::print() const {
     std::string out;
     print_value(out, "homeward_rows_total", "counter", "Rows committed to the leader.", rows);

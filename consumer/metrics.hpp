@@ -21,6 +21,7 @@ class Histogram {
     void print(std::string& out, const std::string& name, const std::string& labels) const;
     /// Upper bound of the bucket in which the quantile lies; 0 without observations.
     double quantile(double q) const;
+    double sum() const { return sum_.load(std::memory_order_relaxed); }
 
   private:
     std::vector<double> bounds_;
@@ -66,6 +67,9 @@ class Metrics {
     /// Lives as long as the metrics do.
     Histogram& freshness(const std::string& region, std::string_view kind);
     void set_pending(const std::string& stream, std::uint64_t count);
+
+    /// Of all streams.
+    std::uint64_t pending_sum() const;
 
     std::string print() const;
 

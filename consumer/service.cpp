@@ -190,9 +190,10 @@ int run_service(const Config& config, const std::filesystem::path& file) {
     for (std::size_t i = 0; i < config.batch.writers; ++i) {
         writers.push_back(std::make_unique<Writer>(context));
     }
+    StatusPage status(config, metrics);
     std::optional<Admin> admin;
     if (!config.admin.listen.empty()) {
-        admin.emplace(config.admin.listen, metrics, [&]() -> std::string {
+        admin.emplace(config.admin.listen, metrics, status, [&]() -> std::string {
             if (!nats.is_connected()) return "no connection to NATS";
             return metrics.paused ? "writing pauses because of an error; see the log" : "";
         });

@@ -57,6 +57,10 @@ BEGIN
     -- What it must see: names and versions, and the keys that ON CONFLICT compares.
     GRANT SELECT ON homeward.migration, homeward.event_type, homeward.origin,
         homeward.plain_stream TO homeward_writer;
+    -- For its status page: accounts and reasons, no payload.
+    GRANT SELECT ON homeward.account TO homeward_writer;
+    GRANT SELECT (origin, type, state, reason, sqlstate) ON homeward.dead_letter
+        TO homeward_writer;
     -- What the view homeward.proof calls. A view's tables are read as its owner, its functions not.
     GRANT EXECUTE ON FUNCTION homeward.row_count(), homeward.seq_count(int8multirange),
         homeward.missing_after() TO homeward_reader;
