@@ -8,6 +8,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kPartitionsInterval = 10min;
+/// Looks at every origin there is.
+constexpr auto kHolesInterval = 30s;
 
 }  // namespace
 
@@ -46,6 +48,7 @@ void Housekeeper::run() {
             fold(*leader_);
             tend_partitions(*leader_);
             tend_dead_letters(*leader_);
+            count_holes(*leader_);
         } catch (const LeaderError& error) {
             spdlog::warn("housekeeping: {} [{}]; trying again", error.what(), error.sqlstate());
             leader_.reset();
@@ -90,6 +93,19 @@ void Housekeeper::tend_dead_letters(Leader& leader) {
     metrics_.letters_parked = sum(1);
     metrics_.letter_bytes = sum(2);
     letter_room_.measured(sum(0) + sum(1), sum(2));
+}
+
+void Housekeeper::count_holes(Leader& leader) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now < holes_due_) return;
+    const QueryResult sums = leader.query(
+        "SELECT coalesce(sum(holes), 0)::int8, coalesce(sum(holes) FILTER (WHERE late), 0)::int8"
+        " FROM (SELECT greatest(accepted - homeward.seq_count(settled), 0) AS holes,"
+        " abandoned OR heard_at < now() - homeward.missing_after() AS late"
+        " FROM homeward.account) AS a");
+    metrics_.holes = static_cast<std::uint64_t>(sums.number(0, 0));
+    metrics_.holes_missing = static_cast<std::uint64_t>(sums.number(0, 1));
+    holes_due_ = now + kHolesInterval;
 }
 
 }  // namespace homeward::consumer

@@ -29,6 +29,7 @@ class Housekeeper {
     void fold(Leader& leader);
     void tend_partitions(Leader& leader);
     void tend_dead_letters(Leader& leader);
+    void count_holes(Leader& leader);
 
     const Config& config_;
     std::shared_ptr<const Catalog> catalog_;
@@ -37,6 +38,7 @@ class Housekeeper {
     Redriver redriver_;
     std::optional<Leader> leader_;
     std::chrono::steady_clock::time_point partitions_due_{};
+    std::chrono::steady_clock::time_point holes_due_{};
 
     std::mutex mutex_;
     std::condition_variable stop_;

@@ -122,6 +122,11 @@ std::string Metrics::print() const {
                 letter_bytes);
     print_value(out, "homeward_dead_letters_full", "gauge",
                 "1 while there is no room for dead letters.", letters_full);
+    print_value(out, "homeward_holes", "gauge",
+                "Events that origins have accepted and the leader has not settled.", holes);
+    print_value(out, "homeward_holes_missing", "gauge",
+                "Holes of origins not heard of for longer than events may be under way.",
+                holes_missing);
     print_value(out, "homeward_tombstones_total", "counter",
                 "Seqs that will never be rows, as their publishers reported.", tombstones);
     print_value(out, "homeward_conflicts_total", "counter",

@@ -49,6 +49,8 @@ class Metrics {
     std::atomic<std::uint64_t> letters_parked{0};
     std::atomic<std::uint64_t> letter_bytes{0};
     std::atomic<bool> letters_full{false};
+    std::atomic<std::uint64_t> holes{0};
+    std::atomic<std::uint64_t> holes_missing{0};
     std::atomic<std::uint64_t> tombstones{0};
     std::atomic<std::uint64_t> conflicts{0};
     std::atomic<std::uint64_t> retries{0};

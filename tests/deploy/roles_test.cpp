@@ -81,6 +81,7 @@ TEST_CASE("the consumer does all of its work as homeward_writer") {
     CHECK(wait_until(15s, [&] {
         return bridge.metric("homeward_dead_letters_waiting{state=\"parked\"}") == 1;
     }));
+    CHECK(bridge.metric("homeward_holes_missing") == 0);
     CHECK_THAT(bridge.consumer_log(), !Contains("permission denied"));
     CHECK(bridge.leader().number("SELECT sum(duplicated) + sum(missing) FROM homeward.proof") == 0);
 }
