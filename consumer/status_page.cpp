@@ -102,11 +102,16 @@ void StatusPage::look(std::chrono::steady_clock::time_point now) {
     WriterTimes spent{after.elapsed_s - before_.elapsed_s, after.decode_s - before_.decode_s,
                       after.copy_s - before_.copy_s, after.commit_s - before_.commit_s,
                       after.waiting};
+    // The number of those that wait comes with messages; without any it is of another time, as when
+    // another consumer has taken the rest.
+    const std::uint64_t messages = metrics_.messages;
+    if (messages == messages_before_) spent.waiting = 0;
+    messages_before_ = messages;
     before_ = after;
     nlohmann::json status{{"limit", limiting_factor(spent)},
                           {"rows", metrics_.rows.load()},
                           {"batches", metrics_.batches.load()},
-                          {"waiting_messages", after.waiting},
+                          {"waiting_messages", spent.waiting},
                           {"paused", metrics_.paused.load()},
                           {"writers", config_.batch.writers},
                           {"origins", nlohmann::json::array()},

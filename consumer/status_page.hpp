@@ -46,6 +46,7 @@ class StatusPage {
     std::optional<Leader> leader_;
     std::chrono::steady_clock::time_point looked_{};
     WriterTimes before_;
+    std::uint64_t messages_before_ = 0;
     std::string json_;
 };
 
