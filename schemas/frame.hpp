@@ -1,7 +1,8 @@
 #pragma once
 
 // A frame is a run of consecutive seqs of one origin and one NATS message; immutable, to the byte,
-// once cut. All integers little-endian.
+// once cut. All integers little-endian. schemas/README.md gives the same bytes to those who write a
+// reader of their own, and golden/ has frames to try it on.
 //
 //   offset size
 //        0    4  magic "HWF1"
@@ -15,9 +16,9 @@
 //       40    8  accepted           seqs that the origin had accepted when the frame was cut
 //       48    8  cut_time_us        publisher's clock, microseconds since 1970-01-01 UTC
 //       56    4  body_bytes         length of the body before compression
-//       60    4  body_compressed    length of what follows the header (one zstd frame; 0 for no
-//       body) 64    4  crc32c             of bytes 0..63 and of the compressed body 68 compressed
-//       body
+//       60    4  body_compressed    length of what follows: one zstd frame; 0: no body
+//       64    4  crc32c             of bytes 0 to 63, then of the compressed body
+//       68       compressed body
 //
 // The body is lines of JSON, each ended by '\n': an event (see event.hpp for its keys) covers one
 // seq; a tombstone covers `count` seqs:

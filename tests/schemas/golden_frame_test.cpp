@@ -1,0 +1,107 @@
+// Frames as earlier versions wrote them lie in schemas/golden, each beside what it says. They are
+// never made anew: what a test like this may do is grow.
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <set>
+#include <sstream>
+
+#include <nlohmann/json.hpp>
+
+#include "schemas/frame.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace homeward;
+
+namespace {
+
+const std::filesystem::path kGolden = HOMEWARD_GOLDEN_FRAMES;
+
+std::string read(const std::filesystem::path& path) {
+    std::ifstream file(path, std::ios::binary);
+    REQUIRE(file);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::span<const std::byte> bytes_of(const std::string& text) {
+    return std::as_bytes(std::span<const char>(text));
+}
+
+struct Golden {
+    std::string name;
+    std::string frame;
+    FrameHeader header;
+    std::string body;
+};
+
+Golden load(const std::filesystem::path& frame_file) {
+    Golden golden;
+    golden.name = frame_file.stem();
+    golden.frame = read(frame_file);
+    const auto json = nlohmann::json::parse(read(kGolden / (golden.name + ".json")));
+    FrameHeader& header = golden.header;
+    header.event_class = parse_event_class(json.at("class").get<std::string>()).value();
+    header.flags = json.at("flags");
+    header.publisher = PublisherId::parse(json.at("publisher").get<std::string>()).value();
+    header.seq_first = json.at("seq_first");
+    header.seq_count = json.at("seq_count");
+    header.accepted = json.at("accepted");
+    header.cut_time_us = json.at("cut_time_us");
+    for (const std::string line : json.at("lines")) {
+        golden.body += line + "\n";
+        ++header.line_count;
+    }
+    header.body_bytes = static_cast<std::uint32_t>(golden.body.size());
+    return golden;
+}
+
+std::vector<Golden> all_golden() {
+    std::vector<Golden> all;
+    for (const auto& entry : std::filesystem::directory_iterator(kGolden)) {
+        if (entry.path().extension() == ".frame") all.push_back(load(entry.path()));
+    }
+    return all;
+}
+
+}  // namespace
+
+TEST_CASE("every golden frame is still read to exactly what it said") {
+    const auto all = all_golden();
+    REQUIRE(all.size() >= 5);
+    for (const Golden& golden : all) {
+        INFO(golden.name);
+        FrameDecoder decoder;
+        FrameHeader header;
+        std::string body;
+        const FrameError error = decoder.decode(bytes_of(golden.frame), header, body);
+        INFO(explain(error));
+        REQUIRE(error == FrameError::none);
+        CHECK(header == golden.header);
+        CHECK(body == golden.body);
+    }
+}
+
+TEST_CASE("the golden frames hold each class and every flag") {
+    std::set<EventClass> classes;
+    unsigned flags = 0;
+    for (const Golden& golden : all_golden()) {
+        classes.insert(golden.header.event_class);
+        flags |= golden.header.flags;
+    }
+    CHECK(classes.size() == 2);
+    CHECK(flags == (kFrameClosing | kFrameCountOnly | kFramePossibleDuplicates));
+}
+
+TEST_CASE("today's header is the golden one, byte for byte up to the compressed size") {
+    constexpr std::size_t kCompressedSizeOffset = 60;
+    for (const Golden& golden : all_golden()) {
+        INFO(golden.name);
+        FrameEncoder encoder;
+        std::vector<std::byte> frame;
+        REQUIRE(encoder.encode(golden.header, golden.body, frame));
+        const auto old_bytes = bytes_of(golden.frame);
+        CHECK(std::equal(frame.begin(), frame.begin() + kCompressedSizeOffset, old_bytes.begin()));
+    }
+}
