@@ -11,10 +11,10 @@
 namespace homeward::testing {
 
 struct ProcessOptions {
-    std::map<std::string, std::string> environment;  ///< added to ours
-    std::filesystem::path log;                       ///< both outputs; empty: inherited
-    std::filesystem::path input;                     ///< standard input; empty: nothing
-    bool drop_privileges = false;                    ///< when we are root: run as "postgres"
+    std::map<std::string, std::string> environment{};  ///< added to ours
+    std::filesystem::path log{};                       ///< both outputs; empty: inherited
+    std::filesystem::path input{};                     ///< standard input; empty: nothing
+    bool drop_privileges = false;                      ///< when we are root: run as "postgres"
 };
 
 /// A child process; killed at the end, and by the kernel should the test itself be killed.

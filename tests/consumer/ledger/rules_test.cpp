@@ -1,0 +1,247 @@
+// What must hold of the ledger, rule by rule, through the real consumer: each was learnt by
+// breaking it (DESIGN, "The idea: the range ledger").
+
+#include <signal.h>
+
+#include <algorithm>
+#include <random>
+
+#include "tests/support/bridge.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/frame_sender.hpp"
+
+using namespace homeward::testing;
+using namespace std::chrono_literals;
+
+namespace {
+
+CommandResult proof(Bridge& bridge) {
+    return bridge.consumer_command({"proof", "--wait", "60", "--final"}, 90s);
+}
+
+void expect_clean(Bridge& bridge) {
+    const CommandResult result = proof(bridge);
+    INFO(result.output << bridge.consumer_log());
+    CHECK(result.exit_code == 0);
+}
+
+std::int64_t rows(Bridge& bridge) {
+    return bridge.leader().number("SELECT count(*) FROM audit_events");
+}
+std::int64_t distinct_rows(Bridge& bridge) {
+    return bridge.leader().number("SELECT count(DISTINCT (origin, resource)) FROM audit_events");
+}
+std::int64_t dead_letters(Bridge& bridge) {
+    return bridge.leader().number("SELECT count(*) FROM homeward.dead_letter");
+}
+std::int64_t conflicts(Bridge& bridge) {
+    return bridge.leader().number("SELECT count(*) FROM homeward.conflict");
+}
+
+/// All that is sent within half a second lands in one transaction.
+BridgeOptions one_batch() {
+    BridgeOptions options;
+    options.environment = {{"HOMEWARD_BATCH_DELAY_MS", "500"}, {"HOMEWARD_BATCH_WRITERS", "1"}};
+    return options;
+}
+
+}  // namespace
+
+TEST_CASE("a frame that stands twice in one batch lands once") {
+    Bridge bridge(one_batch());
+    bridge.start_consumer();
+    FrameSender sender(bridge.leaf().port(), "ams", "shop");
+    const std::string frame = sender.frame(1, 100);
+    for (int copy = 0; copy < 3; ++copy) sender.send(frame);
+    expect_clean(bridge);
+    CHECK(rows(bridge) == 100);
+    CHECK(bridge.metric("homeward_skipped_events_total") == 200);
+    CHECK(bridge.metric("homeward_batches_total") == 1);  // else it was not one batch
+}
+
+TEST_CASE("a frame that comes again makes no dead letters of a user's own unique index") {
+    Bridge bridge(one_batch());
+    REQUIRE(bridge.consumer_command({"schema", "apply"}).exit_code == 0);
+    bridge.leader().query("CREATE UNIQUE INDEX ON audit_events (resource, origin, time)");
+    bridge.start_consumer();
+    FrameSender sender(bridge.leaf().port(), "ams", "shop");
+    const std::string first = sender.frame(1, 100);
+    sender.send(first);
+    expect_clean(bridge);
+    sender.send(first);
+    sender.send(sender.frame(101, 50));
+    expect_clean(bridge);
+    CHECK(rows(bridge) == 150);
+    CHECK(dead_letters(bridge) == 0);
+    CHECK(bridge.metric("homeward_redos_total") >= 1);
+}
+
+TEST_CASE("a frame that overlaps settled seqs only in part is kept aside, and the proof says so") {
+    Bridge bridge;
+    bridge.start_consumer();
+    FrameSender sender(bridge.leaf().port(), "ams", "shop");
+    sender.send(sender.frame(1, 10));
+    expect_clean(bridge);
+    SECTION("before the fold") {}
+    SECTION("after the fold") {
+        bridge.leader().query("SELECT homeward.fold()");
+        REQUIRE(bridge.leader().number("SELECT count(*) FROM homeward.ledger_frame") == 0);
+    }
+    sender.send(sender.frame(6, 10));
+    CHECK(wait_until(10s, [&] { return conflicts(bridge) == 1; }));
+    CHECK(rows(bridge) == 10);
+    CHECK(bridge.leader().query("SELECT seq_first, seq_last, length(frame) > 68"
+                                " FROM homeward.conflict") == Rows{{"6", "15", "t"}});
+    sender.send(sender.frame(16, 5));
+    CHECK(wait_until(20s, [&] { return rows(bridge) == 15; }));
+    const CommandResult result = bridge.consumer_command({"proof", "--final"});
+    INFO(result.output);
+    CHECK(result.exit_code == 1);  // 11 to 15 are nowhere
+    CHECK(result.output.find(" missing=5 ") != std::string::npos);
+}
+
+TEST_CASE("two frames of one batch that overlap in part: the first lands, the other is kept") {
+    Bridge bridge(one_batch());
+    bridge.start_consumer();
+    FrameSender sender(bridge.leaf().port(), "ams", "shop");
+    sender.send(sender.frame(1, 10));
+    sender.send(sender.frame(6, 10));
+    CHECK(wait_until(10s, [&] { return conflicts(bridge) == 1; }));
+    CHECK(rows(bridge) == 10);
+}
+
+TEST_CASE("an origin stays with the region and app that it was first seen under") {
+    Bridge bridge;
+    bridge.start_consumer();
+    FrameSender sender(bridge.leaf().port(), "ams", "shop");
+    sender.send(sender.frame(1, 10));
+    expect_clean(bridge);
+    sender.send_as("ams", "thief", sender.frame(11, 10));
+    CHECK(wait_until(10s, [&] { return conflicts(bridge) == 1; }));
+    sender.send(sender.frame(11, 10));
+    expect_clean(bridge);
+    CHECK(rows(bridge) == 20);
+    CHECK(bridge.leader().query("SELECT app, seq_first FROM homeward.conflict") ==
+          Rows{{"thief", "11"}});
+}
+
+TEST_CASE("thousands of holes are kept and filled in any order, with folds in between") {
+    BridgeOptions options;
+    options.environment = {{"HOMEWARD_LEDGER_FOLD_INTERVAL_MS", "100"}};
+    Bridge bridge(options);
+    bridge.start_consumer();
+    FrameSender sender(bridge.leaf().port(), "ams", "shop");
+    constexpr std::uint64_t kFrames = 4'000;
+    for (std::uint64_t i = 0; i < kFrames; ++i) sender.send(sender.frame(4 * i + 3, 2));
+    CHECK(wait_until(30s, [&] { return rows(bridge) == 2 * kFrames; }));
+    bridge.leader().query("SELECT homeward.fold()");
+    CHECK(bridge.leader().number("SELECT count(*) FROM homeward.ledger, unnest(settled)") ==
+          kFrames);
+    std::vector<std::uint64_t> holes(kFrames);
+    for (std::uint64_t i = 0; i < kFrames; ++i) holes[i] = 4 * i + 1;
+    std::shuffle(holes.begin(), holes.end(), std::mt19937_64(7));
+    for (std::uint64_t first : holes) sender.send(sender.frame(first, 2));
+    sender.send(sender.closing_mark(4 * kFrames));
+    expect_clean(bridge);
+    CHECK(rows(bridge) == 4 * kFrames);
+    bridge.leader().query("SELECT homeward.fold()");
+    CHECK(bridge.leader().number("SELECT count(*) FROM homeward.ledger, unnest(settled)") == 1);
+    CHECK(bridge.leader().query("SELECT state FROM homeward.proof") == Rows{{"complete"}});
+}
+
+TEST_CASE("four consumers on the same origins, hostile defaults and an old snapshot: once each") {
+    // Method: every frame is in the stream three times, in random order; deliveries are repeated
+    // after a second; a snapshot is held all the while; the database's own defaults for isolation
+    // and timeouts are the worst there are. One consumer is stopped (SIGSTOP) now and then.
+    BridgeOptions options;
+    options.environment = {{"HOMEWARD_PULL_ACK_WAIT_MS", "1000"},
+                           {"HOMEWARD_PULL_MESSAGES_MAX", "64"},
+                           {"HOMEWARD_BATCH_ROWS_MAX", "3000"},
+                           {"HOMEWARD_POSTGRES_LOCK_TIMEOUT_MS", "500"},
+                           {"HOMEWARD_POSTGRES_STATEMENT_TIMEOUT_MS", "1500"},
+                           {"HOMEWARD_LEDGER_FOLD_INTERVAL_MS", "100"}};
+    Bridge bridge(options);
+    bridge.leader().query(
+        "ALTER DATABASE postgres SET default_transaction_isolation = 'serializable'");
+    bridge.leader().query("ALTER DATABASE postgres SET lock_timeout = 0");
+    REQUIRE(bridge.consumer_command({"schema", "apply"}).exit_code == 0);
+    Process snapshot({"psql", "-q", bridge.leader().url(), "-c",
+                      "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1; SELECT pg_sleep(60)"},
+                     {.log = bridge.dir() / "snapshot.log"});
+    constexpr int kOrigins = 5;
+    constexpr int kFrames = 60;
+    std::mt19937_64 random(11);
+    std::vector<std::unique_ptr<FrameSender>> senders;
+    std::vector<std::pair<int, std::string>> frames;
+    for (int origin = 0; origin < kOrigins; ++origin) {
+        senders.push_back(std::make_unique<FrameSender>(bridge.leaf().port(), "ams", "shop"));
+        for (int i = 0; i < kFrames; ++i) {
+            const std::string frame =
+                senders.back()->frame(static_cast<std::uint64_t>(i) * 50 + 1, 50);
+            for (int copy = 0; copy < 3; ++copy) frames.emplace_back(origin, frame);
+        }
+    }
+    std::shuffle(frames.begin(), frames.end(), random);
+
+    std::vector<Process> others;
+    auto environment = bridge.environment();
+    for (int i = 0; i < 3; ++i) {
+        environment["HOMEWARD_ADMIN_LISTEN"] = "127.0.0.1:" + std::to_string(free_port());
+        others.emplace_back(
+            std::vector<std::string>{HOMEWARD_CONSUMER_PROGRAM, "run"},
+            ProcessOptions{.environment = environment, .log = bridge.dir() / "others.log"});
+    }
+    bridge.start_consumer();
+    for (std::size_t i = 0; i < frames.size(); ++i) {
+        senders[static_cast<std::size_t>(frames[i].first)]->send(frames[i].second);
+        if (i % 150 == 100) others[i / 150 % 3].signal(SIGSTOP);
+        if (i % 150 == 149) {
+            sleep_ms(1'500);
+            others[i / 150 % 3].signal(SIGCONT);
+        }
+    }
+    expect_clean(bridge);
+    CHECK(rows(bridge) == kOrigins * kFrames * 50);
+    CHECK(distinct_rows(bridge) == kOrigins * kFrames * 50);
+    CHECK(dead_letters(bridge) == 0);
+    CHECK(conflicts(bridge) == 0);
+    CHECK(snapshot.is_running());
+    for (Process& other : others) CHECK(other.stop() == 0);
+}
+
+TEST_CASE("a consumer that is stopped in the middle of a transaction does not hold up the other") {
+    // Method: SIGSTOP while a trigger makes its transaction slow; the other gets the same messages
+    // after ack_wait, waits for lock_timeout, and goes on once the server has ended the
+    // transaction of the stopped one (idle_in_transaction_session_timeout).
+    BridgeOptions options;
+    options.environment = {{"HOMEWARD_PULL_ACK_WAIT_MS", "1000"},
+                           {"HOMEWARD_POSTGRES_LOCK_TIMEOUT_MS", "300"},
+                           {"HOMEWARD_POSTGRES_STATEMENT_TIMEOUT_MS", "2000"}};
+    Bridge bridge(options);
+    REQUIRE(bridge.consumer_command({"schema", "apply"}).exit_code == 0);
+    bridge.leader().query(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN PERFORM pg_sleep(1); RETURN NULL; END $$");
+    bridge.leader().query(
+        "CREATE TRIGGER slow AFTER INSERT ON audit_events"
+        " FOR EACH STATEMENT EXECUTE FUNCTION slow()");
+    auto environment = bridge.environment();
+    environment["HOMEWARD_ADMIN_LISTEN"] = "127.0.0.1:" + std::to_string(free_port());
+    Process frozen({HOMEWARD_CONSUMER_PROGRAM, "run"},
+                   {.environment = environment, .log = bridge.dir() / "frozen.log"});
+    FrameSender sender(bridge.leaf().port(), "ams", "shop");
+    sender.send(sender.frame(1, 10));
+    REQUIRE(wait_until(10s, [&] {
+        return bridge.leader().number(
+                   "SELECT count(*) FROM pg_stat_activity"
+                   " WHERE query LIKE 'COPY%' AND state = 'active'") == 1;
+    }));
+    frozen.signal(SIGSTOP);
+    bridge.start_consumer();
+    sender.send(sender.frame(11, 10));
+    CHECK(wait_until(20s, [&] { return rows(bridge) == 20; }));
+    expect_clean(bridge);
+    frozen.signal(SIGCONT);
+    CHECK(frozen.stop() == 0);
+    CHECK(rows(bridge) == 20);
+}

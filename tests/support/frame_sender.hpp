@@ -1,0 +1,39 @@
+#pragma once
+
+#include <string>
+
+#include "schemas/frame.hpp"
+#include "tests/support/nats_client.hpp"
+
+namespace homeward::testing {
+
+/// One publisher's side of the wire, told exactly which frames to send: again, out of order,
+/// overlapping, under another's name. Without Nats-Msg-Id, so that the stream keeps every copy.
+/// One thread.
+class FrameSender {
+  public:
+    FrameSender(int nats_port, std::string region, std::string app);
+
+    /// Audit events of the seqs [first, first + count), each with its seq as resource. `accepted`
+    /// 0: up to its own last seq.
+    std::string frame(std::uint64_t first, std::uint32_t count, std::uint64_t accepted = 0,
+                      std::uint16_t flags = 0);
+    /// The count-only frame that ends the origin.
+    std::string closing_mark(std::uint64_t accepted);
+
+    void send(const std::string& frame) { send_as(region_, app_, frame); }
+    void send_as(const std::string& region, const std::string& app, const std::string& frame);
+
+    PublisherId publisher = PublisherId::random();
+
+  private:
+    std::string region_;
+    std::string app_;
+    FrameEncoder encoder_;
+    NatsClient client_;
+};
+
+/// One line of an audit event.
+std::string audit_line(const std::string& resource);
+
+}  // namespace homeward::testing
