@@ -101,8 +101,7 @@ std::string stats_json(const homeward::Stats& stats) {
     const auto of_class = [](const homeward::ClassStats& s) {
         return "{\"accepted\":" + std::to_string(s.accepted) +
                ",\"in_lanes\":" + std::to_string(s.in_lanes) +
-               ",\"in_log\":" + std::to_string(s.in_log) +
-               ",\"acked\":" + std::to_string(s.acked) +
+               ",\"in_log\":" + std::to_string(s.in_log) + ",\"acked\":" + std::to_string(s.acked) +
                ",\"tombstoned\":" + std::to_string(s.tombstoned) +
                ",\"refused\":" + std::to_string(s.refused) + "}";
     };
@@ -122,12 +121,14 @@ int serve(int port) {
         return 2;
     }
     homeward::Publisher publisher(publisher_options(regions));
-    homeward::replay::HttplibReplay replay(regions, sqlstate_of);
-    replay.answer_options.accel_prefix = env("REPLAY_ACCEL_PREFIX");
+    const homeward::replay::Gate gate(
+        regions,
+        {.answer = {.accel_prefix = env("REPLAY_ACCEL_PREFIX")}, .sqlstate_of = sqlstate_of});
+    const homeward::replay::HttplibReplay replay(gate);
     httplib::Server server;
+    replay.guard(server);
     server.new_task_queue = [] { return new httplib::ThreadPool(64); };
-    server.set_tcp_nodelay(true);
-    server.set_keep_alive_max_count(1'000'000);
+    server.set_tcp_nodelay(true).set_keep_alive_max_count(1'000'000);
 
     server.Get(R"(/orders/(\d+))", replay.wrap([&](const Request& request, Response& response) {
         Trail trail(publisher, "read", request);
@@ -155,9 +156,10 @@ int serve(int port) {
             response.set_content(read_order(work, request.matches[1]) + "\n", "text/plain");
         }
         pqxx::nontransaction work(connection(env("DATABASE_URL")));
-        work.exec_params("INSERT INTO sync_audit (actor, action, resource, outcome)"
-                         " VALUES ('user:demo', 'order.view', $1, 'allowed')",
-                         "order:" + request.matches[1].str());
+        work.exec_params(
+            "INSERT INTO sync_audit (actor, action, resource, outcome)"
+            " VALUES ('user:demo', 'order.view', $1, 'allowed')",
+            "order:" + request.matches[1].str());
         trail.measure();
     });
     server.Get("/healthz", [](const Request&, Response& response) {
@@ -176,8 +178,7 @@ int serve(int port) {
         server.stop();
     });
     const bool served = server.listen("127.0.0.1", port);
-    if (!served) std::fprintf(stderr, "cannot listen on port %d\n", port);
-    if (!served) raise(SIGTERM);
+    if (!served) std::fprintf(stderr, "cannot listen on port %d\n", port), raise(SIGTERM);
     stopper.join();
     return served && publisher.close(std::chrono::seconds(10)).done ? 0 : 1;
 }
@@ -187,8 +188,7 @@ int serve(int port) {
 int main() {
     // Blocked before any thread is made, so that only the stopper hears it.
     sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
+    sigemptyset(&signals), sigaddset(&signals, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     try {
         return serve(std::atoi(env("PORT").c_str()));

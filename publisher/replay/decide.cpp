@@ -6,8 +6,16 @@
 namespace homeward::replay {
 namespace {
 
+/// Whatever is not known to be safe (RFC 9110, 9.2.1) may write.
 bool is_write_method(std::string_view method) {
-    return method == "POST" || method == "PUT" || method == "PATCH" || method == "DELETE";
+    return method != "GET" && method != "HEAD" && method != "OPTIONS" && method != "TRACE";
+}
+
+/// Connection lost or refused, server going down or coming up. Not 08007: a COMMIT whose outcome
+/// is unknown must not be tried again by somebody who does not know what it was.
+bool is_connection_error(std::string_view sqlstate) {
+    return (sqlstate.substr(0, 2) == "08" && sqlstate != "08007") || sqlstate == "57P01" ||
+           sqlstate == "57P02" || sqlstate == "57P03";
 }
 
 /// Why the SQL error means the primary; none when it does not.
@@ -41,9 +49,16 @@ Reason reason_of_coverage(Coverage coverage) {
 
 /// Why the request needs the primary; none when it can be served here.
 Reason need_of(const Situation& situation, const Policy& policy) {
+    if (is_connection_error(situation.sqlstate)) {
+        const bool is_read = !is_write_method(situation.method);
+        return is_read && policy.replica_down ? Reason::replica_down : Reason::database_down;
+    }
     if (!situation.sqlstate.empty()) return reason_of_error(situation.sqlstate, policy);
     if (situation.has_handler_run) return Reason::none;
-    if (policy.writes_by_method && is_write_method(situation.method)) return Reason::write_method;
+    if (is_write_method(situation.method)) {
+        if (policy.writes_by_method) return Reason::write_method;
+        if (situation.is_length_unknown && !policy.large_writes_here) return Reason::length_unknown;
+    }
     return reason_of_coverage(situation.coverage);
 }
 
@@ -52,46 +67,70 @@ bool is_large_write(const Situation& situation, const Policy& policy) {
            situation.body_bytes > kReplayBodyBytesMax && is_write_method(situation.method);
 }
 
+/// By its method or its length alone a replayed request may try here: this region may have become
+/// the primary's.
+bool may_try_here(Reason need) {
+    return need == Reason::write_method || need == Reason::length_unknown;
+}
+
+bool is_stale_here(Coverage coverage) {
+    return coverage != Coverage::not_asked && coverage != Coverage::covered;
+}
+
 Decision refuse(Reason reason, int status, std::uint32_t retry_after_s) {
     return {Verdict::refuse, reason, status, retry_after_s};
 }
 
-/// In the primary region there is nowhere to replay to: 25006 is the only thing that we answer.
+/// In the primary region there is nowhere to replay to: it is answered, or refused.
 Decision decide_at_home(const Situation& situation, const Policy& policy) {
-    if (situation.sqlstate != kReadOnlySqlTransaction) return {};
+    const std::uint32_t wait_s = policy.retry_after_s;
+    if (is_connection_error(situation.sqlstate)) return refuse(Reason::database_down, 503, wait_s);
     const bool is_standby = situation.server_role == ServerRole::standby;
-    return refuse(is_standby ? Reason::primary_is_standby : Reason::primary_is_read_only, 503,
-                  policy.retry_after_s);
+    if (situation.sqlstate == kReadOnlySqlTransaction) {
+        return refuse(is_standby ? Reason::primary_is_standby : Reason::primary_is_read_only, 503,
+                      wait_s);
+    }
+    // Another region has the primary now; what this one has may be older than what was seen.
+    if (is_standby && !situation.has_handler_run && is_stale_here(situation.coverage)) {
+        return refuse(Reason::primary_is_standby, 503, wait_s);
+    }
+    return {};
 }
 
 }  // namespace
 
 Decision decide(const Situation& situation, const Regions& regions, const Policy& policy) {
     if (regions.is_primary()) return decide_at_home(situation, policy);
-    const Reason need = need_of(situation, policy);
+    const std::uint32_t wait_s = policy.retry_after_s;
+    // A failover has made this region the primary's: everything can be done here.
+    const bool is_promoted = situation.server_role == ServerRole::primary;
+    if (is_promoted && !situation.has_handler_run) return {};
+
+    if (situation.is_websocket && !policy.websockets_here && !situation.has_handler_run) {
+        return refuse(Reason::websocket, 503, wait_s);
+    }
     if (is_large_write(situation, policy)) return refuse(Reason::body_too_large, 413, 0);
+    const Reason need = need_of(situation, policy);
     if (need == Reason::none) return {};
-    // A server that is no standby refused the write (a full disk): the primary would do the same.
-    if (need == Reason::read_only_error && situation.server_role == ServerRole::primary) {
-        return refuse(Reason::primary_is_read_only, 503, policy.retry_after_s);
+    if (need == Reason::database_down) return refuse(need, 503, wait_s);
+    // It refused the write all the same (a full disk): the primary region would not do better.
+    if (need == Reason::read_only_error && is_promoted) {
+        return refuse(Reason::primary_is_read_only, 503, wait_s);
     }
-    if (situation.has_replay_failed) {
-        return refuse(Reason::replay_failed, 503, policy.retry_after_s);
-    }
+    if (situation.has_replay_failed) return refuse(Reason::replay_failed, 503, wait_s);
     if (situation.was_replayed) {
-        // By its method alone it may try here: this region may have become the primary's.
-        if (need == Reason::write_method) return {};
-        return refuse(Reason::replayed_yet_not_primary, 503, policy.retry_after_s);
+        return may_try_here(need) ? Decision{}
+                                  : refuse(Reason::replayed_yet_not_primary, 503, wait_s);
     }
-    if (situation.is_websocket) return refuse(Reason::websocket, 503, policy.retry_after_s);
+    if (situation.is_websocket) return refuse(Reason::websocket, 503, wait_s);
     if (situation.body_bytes > kReplayBodyBytesMax) return refuse(Reason::body_too_large, 413, 0);
     return {Verdict::replay, need, 409, 0};
 }
 
 bool names_websocket(std::string_view upgrade) {
     constexpr std::string_view kName = "websocket";
-    return std::equal(upgrade.begin(), upgrade.end(), kName.begin(), kName.end(),
-                      [](char a, char b) { return (a | 0x20) == b; });
+    return std::search(upgrade.begin(), upgrade.end(), kName.begin(), kName.end(),
+                       [](char a, char b) { return (a | 0x20) == b; }) != upgrade.end();
 }
 
 std::string_view name_of(Reason reason) {
@@ -100,12 +139,16 @@ std::string_view name_of(Reason reason) {
             return "none";
         case Reason::write_method:
             return "write_method";
+        case Reason::length_unknown:
+            return "length_unknown";
         case Reason::read_only_error:
             return "read_only_error";
         case Reason::unsupported_on_standby:
             return "unsupported_on_standby";
         case Reason::schema_lag:
             return "schema_lag";
+        case Reason::replica_down:
+            return "replica_down";
         case Reason::replica_behind:
             return "replica_behind";
         case Reason::other_history:
@@ -118,6 +161,8 @@ std::string_view name_of(Reason reason) {
             return "primary_is_read_only";
         case Reason::primary_is_standby:
             return "primary_is_standby";
+        case Reason::database_down:
+            return "database_down";
         case Reason::replayed_yet_not_primary:
             return "replayed_yet_not_primary";
         case Reason::replay_failed:
@@ -136,12 +181,16 @@ std::string_view explain(Reason reason) {
             return "served here";
         case Reason::write_method:
             return "a write: replayed in the primary region";
+        case Reason::length_unknown:
+            return "a write of unknown length: replayed in the primary region";
         case Reason::read_only_error:
             return "it wrote to a read replica: replayed in the primary region";
         case Reason::unsupported_on_standby:
             return "a read replica cannot do it: replayed in the primary region";
         case Reason::schema_lag:
             return "the replica does not know a name yet: replayed in the primary region";
+        case Reason::replica_down:
+            return "the replica cannot be reached: replayed in the primary region";
         case Reason::replica_behind:
             return "the replica has not what this session wrote: replayed in the primary region";
         case Reason::other_history:
@@ -154,6 +203,8 @@ std::string_view explain(Reason reason) {
             return "the primary database is read-only just now; try again";
         case Reason::primary_is_standby:
             return "the primary region's database is a standby just now; try again";
+        case Reason::database_down:
+            return "the database cannot be reached just now; try again";
         case Reason::replayed_yet_not_primary:
             return "replayed once, and here is no primary database either; try again";
         case Reason::replay_failed:

@@ -57,14 +57,16 @@ TEST_CASE("by method, writes are replayed before the handler has run, reads neve
     Policy policy;
     policy.writes_by_method = true;
     Situation situation;
-    for (const char* method : {"POST", "PUT", "PATCH", "DELETE"}) {
+    for (const char* method : {"POST", "PUT", "PATCH", "DELETE", "MKCOL"}) {
         situation.method = method;
-        CHECK(decide(situation, kReplica, policy).verdict == Verdict::replay);
+        CHECK(decide(situation, kReplica, policy).reason == Reason::write_method);
         CHECK(decide(situation, kReplica).verdict == Verdict::proceed);
         CHECK(decide(situation, kPrimary, policy).verdict == Verdict::proceed);
     }
-    situation.method = "GET";
-    CHECK(decide(situation, kReplica, policy).verdict == Verdict::proceed);
+    for (const char* method : {"GET", "HEAD", "OPTIONS", "TRACE"}) {
+        situation.method = method;
+        CHECK(decide(situation, kReplica, policy).verdict == Verdict::proceed);
+    }
 }
 
 TEST_CASE("what the platform cannot replay is refused with its own status") {
@@ -87,6 +89,144 @@ TEST_CASE("a large write is refused before its body is read, unless the policy l
     Policy policy;
     policy.large_writes_here = true;
     CHECK(decide(situation, kReplica, policy).verdict == Verdict::proceed);
+}
+
+TEST_CASE("a write of unknown length is replayed before its body is read, and only once") {
+    Situation situation;
+    situation.method = "POST";
+    situation.is_length_unknown = true;
+    CHECK(decide(situation, kReplica).verdict == Verdict::replay);
+    CHECK(decide(situation, kReplica).reason == Reason::length_unknown);
+    CHECK(decide(situation, kPrimary).verdict == Verdict::proceed);
+    situation.was_replayed = true;
+    CHECK(decide(situation, kReplica).verdict == Verdict::proceed);
+    situation.was_replayed = false;
+    situation.has_replay_failed = true;
+    CHECK(decide(situation, kReplica).status == 503);
+    situation.has_replay_failed = false;
+    Policy policy;
+    policy.large_writes_here = true;
+    CHECK(decide(situation, kReplica, policy).verdict == Verdict::proceed);
+    situation.method = "GET";
+    CHECK(decide(situation, kReplica).verdict == Verdict::proceed);
+}
+
+TEST_CASE("a WebSocket is refused in a replica region, unless the policy lets it read there") {
+    Situation situation;
+    situation.method = "GET";
+    situation.is_websocket = true;
+    CHECK(decide(situation, kReplica).reason == Reason::websocket);
+    CHECK(decide(situation, kReplica).status == 503);
+    CHECK(decide(situation, kPrimary).verdict == Verdict::proceed);
+    situation.was_replayed = true;  // as a client may claim
+    CHECK(decide(situation, kReplica).reason == Reason::websocket);
+    situation.was_replayed = false;
+    Policy policy;
+    policy.websockets_here = true;
+    CHECK(decide(situation, kReplica, policy).verdict == Verdict::proceed);
+    situation.coverage = Coverage::behind;
+    CHECK(decide(situation, kReplica, policy).reason == Reason::websocket);
+}
+
+TEST_CASE(
+    "a read whose replica is down is replayed, a write is refused with a time to come again") {
+    for (const char* sqlstate : {"08006", "08001", "57P01", "57P02", "57P03"}) {
+        Situation situation = read_only_error();
+        situation.sqlstate = sqlstate;
+        INFO(sqlstate);
+        CHECK(decide(situation, kReplica).reason == Reason::database_down);
+        CHECK(decide(situation, kReplica).status == 503);
+        CHECK(decide(situation, kReplica).retry_after_s > 0);
+        situation.method = "GET";
+        CHECK(decide(situation, kReplica).verdict == Verdict::replay);
+        CHECK(decide(situation, kReplica).reason == Reason::replica_down);
+        situation.was_replayed = true;
+        CHECK(decide(situation, kReplica).reason == Reason::replayed_yet_not_primary);
+        situation.was_replayed = false;
+        Policy policy;
+        policy.replica_down = false;
+        CHECK(decide(situation, kReplica, policy).reason == Reason::database_down);
+    }
+}
+
+TEST_CASE("in the primary region a database that is down is 503 with a time to come again") {
+    Situation situation = read_only_error();
+    situation.sqlstate = "57P03";
+    for (const char* method : {"GET", "POST"}) {
+        situation.method = method;
+        CHECK(decide(situation, kPrimary).reason == Reason::database_down);
+        CHECK(decide(situation, kPrimary).status == 503);
+    }
+}
+
+TEST_CASE("a COMMIT whose outcome is unknown is the app's to answer, and never replayed") {
+    Situation situation = read_only_error();
+    situation.sqlstate = "08007";
+    for (const char* method : {"GET", "POST"}) {
+        situation.method = method;
+        CHECK(decide(situation, kPrimary).verdict == Verdict::proceed);
+        CHECK(decide(situation, kReplica).verdict == Verdict::proceed);
+    }
+}
+
+TEST_CASE("a region whose server has been promoted serves everything itself") {
+    Policy policy;
+    policy.writes_by_method = true;
+    Situation situation;
+    situation.server_role = ServerRole::primary;
+    for (const char* method : {"GET", "POST"}) {
+        situation.method = method;
+        for (const Coverage coverage : {Coverage::behind, Coverage::other_history,
+                                        Coverage::position_unknown, Coverage::primary_only}) {
+            situation.coverage = coverage;
+            CHECK(decide(situation, kReplica, policy).verdict == Verdict::proceed);
+        }
+    }
+}
+
+TEST_CASE("a standby in the primary region serves no read that it does not cover") {
+    Situation situation;
+    situation.method = "GET";
+    situation.server_role = ServerRole::standby;
+    CHECK(decide(situation, kPrimary).verdict == Verdict::proceed);
+    situation.coverage = Coverage::covered;
+    CHECK(decide(situation, kPrimary).verdict == Verdict::proceed);
+    for (const Coverage coverage :
+         {Coverage::behind, Coverage::other_history, Coverage::position_unknown}) {
+        situation.coverage = coverage;
+        CHECK(decide(situation, kPrimary).reason == Reason::primary_is_standby);
+    }
+}
+
+TEST_CASE("whatever happened, a replayed request is never replayed again") {
+    Situation situation;
+    situation.was_replayed = true;
+    Policy policy;
+    policy.writes_by_method = true;
+    policy.schema_lag = true;
+    for (const Regions& regions : {kReplica, kPrimary}) {
+        for (const char* method : {"GET", "POST"}) {
+            for (const char* sqlstate : {"", "25006", "0A000", "42P01", "08006", "57P01"}) {
+                for (int coverage = 0; coverage <= 5; ++coverage) {
+                    for (int bits = 0; bits < 8; ++bits) {
+                        situation.method = method;
+                        situation.sqlstate = sqlstate;
+                        situation.has_handler_run = *sqlstate != '\0';
+                        situation.coverage = static_cast<Coverage>(coverage);
+                        situation.has_replay_failed = (bits & 1) != 0;
+                        situation.is_length_unknown = (bits & 2) != 0;
+                        situation.is_websocket = (bits & 4) != 0;
+                        const Decision decision = decide(situation, regions, policy);
+                        REQUIRE(decision.verdict != Verdict::replay);
+                        if (decision.verdict == Verdict::refuse) {
+                            REQUIRE((decision.status == 413 || decision.retry_after_s > 0));
+                            REQUIRE(decision.status < 504);
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 TEST_CASE("in the primary region a standby is told apart from a read-only primary") {
@@ -178,6 +318,7 @@ TEST_CASE("each reason has a name of its own and a sentence") {
 
 TEST_CASE("an Upgrade header names a WebSocket in any case") {
     CHECK(names_websocket("WebSocket"));
+    CHECK(names_websocket("h2c, websocket"));
     CHECK_FALSE(names_websocket("h2c"));
     CHECK_FALSE(names_websocket(""));
 }

@@ -14,13 +14,13 @@ namespace homeward::replay {
 
 struct AnswerOptions {
     /// How to replay; an empty region is filled in with the primary's. `state` is ours to choose.
-    ReplayTarget target;
+    ReplayTarget target{};
     /// The JSON form instead of the header: for targets that do not fit into a header of the app's
     /// framework. nginx (deploy/nginx/) reads the header form only.
     bool as_json = false;
     /// Off the platform: "@homeward_replay_", as deploy/nginx/ expects. nginx then replays the
     /// request in the location of that name and the primary region's.
-    std::string accel_prefix;
+    std::string accel_prefix{};
 };
 
 /// A whole answer: whatever the handler had begun is to be thrown away for it, cookies included.

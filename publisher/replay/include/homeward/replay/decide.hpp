@@ -51,15 +51,17 @@ struct Situation {
     bool was_replayed = false;       ///< the request bears fly-replay-src
     bool has_replay_failed = false;  ///< it bears fly-replay-failed: the primary was not reached
     bool is_websocket = false;       ///< an upgrade, which cannot be replayed
-    std::size_t body_bytes = 0;      ///< as Content-Length says
-    ServerRole server_role = ServerRole::unknown;  ///< of the connection that met the error
+    bool is_length_unknown = false;  ///< a body without Content-Length: chunked
+    std::size_t body_bytes = 0;      ///< as Content-Length says, or as far as it was read
+    /// Of the connection that met the error; before the handler, of the one that it will use.
+    ServerRole server_role = ServerRole::unknown;
     Coverage coverage = Coverage::not_asked;
 };
 
 /// How eagerly to replay.
 struct Policy {
-    /// Replay POST, PUT, PATCH and DELETE before their handler runs: spares the work that would
-    /// be thrown away, and any side effect of it. Off: only a read-only error replays.
+    /// Replay every method but GET, HEAD, OPTIONS and TRACE before its handler runs: spares the
+    /// work that would be thrown away, and any side effect of it. Off: only an error replays.
     bool writes_by_method = false;
     /// Replay 0A000 as well. Right for SERIALIZABLE transactions and unlogged tables, which a hot
     /// standby refuses; for any other 0A000 the primary gives the same answer, one trip later.
@@ -67,9 +69,16 @@ struct Policy {
     /// Replay 42P01, 42703 and 42883 as well: the replica may not have a migration yet. Off, since
     /// a misspelt name would send each of its requests to the primary.
     bool schema_lag = false;
-    /// Let a write method with more than 1 MB run here, for uploads that do not touch the
-    /// database. Off: it is refused before its body is read, since it could not be replayed after.
+    /// Replay a read (GET, HEAD, OPTIONS, TRACE) whose replica is down: slower, but answered. Off:
+    /// 503, and the primary is spared the reads of a whole region.
+    bool replica_down = true;
+    /// Let a write method with more than 1 MB, or of unknown length, run here, for uploads that do
+    /// not touch the database. Off: it is refused, or replayed, before its body is read, since it
+    /// could not be replayed after.
     bool large_writes_here = false;
+    /// Let a WebSocket be opened here, for connections that only read. Off: it is refused, since a
+    /// write on it could not be replayed later.
+    bool websockets_here = false;
     std::uint32_t retry_after_s = 5;
 };
 
@@ -83,19 +92,22 @@ enum class Verdict : std::uint8_t {
 enum class Reason : std::uint8_t {
     none,
     write_method,              ///< a write by its method, in a replica region
+    length_unknown,            ///< a write without Content-Length: goes before its body is read
     read_only_error,           ///< 25006 in a replica region
     unsupported_on_standby,    ///< 0A000 in a replica region
     schema_lag,                ///< an unknown table, column or function in a replica region
+    replica_down,              ///< a read whose replica cannot be reached
     replica_behind,            ///< the session has seen more than the replica
     other_history,             ///< the session's token is of another timeline or system
     position_unknown,          ///< nobody knows where the replica is
     strong_read,               ///< the app asked for the primary
     primary_is_read_only,      ///< 25006 of a server that is no standby: 503
-    primary_is_standby,        ///< 25006 of a standby in the primary region, a failover: 503
+    primary_is_standby,        ///< a standby in the primary region, a failover: 503
+    database_down,             ///< the connection to the database was lost or refused: 503
     replayed_yet_not_primary,  ///< it needs the primary and was replayed already: 503
     replay_failed,             ///< the platform did not reach the primary: 503
     body_too_large,            ///< a request that the platform cannot replay: 413
-    websocket,                 ///< an upgrade that needs the primary: 503
+    websocket,                 ///< an upgrade in a replica region: 503
 };
 inline constexpr std::size_t kReasons = static_cast<std::size_t>(Reason::websocket) + 1;
 
@@ -109,7 +121,7 @@ struct Decision {
 /// Asked twice for each request: before its handler runs, and when the handler met an SQL error.
 Decision decide(const Situation& situation, const Regions& regions, const Policy& policy = {});
 
-/// Whether an Upgrade header asks for a WebSocket.
+/// Whether an Upgrade header asks for a WebSocket, be it among others.
 bool names_websocket(std::string_view upgrade);
 
 /// "read_only_error": for logs and metric labels.

@@ -2,94 +2,101 @@
 
 // The replay helper for cpp-httplib. Header only, so that only those who use that library need it.
 //
-//   homeward::replay::HttplibReplay replay(homeward::replay::regions_from_environment());
+//   homeward::replay::Gate gate(homeward::replay::regions_from_environment(), {…});
+//   homeward::replay::HttplibReplay replay(gate);
+//   replay.guard(server);
 //   server.Post("/orders", replay.wrap([](const auto& request, auto& response) { … }));
 
 #include <httplib.h>
 
-#include <algorithm>
-#include <exception>
 #include <functional>
 #include <string>
+#include <type_traits>
 #include <utility>
 
-#include <homeward/replay/answer.hpp>
+#include <homeward/replay/gate.hpp>
 
 namespace homeward::replay {
 
-/// What a handler throws, or what SQLSTATE it stands for. An app that uses libpqxx returns
-/// `sqlstate()` of pqxx::sql_error here; "" for what is not PostgreSQL's.
-using SqlstateOf = std::function<std::string(const std::exception& error)>;
-
-/// Wraps handlers so that a write that met a read replica is replayed in the primary region. Any
-/// thread; must outlive the server.
+/// Wraps handlers so that what a replica cannot serve is replayed in the primary region. Any
+/// thread; the gate must outlive it, and it must outlive the server.
 class HttplibReplay {
   public:
-    using Handler = std::function<void(const httplib::Request&, httplib::Response&)>;
+    using Request = httplib::Request;
+    using Response = httplib::Response;
+    using Handler = std::function<void(const Request&, Response&)>;
 
-    HttplibReplay(Regions regions, SqlstateOf sqlstate_of, Policy policy = {})
-        : regions_(std::move(regions)), sqlstate_of_(std::move(sqlstate_of)), policy_(policy) {}
+    explicit HttplibReplay(const Gate& gate) : gate_(gate) {}
 
-    /// How to answer; off the platform set accel_prefix to what deploy/nginx/ expects.
-    AnswerOptions answer_options;
-
-    /// Told of every decision but proceed; for logs and counters.
-    std::function<void(const Decision& decision, const httplib::Request& request)> on_decision;
-
-    Handler wrap(Handler handler) const {
-        return [this, handler = std::move(handler)](const httplib::Request& request,
-                                                    httplib::Response& response) {
-            Situation situation = situation_of(request);
-            if (answer(decide(situation, regions_, policy_), request, response)) return;
-            situation.has_handler_run = true;
-            try {
-                handler(request, response);
-            } catch (const std::exception& error) {
-                const std::string sqlstate = sqlstate_of_(error);
-                situation.sqlstate = sqlstate;
-                if (!answer(decide(situation, regions_, policy_), request, response)) throw;
+    /// `handler(request, response)`, or `handler(request, response, visit)`.
+    template <typename Function>
+    Handler wrap(Function handler) const {
+        return [this, handler = std::move(handler)](const Request& request, Response& response) {
+            Outcome outcome = gate_.run(view_of(request), [&](Visit& visit) {
+                if constexpr (std::is_invocable_v<Function, const Request&, Response&, Visit&>) {
+                    handler(request, response, visit);
+                } else {
+                    handler(request, response);
+                }
+            });
+            if (outcome.instead) {
+                // Nothing of the half-done answer may reach the client: no cookie, no body.
+                Response half_done;
+                std::swap(response, half_done);
+                copy(*outcome.instead, response);
+                response.body = std::move(outcome.instead->body);
+            } else if (!outcome.set_cookie.empty()) {
+                response.set_header("Set-Cookie", outcome.set_cookie);
             }
         };
     }
 
-    /// A write that is too large to be replayed is refused before its body is sent, when the
-    /// client asks first (Expect: 100-continue, as curl does); otherwise after it was read.
-    void refuse_before_body(httplib::Server& server) const {
-        server.set_expect_100_continue_handler(
-            [this](const httplib::Request& request, httplib::Response& response) {
-                const Decision decision = decide(situation_of(request), regions_, policy_);
-                return answer(decision, request, response) ? decision.status : 100;
-            });
+    /// Answers before a body is read that is too large to be replayed, or of unknown length. Takes
+    /// the server's two handlers for that; an app with a pre-routing handler of its own calls
+    /// refuse() there.
+    void guard(httplib::Server& server) const {
+        server.set_pre_routing_handler([this](const Request& request, Response& response) {
+            return refuse(request, response) ? httplib::Server::HandlerResponse::Handled
+                                             : httplib::Server::HandlerResponse::Unhandled;
+        });
+        // A client that asks first (curl does) never sends the body.
+        server.set_expect_100_continue_handler([this](const Request& request, Response& response) {
+            return refuse(request, response) ? response.status : 100;
+        });
     }
 
-  private:
-    static Situation situation_of(const httplib::Request& request) {
-        Situation situation;
-        situation.method = request.method;
-        situation.was_replayed = request.has_header("fly-replay-src");
-        situation.has_replay_failed = request.has_header("fly-replay-failed");
-        situation.is_websocket = names_websocket(request.get_header_value("Upgrade"));
-        situation.body_bytes = request.get_header_value<std::uint64_t>("Content-Length");
-        situation.body_bytes = std::max(situation.body_bytes, request.body.size());
-        return situation;
-    }
-
-    bool answer(const Decision& decision, const httplib::Request& request,
-                httplib::Response& response) const {
-        if (decision.verdict == Verdict::proceed) return false;
-        const Answer answer = answer_to(decision, regions_, answer_options);
-        // Nothing of the half-done answer may reach the client: no cookie, no body.
-        response = httplib::Response();
-        response.status = answer.status;
-        response.body = answer.body;
-        for (const auto& [name, value] : answer.headers) response.set_header(name, value);
-        if (on_decision) on_decision(decision, request);
+    /// Whether `response` is an answer to what must not be read.
+    bool refuse(const Request& request, Response& response) const {
+        const auto answer = gate_.refuse_unread(view_of(request));
+        if (!answer) return false;
+        // The unread body must not be taken for the next request. This library closes a connection
+        // whose body provider fails, and in no other way from here.
+        response.set_content_provider("text/plain",
+                                      [body = answer->body](std::size_t, httplib::DataSink& sink) {
+                                          sink.write(body.data(), body.size());
+                                          return false;
+                                      });
+        response.headers.clear();
+        copy(*answer, response);
+        response.set_header("Connection", "close");
+        response.set_header("Content-Length", std::to_string(answer->body.size()));
         return true;
     }
 
-    Regions regions_;
-    SqlstateOf sqlstate_of_;
-    Policy policy_;
+  private:
+    static RequestView view_of(const Request& request) {
+        return {request.method, request.target, request.body.size(),
+                [&request](std::string_view name) {
+                    return request.get_header_value(std::string(name).c_str());
+                }};
+    }
+
+    static void copy(const Answer& answer, Response& response) {
+        response.status = answer.status;
+        for (const auto& [name, value] : answer.headers) response.set_header(name, value);
+    }
+
+    const Gate& gate_;
 };
 
 }  // namespace homeward::replay

@@ -1,0 +1,90 @@
+#pragma once
+
+// One request's way through the replay helper, whatever the HTTP library. An adapter hands over
+// what it was asked, runs its handler inside, and sends what it is told.
+
+#include <exception>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <homeward/replay/answer.hpp>
+#include <homeward/replay/counters.hpp>
+
+namespace homeward::replay {
+
+/// A request as the helper sees it. Views are borrowed for the call.
+struct RequestView {
+    std::string_view method;
+    std::string_view target;     ///< path and query; the query is never logged
+    std::size_t body_bytes = 0;  ///< as far as it was read; Content-Length counts too
+    /// The value of a header, its name in lower case; "" when it is not there.
+    std::function<std::string(std::string_view name)> header;
+};
+
+/// What is known of the database before the handler runs.
+struct Sight {
+    Coverage coverage = Coverage::not_asked;
+    ServerRole server_role = ServerRole::unknown;
+    bool has_waited = false;  ///< for the replica, which has it now
+};
+
+/// What a handler can tell, beside the answer that it makes.
+struct Visit {
+    std::string sqlstate;                          ///< of an error that it met and did not throw
+    ServerRole server_role = ServerRole::unknown;  ///< of the server that it used
+    std::string set_cookie;                        ///< for the answer, should it go out
+};
+
+/// The end of what one request has begun: true when its answer goes out, false when everything of
+/// it is thrown away.
+using Settle = std::function<void(bool is_answered)>;
+
+/// Empty functions are not called.
+struct GateOptions {
+    Policy policy{};
+    AnswerOptions answer{};
+    /// The SQLSTATE that an exception of the handler stands for; "" for what is none of
+    /// PostgreSQL's.
+    std::function<std::string(const std::exception& error)> sqlstate_of{};
+    /// Asked before the handler runs, after the body was read; may wait.
+    std::function<Sight(const RequestView& request)> look{};
+    /// Called before the handler; what it returns is called once, before the answer is sent.
+    std::function<Settle()> on_begin{};
+    /// Told of every replay and refusal, with a line for the log.
+    std::function<void(const Decision& decision, std::string_view line)> on_decision{};
+};
+
+/// What an adapter sends.
+struct Outcome {
+    std::optional<Answer> instead;  ///< this, and nothing of what the handler has made
+    std::string set_cookie;         ///< else: the handler's answer with this Set-Cookie, if any
+};
+
+/// Any thread; its functions are called from many at once, and must outlive it.
+class Gate {
+  public:
+    Gate(Regions regions, GateOptions options)
+        : regions_(std::move(regions)), options_(std::move(options)) {}
+
+    /// Before the body is read: an answer for a body that is too large or of unknown length and
+    /// for a WebSocket. The connection is to be closed after it, since nobody reads the body.
+    std::optional<Answer> refuse_unread(const RequestView& request) const;
+
+    /// Runs `handler`, or not. What it throws comes out unless it stands for a replay or refusal.
+    Outcome run(const RequestView& request, const std::function<void(Visit&)>& handler) const;
+
+    const Regions& regions() const { return regions_; }
+    const Counters& counters() const { return counters_; }
+
+  private:
+    Answer tell(const Decision& decision, const RequestView& request) const;
+    Decision look_and_decide(Situation& situation, const RequestView& request) const;
+
+    Regions regions_;
+    GateOptions options_;
+    mutable Counters counters_;
+};
+
+}  // namespace homeward::replay

@@ -1,0 +1,196 @@
+#include <homeward/replay/gate.hpp>
+
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "tests/support/catch.hpp"
+
+using namespace homeward::replay;
+
+namespace {
+
+/// An SQL error as a database library would throw it.
+struct SqlError : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+struct Asked {
+    std::string method = "GET";
+    std::string target = "/orders/1?card=4711";
+    std::map<std::string, std::string> headers;
+
+    RequestView view() const {
+        return {method, target, 0, [this](std::string_view name) {
+                    const auto found = headers.find(std::string(name));
+                    return found == headers.end() ? "" : found->second;
+                }};
+    }
+};
+
+/// A gate in ams that writes down what it was told.
+struct Case {
+    std::vector<std::string> lines;
+    std::vector<bool> settled;
+    Sight sight;
+    GateOptions options;
+
+    Case() {
+        options.sqlstate_of = [](const std::exception& error) {
+            return dynamic_cast<const SqlError*>(&error) != nullptr ? std::string(error.what())
+                                                                    : "";
+        };
+        options.on_decision = [this](const Decision&, std::string_view line) {
+            lines.emplace_back(line);
+        };
+        options.on_begin = [this] {
+            return [this](bool is_answered) { settled.push_back(is_answered); };
+        };
+        options.look = [this](const RequestView&) { return sight; };
+    }
+    Gate gate(const std::string& region = "ams") const { return {{"scl", region}, options}; }
+};
+
+void serve(Visit& visit) {
+    visit.set_cookie = "seen=1";
+}
+
+void write_to_standby(Visit& visit) {
+    visit.set_cookie = "seen=1";
+    throw SqlError("25006");
+}
+
+}  // namespace
+
+TEST_CASE("what the handler answers goes out with its cookie, and what it began is kept") {
+    Case test;
+    const Outcome outcome = test.gate().run(Asked().view(), serve);
+    CHECK_FALSE(outcome.instead);
+    CHECK(outcome.set_cookie == "seen=1");
+    CHECK(test.settled == std::vector<bool>{true});
+    CHECK(test.lines.empty());
+}
+
+TEST_CASE("a replay throws away cookie and side effects of the half-done answer") {
+    Case test;
+    const Gate gate = test.gate();
+    const Outcome outcome = gate.run(Asked().view(), write_to_standby);
+    REQUIRE(outcome.instead);
+    CHECK(outcome.instead->status == 409);
+    CHECK(outcome.set_cookie.empty());
+    CHECK(test.settled == std::vector<bool>{false});
+    CHECK(gate.counters().replayed(Reason::read_only_error) == 1);
+    REQUIRE(test.lines.size() == 1);
+    CHECK(test.lines[0].find("4711") == std::string::npos);
+}
+
+TEST_CASE("a refusal throws away side effects too") {
+    Case test;
+    const Gate gate = test.gate("scl");
+    const Outcome outcome = gate.run(Asked().view(), write_to_standby);
+    REQUIRE(outcome.instead);
+    CHECK(outcome.instead->status == 503);
+    CHECK(test.settled == std::vector<bool>{false});
+    CHECK(gate.counters().refused(Reason::primary_is_read_only) == 1);
+}
+
+TEST_CASE("an error that is no matter of replicas is the app's own, and what it began is kept") {
+    Case test;
+    const Gate gate = test.gate();
+    CHECK_THROWS_AS(gate.run(Asked().view(), [](Visit&) { throw SqlError("23505"); }), SqlError);
+    CHECK_THROWS_AS(gate.run(Asked().view(), [](Visit&) { throw std::logic_error("25006"); }),
+                    std::logic_error);
+    CHECK_THROWS_AS(gate.run(Asked().view(), [](Visit&) { throw 1; }), int);
+    CHECK(test.settled == std::vector<bool>{true, true, true});
+    CHECK(test.lines.empty());
+}
+
+TEST_CASE("a handler without exceptions says what it met") {
+    Case test;
+    const Outcome outcome =
+        test.gate().run(Asked().view(), [](Visit& visit) { visit.sqlstate = "25006"; });
+    REQUIRE(outcome.instead);
+    CHECK(outcome.instead->status == 409);
+}
+
+TEST_CASE("the role of the server that the handler used tells a full disk from a standby") {
+    Case test;
+    const Outcome outcome = test.gate().run(Asked().view(), [](Visit& visit) {
+        visit.server_role = ServerRole::primary;
+        throw SqlError("25006");
+    });
+    REQUIRE(outcome.instead);
+    CHECK(outcome.instead->status == 503);
+}
+
+TEST_CASE("a read that is not covered never reaches its handler") {
+    Case test;
+    test.sight.coverage = Coverage::behind;
+    const Gate gate = test.gate();
+    bool has_run = false;
+    const Outcome outcome = gate.run(Asked().view(), [&](Visit&) { has_run = true; });
+    CHECK_FALSE(has_run);
+    REQUIRE(outcome.instead);
+    CHECK(outcome.instead->status == 409);
+    CHECK(test.settled.empty());
+    CHECK(gate.counters().stale_avoided() == 1);
+}
+
+TEST_CASE("a read that has waited is served and counted") {
+    Case test;
+    test.sight = {Coverage::covered, ServerRole::standby, true};
+    const Gate gate = test.gate();
+    CHECK_FALSE(gate.run(Asked().view(), serve).instead);
+    CHECK(gate.counters().waited() == 1);
+    CHECK(gate.counters().stale_avoided() == 1);
+}
+
+TEST_CASE("headers of the request are heeded, of any value") {
+    for (const char* header : {"fly-replay-src", "fly-replay-failed"}) {
+        Case test;
+        Asked asked;
+        asked.headers[header] = "\xff;;";
+        const Outcome outcome = test.gate().run(asked.view(), write_to_standby);
+        REQUIRE(outcome.instead);
+        CHECK(outcome.instead->status == 503);
+    }
+}
+
+TEST_CASE("the log line says where a refused request has been") {
+    Case test;
+    Asked asked;
+    asked.headers = {{"fly-replay-src", "instance=x;region=gru"},
+                     {"fly-replay-failed", "no\nhealthy machine"}};
+    test.gate().run(asked.view(), write_to_standby);
+    REQUIRE(test.lines.size() == 1);
+    CHECK(test.lines[0] ==
+          "homeward: GET /orders/1: the primary region was not reached; try again (503, "
+          "replay_failed); came from gru; the platform says: no?healthy machine");
+}
+
+TEST_CASE("only what is large, of unknown length or a WebSocket is answered unread") {
+    Case test;
+    const Gate gate = test.gate();
+    Asked asked;
+    asked.method = "POST";
+    asked.headers["content-length"] = "1000000";
+    CHECK_FALSE(gate.refuse_unread(asked.view()));
+    for (const char* length : {"1000001", "99999999999999999999999", "-1", "1, 1", "0x1"}) {
+        asked.headers["content-length"] = length;
+        INFO(length);
+        const auto answer = gate.refuse_unread(asked.view());
+        REQUIRE(answer);
+        CHECK(answer->status == 413);
+    }
+    asked.headers = {{"transfer-encoding", "chunked"}};
+    REQUIRE(gate.refuse_unread(asked.view()));
+    CHECK(gate.refuse_unread(asked.view())->status == 409);
+    // Once it was read its length is known.
+    CHECK_FALSE(gate.run(asked.view(), serve).instead);
+    asked.method = "GET";
+    asked.headers = {{"upgrade", "websocket"}};
+    REQUIRE(gate.refuse_unread(asked.view()));
+    CHECK(gate.refuse_unread(asked.view())->status == 503);
+    CHECK_FALSE(test.gate("scl").refuse_unread(asked.view()));
+}
