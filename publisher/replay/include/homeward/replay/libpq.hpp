@@ -1,0 +1,159 @@
+#pragma once
+
+// The replay helper for plain libpq. Header only, so that only those who use libpq need it.
+
+#include <libpq-fe.h>
+#include <poll.h>
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <homeward/replay/position_source.hpp>
+
+namespace homeward::replay {
+
+namespace detail {
+
+struct ClearResult {
+    void operator()(PGresult* result) const { PQclear(result); }
+};
+using LibpqResult = std::unique_ptr<PGresult, ClearResult>;
+
+/// The first row as text; nothing when there is none, or it has other columns.
+template <typename Row>
+std::optional<Row> first_row(const PGresult* result) {
+    Row row;
+    if (PQresultStatus(result) != PGRES_TUPLES_OK || PQntuples(result) != 1 ||
+        PQnfields(result) != static_cast<int>(row.size())) {
+        return std::nullopt;
+    }
+    for (int column = 0; column < PQnfields(result); ++column) {
+        row[static_cast<std::size_t>(column)] = PQgetvalue(result, 0, column);
+    }
+    return row;
+}
+
+}  // namespace detail
+
+/// SQLSTATE of a result, for Situation::sqlstate: "" when it is no error, "08006" when the
+/// connection broke and the server could not say more.
+inline std::string sqlstate_of(const PGresult* result) {
+    switch (PQresultStatus(result)) {
+        case PGRES_BAD_RESPONSE:
+        case PGRES_FATAL_ERROR: {
+            const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+            return state == nullptr ? "08006" : state;
+        }
+        case PGRES_PIPELINE_ABORTED:  // an earlier result of the same pipeline has the error
+        default:
+            return "";
+    }
+}
+
+/// Without a question: PostgreSQL 14 and newer tell it when it changes.
+inline ServerRole server_role(const PGconn* connection) {
+    const char* is_standby = PQparameterStatus(connection, "in_hot_standby");
+    if (is_standby == nullptr) return ServerRole::unknown;
+    return std::string_view(is_standby) == "on" ? ServerRole::standby : ServerRole::primary;
+}
+
+/// What the connection has committed, for ReadGate::set_cookie(). Call it after COMMIT, outside of
+/// a transaction. Nothing on an error, or on a standby, which has committed nothing.
+inline std::optional<Position> committed_position(PGconn* connection) {
+    const detail::LibpqResult result(PQexec(connection, kCommittedPositionSql));
+    const auto row = detail::first_row<CommittedRow>(result.get());
+    return row ? parse_committed(*row) : std::nullopt;
+}
+
+/// Where the server at the other end is, primary or standby.
+inline std::optional<ReplicaPosition> replica_position(PGconn* connection) {
+    const detail::LibpqResult result(PQexec(connection, kReplicaPositionSql));
+    const auto row = detail::first_row<ReplicaRow>(result.get());
+    return row ? parse_replica(*row) : std::nullopt;
+}
+
+/// Asks the replica at `url` over a connection of its own, never longer than two timeouts.
+class LibpqPositionSource : public PositionSource {
+  public:
+    explicit LibpqPositionSource(std::string url,
+                                 std::chrono::milliseconds timeout = std::chrono::seconds(1))
+        : url_(std::move(url)), timeout_(timeout) {}
+
+    std::optional<ReplicaPosition> ask() override {
+        const auto deadline = Clock::now() + timeout_;
+        bool is_new = connection_ == nullptr;
+        while (true) {
+            if (is_new && !connect(Clock::now() + timeout_)) break;
+            const Answer answer = question(deadline + (is_new ? timeout_ : timeout_ * 0));
+            if (answer.position) return answer.position;
+            // A connection that died while it was idle gets a second chance, a silent server none.
+            if (is_new || answer.is_late) break;
+            is_new = true;
+        }
+        connection_.reset();
+        return std::nullopt;
+    }
+
+    int socket() const override { return connection_ ? PQsocket(connection_.get()) : -1; }
+
+  private:
+    using Clock = std::chrono::steady_clock;
+    struct Answer {
+        std::optional<ReplicaPosition> position;
+        bool is_late = false;
+    };
+    struct Finish {
+        void operator()(PGconn* connection) const { PQfinish(connection); }
+    };
+
+    bool connect(Clock::time_point deadline) {
+        // What the url says comes last and wins. The keepalives notice within about five seconds a
+        // server that lost its power, and before it can be up again.
+        const char* names[] = {"application_name", "keepalives_idle", "keepalives_interval",
+                               "keepalives_count", "dbname",          nullptr};
+        const char* values[] = {"homeward-replay", "2", "1", "3", url_.c_str(), nullptr};
+        connection_.reset(PQconnectStartParams(names, values, 1));
+        PostgresPollingStatusType state = PGRES_POLLING_WRITING;
+        while (PQstatus(connection_.get()) != CONNECTION_BAD) {
+            if (state == PGRES_POLLING_OK) return true;
+            if (state == PGRES_POLLING_FAILED) return false;
+            if (!wait(state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline)) return false;
+            state = PQconnectPoll(connection_.get());
+        }
+        return false;
+    }
+
+    Answer question(Clock::time_point deadline) {
+        if (PQsendQuery(connection_.get(), kReplicaPositionSql) != 1) return {};
+        while (true) {
+            if (PQconsumeInput(connection_.get()) != 1) return {};
+            if (PQisBusy(connection_.get()) != 0) {
+                if (!wait(POLLIN, deadline)) return {std::nullopt, true};
+                continue;
+            }
+            const detail::LibpqResult result(PQgetResult(connection_.get()));
+            const auto row = detail::first_row<ReplicaRow>(result.get());
+            const auto position = row ? parse_replica(*row) : std::nullopt;
+            while (const detail::LibpqResult rest{PQgetResult(connection_.get())}) {
+            }
+            return {position, false};
+        }
+    }
+
+    /// False when the time is over.
+    bool wait(short events, Clock::time_point deadline) const {
+        const auto left =
+            std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+        pollfd file{PQsocket(connection_.get()), events, 0};
+        return left.count() > 0 && poll(&file, 1, static_cast<int>(left.count()) + 1) != 0;
+    }
+
+    const std::string url_;
+    const std::chrono::milliseconds timeout_;
+    std::unique_ptr<PGconn, Finish> connection_;
+};
+
+}  // namespace homeward::replay

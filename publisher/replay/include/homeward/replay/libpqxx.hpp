@@ -1,0 +1,115 @@
+#pragma once
+
+// The replay helper for libpqxx 6.4, 7 and 8. Header only, so that only those who use libpqxx need
+// it. Where the versions differ, this file asks the compiler, not the version's number.
+
+#include <array>
+#include <exception>
+#include <optional>
+#include <pqxx/pqxx>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include <homeward/replay/position_source.hpp>
+
+namespace homeward::replay {
+
+namespace detail {
+
+// 6.4 has several kinds of connection below one base; 7 and 8 have one.
+#if PQXX_VERSION_MAJOR < 7
+using PqxxConnection = pqxx::connection_base;
+#else
+using PqxxConnection = pqxx::connection;
+#endif
+
+/// What libpqxx says itself: sql_error up to 7, any failure from 8 on.
+template <typename Failure = pqxx::failure>
+std::string told_sqlstate(const std::exception& error) {
+    if constexpr (requires(const Failure& failure) { failure.sqlstate(); }) {
+        const auto* failure = dynamic_cast<const Failure*>(&error);
+        return failure == nullptr ? "" : std::string(failure->sqlstate());
+    } else {
+        const auto* sql_error = dynamic_cast<const pqxx::sql_error*>(&error);
+        return sql_error == nullptr ? "" : std::string(sql_error->sqlstate());
+    }
+}
+
+/// What the class alone says: 6.4 leaves the text of some out, and has others that are no
+/// sql_error. The derived before the base.
+inline std::string class_sqlstate(const std::exception& error) {
+    const auto is = [&](auto* type) {
+        return dynamic_cast<std::remove_reference_t<decltype(*type)>*>(&error) != nullptr;
+    };
+    if (is(static_cast<const pqxx::insufficient_privilege*>(nullptr))) return "42501";
+    if (is(static_cast<const pqxx::serialization_failure*>(nullptr))) return "40001";
+    if (is(static_cast<const pqxx::deadlock_detected*>(nullptr))) return "40P01";
+    if (is(static_cast<const pqxx::statement_completion_unknown*>(nullptr))) return "40003";
+    if (is(static_cast<const pqxx::transaction_rollback*>(nullptr))) return "40000";
+    if (is(static_cast<const pqxx::in_doubt_error*>(nullptr))) return "08007";
+    if (is(static_cast<const pqxx::broken_connection*>(nullptr))) return "08006";
+    return "";
+}
+
+template <typename Row>
+std::optional<std::array<std::string, std::tuple_size_v<Row>>> first_row(PqxxConnection& connection,
+                                                                         const char* sql) {
+    pqxx::nontransaction statement(connection);
+    const pqxx::result result = statement.exec(sql);
+    std::array<std::string, std::tuple_size_v<Row>> row;
+    if (result.size() != 1 || result.columns() != row.size()) return std::nullopt;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+        row[i] = result[0][static_cast<int>(i)].template as<std::string>(std::string());
+    }
+    return row;
+}
+
+template <std::size_t N>
+std::array<std::string_view, N> views_of(const std::array<std::string, N>& row) {
+    std::array<std::string_view, N> views;
+    std::copy(row.begin(), row.end(), views.begin());
+    return views;
+}
+
+}  // namespace detail
+
+/// SQLSTATE of what a handler threw, for Situation::sqlstate; "" for what is not PostgreSQL's.
+/// Looks into nested exceptions too. A lost connection is "08006", whatever ended it.
+inline std::string sqlstate_of(const std::exception& error) {
+    std::string state = detail::told_sqlstate(error);
+    if (state.empty()) state = detail::class_sqlstate(error);
+    if (!state.empty()) return state;
+    try {
+        std::rethrow_if_nested(error);
+    } catch (const std::exception& inner) {
+        return sqlstate_of(inner);
+    } catch (...) {
+        // No std::exception, so not libpqxx's.
+    }
+    return "";
+}
+
+/// What the connection has committed, for ReadGate::set_cookie(). Call it after commit(), when the
+/// transaction object is gone. Throws what libpqxx throws; on a standby that is a sql_error with
+/// 55000, for it has committed nothing.
+inline std::optional<Position> committed_position(detail::PqxxConnection& connection) {
+    const auto row = detail::first_row<CommittedRow>(connection, kCommittedPositionSql);
+    return row ? parse_committed(detail::views_of(*row)) : std::nullopt;
+}
+
+/// Where the server at the other end is, primary or standby. Throws what libpqxx throws.
+inline std::optional<ReplicaPosition> replica_position(detail::PqxxConnection& connection) {
+    const auto row = detail::first_row<ReplicaRow>(connection, kReplicaPositionSql);
+    return row ? parse_replica(detail::views_of(*row)) : std::nullopt;
+}
+
+/// With a question: for a connection that no transaction uses. Throws what libpqxx throws.
+inline ServerRole server_role(detail::PqxxConnection& connection) {
+    const auto row = detail::first_row<std::array<std::string_view, 1>>(
+        connection, "SELECT pg_is_in_recovery()");
+    if (!row) return ServerRole::unknown;
+    return row->front() == "t" ? ServerRole::standby : ServerRole::primary;
+}
+
+}  // namespace homeward::replay

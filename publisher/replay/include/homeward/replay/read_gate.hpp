@@ -1,0 +1,68 @@
+#pragma once
+
+// Read your own writes on a replica: the one object that an adapter asks before a handler runs,
+// and after a write.
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include <homeward/replay/cookie.hpp>
+#include <homeward/replay/replica_poller.hpp>
+
+namespace homeward::replay {
+
+/// How stale a read may be.
+enum class ReadMode : std::uint8_t {
+    eventual,  ///< whatever the replica has
+    session,   ///< never older than what this session wrote; waits a little, else replays
+    strong,    ///< served by the primary
+};
+
+struct ReadGateOptions {
+    ReadMode mode = ReadMode::session;  ///< of requests that do not say otherwise
+    /// How long a session's read waits for the replica before it is replayed. More than a replay
+    /// takes (a round trip to the primary region) is never worth it.
+    std::uint32_t wait_max_ms = 100;
+    CookieOptions cookie;
+};
+
+/// What the gate found out about one request.
+struct ReadAnswer {
+    Coverage coverage = Coverage::not_asked;   ///< goes into Situation::coverage
+    TokenState token = TokenState::malformed;  ///< of the best cookie; malformed: there was none
+    bool has_waited = false;
+};
+
+/// Any thread.
+class ReadGate {
+  public:
+    /// `poller` of the replica that this process reads from; nullptr in the primary region, where
+    /// every read is up to date. It must outlive the gate.
+    ReadGate(TokenSigner signer, ReplicaPoller* poller, ReadGateOptions options = {});
+
+    /// Before a handler runs, for a read as for a write; may wait up to wait_max_ms.
+    /// `cookie_header`: the value of Cookie; several joined by "; ", as HTTP/2 has them.
+    ReadAnswer ask(std::string_view cookie_header) const;
+    ReadAnswer ask(std::string_view cookie_header, ReadMode mode) const;
+    /// The same, but never waits: for servers that have no thread to spare.
+    ReadAnswer ask_now(std::string_view cookie_header, ReadMode mode) const;
+
+    /// Value of Set-Cookie for a response whose handler committed `seen`; committed_position() of
+    /// libpq.hpp and libpqxx.hpp gives it.
+    std::string set_cookie(const Position& seen) const;
+
+    const ReadGateOptions& options() const { return options_; }
+
+  private:
+    ReadAnswer answer(std::string_view cookie_header, ReadMode mode,
+                      std::chrono::milliseconds wait_max) const;
+    Token best_token(std::string_view cookie_header) const;
+
+    TokenSigner signer_;
+    ReplicaPoller* poller_;
+    ReadGateOptions options_;
+};
+
+}  // namespace homeward::replay

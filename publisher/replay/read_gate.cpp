@@ -1,0 +1,73 @@
+#include <homeward/replay/read_gate.hpp>
+
+#include <ctime>
+#include <utility>
+
+namespace homeward::replay {
+namespace {
+
+std::uint64_t unix_now_s() {
+    return static_cast<std::uint64_t>(std::time(nullptr));
+}
+
+/// Of several cookies the one that asks for most; a token of a newer timeline asks for more than
+/// any of an older one.
+bool asks_for_more(const Token& one, const Token& other) {
+    if (one.is_genuine() != other.is_genuine()) return one.is_genuine();
+    return std::pair(one.seen.timeline, one.seen.lsn) >
+           std::pair(other.seen.timeline, other.seen.lsn);
+}
+
+}  // namespace
+
+ReadGate::ReadGate(TokenSigner signer, ReplicaPoller* poller, ReadGateOptions options)
+    : signer_(std::move(signer)), poller_(poller), options_(std::move(options)) {}
+
+ReadAnswer ReadGate::ask(std::string_view cookie_header) const {
+    return ask(cookie_header, options_.mode);
+}
+
+ReadAnswer ReadGate::ask(std::string_view cookie_header, ReadMode mode) const {
+    return answer(cookie_header, mode, std::chrono::milliseconds(options_.wait_max_ms));
+}
+
+ReadAnswer ReadGate::ask_now(std::string_view cookie_header, ReadMode mode) const {
+    return answer(cookie_header, mode, std::chrono::milliseconds(0));
+}
+
+ReadAnswer ReadGate::answer(std::string_view cookie_header, ReadMode mode,
+                            std::chrono::milliseconds wait_max) const {
+    ReadAnswer answer;
+    if (mode == ReadMode::strong) {
+        answer.coverage = Coverage::primary_only;
+        return answer;
+    }
+    if (mode == ReadMode::eventual || poller_ == nullptr) return answer;
+    const Token token = best_token(cookie_header);
+    answer.token = token.state;
+    if (!token.is_genuine()) return answer;
+    answer.coverage = poller_->coverage_now(token);
+    if (answer.coverage == Coverage::covered || answer.coverage == Coverage::not_asked) {
+        return answer;
+    }
+    const ReplicaPoller::Outcome outcome = poller_->wait_for(token, wait_max);
+    answer.coverage = outcome.coverage;
+    answer.has_waited = outcome.has_waited;
+    return answer;
+}
+
+Token ReadGate::best_token(std::string_view cookie_header) const {
+    Token best;
+    each_cookie(cookie_header, options_.cookie.name, [&](std::string_view value) {
+        const Token token = signer_.read(value, unix_now_s());
+        const bool is_first = best.state == TokenState::malformed;
+        if (is_first || asks_for_more(token, best)) best = token;
+    });
+    return best;
+}
+
+std::string ReadGate::set_cookie(const Position& seen) const {
+    return set_cookie_value(options_.cookie, signer_.sign(seen, unix_now_s()));
+}
+
+}  // namespace homeward::replay
