@@ -11,6 +11,9 @@
 
 namespace homeward::consumer {
 
+/// Where every statement of ours says the ledger is.
+inline constexpr const char* kLedgerSchema = "homeward";
+
 /// One region whose streams are consumed.
 struct Source {
     std::string region;
@@ -35,6 +38,8 @@ struct Config {
         /// Runs migrations and makes tables; empty: the same as url
         std::string owner_url;
         std::string event_schema = "public";
+        /// No setting: only `tune` has a ledger of its own.
+        std::string ledger_schema = kLedgerSchema;
         std::size_t lock_timeout_ms = 10'000;
         std::size_t statement_timeout_ms = 60'000;
     } postgres;

@@ -3,6 +3,7 @@
 #include <libpq-fe.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cstdlib>
 #include <utility>
 
@@ -88,7 +89,8 @@ Parameter Parameter::bytes(std::string_view value) {
     return parameter;
 }
 
-Leader::Leader(const std::string& url, const Config::Postgres& config) : connection_(open(url)) {
+Leader::Leader(const std::string& url, const Config::Postgres& config)
+    : connection_(open(url)), ledger_schema_(config.ledger_schema) {
     if (PQstatus(connection_) != CONNECTION_OK) {
         const std::string message = trimmed(PQerrorMessage(connection_));
         PQfinish(connection_);
@@ -127,7 +129,9 @@ Leader::~Leader() {
     PQfinish(connection_);
 }
 
-Leader::Leader(Leader&& other) noexcept : connection_(std::exchange(other.connection_, nullptr)) {}
+Leader::Leader(Leader&& other) noexcept
+    : connection_(std::exchange(other.connection_, nullptr)),
+      ledger_schema_(std::move(other.ledger_schema_)) {}
 
 void Leader::throw_error(pg_result* result) const {
     const auto field = [&](int code) {
@@ -151,10 +155,45 @@ void Leader::check(pg_result* result) const {
     throw_error(result);
 }
 
+std::string Leader::placed(const std::string& sql) const {
+    const std::string_view name = kLedgerSchema;
+    if (ledger_schema_ == name) return sql;
+    const auto is_in_word = [&](std::size_t at) {
+        return at < sql.size() && (std::isalnum(static_cast<unsigned char>(sql[at])) != 0 ||
+                                   sql[at] == '_' || sql[at] == '-');
+    };
+    std::string result;
+    std::size_t begin = 0;
+    for (std::size_t at = 0; (at = sql.find(name, at)) != std::string::npos; at += name.size()) {
+        if ((at > 0 && is_in_word(at - 1)) || is_in_word(at + name.size())) continue;
+        result.append(sql, begin, at - begin).append(ledger_schema_);
+        begin = at + name.size();
+    }
+    return result.append(sql, begin);
+}
+
 void Leader::execute(const std::string& sql) {
-    PGresult* result = PQexec(connection_, sql.c_str());
+    PGresult* result = PQexec(connection_, placed(sql).c_str());
     check(result);
     PQclear(result);
+}
+
+std::vector<QueryResult> Leader::execute_each(const std::string& sql) {
+    if (PQsendQuery(connection_, placed(sql).c_str()) != 1) throw_error(nullptr);
+    std::vector<QueryResult> results;
+    PGresult* failed = nullptr;
+    while (PGresult* result = PQgetResult(connection_)) {
+        const ExecStatusType status = PQresultStatus(result);
+        if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) {
+            results.emplace_back(result);
+        } else if (failed == nullptr) {
+            failed = result;
+        } else {
+            PQclear(result);
+        }
+    }
+    if (failed != nullptr) throw_error(failed);
+    return results;
 }
 
 QueryResult Leader::query(const std::string& sql, const std::vector<Parameter>& parameters) {
@@ -166,8 +205,9 @@ QueryResult Leader::query(const std::string& sql, const std::vector<Parameter>& 
         lengths.push_back(static_cast<int>(parameter.text.size()));
         formats.push_back(parameter.is_binary ? 1 : 0);
     }
-    PGresult* result = PQexecParams(connection_, sql.c_str(), static_cast<int>(parameters.size()),
-                                    nullptr, values.data(), lengths.data(), formats.data(), 0);
+    PGresult* result =
+        PQexecParams(connection_, placed(sql).c_str(), static_cast<int>(parameters.size()), nullptr,
+                     values.data(), lengths.data(), formats.data(), 0);
     check(result);
     return QueryResult(result);
 }

@@ -57,6 +57,8 @@ class Leader {
 
     /// Any number of statements, separated by semicolons, in one round trip.
     void execute(const std::string& sql);
+    /// The same, with the result of each.
+    std::vector<QueryResult> execute_each(const std::string& sql);
     QueryResult query(const std::string& sql, const std::vector<Parameter>& parameters = {});
 
     void copy_begin(const std::string& sql);
@@ -72,8 +74,11 @@ class Leader {
     [[noreturn]] void throw_error(pg_result* result) const;
     void check(pg_result* result) const;
     void drain();
+    /// `sql` with the schema where the ledger is.
+    std::string placed(const std::string& sql) const;
 
     pg_conn* connection_ = nullptr;
+    std::string ledger_schema_;
 };
 
 /// What is wrong with a server of this version; empty: nothing. Every Leader asks when it connects.

@@ -1,5 +1,6 @@
 #include "consumer/ledger.hpp"
 
+#include <cstdlib>
 #include <map>
 
 #include "schemas/subject.hpp"
@@ -164,13 +165,18 @@ void write_rest(Leader& leader, const Units& units) {
     write_marks(leader, units);
 }
 
-void settle_and_commit(Leader& leader, const Units& units) {
+double settle_and_commit(Leader& leader, const Units& units) {
     const FrameArrays frames(units);
     if (frames.units.empty()) {
         leader.execute("COMMIT");
-    } else {
-        leader.execute("SELECT homeward.settle(" + frames.arguments() + "); COMMIT");
+        return 0;
     }
+    // A function in FROM has run before what stands behind SELECT is looked at.
+    const auto results = leader.execute_each(
+        "SELECT extract(epoch FROM clock_timestamp() - statement_timestamp())"
+        " FROM homeward.settle(" +
+        frames.arguments() + "); COMMIT");
+    return std::strtod(std::string(results.front().at(0, 0)).c_str(), nullptr);
 }
 
 void keep_aside(Leader& leader, const FrameUnit& unit, const std::string& reason) {

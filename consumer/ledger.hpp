@@ -23,8 +23,9 @@ std::vector<Verdict> claim(Leader& leader, const Units& units);
 void write_rest(Leader& leader, const Units& units);
 
 /// The optimistic end: settles the frames, checks both levels, and commits, in one round trip.
-/// 23505 or HW001 mean that some of it was settled before: nothing was committed.
-void settle_and_commit(Leader& leader, const Units& units);
+/// 23505 or HW001 mean that some of it was settled before: nothing was committed. Returns how many
+/// seconds of that the leader spent before it came to COMMIT.
+double settle_and_commit(Leader& leader, const Units& units);
 
 /// A frame that contradicts the ledger is kept for a person.
 void keep_aside(Leader& leader, const FrameUnit& unit, const std::string& reason);

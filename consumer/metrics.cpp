@@ -142,6 +142,13 @@ std::string Metrics::print() const {
     print_value(out, "homeward_leader_up", "gauge", "1 while the leader takes writes.", leader_up);
     print_value(out, "homeward_paused", "gauge",
                 "1 while writing pauses because of an error that a person must mend.", paused);
+    print_head(out, "homeward_writer_seconds_total", "counter",
+               "How the writers spend their time, all together.");
+    const StageSeconds spent = stages.read();
+    for (std::size_t i = 0; i < kStages; ++i) {
+        out += "homeward_writer_seconds_total{stage=\"" +
+               std::string(to_string(static_cast<Stage>(i))) + "\"} " + number(spent.of[i]) + "\n";
+    }
     const std::pair<const char*, const Histogram*> histograms[] = {
         {"homeward_batch_rows", &batch_rows},
         {"homeward_batch_seconds", &batch_seconds},

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "consumer/stage_clock.hpp"
+
 namespace homeward::consumer {
 
 /// Counts in fixed buckets. Any thread.
@@ -59,6 +61,8 @@ class Metrics {
     std::atomic<std::uint64_t> folded_frames{0};
     std::atomic<bool> leader_up{false};
     std::atomic<bool> paused{false};
+
+    StageClocks stages;
 
     Histogram batch_rows;
     Histogram batch_seconds;

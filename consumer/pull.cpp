@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "consumer/ack_keeper.hpp"
-#include "schemas/frame.hpp"
 
 namespace homeward::consumer {
 namespace {
@@ -22,19 +21,6 @@ constexpr auto kCheckInterval = 100ms;
 constexpr auto kRateWindow = 1s;
 /// However slow the leader is.
 constexpr std::size_t kMessagesMin = 16;
-
-void weigh(Pulled& pulled) {
-    const auto data = pulled.message.data;
-    pulled.body_bytes = data.size();
-    if (pulled.stream->kind == StreamKind::plain) {
-        pulled.events += static_cast<std::size_t>(
-            std::count(data.begin(), data.end(), static_cast<std::byte>('\n')));
-        return;
-    }
-    const FrameSize size = claimed_size(data);
-    pulled.events = size.lines;
-    pulled.body_bytes = size.body_bytes;
-}
 
 }  // namespace
 
@@ -155,7 +141,7 @@ void Puller::speak_for_waiting(SteadyClock::time_point now) {
     const auto interval = AckKeeper::interval(ack_wait_);
     if (now - spoken_ < interval / 4) return;
     spoken_ = now;
-    for (Pulled& pulled : queue_) {
+    for (Pulled& pulled : queue_.messages()) {
         if (now - pulled.touched < interval) continue;
         nats_.publish(std::string(pulled.message.reply), "+WPI");
         pulled.touched = now;
@@ -191,10 +177,7 @@ void Puller::on_arrival(std::size_t index, Arrival arrival) {
     }
     const std::size_t bytes = arrival.message->data.size();
     const auto now = SteadyClock::now();
-    queue_.push_back({std::move(*arrival.message), channel.stream, now, now});
-    weigh(queue_.back());
-    queue_events_ += queue_.back().events;
-    queue_bytes_ += queue_.back().body_bytes;
+    queue_.push({std::move(*arrival.message), channel.stream, now, now});
     ++unfinished_;
     unfinished_bytes_ += bytes;
     arrived_.notify_one();
@@ -208,27 +191,11 @@ std::vector<Pulled> Puller::take(const std::function<Want()>& want_now) {
         arrived_.wait(lock, [this] { return is_dry_ || !queue_.empty(); });
         if (queue_.empty()) return {};
         want = want_now();
-        const auto due = queue_.front().arrived + want.delay;
-        const bool is_full = queue_events_ >= want.events_max || queue_bytes_ >= want.bytes_max;
-        if (stopping_ || is_full || SteadyClock::now() >= due) break;
+        const auto due = queue_.due(want);
+        if (stopping_ || queue_.is_full(want) || SteadyClock::now() >= due) break;
         arrived_.wait_until(lock, due);
     }
-    std::vector<Pulled> taken;
-    std::size_t events = 0;
-    std::size_t bytes = 0;
-    while (!queue_.empty()) {
-        const Pulled& next = queue_.front();
-        const bool fits =
-            events + next.events <= want.events_max && bytes + next.body_bytes <= want.bytes_max;
-        if (!fits && !taken.empty()) break;
-        events += next.events;
-        bytes += next.body_bytes;
-        taken.push_back(std::move(queue_.front()));
-        queue_.pop_front();
-    }
-    queue_events_ -= events;
-    queue_bytes_ -= bytes;
-    return taken;
+    return queue_.take(want);
 }
 
 void Puller::finish(std::size_t messages, std::size_t bytes) {

@@ -12,22 +12,12 @@
 #include <thread>
 #include <vector>
 
+#include "consumer/batch_queue.hpp"
 #include "consumer/config.hpp"
 #include "consumer/nats_connection.hpp"
 #include "consumer/stream.hpp"
 
 namespace homeward::consumer {
-
-/// A message with the stream it came from.
-struct Pulled {
-    Message message;
-    const Stream* stream = nullptr;  ///< owned by the puller
-    std::chrono::steady_clock::time_point arrived;
-    std::chrono::steady_clock::time_point touched;  ///< arrived, or last spoken for
-    /// What it will be in a transaction, as far as can be told unopened.
-    std::size_t events = 1;
-    std::size_t body_bytes = 0;
-};
 
 /// Fetches messages of several streams ahead of the writers, and never more than they can commit
 /// in time: what is fetched and not yet finished is bounded in count and bytes, and in count also
@@ -39,11 +29,7 @@ class Puller {
            std::chrono::milliseconds ack_wait);
     ~Puller();
 
-    struct Want {
-        std::size_t events_max;
-        std::size_t bytes_max;            ///< of bodies
-        std::chrono::milliseconds delay;  ///< how long the oldest waits for company
-    };
+    using Want = BatchWant;
     /// Blocks until there is something; at least one message, however large. After stop() returns
     /// what is left, at last nothing.
     /// `want` is asked anew whenever something has arrived, as settings may change meanwhile.
@@ -89,10 +75,8 @@ class Puller {
     std::condition_variable arrived_;
     std::condition_variable room_;
     std::vector<Channel> channels_;
-    std::deque<Pulled> queue_;
-    std::size_t queue_events_ = 0;
-    std::size_t queue_bytes_ = 0;  // of bodies
-    std::size_t unfinished_ = 0;   // taken or queued
+    BatchQueue queue_;
+    std::size_t unfinished_ = 0;  // taken or queued
     std::size_t unfinished_bytes_ = 0;
     std::uint64_t pull_next_ = 1;
     std::uint64_t connects_seen_ = 0;

@@ -32,6 +32,7 @@ double seconds(SteadyClock::duration duration) {
 
 Writer::Writer(WriterContext& context)
     : context_(context),
+      stage_(context.metrics.stages.add()),
       partitions_(context.config.postgres),
       copier_(context.config, *context.catalog, partitions_),
       decoder_(context.catalog, time_limits(context.config)),
@@ -48,7 +49,9 @@ void Writer::run() {
                             std::chrono::milliseconds(limits.delay_ms)};
     };
     for (;;) {
+        stage_.enter(Stage::wait);
         std::vector<Pulled> pulled = context_.puller.take(want);
+        stage_.enter(Stage::decode);
         if (pulled.empty()) return;
         Units units;
         units.reserve(pulled.size());
@@ -146,6 +149,7 @@ void Writer::pause(const std::string& why, std::chrono::milliseconds time) {
         context_.metrics.paused = true;
         spdlog::error("writing pauses: {}", why);
     }
+    stage_.enter(Stage::retry);
     const auto until = SteadyClock::now() + time;
     while (SteadyClock::now() < until && !context_.stopping) std::this_thread::sleep_for(10ms);
 }
@@ -229,6 +233,7 @@ void Writer::prepare(Units& units) {
 }
 
 void Writer::decode(Units& units) {
+    stage_.enter(Stage::decode);
     const auto started = SteadyClock::now();
     const std::uint64_t nuls = decoder_.replaced_nuls();
     const std::int64_t now_us = system_us();
@@ -293,18 +298,21 @@ bool Writer::write_optimistically(Units& units) {
     decode(units);
     if (give_back_dead(units)) return false;
     copier_.make_room(units);
+    stage_.enter(Stage::copy);
     leader_->execute("BEGIN");
     const auto started = SteadyClock::now();
     copier_.copy(*leader_, units);
     ledger::write_rest(*leader_, units);
     const auto copied = SteadyClock::now();
-    ledger::settle_and_commit(*leader_, units);
+    stage_.enter(Stage::commit);
+    stage_.move(Stage::commit, Stage::ledger, ledger::settle_and_commit(*leader_, units));
     context_.metrics.copy_seconds.observe(seconds(copied - started));
     context_.metrics.commit_seconds.observe(seconds(SteadyClock::now() - copied));
     return true;
 }
 
 bool Writer::write_carefully(Units& units) {
+    stage_.enter(Stage::ledger);
     leader_->execute("BEGIN");
     ledger::claim_plain(*leader_, units);
     const auto verdicts = ledger::claim(*leader_, units);
@@ -321,12 +329,14 @@ bool Writer::write_carefully(Units& units) {
     }
     decode(units);
     copier_.make_room(units);
+    stage_.enter(Stage::copy);
     copier_.copy_apart(*leader_, units, context_.limits.read().bad_events_max);
     if (give_back_dead(units)) {
         leader_->execute("ROLLBACK");
         return false;
     }
     ledger::write_rest(*leader_, units);
+    stage_.enter(Stage::commit);
     leader_->execute("COMMIT");
     return true;
 }

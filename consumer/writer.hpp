@@ -65,6 +65,7 @@ class Writer {
 
     WriterContext& context_;
     std::optional<Leader> leader_;
+    StageClock& stage_;
     bool has_worked_ = false;
     bool has_given_up_ = false;
     OriginRegistry origins_;
