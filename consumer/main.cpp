@@ -15,6 +15,7 @@
 #include "consumer/schema.hpp"
 #include "consumer/service.hpp"
 #include "consumer/stream.hpp"
+#include "consumer/tune/tune.hpp"
 
 namespace {
 
@@ -42,6 +43,18 @@ constexpr const char* kHelp =
       FILTER             --type T --region R --app A --sqlstate S --reason PART --since TIME
                          --state open|parked|redriven|discarded|all (what waits: open and parked)
       --limit N          list so many, 100 without it; 0 for all
+
+  tune [--seconds N] [--report FILE] [--plots DIR] [--type T] [--fresh-ms N] [--load N]
+       [--rows N,…] [--delays N,…] [--writers N,…]
+                         measure batch settings on your leader: writes invented events for N
+                         seconds (120) the way that run writes, as postgres.owner_url, into a
+                         scratch schema that is dropped in any case. Touches none of your tables;
+                         needs CREATE on the database and nothing else. It loads the leader, and
+                         its WAL goes to standbys and archive: about 1 GB in 2 minutes
+      --report FILE      a page with plots (homeward-tune.html); --plots: each as SVG, too
+      --type T           events of which type (audit)
+      --fresh-ms N       the p99 of freshness that you want (250)
+      --load N           events a second for what is not measured at full speed (a quarter of that)
 
   --config FILE          TOML; every key section.key is overridden by HOMEWARD_SECTION_KEY, and
                          the regions by HOMEWARD_SOURCES=region[@domain],…
@@ -140,6 +153,7 @@ int dispatch(const CommandLine& line) {
     if (command == "dead-letters") {
         return run_dead_letters(config, {line.words.begin() + 1, line.words.end()});
     }
+    if (command == "tune") return run_tune(config, {line.words.begin() + 1, line.words.end()});
     if (command == "proof") return show_proof(config, line.words);
     const bool known_how = how == "plan" || how == "apply";
     if (command == "streams" && known_how) return tend_streams(config, how);

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <string>
+
+#include "consumer/config.hpp"
+#include "consumer/leader.hpp"
+#include "schemas/event_type.hpp"
+
+namespace homeward::consumer {
+
+/// A ledger and the table of one event type in a schema of their own, which ends with this object,
+/// however that comes about; what a killed process has left behind, the next one drops. Connects as
+/// postgres.owner_url. One thread.
+class ScratchSchema {
+  public:
+    /// Throws LeaderError, with what to do about it when the role may not create a schema.
+    ScratchSchema(const Config& config, const EventType& type);
+    ~ScratchSchema();
+    ScratchSchema(const ScratchSchema&) = delete;
+    ScratchSchema& operator=(const ScratchSchema&) = delete;
+
+    /// The same configuration, with everything of ours in this schema.
+    const Config& config() const { return config_; }
+    const std::string& name() const { return config_.postgres.ledger_schema; }
+    /// No rows, no frames. Nobody may be writing.
+    void empty();
+
+  private:
+    void create();
+    void drop_left_behind();
+    void drop() const;
+
+    Config config_;
+    std::string table_;
+    Leader keeper_;  // has a lock for as long as the schema is in use
+};
+
+}  // namespace homeward::consumer

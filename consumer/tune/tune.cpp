@@ -1,0 +1,302 @@
+#include "consumer/tune/tune.hpp"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+#include <stdexcept>
+#include <thread>
+
+#include "consumer/dead_letter_command.hpp"
+#include "consumer/schema.hpp"
+#include "consumer/tune/advice.hpp"
+#include "consumer/tune/progress.hpp"
+#include "consumer/tune/trial.hpp"
+#include "consumer/tune/tune_report.hpp"
+
+namespace homeward::consumer {
+namespace {
+
+using namespace std::chrono_literals;
+using SteadyClock = std::chrono::steady_clock;
+using Values = std::vector<std::size_t>;
+
+constexpr const char* kReportDefault = "homeward-tune.html";
+constexpr std::size_t kSecondsMin = 2;
+constexpr std::size_t kSecondsMax = 3'600;
+/// The rest goes to the many trials at a steady load.
+constexpr double kFullShare = 0.4;
+/// Without --load: so much of the most that was measured.
+constexpr double kLoadShare = 0.25;
+constexpr auto kTrialMin = 100ms;
+
+struct TuneOptions {
+    std::size_t seconds = 120;
+    Values rows{1'000, 5'000, 20'000};
+    Values delays{0, 20, 100};
+    Values writers{1, 2, 4};
+    std::size_t load = 0;
+    std::size_t fresh_ms = 250;
+    std::string type = "audit";
+    std::filesystem::path report = kReportDefault;
+    std::filesystem::path plots;
+};
+
+std::size_t number_of(const std::string& text, const std::string& what, std::size_t min,
+                      std::size_t max) {
+    std::size_t value = 0;
+    const auto end = text.data() + text.size();
+    const auto result = std::from_chars(text.data(), end, value);
+    if (result.ec != std::errc{} || result.ptr != end || value < min || value > max) {
+        throw UsageError(what + " is \"" + text + "\"; expected a whole number from " +
+                         std::to_string(min) + " to " + std::to_string(max));
+    }
+    return value;
+}
+
+Values list_of(const std::string& text, const std::string& what, std::size_t min, std::size_t max) {
+    std::set<std::size_t> values;
+    std::istringstream stream(text);
+    for (std::string part; std::getline(stream, part, ',');) {
+        values.insert(number_of(part, what, min, max));
+    }
+    if (values.empty()) throw UsageError(what + " needs numbers, separated by commas");
+    return {values.begin(), values.end()};
+}
+
+TuneOptions parse(const std::vector<std::string>& words) {
+    TuneOptions options;
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        const std::string& word = words[i];
+        const auto value = [&]() -> const std::string& {
+            if (i + 1 == words.size()) throw UsageError(word + " needs a value");
+            return words[++i];
+        };
+        if (word == "--seconds") {
+            options.seconds = number_of(value(), word, kSecondsMin, kSecondsMax);
+        } else if (word == "--rows") {
+            options.rows = list_of(value(), word, 1, 1'000'000);
+        } else if (word == "--delays") {
+            options.delays = list_of(value(), word, 0, 10'000);
+        } else if (word == "--writers") {
+            options.writers = list_of(value(), word, 1, 64);
+        } else if (word == "--load") {
+            options.load = number_of(value(), word, 1, 10'000'000);
+        } else if (word == "--fresh-ms") {
+            options.fresh_ms = number_of(value(), word, 1, 600'000);
+        } else if (word == "--type") {
+            options.type = value();
+        } else if (word == "--report") {
+            options.report = value();
+        } else if (word == "--plots") {
+            options.plots = value();
+        } else {
+            throw UsageError("tune does not know " + word);
+        }
+    }
+    return options;
+}
+
+/// What is in force must be among what is tried, or nobody could say whether to change it.
+Values with(Values values, std::size_t current) {
+    if (std::find(values.begin(), values.end(), current) == values.end()) values.push_back(current);
+    std::sort(values.begin(), values.end());
+    return values;
+}
+
+EventType type_of(const Config& config, const std::string& name) {
+    std::string known;
+    for (const EventType& type : known_event_types(config)) {
+        if (type.name == name) return type;
+        known += (known.empty() ? "" : ", ") + type.name;
+    }
+    throw UsageError("there is no event type \"" + name + "\"; known: " + known);
+}
+
+void write_file(const std::filesystem::path& file, const std::string& text) {
+    std::ofstream stream(file);
+    stream << text;
+    stream.close();
+    if (!stream) throw std::runtime_error("cannot write " + file.string());
+}
+
+/// Better known now than in two minutes. What an earlier run wrote stays until this one has ended.
+void check_writable(const std::filesystem::path& file) {
+    const bool is_new = !std::filesystem::exists(file);
+    if (!std::ofstream(file, std::ios::app)) throw UsageError("cannot write " + file.string());
+    if (is_new) std::filesystem::remove(file);
+}
+
+/// Ends the run in order, so that the scratch schema is dropped, whoever asks for it.
+class StopSignals {
+  public:
+    StopSignals() {
+        std::signal(SIGPIPE, SIG_IGN);
+        sigemptyset(&signals_);
+        for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&signals_, signal);
+        pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+        thread_ = std::thread([this] { wait(); });
+    }
+    ~StopSignals() {
+        ended_ = true;
+        thread_.join();
+    }
+    const std::atomic<bool>& stopping() const { return stopping_; }
+    int signal() const { return signal_; }
+
+  private:
+    void wait() {
+        const timespec span{0, 50'000'000};
+        while (!ended_) {
+            const int signal = sigtimedwait(&signals_, nullptr, &span);
+            if (signal <= 0) continue;
+            signal_ = signal;
+            stopping_ = true;
+        }
+    }
+
+    sigset_t signals_{};
+    std::atomic<bool> stopping_{false};
+    std::atomic<bool> ended_{false};
+    std::atomic<int> signal_{0};
+    std::thread thread_;
+};
+
+class Tuner {
+  public:
+    Tuner(const Config& config, const TuneOptions& options, const std::atomic<bool>& stopping)
+        : options_(options),
+          stopping_(stopping),
+          type_(type_of(config, options.type)),
+          rows_(with(options.rows, config.batch.rows_max)),
+          delays_(with(options.delays, config.batch.delay_ms)),
+          writers_(with(options.writers, config.batch.writers)),
+          deadline_(SteadyClock::now() + std::chrono::seconds(options.seconds)),
+          scratch_(config, type_),
+          cpu_(LeaderCpu::find(scratch_.config().postgres, scratch_.name())) {
+        results_.current = config.batch;
+        results_.fresh_max_ms = static_cast<double>(options.fresh_ms);
+        results_.cpu_source = cpu_->source();
+        results_.type = type_.name;
+        results_.leader = Leader(scratch_.config().postgres.url, scratch_.config().postgres)
+                              .query("SHOW server_version")
+                              .at(0, 0);
+    }
+
+    /// What was measured until it was stopped.
+    TuneResults run() {
+        const std::size_t full = rows_.size() * writers_.size();
+        const std::size_t paced = full * delays_.size();
+        Progress progress(full + paced, deadline_ - SteadyClock::now());
+        const auto full_deadline = SteadyClock::now() + share(kFullShare);
+        std::size_t left = full;
+        for (const std::size_t writers : writers_) {
+            for (const std::size_t rows : rows_) {
+                const auto trial = measure(progress, {rows, results_.current.delay_ms, writers}, 0,
+                                           full_deadline, left--);
+                if (!stopping_) results_.full.push_back(trial);
+            }
+        }
+        results_.load = load();
+        left = paced;
+        for (const std::size_t writers : writers_) {
+            for (const std::size_t rows : rows_) {
+                for (const std::size_t delay : delays_) {
+                    const auto trial =
+                        measure(progress, {rows, delay, writers}, results_.load, deadline_, left--);
+                    if (!stopping_) results_.paced.push_back(trial);
+                }
+            }
+        }
+        return results_;
+    }
+
+  private:
+    struct Knobs {
+        std::size_t rows, delay, writers;
+    };
+
+    SteadyClock::duration share(double part) const {
+        return std::chrono::duration_cast<SteadyClock::duration>((deadline_ - SteadyClock::now()) *
+                                                                 part);
+    }
+
+    double load() const {
+        if (options_.load > 0) return static_cast<double>(options_.load);
+        double most = 0;
+        for (const TrialResult& trial : results_.full) most = std::max(most, trial.rows_per_second);
+        return std::max(kLoadShare * most, 1.0);
+    }
+
+    /// Its fair share of the time that is left for it and those behind it.
+    TrialResult measure(Progress& progress, const Knobs& knobs, double load,
+                        SteadyClock::time_point deadline, std::size_t left) {
+        if (stopping_) return {};
+        TrialPlan plan;
+        plan.batch = results_.current;
+        plan.batch.rows_max = knobs.rows;
+        plan.batch.delay_ms = knobs.delay;
+        plan.batch.writers = knobs.writers;
+        plan.events_per_second = load;
+        const auto began = SteadyClock::now();
+        scratch_.empty();
+        const auto emptied = SteadyClock::now() - began;
+        const std::chrono::duration<double> time =
+            (deadline - began) / static_cast<double>(left) - emptied;
+        plan.time = std::max<std::chrono::duration<double>>(time, kTrialMin);
+        const std::string what = "rows_max " + std::to_string(knobs.rows) +
+                                 (load > 0 ? ", delay_ms " + std::to_string(knobs.delay) : "") +
+                                 ", writers " + std::to_string(knobs.writers);
+        progress.begin(what);
+        TrialResult result = run_trial(plan, scratch_, type_, *cpu_, stopping_);
+        progress.end(what + ": " +
+                     (load > 0 ? "p99 " + short_number(result.fresh_p99_ms) + " ms"
+                               : short_number(result.rows_per_second) + " rows/s"));
+        return result;
+    }
+
+    TuneOptions options_;
+    const std::atomic<bool>& stopping_;
+    EventType type_;
+    Values rows_, delays_, writers_;
+    SteadyClock::time_point deadline_;
+    ScratchSchema scratch_;
+    std::unique_ptr<LeaderCpu> cpu_;
+    TuneResults results_;
+};
+
+void write_plots(const std::filesystem::path& directory, const TuneResults& results) {
+    std::filesystem::create_directories(directory);
+    for (const auto& [name, plot] : tune_plots(results)) {
+        write_file(directory / (name + ".svg"), to_svg(plot) + "\n");
+    }
+}
+
+}  // namespace
+
+int run_tune(const Config& config, const std::vector<std::string>& words) {
+    const TuneOptions options = parse(words);
+    check_writable(options.report);
+    const StopSignals signals;
+    const TuneResults results = Tuner(config, options, signals.stopping()).run();
+    if (signals.stopping()) {
+        std::fprintf(stderr, "stopped; the scratch schema is dropped\n");
+        return 128 + signals.signal();
+    }
+    const Advice advice = advise(results);
+    write_file(options.report, html_report(results, advice));
+    if (!options.plots.empty()) write_plots(options.plots, results);
+    std::printf("%s\nThe same with plots: %s\n", text_report(results, advice).c_str(),
+                options.report.c_str());
+    return 0;
+}
+
+}  // namespace homeward::consumer
