@@ -38,6 +38,7 @@ ReadAnswer ReadGate::ask_now(std::string_view cookie_header, ReadMode mode) cons
 ReadAnswer ReadGate::answer(std::string_view cookie_header, ReadMode mode,
                             std::chrono::milliseconds wait_max) const {
     ReadAnswer answer;
+    if (poller_ != nullptr) answer.server_role = poller_->role_now();
     if (mode == ReadMode::strong) {
         answer.coverage = Coverage::primary_only;
         return answer;
@@ -53,6 +54,7 @@ ReadAnswer ReadGate::answer(std::string_view cookie_header, ReadMode mode,
     const ReplicaPoller::Outcome outcome = poller_->wait_for(token, wait_max);
     answer.coverage = outcome.coverage;
     answer.has_waited = outcome.has_waited;
+    answer.server_role = poller_->role_now();
     return answer;
 }
 

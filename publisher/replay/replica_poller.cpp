@@ -51,6 +51,11 @@ class ReplicaPoller::Loop {
         return coverage(token);
     }
 
+    ServerRole role_now() const {
+        const std::lock_guard lock(mutex_);
+        return known_ ? known_->role : ServerRole::unknown;
+    }
+
     Outcome wait_for(const Token& token, Milliseconds wait_max) {
         const auto deadline = Clock::now() + wait_max;
         std::unique_lock lock(mutex_);
@@ -207,6 +212,9 @@ ReplicaPoller::Outcome ReplicaPoller::wait_for(const Token& token, Milliseconds 
 }
 Coverage ReplicaPoller::coverage_now(const Token& token) const {
     return loop_->coverage_now(token);
+}
+ServerRole ReplicaPoller::role_now() const {
+    return loop_->role_now();
 }
 ReplicaPoller::Stats ReplicaPoller::stats() const {
     return loop_->stats();

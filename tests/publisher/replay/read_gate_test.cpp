@@ -105,6 +105,7 @@ TEST_CASE("a token that is covered costs no question to the replica") {
     Stage stage;
     const std::string cookie = stage.cookie(1000);
     CHECK(stage.gate->ask(cookie).coverage == Coverage::covered);
+    CHECK(stage.gate->ask(cookie).server_role == ServerRole::standby);
     const int asked = stage.script->asked;
     CHECK(asked >= 1);
     for (int i = 0; i < 10'000; ++i) {

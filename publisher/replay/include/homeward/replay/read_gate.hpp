@@ -33,6 +33,7 @@ struct ReadAnswer {
     Coverage coverage = Coverage::not_asked;   ///< goes into Situation::coverage
     TokenState token = TokenState::malformed;  ///< of the best cookie; malformed: there was none
     bool has_waited = false;
+    ServerRole server_role = ServerRole::unknown;  ///< as the poller knows it; never asked for
 };
 
 /// Any thread.

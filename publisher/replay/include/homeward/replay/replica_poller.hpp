@@ -42,6 +42,8 @@ class ReplicaPoller {
 
     /// As far as it is known now, without a question and without waiting.
     Coverage coverage_now(const Token& token) const;
+    /// Of the server, as far as it is known now: a promotion turns a standby into a primary.
+    ServerRole role_now() const;
 
     struct Stats {
         std::uint64_t asked = 0;       ///< questions to the replica
