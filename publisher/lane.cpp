@@ -21,6 +21,24 @@ std::uint32_t detail::record_checksum(std::uint64_t position, const std::byte* p
     return crc32c({payload, payload_bytes}, crc32c(prefix));
 }
 
+bool detail::LaneWriter::append(std::span<const std::byte> spans, std::size_t records) noexcept {
+    if (!has_room(spans.size())) return false;
+    std::byte* at = ring_ + (head_ & mask_);  // mapped twice, so that nothing is split
+    std::memcpy(at, spans.data(), spans.size());
+    for (std::size_t offset = 0; offset < spans.size();) {
+        std::uint32_t payload_bytes;
+        std::memcpy(&payload_bytes, at + offset, sizeof payload_bytes);
+        const std::byte* payload = at + offset + kRecordPrefixBytes;
+        put_raw(at + offset + 4, record_checksum(head_ + offset, payload, payload_bytes));
+        offset += record_span(payload_bytes);
+    }
+    head_ += spans.size();
+    header_->head.store(head_, std::memory_order_release);
+    header_->records.store(header_->records.load(std::memory_order_relaxed) + records,
+                           std::memory_order_release);
+    return true;
+}
+
 namespace {
 
 using detail::kLaneHeaderBytes;

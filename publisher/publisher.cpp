@@ -13,11 +13,13 @@
 #include <mutex>
 #include <thread>
 
+#include "publisher/held_events.hpp"
 #include "publisher/lane_pool.hpp"
 #include "publisher/origin.hpp"
 #include "publisher/run.hpp"
 #include "publisher/sender.hpp"
 #include "publisher/shipper.hpp"
+#include "publisher/thread_scopes.hpp"
 #include "schemas/subject.hpp"
 
 namespace homeward {
@@ -109,6 +111,16 @@ std::uint64_t next_owner() {
     return ++last;
 }
 
+/// A shared lane is held for the time of one copy; if it is not free after so many tries, its
+/// holder was preempted, and waiting for that would be blocking.
+bool lock_soon(detail::LaneWriter& lane) noexcept {
+    constexpr int kTriesMax = 200;
+    for (int i = 0; i < kTriesMax; ++i) {
+        if (lane.try_lock()) return true;
+    }
+    return false;
+}
+
 RunIdentity identity_of(const PublisherOptions& options) {
     RunIdentity identity;
     identity.publisher = PublisherId::random();
@@ -158,6 +170,7 @@ detail::LaneWriter* Publisher::find_lane(EventClass event_class,
                                          const TypeDescriptor* descriptor) noexcept {
     if (impl_->closed.load(std::memory_order_acquire)) return nullptr;
     if (*owner_page_ != impl_->owner) return nullptr;  // a forked child: not ours to write to
+    if (thread_scopes::find(*this) != nullptr) return nullptr;  // emit_aside() lets it hold
     if (descriptor != nullptr && !impl_->run->describe(*descriptor)) return nullptr;
     detail::ThreadLane& cached = detail::thread_lanes[static_cast<std::size_t>(event_class) - 1];
     if (cached.owner != impl_->owner) {
@@ -174,40 +187,84 @@ detail::LaneWriter* Publisher::find_lane(EventClass event_class,
 
 EmitResult Publisher::no_room(detail::LaneWriter* lane, EventClass event_class) noexcept {
     if (event_class == EventClass::audit) {
-        lane->count_refusal();
+        lane->count_refusals(1);
         return EmitResult::full;
     }
-    lane->count_drop();
+    lane->count_drops(1);
     return EmitResult::dropped;
 }
 
 EmitResult Publisher::emit_shared(detail::LaneWriter* lane, EventClass event_class,
                                   std::size_t record_bytes, void* context,
-                                  void (*write)(std::byte*, std::int64_t, void*)) noexcept {
-    // Held for the time of one copy; if it is not free after so many tries, its holder was
-    // preempted, and waiting for that would be blocking.
-    constexpr int kTriesMax = 200;
-    for (int i = 0; i < kTriesMax; ++i) {
-        if (!lane->try_lock()) continue;
-        EmitResult result = EmitResult::accepted;
-        if (std::byte* at = lane->reserve(record_bytes); at != nullptr) {
-            write(at, clock_->now_us(), context);
-            lane->commit(record_bytes);
-        } else {
-            result = no_room(lane, event_class);
-        }
-        lane->unlock();
-        return result;
+                                  WriteRecord* write) noexcept {
+    if (!lock_soon(*lane)) return no_room(lane, event_class);
+    EmitResult result = EmitResult::accepted;
+    if (std::byte* at = lane->reserve(record_bytes); at != nullptr) {
+        write(at, clock_->now_us(), context);
+        lane->commit(record_bytes);
+    } else {
+        result = no_room(lane, event_class);
     }
-    return no_room(lane, event_class);
+    lane->unlock();
+    return result;
 }
+
+EmitResult Publisher::emit_aside(EventClass event_class, const TypeDescriptor* descriptor,
+                                 std::size_t record_bytes, void* context,
+                                 WriteRecord* write) noexcept {
+    if (impl_->closed.load(std::memory_order_acquire)) return EmitResult::closed;
+    if (record_bytes > detail::record_bytes_max(lane_bytes())) return EmitResult::too_large;
+    while (HeldEvents* scope = thread_scopes::find(*this)) {
+        const auto result = scope->hold(event_class, descriptor, record_bytes, clock_->now_us(),
+                                        context, write);
+        if (result) return *result;
+    }
+    // No scope, or no longer.
+    detail::LaneWriter* lane = lane_of(event_class, descriptor);
+    if (lane == nullptr) return EmitResult::closed;
+    return emit_shared(lane, event_class, record_bytes, context, write);
+}
+
+EmitResult Publisher::emit_held(EventClass event_class,
+                                std::span<const TypeDescriptor* const> descriptors,
+                                std::span<const std::byte> spans, std::size_t events,
+                                std::size_t drops) noexcept {
+    if (impl_->closed.load(std::memory_order_acquire)) return EmitResult::closed;
+    detail::LaneWriter* lane = lane_of(event_class, nullptr);
+    if (lane == nullptr) return EmitResult::closed;
+    for (const TypeDescriptor* descriptor : descriptors) {
+        if (lane_of(event_class, descriptor) == nullptr) return EmitResult::closed;
+    }
+    bool fits = false;
+    if (lock_soon(*lane)) {
+        fits = lane->append(spans, events);
+        lane->unlock();
+    }
+    if (event_class == EventClass::audit) return fits ? EmitResult::accepted : EmitResult::full;
+    const std::size_t dropped = drops + (fits ? 0 : events);
+    if (dropped > 0) lane->count_drops(dropped);
+    return dropped > 0 ? EmitResult::dropped : EmitResult::accepted;
+}
+
+void Publisher::give_up_held(std::size_t audit_events) noexcept {
+    if (audit_events == 0) return;
+    const thread_scopes::Outside outside;
+    detail::LaneWriter* lane = lane_of(EventClass::audit, nullptr);
+    if (lane != nullptr) lane->count_refusals(audit_events);
+    if (impl_->options.on_log) {
+        impl_->options.on_log(std::to_string(audit_events) +
+                              " audit events of an undecided request scope found no room and are "
+                              "lost; publish() them where they can be tried again");
+    }
+}
+
+std::size_t Publisher::lane_bytes() const noexcept { return impl_->options.lane_bytes; }
 
 EmitResult Publisher::emit_json(std::string_view type, EventClass event_class,
                                 std::string_view json_object, std::int64_t time_us) noexcept {
     detail::LaneWriter* lane = lane_of(event_class, nullptr);
-    if (lane == nullptr) return EmitResult::closed;
+    if (type.size() > UINT16_MAX) return EmitResult::too_large;
     const std::size_t bytes = kRecordHeaderBytes + 2 + type.size() + json_object.size();
-    if (type.size() > UINT16_MAX || bytes > lane->record_bytes_max()) return EmitResult::too_large;
     struct Dynamic {
         std::string_view type, object;
         std::int64_t time_us;
@@ -220,6 +277,8 @@ EmitResult Publisher::emit_json(std::string_view type, EventClass event_class,
         std::memcpy(at, event.type.data(), event.type.size());
         std::memcpy(at + event.type.size(), event.object.data(), event.object.size());
     };
+    if (lane == nullptr) return emit_aside(event_class, nullptr, bytes, &dynamic, write);
+    if (bytes > lane->record_bytes_max()) return EmitResult::too_large;
     if (lane->is_shared()) return emit_shared(lane, event_class, bytes, &dynamic, write);
     std::byte* at = lane->reserve(bytes);
     if (at == nullptr) return no_room(lane, event_class);

@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -23,11 +24,13 @@ namespace homeward {
 
 /// What became of one emit().
 enum class EmitResult : std::uint8_t {
-    accepted,   ///< it will reach the stream, whatever happens to this process
-    dropped,    ///< metric only: no room; a tombstone will report it
-    full,       ///< audit only: no room; the event was not taken, the app decides
-    too_large,  ///< larger than kEventBytesMax or than half a lane; not taken
-    closed,     ///< after close(), or when this thread could not get a lane; not taken
+    accepted,    ///< it will reach the stream, whatever happens to this process
+    held,        ///< by this thread's RequestScope, which publishes or drops it; not yet accepted
+    dropped,     ///< metric only: no room; a tombstone will report it
+    full,        ///< audit only: no room; the event was not taken, the app decides
+    scope_full,  ///< audit only: the RequestScope holds all that it may; not taken
+    too_large,   ///< larger than kEventBytesMax or than half a lane; not taken
+    closed,      ///< after close(), or when this thread could not get a lane; not taken
 };
 
 /// How much a logged frame survives before it leaves for NATS.
@@ -90,7 +93,8 @@ struct ClassStats {
     std::uint64_t in_log = 0;      ///< in frames that the stream has not acknowledged
     std::uint64_t acked = 0;       ///< in the stream
     std::uint64_t tombstoned = 0;  ///< dropped or damaged, as far as reported in acknowledged frames
-    std::uint64_t refused = 0;     ///< EmitResult::full, which are not among accepted
+    /// EmitResult::full, and what an undecided RequestScope had to give up; not among accepted
+    std::uint64_t refused = 0;
     std::uint64_t retries = 0;     ///< frames sent again
     std::uint64_t wire_bytes = 0;  ///< frames as first sent
     std::uint64_t json_bytes = 0;  ///< the same frames before compression
@@ -113,6 +117,7 @@ struct FlushResult {
 
 /// Any number of threads may call emit(), flush() and stats(). close() once, by whoever owns it.
 /// Two publishers in one process, or on one spool directory, do not disturb each other.
+/// request_scope.hpp holds a request's events back until it is known where the request is handled.
 class Publisher {
   public:
     /// Throws SetupError. That NATS is away is no error: events wait in the log.
@@ -144,6 +149,8 @@ class Publisher {
 
   private:
     class Impl;
+    friend class HeldEvents;
+    using WriteRecord = void(std::byte* at, std::int64_t time_us, void* context);
 
     /// This thread's lane of the class; nullptr when there is none to be had.
     detail::LaneWriter* lane_of(EventClass event_class, const TypeDescriptor* descriptor) noexcept {
@@ -159,8 +166,16 @@ class Publisher {
                                   const TypeDescriptor* descriptor) noexcept;
     EmitResult no_room(detail::LaneWriter* lane, EventClass event_class) noexcept;
     EmitResult emit_shared(detail::LaneWriter* lane, EventClass event_class,
-                           std::size_t record_bytes, void* context,
-                           void (*write)(std::byte* at, std::int64_t time_us, void* context)) noexcept;
+                           std::size_t record_bytes, void* context, WriteRecord* write) noexcept;
+    /// When there is no lane for it: a RequestScope holds it, or nobody takes it.
+    EmitResult emit_aside(EventClass event_class, const TypeDescriptor* descriptor,
+                          std::size_t record_bytes, void* context, WriteRecord* write) noexcept;
+    /// What a RequestScope has held: all of it or, unless accepted or dropped, nothing.
+    EmitResult emit_held(EventClass event_class, std::span<const TypeDescriptor* const> descriptors,
+                         std::span<const std::byte> spans, std::size_t events,
+                         std::size_t drops) noexcept;
+    void give_up_held(std::size_t audit_events) noexcept;
+    std::size_t lane_bytes() const noexcept;
 
     const volatile std::uint64_t* owner_page_ = nullptr;
     const detail::Clock* clock_ = nullptr;
@@ -170,17 +185,17 @@ class Publisher {
 template <typename Event>
 EmitResult Publisher::emit(const Event& event) noexcept {
     constexpr EventClass event_class = Event::kDescriptor.event_class;
+    constexpr WriteRecord* write = [](std::byte* at, std::int64_t time_us, void* context) {
+        static_cast<const Event*>(context)->write_record(at, time_us);
+    };
+    void* const context = const_cast<Event*>(&event);
     detail::LaneWriter* lane = lane_of(event_class, &Event::kDescriptor);
-    if (lane == nullptr) return EmitResult::closed;
     const std::size_t bytes = event.record_bytes();
-    if (bytes > lane->record_bytes_max()) return EmitResult::too_large;
-    if (lane->is_shared()) {
-        return emit_shared(
-            lane, event_class, bytes, const_cast<Event*>(&event),
-            [](std::byte* at, std::int64_t time_us, void* context) {
-                static_cast<const Event*>(context)->write_record(at, time_us);
-            });
+    if (lane == nullptr) [[unlikely]] {
+        return emit_aside(event_class, &Event::kDescriptor, bytes, context, write);
     }
+    if (bytes > lane->record_bytes_max()) return EmitResult::too_large;
+    if (lane->is_shared()) return emit_shared(lane, event_class, bytes, context, write);
     std::byte* at = lane->reserve(bytes);
     if (at == nullptr) return no_room(lane, event_class);
     event.write_record(at, clock_->now_us());

@@ -57,4 +57,11 @@ constexpr std::size_t record_span(std::size_t payload_bytes) {
     return (kRecordPrefixBytes + payload_bytes + kRecordAlign - 1) / kRecordAlign * kRecordAlign;
 }
 
+/// Half the ring, so that one record never waits for the whole ring to drain.
+constexpr std::size_t record_bytes_max(std::size_t ring_bytes) {
+    constexpr std::size_t kRecordBytesMax = 256u << 10;
+    const std::size_t half = ring_bytes / 2 - kRecordPrefixBytes - kRecordAlign;
+    return half < kRecordBytesMax ? half : kRecordBytesMax;
+}
+
 }  // namespace homeward::detail

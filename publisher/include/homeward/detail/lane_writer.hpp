@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include <homeward/detail/clock.hpp>
 #include <homeward/detail/lane_layout.hpp>
@@ -27,19 +28,12 @@ class LaneWriter {
           tail_(header->tail.load(std::memory_order_acquire)),
           shared_(shared) {}
 
-    /// Half the ring, so that one record never waits for the whole ring to drain.
-    std::size_t record_bytes_max() const noexcept {
-        const std::size_t half = (mask_ + 1) / 2 - kRecordPrefixBytes - kRecordAlign;
-        return half < kRecordBytesMax ? half : kRecordBytesMax;
-    }
+    std::size_t record_bytes_max() const noexcept { return detail::record_bytes_max(mask_ + 1); }
 
     /// Where the payload goes, or nullptr when the ring has no room for it.
     std::byte* reserve(std::size_t payload_bytes) noexcept {
         const std::size_t span = record_span(payload_bytes);
-        if (head_ + span - tail_ > mask_ + 1) [[unlikely]] {
-            tail_ = header_->tail.load(std::memory_order_acquire);
-            if (head_ + span - tail_ > mask_ + 1) return nullptr;
-        }
+        if (!has_room(span)) [[unlikely]] return nullptr;
         std::byte* at = ring_ + (head_ & mask_);
         for (std::size_t line = 0; line < span; line += 64) {
             __builtin_prefetch(at + kPrefetchBytes + line, 1);
@@ -59,16 +53,30 @@ class LaneWriter {
                                std::memory_order_release);
     }
 
+    /// Makes many records visible at once: all survive the death of the process, or none.
+    /// `spans`: that many record spans, as in the ring but without checksums. False, and nothing
+    /// written, when the ring has no room for all of them.
+    bool append(std::span<const std::byte> spans, std::size_t records) noexcept;
+
     // Off the hot path, and a shared lane's counters are raised without its lock.
-    void count_drop() noexcept { header_->drops.fetch_add(1, std::memory_order_release); }
-    void count_refusal() noexcept { header_->refusals.fetch_add(1, std::memory_order_relaxed); }
+    void count_drops(std::size_t events) noexcept {
+        header_->drops.fetch_add(events, std::memory_order_release);
+    }
+    void count_refusals(std::size_t events) noexcept {
+        header_->refusals.fetch_add(events, std::memory_order_relaxed);
+    }
 
     bool is_shared() const noexcept { return shared_; }
     bool try_lock() noexcept { return !locked_.test_and_set(std::memory_order_acquire); }
     void unlock() noexcept { locked_.clear(std::memory_order_release); }
 
   private:
-    static constexpr std::size_t kRecordBytesMax = 256u << 10;
+    bool has_room(std::size_t bytes) noexcept {
+        if (head_ + bytes - tail_ <= mask_ + 1) [[likely]] return true;
+        tail_ = header_->tail.load(std::memory_order_acquire);
+        return head_ + bytes - tail_ <= mask_ + 1;
+    }
+
     /// Far enough ahead to hide a cache miss behind a few calls; the mirror makes it always valid.
     static constexpr std::size_t kPrefetchBytes = 2048;
 
