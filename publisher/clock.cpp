@@ -56,11 +56,11 @@ void Clock::adjust() noexcept {
         }
     }
     version_.store(before + 1, std::memory_order_relaxed);
-    std::atomic_thread_fence(std::memory_order_release);
-    base_ticks_.store(ticks, std::memory_order_relaxed);
-    base_us_.store(now, std::memory_order_relaxed);
-    us_per_tick_.store(rate, std::memory_order_relaxed);
-    ticks_max_.store(rate == 0 ? 0 : UINT64_MAX / rate, std::memory_order_relaxed);
+    // Each releases, so that none is seen before the version is odd.
+    base_ticks_.store(ticks, std::memory_order_release);
+    base_us_.store(now, std::memory_order_release);
+    us_per_tick_.store(rate, std::memory_order_release);
+    ticks_max_.store(rate == 0 ? 0 : UINT64_MAX / rate, std::memory_order_release);
     std::uint32_t after = before + 2;
     if (after == 0) after = 2;
     version_.store(after, std::memory_order_release);

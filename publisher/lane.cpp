@@ -101,7 +101,7 @@ LaneMapping LaneMapping::create(File file, EventClass event_class, std::size_t r
     header->version = detail::kLaneVersion;
     header->event_class = static_cast<std::uint32_t>(event_class);
     header->ring_bytes = static_cast<std::uint32_t>(ring_bytes);
-    std::atomic_thread_fence(std::memory_order_release);
+    std::atomic_signal_fence(std::memory_order_release);
     header->magic = detail::kLaneMagic;  // last: a header cut off by a kill is no header
     return mapping;
 }
