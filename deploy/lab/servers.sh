@@ -82,7 +82,7 @@ start_app() {
 start_nginx() {
     sed -e "s|@DIR@|$dir|g; s|@AMS_PORT@|$ams_port|g; s|@SCL_PORT@|$scl_port|g" \
         -e "s|@SCL_WAN_PORT@|$scl_wan_port|g; s|@EDGE_AMS_PORT@|$edge_ams_port|g" \
-        -e "s|@EDGE_SCL_PORT@|$edge_scl_port|g" \
+        -e "s|@EDGE_SCL_PORT@|$edge_scl_port|g; s|@REPLAY_TIMEOUT@|15s|g" \
         "$root/deploy/nginx/replay.conf.in" >"$dir/nginx.conf"
     start nginx nginx -p "$dir" -e "$dir/nginx.log" -c "$dir/nginx.conf"
     wait_for 10 nginx curl -fsS "http://127.0.0.1:$edge_ams_port/healthz"

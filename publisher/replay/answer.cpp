@@ -15,14 +15,15 @@ Answer plain_text(int status, std::string_view text) {
 Answer replay_answer(int status, const Regions& regions, const AnswerOptions& options) {
     ReplayTarget target = options.target;
     if (target.region.empty()) target.region = regions.primary;
-    const TargetError error = check(target);
+    TargetError error = check(target);
+    if (replay_to(regions.primary).empty()) error = TargetError::bad_region;
     if (error != TargetError::none) {
         return plain_text(500,
                           "PRIMARY_REGION or the replay's options: " + std::string(explain(error)));
     }
     Answer answer{status, {}, {}};
-    // Headers of this answer may leak into the final one behind nginx: as few as possible.
-    answer.headers.emplace_back("cache-control", "no-store");
+    // Behind nginx the headers of this answer leak into the final one, and nobody else sees it.
+    if (options.accel_prefix.empty()) answer.headers.emplace_back("cache-control", "no-store");
     if (options.as_json) {
         answer.headers.emplace_back("content-type", kReplayContentType);
         answer.body = json_form(target);

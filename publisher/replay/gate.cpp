@@ -43,6 +43,15 @@ std::string history_of(const RequestView& request) {
 
 }  // namespace
 
+std::function<Sight(const RequestView&)> look_with(const ReadGate& reads) {
+    return [&reads](const RequestView& request) {
+        const std::string cookies = request.header("cookie");
+        const ReadAnswer answer =
+            request.mode ? reads.ask(cookies, *request.mode) : reads.ask(cookies);
+        return Sight{answer.coverage, ServerRole::unknown, answer.has_waited};
+    };
+}
+
 std::optional<Answer> Gate::refuse_unread(const RequestView& request) const {
     const Situation situation = situation_of(request);
     if (!situation.is_websocket && !situation.is_length_unknown &&
@@ -72,6 +81,10 @@ Outcome Gate::run(const RequestView& request, const std::function<void(Visit&)>&
         if (options_.sqlstate_of) sqlstate = options_.sqlstate_of(error);
     } catch (...) {
         thrown = std::current_exception();
+    }
+    if (sqlstate == kReadOnlySqlTransaction && visit.server_role == ServerRole::unknown &&
+        options_.ask_role) {
+        visit.server_role = options_.ask_role();
     }
     situation.has_handler_run = true;
     situation.sqlstate = sqlstate;

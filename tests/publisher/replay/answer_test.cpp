@@ -38,11 +38,13 @@ TEST_CASE("the JSON form replaces the header") {
     CHECK(header_of(answer, "fly-replay").empty());
 }
 
-TEST_CASE("behind nginx the replay also names the location") {
+TEST_CASE("behind nginx the replay names the location and sends nothing that would leak") {
     AnswerOptions options;
     options.accel_prefix = "@homeward_replay_";
-    CHECK(header_of(answer_to(kReplayed, kReplica, options), "x-accel-redirect") ==
-          "@homeward_replay_scl");
+    const Answer answer = answer_to(kReplayed, kReplica, options);
+    CHECK(header_of(answer, "x-accel-redirect") == "@homeward_replay_scl");
+    CHECK(header_of(answer, "fly-replay") == "region=scl");
+    CHECK(answer.headers.size() == 2);
 }
 
 TEST_CASE("a refusal says why, when to come again, and is not stored") {
@@ -60,6 +62,10 @@ TEST_CASE("a primary region that is no region name is an error, not a silent 409
     CHECK(answer.status == 500);
     CHECK(header_of(answer, "fly-replay").empty());
     CHECK(answer.body.find("PRIMARY_REGION") != std::string::npos);
+    AnswerOptions options;
+    options.target.region = "scl";
+    options.accel_prefix = "@homeward_replay_";
+    CHECK(answer_to(kReplayed, {"scl\r\nset-cookie: a=b", "ams"}, options).status == 500);
 }
 
 TEST_CASE("the log line names the reason and hides the query") {

@@ -11,6 +11,7 @@
 
 #include <homeward/replay/answer.hpp>
 #include <homeward/replay/counters.hpp>
+#include <homeward/replay/read_gate.hpp>
 
 namespace homeward::replay {
 
@@ -21,6 +22,8 @@ struct RequestView {
     std::size_t body_bytes = 0;  ///< as far as it was read; Content-Length counts too
     /// The value of a header, its name in lower case; "" when it is not there.
     std::function<std::string(std::string_view name)> header;
+    /// How stale it may be, where its route says other than ReadGateOptions::mode.
+    std::optional<ReadMode> mode{};
 };
 
 /// What is known of the database before the handler runs.
@@ -50,11 +53,17 @@ struct GateOptions {
     std::function<std::string(const std::exception& error)> sqlstate_of{};
     /// Asked before the handler runs, after the body was read; may wait.
     std::function<Sight(const RequestView& request)> look{};
+    /// Asked after 25006, on the handler's thread, when the handler has not told: the role of the
+    /// server that it used, or unknown. Tells a full disk from a standby.
+    std::function<ServerRole()> ask_role{};
     /// Called before the handler; what it returns is called once, before the answer is sent.
     std::function<Settle()> on_begin{};
     /// Told of every replay and refusal, with a line for the log.
     std::function<void(const Decision& decision, std::string_view line)> on_decision{};
 };
+
+/// GateOptions::look for sessions that read their own writes. `reads` must outlive the gate.
+std::function<Sight(const RequestView&)> look_with(const ReadGate& reads);
 
 /// What an adapter sends.
 struct Outcome {

@@ -10,6 +10,7 @@
 #include <httplib.h>
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -28,11 +29,15 @@ class HttplibReplay {
 
     explicit HttplibReplay(const Gate& gate) : gate_(gate) {}
 
-    /// `handler(request, response)`, or `handler(request, response, visit)`.
+    /// `handler(request, response)`, or `handler(request, response, visit)`. `mode`: how stale what
+    /// it reads may be, unless it is the same for the whole app.
     template <typename Function>
-    Handler wrap(Function handler) const {
-        return [this, handler = std::move(handler)](const Request& request, Response& response) {
-            Outcome outcome = gate_.run(view_of(request), [&](Visit& visit) {
+    Handler wrap(Function handler, std::optional<ReadMode> mode = std::nullopt) const {
+        return [this, mode, handler = std::move(handler)](const Request& request,
+                                                          Response& response) {
+            RequestView asked = view_of(request);
+            asked.mode = mode;
+            Outcome outcome = gate_.run(asked, [&](Visit& visit) {
                 if constexpr (std::is_invocable_v<Function, const Request&, Response&, Visit&>) {
                     handler(request, response, visit);
                 } else {
