@@ -1,50 +1,44 @@
 #include <homeward/replay/connection_url.hpp>
 
+#include <charconv>
 #include <cstdlib>
+
+#include "publisher/replay/host_rule.hpp"
 
 namespace homeward::replay {
 namespace {
+
+constexpr unsigned kPortMax = 65535;
 
 std::string from_environment(const char* name) {
     const char* value = std::getenv(name);
     return value == nullptr ? "" : value;
 }
 
-/// The pieces of scheme://userinfo@host:port/rest, each as it stands.
-struct Pieces {
-    std::string_view before_host;
-    std::string_view host;
-    std::string_view port;  // with its colon
-    std::string_view rest;
-};
-
-std::optional<Pieces> take_apart(std::string_view url) {
-    const std::size_t scheme_end = url.find("://");
-    const std::string_view scheme = url.substr(0, scheme_end);
-    if (scheme != "postgres" && scheme != "postgresql") return std::nullopt;
-    const std::size_t authority_begin = scheme_end + 3;
-    const std::size_t authority_end =
-        std::min(url.find_first_of("/?#", authority_begin), url.size());
-    const std::string_view authority = url.substr(authority_begin, authority_end - authority_begin);
-    // A password may hold an @ only percent-encoded, but the last one is the safe choice.
-    const std::size_t at = authority.rfind('@');
-    const std::size_t host_begin = at == std::string_view::npos ? 0 : at + 1;
-    const std::string_view host_port = authority.substr(host_begin);
-    const std::size_t bracket = host_port.rfind(']');
-    const std::size_t colon = host_port.find(':', bracket == std::string_view::npos ? 0 : bracket);
-    Pieces pieces;
-    pieces.before_host = url.substr(0, authority_begin + host_begin);
-    pieces.host = host_port.substr(0, colon);
-    pieces.port = colon == std::string_view::npos ? std::string_view{} : host_port.substr(colon);
-    pieces.rest = url.substr(authority_end);
-    return pieces;
+bool is_uri(std::string_view text) {
+    return text.starts_with("postgres://") || text.starts_with("postgresql://");
 }
 
 RegionalUrl fail(std::string what) {
     return {"", false, UrlError{std::move(what)}};
 }
 
+/// False when it is set to what is no port.
+bool read_port(const std::string& text, unsigned& port) {
+    if (text.empty()) return true;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+    return error == std::errc() && end == text.data() + text.size() && port <= kPortMax;
+}
+
 }  // namespace
+
+std::optional<UrlRule> url_rule_of(std::string_view name) {
+    if (name == "by_host") return UrlRule::by_host;
+    if (name == "region_host") return UrlRule::region_host;
+    if (name == "nearest") return UrlRule::nearest;
+    if (name == "same_host") return UrlRule::same_host;
+    return std::nullopt;
+}
 
 RegionalUrl regional_url(std::string_view database_url, const Regions& regions,
                          const UrlOptions& options) {
@@ -53,27 +47,11 @@ RegionalUrl regional_url(std::string_view database_url, const Regions& regions,
     if (replay_to(regions.current).empty()) {
         return fail("FLY_REGION is not a region name: it must be of a-z, 0-9, - and _");
     }
-    const auto pieces = take_apart(database_url);
-    if (!pieces) return fail("DATABASE_URL must begin with postgres:// or postgresql://");
-    if (pieces->host.empty()) return fail("DATABASE_URL names no host to put the region before");
-    if (pieces->host.find(',') != std::string_view::npos) {
-        return fail("DATABASE_URL names several hosts; set DATABASE_REPLICA_URL instead");
-    }
-    if (pieces->host.front() == '[') {
-        return fail(
-            "DATABASE_URL names an address; a region goes before a host name only; set "
-            "DATABASE_REPLICA_URL instead");
-    }
-    RegionalUrl result;
-    result.is_replica = true;
-    result.url.append(pieces->before_host)
-        .append(regions.current)
-        .append(".")
-        .append(pieces->host)
-        .append(":")
-        .append(std::to_string(options.replica_port))
-        .append(pieces->rest);
-    return result;
+    const HostRule rule(regions, options);
+    Rewritten url = is_uri(database_url) ? rewrite_uri(database_url, rule)
+                                         : rewrite_keywords(database_url, rule);
+    if (url.error != nullptr) return fail(url.error);
+    return {std::move(url.text), true, std::nullopt};
 }
 
 Regions regions_from_environment() {
@@ -83,6 +61,17 @@ Regions regions_from_environment() {
 RegionalUrl url_from_environment() {
     UrlOptions options;
     options.replica_url = from_environment("DATABASE_REPLICA_URL");
+    if (!read_port(from_environment("DATABASE_REPLICA_PORT"), options.replica_port)) {
+        return fail("DATABASE_REPLICA_PORT must be a port, or 0 to keep DATABASE_URL's");
+    }
+    const std::string rule = from_environment("DATABASE_REPLICA_RULE");
+    if (!rule.empty()) {
+        const auto known = url_rule_of(rule);
+        if (!known) {
+            return fail("DATABASE_REPLICA_RULE must be by_host, region_host, nearest or same_host");
+        }
+        options.rule = *known;
+    }
     return regional_url(from_environment("DATABASE_URL"), regions_from_environment(), options);
 }
 

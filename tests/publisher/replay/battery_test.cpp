@@ -171,6 +171,17 @@ TEST_CASE("a standby, a primary and a primary that refuses writes are told apart
     CHECK(server_role(at_leader) == ServerRole::primary);
     CHECK(server_role(at_standby) == ServerRole::standby);
 
+    const auto system_id = replica_position(at_leader)->at.system_id;
+    for (const bool is_replica : {false, true}) {
+        const PostgresServer& meant = is_replica ? *standby : leader;
+        const PostgresServer& other = is_replica ? leader : *standby;
+        CHECK(verify_role(Session(meant).get(), is_replica, system_id)->warning.empty());
+        CHECK_FALSE(verify_role(Session(other).get(), is_replica, system_id)->warning.empty());
+    }
+    CHECK(verify_role(at_standby, true, system_id)->warning.empty());
+    CHECK_FALSE(verify_role(at_standby, true, system_id + 1)->warning.empty());
+    CHECK_FALSE(verify_role(at_leader, true)->warning.empty());
+
     const Session read_only(leader);
     read_only.ask("SET default_transaction_read_only = on");
     const detail::LibpqResult refused(PQexec(read_only.get(), "CREATE TABLE refused (n int)"));

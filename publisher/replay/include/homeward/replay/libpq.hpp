@@ -12,6 +12,7 @@
 #include <utility>
 
 #include <homeward/replay/position_source.hpp>
+#include <homeward/replay/role_check.hpp>
 
 namespace homeward::replay {
 
@@ -73,6 +74,15 @@ inline std::optional<ReplicaPosition> replica_position(PGconn* connection) {
     const detail::LibpqResult result(PQexec(connection, kReplicaPositionSql));
     const auto row = detail::first_row<ReplicaRow>(result.get());
     return row ? parse_replica(*row) : std::nullopt;
+}
+
+/// Right after connecting: is this the server that RegionalUrl meant? Log the warning, if any.
+/// Nothing when the server does not answer.
+inline std::optional<RoleCheck> verify_role(PGconn* connection, bool is_replica,
+                                            std::optional<std::uint64_t> primary_system_id = {}) {
+    const auto found = replica_position(connection);
+    if (!found) return std::nullopt;
+    return check_role(is_replica, *found, primary_system_id);
 }
 
 /// Asks the replica at `url` over a connection of its own, never longer than two timeouts.

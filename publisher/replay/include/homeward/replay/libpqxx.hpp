@@ -12,6 +12,7 @@
 #include <utility>
 
 #include <homeward/replay/position_source.hpp>
+#include <homeward/replay/role_check.hpp>
 
 namespace homeward::replay {
 
@@ -102,6 +103,15 @@ inline std::optional<Position> committed_position(detail::PqxxConnection& connec
 inline std::optional<ReplicaPosition> replica_position(detail::PqxxConnection& connection) {
     const auto row = detail::first_row<ReplicaRow>(connection, kReplicaPositionSql);
     return row ? parse_replica(detail::views_of(*row)) : std::nullopt;
+}
+
+/// Right after connecting: is this the server that RegionalUrl meant? Log the warning, if any.
+/// Throws what libpqxx throws.
+inline std::optional<RoleCheck> verify_role(detail::PqxxConnection& connection, bool is_replica,
+                                            std::optional<std::uint64_t> primary_system_id = {}) {
+    const auto found = replica_position(connection);
+    if (!found) return std::nullopt;
+    return check_role(is_replica, *found, primary_system_id);
 }
 
 /// With a question: for a connection that no transaction uses. Throws what libpqxx throws.

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <homeward/replay/connection_url.hpp>
+
+namespace homeward::replay {
+
+/// Text that was rewritten, or why it could not be; never both.
+struct Rewritten {
+    std::string text;
+    const char* error = nullptr;
+};
+
+/// Turns DATABASE_URL's hosts and ports into the replica's. Borrows what it is made of.
+class HostRule {
+  public:
+    HostRule(const Regions& regions, const UrlOptions& options)
+        : regions_(regions), options_(options) {}
+
+    Rewritten host(std::string_view host) const;
+    /// With commas between them.
+    Rewritten hosts(std::string_view hosts) const;
+
+    bool keeps_host() const { return options_.rule == UrlRule::same_host; }
+    bool keeps_port() const { return options_.replica_port == 0; }
+    std::string port() const { return std::to_string(options_.replica_port); }
+
+  private:
+    Rewritten name_of_app(std::string_view host) const;
+
+    const Regions& regions_;
+    const UrlOptions& options_;
+};
+
+/// A value of target_session_attrs that no standby satisfies.
+bool refuses_standby(std::string_view target_session_attrs);
+
+/// The two forms of a connection string.
+Rewritten rewrite_uri(std::string_view uri, const HostRule& rule);
+Rewritten rewrite_keywords(std::string_view keywords, const HostRule& rule);
+
+inline constexpr const char* kNoHost =
+    "DATABASE_URL names no host to put the region before; set DATABASE_REPLICA_URL instead";
+inline constexpr const char* kIsAddress =
+    "DATABASE_URL names an address or a socket; a region goes before a host name only; set "
+    "DATABASE_REPLICA_URL instead";
+
+}  // namespace homeward::replay
