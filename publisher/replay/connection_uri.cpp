@@ -10,6 +10,9 @@ namespace {
 constexpr const char* kBareAt =
     "DATABASE_URL has an @ in its user or password; write it as %40 there";
 
+constexpr const char* kHiddenName =
+    "DATABASE_URL has a parameter whose name is percent-encoded; write it plainly";
+
 /// The pieces of a URI, each as it stands.
 struct Pieces {
     std::string_view before_hosts;  ///< scheme, user and password
@@ -65,7 +68,9 @@ void rewrite_parameter(std::string_view parameter, const HostRule& rule, Query& 
     const std::string_view name = parameter.substr(0, equals);
     const std::string_view value = parameter.substr(std::min(equals + 1, parameter.size()));
     std::string text(parameter);
-    if (name == "host") {
+    if (name.find('%') != std::string_view::npos) {
+        query.error = kHiddenName;
+    } else if (name == "host") {
         const Rewritten hosts = rule.hosts(value);
         query.error = hosts.error;
         query.has_host = true;

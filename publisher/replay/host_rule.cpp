@@ -17,16 +17,16 @@ bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
-bool is_address(std::string_view host) {
-    const bool is_v4 =
-        std::all_of(host.begin(), host.end(), [](char c) { return is_digit(c) || c == '.'; });
-    return is_v4 || host.find_first_of("[]:") != std::string_view::npos;
+bool is_name_char(char c) {
+    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' ||
+           c == '-' || c == '_';
 }
 
-/// A directory, or an abstract socket; also as a URL spells it.
-bool is_socket(std::string_view host) {
-    return host.front() == '/' || host.front() == '@' || host.substr(0, 3) == "%2F" ||
-           host.substr(0, 3) == "%2f" || host.substr(0, 3) == "%40";
+/// Only what is surely a name: not a directory, an abstract socket, an IPv6 address, nor anything
+/// that a URL spells with percent signs.
+bool is_name(std::string_view host) {
+    return std::all_of(host.begin(), host.end(), is_name_char) &&
+           !std::all_of(host.begin(), host.end(), [](char c) { return is_digit(c) || c == '.'; });
 }
 
 /// "top<n>.nearest.of." taken off.
@@ -62,7 +62,7 @@ Rewritten HostRule::name_of_app(std::string_view host) const {
 Rewritten HostRule::host(std::string_view host) const {
     if (keeps_host()) return {std::string(host)};
     if (host.empty()) return {{}, kNoHost};
-    if (is_address(host) || is_socket(host)) return {{}, kIsAddress};
+    if (!is_name(host)) return {{}, kIsAddress};
     if (options_.rule == UrlRule::region_host) {
         return {regions_.current + "." + std::string(host)};
     }

@@ -44,7 +44,7 @@ Rewritten rewrite_keywords(std::string_view keywords, const HostRule& rule);
 inline constexpr const char* kNoHost =
     "DATABASE_URL names no host to put the region before; set DATABASE_REPLICA_URL instead";
 inline constexpr const char* kIsAddress =
-    "DATABASE_URL names an address or a socket; a region goes before a host name only; set "
+    "DATABASE_URL names an address or a socket; a region goes before a plain host name only; set "
     "DATABASE_REPLICA_URL instead";
 
 }  // namespace homeward::replay
