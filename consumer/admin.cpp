@@ -2,6 +2,7 @@
 
 #include <httplib.h>
 
+#include <cstdlib>
 #include <thread>
 
 namespace homeward::consumer {
@@ -14,17 +15,20 @@ class Admin::Impl {
         server_.Get("/metrics", [&metrics](const httplib::Request&, httplib::Response& response) {
             response.set_content(metrics.print(), "text/plain; version=0.0.4; charset=utf-8");
         });
-        server_.Get("/", [](const httplib::Request&, httplib::Response& response) {
-            const std::string_view page = status_html();
-            // Whatever an event's text may say, nothing from elsewhere is loaded.
-            response.set_header("Content-Security-Policy",
-                                "default-src 'none'; connect-src 'self'; "
-                                "script-src 'unsafe-inline'; style-src 'unsafe-inline'");
-            response.set_content(page.data(), page.size(), "text/html; charset=utf-8");
-        });
+        server_.Get(
+            "/", [policy = status_policy()](const httplib::Request&, httplib::Response& response) {
+                const std::string_view page = status_html();
+                response.set_header("Content-Security-Policy", policy);
+                response.set_header("X-Content-Type-Options", "nosniff");
+                response.set_header("Referrer-Policy", "no-referrer");
+                response.set_header("Cache-Control", "no-store");
+                response.set_content(page.data(), page.size(), "text/html; charset=utf-8");
+            });
         server_.Get("/status.json",
-                    [&status](const httplib::Request&, httplib::Response& response) {
-                        response.set_content(status.json(), "application/json");
+                    [&status](const httplib::Request& request, httplib::Response& response) {
+                        const std::string since = request.get_param_value("since");
+                        response.set_content(status.json(std::strtoull(since.c_str(), nullptr, 10)),
+                                             "application/json");
                     });
         server_.Get("/livez", [](const httplib::Request&, httplib::Response& response) {
             response.set_content("ok\n", "text/plain");

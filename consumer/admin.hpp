@@ -5,7 +5,7 @@
 #include <string>
 
 #include "consumer/metrics.hpp"
-#include "consumer/status_page.hpp"
+#include "consumer/status/status_page.hpp"
 
 namespace homeward::consumer {
 

@@ -65,6 +65,12 @@ double Histogram::quantile(double q) const {
     return 0;
 }
 
+std::vector<std::uint64_t> Histogram::counts() const {
+    std::vector<std::uint64_t> counts;
+    for (const auto& count : counts_) counts.push_back(count.load(std::memory_order_relaxed));
+    return counts;
+}
+
 Metrics::Metrics()
     : batch_rows(kRows),
       batch_seconds(kSeconds),
@@ -81,16 +87,20 @@ Histogram& Metrics::freshness(const std::string& region, std::string_view kind) 
         .first->second;
 }
 
+Metrics::FreshnessCounts Metrics::freshness_counts() const {
+    const std::lock_guard lock(mutex_);
+    FreshnessCounts counts;
+    for (const auto& [key, histogram] : freshness_) counts[key] = histogram.counts();
+    return counts;
+}
+
+const std::vector<double>& Metrics::freshness_bounds() {
+    return kSeconds;
+}
+
 void Metrics::set_pending(const std::string& stream, std::uint64_t count) {
     const std::lock_guard lock(mutex_);
     pending_[stream] = count;
-}
-
-std::uint64_t Metrics::pending_sum() const {
-    const std::lock_guard lock(mutex_);
-    std::uint64_t sum = 0;
-    for (const auto& [stream, count] : pending_) sum += count;
-    return sum;
 }
 
 std::string Metrics::print() const {

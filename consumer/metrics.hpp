@@ -24,6 +24,8 @@ class Histogram {
     /// Upper bound of the bucket in which the quantile lies; 0 without observations.
     double quantile(double q) const;
     double sum() const { return sum_.load(std::memory_order_relaxed); }
+    /// One for each bound, and one for what lies beyond.
+    std::vector<std::uint64_t> counts() const;
 
   private:
     std::vector<double> bounds_;
@@ -72,10 +74,13 @@ class Metrics {
 
     /// Lives as long as the metrics do.
     Histogram& freshness(const std::string& region, std::string_view kind);
-    void set_pending(const std::string& stream, std::uint64_t count);
+    /// By region and class, each with one bucket more than there are bounds.
+    using FreshnessCounts =
+        std::map<std::pair<std::string, std::string>, std::vector<std::uint64_t>>;
+    FreshnessCounts freshness_counts() const;
+    static const std::vector<double>& freshness_bounds();
 
-    /// Of all streams.
-    std::uint64_t pending_sum() const;
+    void set_pending(const std::string& stream, std::uint64_t count);
 
     std::string print() const;
 

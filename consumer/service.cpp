@@ -190,7 +190,9 @@ int run_service(const Config& config, const std::filesystem::path& file) {
     for (std::size_t i = 0; i < config.batch.writers; ++i) {
         writers.push_back(std::make_unique<Writer>(context));
     }
-    StatusPage status(config, metrics);
+    StatusPage status({config, metrics, streams,
+                       [&nats](const Stream& stream) { return read_state(nats, stream); },
+                       [&nats] { return nats.is_connected(); }});
     std::optional<Admin> admin;
     if (!config.admin.listen.empty()) {
         admin.emplace(config.admin.listen, metrics, status, [&]() -> std::string {

@@ -36,6 +36,7 @@ class Bridge {
                                    std::chrono::milliseconds time = std::chrono::seconds(60)) const;
     /// What it says at GET `path` of its admin endpoint; empty when it does not answer.
     std::string admin(const std::string& path) const;
+    int admin_port() const { return admin_port_; }
     /// The value of a series of /metrics, labels included in the name; -1 when it is not there.
     double metric(const std::string& series) const;
 

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "consumer/metrics.hpp"
+#include "consumer/status/history.hpp"
+#include "consumer/status/limit.hpp"
+
+namespace homeward::consumer {
+
+/// How well all is, in the order of how soon somebody must come.
+enum class Health : std::uint8_t { good, look, act };
+std::string_view to_string(Health health);
+
+struct Reason {
+    Health health;
+    std::string text;    ///< what is wrong
+    std::string remedy;  ///< what to do about it; empty: it mends itself
+};
+/// Everything that is not well; the worst first. Empty: all is well.
+std::vector<Reason> find_reasons(const Metrics& metrics, const Moment& last, Limit limit,
+                                 bool is_nats_connected);
+Health worst_of(const std::vector<Reason>& reasons);
+
+}  // namespace homeward::consumer

@@ -1,0 +1,248 @@
+#include "consumer/status/status_page.hpp"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "consumer/nats_connection.hpp"
+#include "consumer/status/health.hpp"
+
+namespace homeward::consumer {
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::json;
+using SteadyClock = std::chrono::steady_clock;
+
+/// Between two looks at what the sessions on the leader do: a sentence rests on about fifty.
+constexpr auto kSampleInterval = 100ms;
+constexpr auto kSamplesKept = 5s;
+constexpr auto kViewInterval = 2s;
+/// Looking at very many origins takes time; it is to take at most a tenth of the leader's.
+constexpr int kViewRestFactor = 10;
+constexpr auto kStreamsInterval = 1s;
+constexpr auto kRetryInterval = 1s;
+/// A leader that owes us an answer for so long is called away.
+constexpr auto kLeaderPatience = 3s;
+
+std::string base64_sha256(std::string_view text) {
+    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+    unsigned int bytes = 0;
+    EVP_Digest(text.data(), text.size(), digest.data(), &bytes, EVP_sha256(), nullptr);
+    std::array<unsigned char, 4 * ((EVP_MAX_MD_SIZE + 2) / 3) + 1> encoded{};
+    const int length = EVP_EncodeBlock(encoded.data(), digest.data(), static_cast<int>(bytes));
+    return {reinterpret_cast<const char*>(encoded.data()), static_cast<std::size_t>(length)};
+}
+
+/// What stands between <tag> and </tag>.
+std::string_view content_of(std::string_view page, const std::string& tag) {
+    const std::size_t begin = page.find("<" + tag + ">") + tag.size() + 2;
+    return page.substr(begin, page.find("</" + tag + ">") - begin);
+}
+
+json stages_json(const StageSeconds& stages) {
+    json object = json::object();
+    for (std::size_t i = 0; i < kStages; ++i) {
+        object[std::string(to_string(static_cast<Stage>(i)))] = stages.of[i];
+    }
+    return object;
+}
+
+json moment_json(const Moment& moment) {
+    json fresh = json::object();
+    for (const auto& [key, quantiles] : moment.fresh) {
+        fresh[key.first + " " + key.second] = {quantiles.p50_s, quantiles.p99_s};
+    }
+    return {{"seconds", moment.seconds},
+            {"rows", moment.rows},
+            {"batches", moment.batches},
+            {"stages", stages_json(moment.stages)},
+            {"fresh", fresh}};
+}
+
+json view_json(const LeaderView& view) {
+    json origins = json::array();
+    for (const OriginView& origin : view.origins) {
+        origins.push_back({{"class", origin.event_class},
+                           {"region", origin.region},
+                           {"app", origin.app},
+                           {"publisher", origin.publisher},
+                           {"state", origin.state},
+                           {"accepted", origin.accepted},
+                           {"settled", origin.settled},
+                           {"holes", origin.holes},
+                           {"hole_ranges", origin.hole_ranges},
+                           {"heard_s", origin.heard_s}});
+    }
+    json letters = json::array();
+    for (const LetterView& letter : view.letters) {
+        letters.push_back({{"type", letter.type},
+                           {"state", letter.state},
+                           {"reason", letter.reason},
+                           {"count", letter.count}});
+    }
+    return {{"origin_states", view.states}, {"origins", origins}, {"dead_letters", letters}};
+}
+
+}  // namespace
+
+std::string status_policy() {
+    const std::string_view page = status_html();
+    return "default-src 'none'; connect-src 'self'; img-src data:; script-src 'sha256-" +
+           base64_sha256(content_of(page, "script")) + "'; style-src 'sha256-" +
+           base64_sha256(content_of(page, "style")) +
+           "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none';"
+           " require-trusted-types-for 'script'; trusted-types 'none'";
+}
+
+StatusPage::StatusPage(Sources sources)
+    : sources_(std::move(sources)),
+      history_(sources_.metrics),
+      backlogs_(sources_.streams.size()),
+      leader_watch_([this] { return look_at_leader(); }),
+      stream_watch_([this] { return look_at_streams(); }) {}
+
+std::chrono::milliseconds StatusPage::look_at_leader() {
+    try {
+        {
+            const std::lock_guard lock(mutex_);
+            leader_asked_ = SteadyClock::now();
+        }
+        ask_leader();
+        const std::lock_guard lock(mutex_);
+        leader_asked_ = {};
+        leader_error_.clear();
+        return kSampleInterval;
+    } catch (const LeaderError& error) {
+        leader_.reset();
+        const std::lock_guard lock(mutex_);
+        leader_asked_ = {};
+        leader_error_ = error.what();
+        samples_.clear();
+        return kRetryInterval;
+    }
+}
+
+void StatusPage::ask_leader() {
+    if (!leader_ || leader_->is_broken()) {
+        leader_.reset();
+        leader_.emplace(sources_.config.postgres.url, sources_.config.postgres);
+    }
+    const auto now = SteadyClock::now();
+    WaitSample sample = sample_waits(*leader_);
+    {
+        const std::lock_guard lock(mutex_);
+        samples_.push_back({now, std::move(sample)});
+        while (samples_.front().at + kSamplesKept < now) samples_.pop_front();
+    }
+    if (now < view_due_) return;
+    const auto began = SteadyClock::now();
+    LeaderView view = read_leader_view(*leader_);
+    const auto took = SteadyClock::now() - began;
+    view_due_ =
+        SteadyClock::now() + std::max<SteadyClock::duration>(kViewInterval, kViewRestFactor * took);
+    const std::lock_guard lock(mutex_);
+    view_ = std::move(view);
+}
+
+std::chrono::milliseconds StatusPage::look_at_streams() {
+    std::vector<std::optional<Backlog>> backlogs;
+    for (const Stream& stream : sources_.streams) {
+        std::optional<Backlog> backlog;
+        try {
+            if (const auto state = sources_.stream_state(stream)) {
+                backlog = {state->unprocessed, state->ack_pending, state->bytes};
+            }
+        } catch (const NatsError&) {
+            // Unknown for now, which the page says.
+        }
+        backlogs.push_back(backlog);
+    }
+    const std::lock_guard lock(mutex_);
+    waiting_before_ = waiting_messages();
+    backlogs_ = std::move(backlogs);
+    return kStreamsInterval;
+}
+
+/// The caller has the lock.
+std::uint64_t StatusPage::waiting_messages() const {
+    std::uint64_t sum = 0;
+    for (const auto& backlog : backlogs_) sum += backlog ? backlog->waiting : 0;
+    return sum;
+}
+
+/// The caller has the lock.
+LimitFacts StatusPage::facts() const {
+    LimitFacts facts;
+    facts.stages = history_.last().stages;
+    // What waits only for a moment is on its way.
+    facts.waiting_messages = std::min(waiting_before_, waiting_messages());
+    for (const TimedSample& one : samples_) {
+        for (std::size_t i = 0; i < kWaits; ++i) facts.waits.seen[i] += one.sample.waits.seen[i];
+        if (!one.sample.lock_holder.empty()) facts.lock_holder = one.sample.lock_holder;
+    }
+    facts.leader_error = leader_error_;
+    const bool is_silent = leader_asked_ != SteadyClock::time_point{} &&
+                           SteadyClock::now() - leader_asked_ > kLeaderPatience;
+    if (is_silent && leader_error_.empty()) facts.leader_error = "it does not answer";
+    facts.is_paused = sources_.metrics.paused;
+    return facts;
+}
+
+std::string StatusPage::json(std::uint64_t since) {
+    leader_watch_.want();
+    stream_watch_.want();
+    const Metrics& metrics = sources_.metrics;
+    const History::Excerpt excerpt = history_.since(since);
+    nlohmann::json moments = nlohmann::json::array();
+    for (const Moment& moment : excerpt.moments) moments.push_back(moment_json(moment));
+    const bool is_connected = sources_.is_nats_connected();
+
+    const std::lock_guard lock(mutex_);
+    const LimitFacts now = facts();
+    const LimitVerdict limit = find_limit(now);
+    const auto found = find_reasons(metrics, history_.last(), limit.limit, is_connected);
+    nlohmann::json reasons = nlohmann::json::array();
+    for (const Reason& reason : found) {
+        reasons.push_back({{"health", to_string(reason.health)},
+                           {"text", reason.text},
+                           {"remedy", reason.remedy}});
+    }
+    nlohmann::json backlogs = nlohmann::json::array();
+    for (std::size_t i = 0; i < backlogs_.size(); ++i) {
+        const auto& backlog = backlogs_[i];
+        nlohmann::json one{{"stream", sources_.streams[i].name}, {"known", backlog.has_value()}};
+        if (backlog) {
+            one["waiting"] = backlog->waiting;
+            one["in_hand"] = backlog->in_hand;
+            one["bytes"] = backlog->bytes;
+        }
+        backlogs.push_back(one);
+    }
+    const auto uptime = std::chrono::duration<double>(SteadyClock::now() - started_);
+    nlohmann::json status{
+        {"health", to_string(worst_of(found))},
+        {"reasons", reasons},
+        {"limit", {{"name", to_string(limit.limit)}, {"sentence", limit.sentence}}},
+        {"uptime_s", uptime.count()},
+        {"rows", metrics.rows.load()},
+        {"batches", metrics.batches.load()},
+        {"letters_open", metrics.letters_open.load()},
+        {"letters_parked", metrics.letters_parked.load()},
+        {"missing", metrics.holes_missing.load()},
+        {"writers", sources_.config.batch.writers},
+        {"interval_s", History::kInterval.count()},
+        {"moments_max", History::kMomentsMax},
+        {"first", excerpt.first},
+        {"moments", moments},
+        {"backlog", backlogs},
+        {"leader_error",
+         now.leader_error.empty() ? nlohmann::json() : nlohmann::json(now.leader_error)},
+    };
+    status.update(view_ ? view_json(*view_) : nlohmann::json::object());
+    return status.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+}  // namespace homeward::consumer

@@ -1,0 +1,88 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "consumer/config.hpp"
+#include "consumer/leader.hpp"
+#include "consumer/metrics.hpp"
+#include "consumer/status/history.hpp"
+#include "consumer/status/leader_view.hpp"
+#include "consumer/status/limit.hpp"
+#include "consumer/status/watch.hpp"
+#include "consumer/stream.hpp"
+
+namespace homeward::consumer {
+
+/// The page itself: HTML, style and script in one, without any address but its own host's.
+std::string_view status_html();
+/// Its Content-Security-Policy: exactly the style and the script of that page, by their hashes, and
+/// nothing else from anywhere, whatever an event's text may say.
+std::string status_policy();
+
+/// What waits in one stream; nullopt as a whole when nobody answers for it.
+struct Backlog {
+    std::uint64_t waiting = 0;  ///< messages that were never delivered
+    std::uint64_t in_hand = 0;  ///< delivered, and not yet acknowledged
+    std::uint64_t bytes = 0;
+};
+
+/// What the page shows: the last minutes, what limits the system now and how well it is. Any
+/// thread; has threads and a connection to the leader of its own, which ask only while somebody
+/// looks, and are never waited for. What it is given must outlive it.
+class StatusPage {
+  public:
+    struct Sources {
+        const Config& config;
+        const Metrics& metrics;
+        std::vector<Stream> streams;
+        /// Asks NATS; may take its time, and throw NatsError.
+        std::function<std::optional<StreamState>(const Stream&)> stream_state;
+        std::function<bool()> is_nats_connected;
+    };
+    explicit StatusPage(Sources sources);
+
+    /// Everything as JSON, with the moments of History from number `since` on. Never throws.
+    std::string json(std::uint64_t since);
+
+  private:
+    struct Seen;  // a copy of what the watches have found
+    struct TimedSample {
+        std::chrono::steady_clock::time_point at;
+        WaitSample sample;
+    };
+
+    std::chrono::milliseconds look_at_leader();
+    std::chrono::milliseconds look_at_streams();
+    void ask_leader();
+    LimitFacts facts() const;
+    std::uint64_t waiting_messages() const;
+
+    const Sources sources_;
+    History history_;
+    const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+
+    // Of the leader watch's thread alone.
+    std::optional<Leader> leader_;
+    std::chrono::steady_clock::time_point view_due_{};
+
+    mutable std::mutex mutex_;  // guards what follows
+    std::optional<LeaderView> view_;
+    std::deque<TimedSample> samples_;
+    std::string leader_error_;
+    std::chrono::steady_clock::time_point leader_asked_{};  // unset: no question is open
+    std::vector<std::optional<Backlog>> backlogs_;
+    std::uint64_t waiting_before_ = 0;
+
+    Watch leader_watch_;  // last: they call what is above
+    Watch stream_watch_;
+};
+
+}  // namespace homeward::consumer

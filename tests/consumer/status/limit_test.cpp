@@ -1,0 +1,125 @@
+// What the status page makes of measurements, each made up so that the right answer is known.
+
+#include "consumer/status/limit.hpp"
+
+#include "consumer/status/health.hpp"
+#include "consumer/status/history.hpp"
+#include "consumer/status/status_page.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace homeward::consumer;
+using Catch::Matchers::Contains;
+
+namespace {
+
+LimitFacts facts(double wait, double decode, double copy, double commit) {
+    LimitFacts facts;
+    facts.stages.of[static_cast<std::size_t>(Stage::wait)] = wait;
+    facts.stages.of[static_cast<std::size_t>(Stage::decode)] = decode;
+    facts.stages.of[static_cast<std::size_t>(Stage::copy)] = copy;
+    facts.stages.of[static_cast<std::size_t>(Stage::commit)] = commit;
+    return facts;
+}
+
+/// Writers that are nearly always at the leader, whose sessions were seen so.
+LimitFacts at_leader(Wait wait) {
+    LimitFacts at = facts(1, 1, 6, 2);
+    at.waits.seen[static_cast<std::size_t>(wait)] = 40;
+    at.waits.seen[static_cast<std::size_t>(Wait::other)] = 10;
+    return at;
+}
+
+}  // namespace
+
+TEST_CASE("without a measurement nothing is claimed") {
+    CHECK(find_limit({}).limit == Limit::unknown);
+}
+
+TEST_CASE("idle writers mean the source, or the network when messages wait in the streams") {
+    LimitFacts idle = facts(9, 0.3, 0.3, 0.4);
+    CHECK(find_limit(idle).limit == Limit::source);
+    CHECK_THAT(find_limit(idle).sentence, Contains("busy 10 %"));
+    idle.waiting_messages = 900;
+    CHECK(find_limit(idle).limit == Limit::network);
+    CHECK_THAT(find_limit(idle).sentence, Contains("900 messages wait"));
+}
+
+TEST_CASE("writers that mostly decode mean this machine") {
+    const LimitVerdict verdict = find_limit(facts(1, 6, 2, 1));
+    CHECK(verdict.limit == Limit::decode);
+    CHECK_THAT(verdict.sentence, Contains("67 %"));
+}
+
+TEST_CASE("writers at the leader mean what its sessions are seen at") {
+    CHECK(find_limit(at_leader(Wait::cpu)).limit == Limit::leader_cpu);
+    CHECK(find_limit(at_leader(Wait::disk)).limit == Limit::leader_disk);
+    CHECK(find_limit(at_leader(Wait::standby)).limit == Limit::leader_standby);
+    CHECK(find_limit(at_leader(Wait::client)).limit == Limit::network);
+    LimitFacts locked = at_leader(Wait::lock);
+    locked.lock_holder = "session 7 (nightly) for 12 s";
+    CHECK(find_limit(locked).limit == Limit::leader_locks);
+    CHECK_THAT(find_limit(locked).sentence,
+               Contains("80 % of the time") && Contains("session 7 (nightly) for 12 s"));
+}
+
+TEST_CASE("a pause and a leader that is away come before everything else") {
+    LimitFacts away = facts(9, 0, 0, 0);
+    away.leader_error = "connection refused";
+    CHECK(find_limit(away).limit == Limit::leader_away);
+    away.is_paused = true;
+    CHECK(find_limit(away).limit == Limit::pause);
+}
+
+TEST_CASE("a stuck writer has spent the time already that it is stuck") {
+    StageClock clock;
+    clock.enter(Stage::copy);
+    const auto before = clock.read();
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    CHECK((clock.read() - before)[Stage::copy] >= 0.03);
+    clock.enter(Stage::wait);
+    clock.move(Stage::copy, Stage::ledger, 0.01);
+    CHECK(clock.read()[Stage::ledger] == Approx(0.01));
+    clock.stop();
+    const double sum = clock.read().sum();
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    CHECK(clock.read().sum() == sum);
+}
+
+TEST_CASE("a quantile lies between the bounds of its bucket, and counts only what is new") {
+    const std::vector<double> bounds{1, 2, 4};
+    CHECK(quantile_between(bounds, {}, {10, 0, 0, 0}, 0.5) == Approx(0.5));
+    CHECK(quantile_between(bounds, {1'000, 0, 0, 0}, {1'000, 0, 10, 0}, 0.5) == Approx(3));
+    CHECK(quantile_between(bounds, {}, {0, 0, 0, 5}, 0.99) == 4);
+}
+
+TEST_CASE("the worst reason comes first, and decides how well all is") {
+    Metrics metrics;
+    CHECK(find_reasons(metrics, {}, Limit::source, true).empty());
+    CHECK(worst_of({}) == Health::good);
+    metrics.letters_open = 3;
+    auto reasons = find_reasons(metrics, {}, Limit::source, true);
+    REQUIRE(reasons.size() == 1);
+    CHECK(worst_of(reasons) == Health::look);
+    CHECK_THAT(reasons[0].text, Contains("3 dead letters wait"));
+    metrics.holes_missing = 1;
+    reasons = find_reasons(metrics, {}, Limit::leader_locks, true);
+    REQUIRE(reasons.size() == 3);
+    CHECK(worst_of(reasons) == Health::act);
+    CHECK_THAT(reasons[0].text, Contains("1 event is missing"));
+    CHECK(worst_of(find_reasons(metrics, {}, Limit::source, false)) == Health::act);
+    Moment stale;
+    stale.fresh[{"ams", "audit"}] = {5, 60};
+    CHECK_THAT(find_reasons(metrics, stale, Limit::source, true).back().text,
+               Contains("audit of ams reaches the leader after 60 s"));
+}
+
+TEST_CASE("the page names no address but its own, and its policy allows exactly its own script") {
+    std::string page(status_html());
+    for (std::size_t at; (at = page.find("http://www.w3.org/2000/svg")) != std::string::npos;) {
+        page.erase(at, 26);  // a name, not an address
+    }
+    CHECK_THAT(page, !Contains("http:") && !Contains("https:") && !Contains(" src=") &&
+                         !Contains("@import") && !Contains("url(") && !Contains("innerHTML"));
+    CHECK_THAT(status_policy(), Contains("default-src 'none'") && Contains("script-src 'sha256-") &&
+                                    Contains("style-src 'sha256-") && !Contains("unsafe"));
+}
