@@ -93,15 +93,16 @@ class LibpqPositionSource : public PositionSource {
         : url_(std::move(url)), timeout_(timeout) {}
 
     std::optional<ReplicaPosition> ask() override {
-        const auto deadline = Clock::now() + timeout_;
-        bool is_new = connection_ == nullptr;
-        while (true) {
-            if (is_new && !connect(Clock::now() + timeout_)) break;
-            const Answer answer = question(deadline + (is_new ? timeout_ : timeout_ * 0));
+        if (connection_) {
+            const Answer answer = question();
             if (answer.position) return answer.position;
+            connection_.reset();
             // A connection that died while it was idle gets a second chance, a silent server none.
-            if (is_new || answer.is_late) break;
-            is_new = true;
+            if (answer.is_late) return std::nullopt;
+        }
+        if (connect()) {
+            const Answer answer = question();
+            if (answer.position) return answer.position;
         }
         connection_.reset();
         return std::nullopt;
@@ -119,7 +120,8 @@ class LibpqPositionSource : public PositionSource {
         void operator()(PGconn* connection) const { PQfinish(connection); }
     };
 
-    bool connect(Clock::time_point deadline) {
+    bool connect() {
+        const auto deadline = Clock::now() + timeout_;
         // What the url says comes last and wins. The keepalives notice within about five seconds a
         // server that lost its power, and before it can be up again.
         const char* names[] = {"application_name", "keepalives_idle", "keepalives_interval",
@@ -136,7 +138,8 @@ class LibpqPositionSource : public PositionSource {
         return false;
     }
 
-    Answer question(Clock::time_point deadline) {
+    Answer question() {
+        const auto deadline = Clock::now() + timeout_;
         if (PQsendQuery(connection_.get(), kReplicaPositionSql) != 1) return {};
         while (true) {
             if (PQconsumeInput(connection_.get()) != 1) return {};

@@ -59,7 +59,8 @@ std::optional<std::array<std::string, std::tuple_size_v<Row>>> first_row(PqxxCon
     pqxx::nontransaction statement(connection);
     const pqxx::result result = statement.exec(sql);
     std::array<std::string, std::tuple_size_v<Row>> row;
-    if (result.size() != 1 || result.columns() != row.size()) return std::nullopt;
+    if (result.size() != 1 || static_cast<std::size_t>(result.columns()) != row.size())
+        return std::nullopt;
     for (std::size_t i = 0; i < row.size(); ++i) {
         row[i] = result[0][static_cast<int>(i)].template as<std::string>(std::string());
     }
