@@ -22,6 +22,18 @@ bool is_maximum(const Budget& budget) {
     return budget.on == Budget::On::value_max || budget.on == Budget::On::ratio_max;
 }
 
+/// What the limit bounds, for programs.
+const char* limit_on(Budget::On on) {
+    switch (on) {
+        case Budget::On::nothing: return "nothing";
+        case Budget::On::value_max: return "value_max";
+        case Budget::On::value_min: return "value_min";
+        case Budget::On::ratio_max: return "ratio_max";
+        case Budget::On::ratio_min: return "ratio_min";
+    }
+    return "nothing";
+}
+
 }  // namespace
 
 std::string short_number(double value) {
@@ -98,6 +110,8 @@ void Report::add(const Row& row) {
                     {"compared_with", or_null(!row.compared_with.empty(), row.compared_with)},
                     {"ratio", or_null(row.has_ratio(), row.ratio)},
                     {"budget", or_null(!budget.empty(), budget)},
+                    {"limit", or_null(!budget.empty(), row.budget.limit)},
+                    {"limit_on", or_null(!budget.empty(), limit_on(row.budget.on))},
                     {"met", or_null(!budget.empty(), row.is_met())}};
     std::ofstream(json_lines_, std::ios::app) << json.dump() << "\n";
 }

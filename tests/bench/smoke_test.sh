@@ -11,7 +11,8 @@ for program in "$@"; do
     "$program" --seconds 0.5 --json "$rows"
     python3 - "$rows" "$program" <<'PYTHON'
 import json, sys
-keys = {"name", "value", "unit", "compared_with", "ratio", "budget", "met"}
+keys = {"name", "value", "unit", "compared_with", "ratio", "budget", "limit",
+        "limit_on", "met"}
 rows = [json.loads(line) for line in open(sys.argv[1])]
 wrong = [row for row in rows if set(row) != keys or not isinstance(row["value"], (int, float))]
 if not rows or wrong:
