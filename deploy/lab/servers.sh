@@ -73,10 +73,11 @@ start_consumer() {
 # start_app NAME REGION PORT NATS_PORT DATABASE_PORT REPLICA_PORT
 start_app() {
     start "$1" env PORT="$3" NATS_URL="nats://127.0.0.1:$4" SPOOL_DIR="$dir/spool_$1" \
-        PRIMARY_REGION=scl FLY_REGION="$2" REPLAY_ACCEL_PREFIX=@homeward_replay_ \
+        PRIMARY_REGION=scl FLY_REGION="$2" HOMEWARD_REPLAY_KEYS="$replay_keys" \
+        REPLAY_ACCEL_PREFIX=@homeward_replay_ \
         DATABASE_URL="postgresql://postgres@127.0.0.1:$5/postgres" \
         DATABASE_REPLICA_URL="${6:+postgresql://postgres@127.0.0.1:$6/postgres}" "$sample"
-    wait_for 10 "$1" curl -fsS "http://127.0.0.1:$3/healthz"
+    wait_for 10 "$1" curl -fsS "http://127.0.0.1:$3/metrics"
 }
 
 start_nginx() {
@@ -85,5 +86,5 @@ start_nginx() {
         -e "s|@EDGE_SCL_PORT@|$edge_scl_port|g; s|@REPLAY_TIMEOUT@|15s|g" \
         "$root/deploy/nginx/replay.conf.in" >"$dir/nginx.conf"
     start nginx nginx -p "$dir" -e "$dir/nginx.log" -c "$dir/nginx.conf"
-    wait_for 10 nginx curl -fsS "http://127.0.0.1:$edge_ams_port/healthz"
+    wait_for 10 nginx curl -fsS "http://127.0.0.1:$edge_ams_port/metrics"
 }

@@ -1,13 +1,16 @@
 // A small shop. It reads from its region's replica, writes an audit event and a metric on every
-// request without touching the database, and has true writes replayed to the primary region.
+// request without touching the database, has true writes replayed to the primary region, and lets
+// each session read its own writes.
 //
 // Environment: PORT, NATS_URL, SPOOL_DIR, PRIMARY_REGION, FLY_REGION, DATABASE_URL,
-// DATABASE_REPLICA_URL, and REPLAY_ACCEL_PREFIX where nginx stands in for the platform's proxy.
+// DATABASE_REPLICA_URL, HOMEWARD_REPLAY_KEYS ("k1:" and 64 hexadecimal digits), and
+// REPLAY_ACCEL_PREFIX where nginx stands in for the platform's proxy.
 
-#include <homeward/publisher.hpp>
 #include <homeward/replay/connection_url.hpp>
 #include <homeward/replay/httplib.hpp>
-#include <pqxx/pqxx>
+#include <homeward/replay/libpq.hpp>
+#include <homeward/replay/libpqxx.hpp>
+#include <homeward/request_scope.hpp>
 
 #include <chrono>
 #include <csignal>
@@ -23,6 +26,8 @@
 
 namespace {
 
+using namespace homeward::replay;
+using homeward::Publisher;
 using homeward::events::Audit;
 using homeward::events::Metric;
 using httplib::Request;
@@ -33,6 +38,10 @@ std::string env(const char* name) {
     return value == nullptr ? "" : value;
 }
 
+void say(std::string_view line) {
+    std::fprintf(stderr, "%.*s\n", static_cast<int>(line.size()), line.data());
+}
+
 /// One connection a server thread and database, made when first needed and again when it broke.
 pqxx::connection& connection(const std::string& url) {
     thread_local std::map<std::string, std::unique_ptr<pqxx::connection>> open;
@@ -41,144 +50,136 @@ pqxx::connection& connection(const std::string& url) {
     return *found;
 }
 
-std::string read_order(pqxx::transaction_base& work, const std::string& id) {
+std::string read_order(const std::string& url, const std::string& id) {
+    pqxx::read_transaction work(connection(url));
     const pqxx::result rows = work.exec_params("SELECT item FROM orders WHERE id = $1::int8", id);
     return rows.empty() ? "" : rows[0][0].as<std::string>();
 }
 
-/// What every request leaves behind. Two emits: tens of nanoseconds each, no I/O.
-class Trail {
-  public:
-    Trail(homeward::Publisher& publisher, std::string route, const Request& request)
-        : publisher_(publisher),
-          route_(std::move(route)),
-          request_id_(request.get_header_value("X-Request-Id")) {}
+/// On a replica the INSERT throws SQLSTATE 25006, and the request is replayed.
+std::string add_order(const std::string& url, const std::string& item) {
+    pqxx::work work(connection(url));
+    const auto row = work.exec_params1("INSERT INTO orders (item) VALUES ($1) RETURNING id", item);
+    work.commit();
+    return row[0].as<std::string>();
+}
 
-    void write(const std::string& action, const std::string& resource, int status) {
+void count(Publisher& publisher, std::string_view name, Metric::Kind kind, double value,
+           const std::string& tags) {
+    Metric metric;
+    metric.name = name;
+    metric.kind = kind;
+    metric.value = value;
+    metric.tags = homeward::JsonText{tags};
+    publisher.emit(metric);
+}
+
+/// What every request leaves behind, however its handler ends: two emits, tens of nanoseconds each,
+/// no I/O. Of a request that is replayed the request scope drops them: the primary emits them.
+struct Trail {
+    Publisher& publisher;
+    const Request& request;
+    std::string route;
+    std::string action{};  ///< empty: no audit event
+    std::string resource{};
+    bool is_allowed = false;
+    std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
+
+    ~Trail() {
+        const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
+        count(publisher, "request_duration_seconds", Metric::Kind::histogram, took.count(),
+              "{\"route\":\"" + route + "\"}");
+        if (action.empty()) return;
+        const std::string request_id = request.get_header_value("X-Request-Id");
         Audit audit;
         audit.actor = "user:demo";
         audit.action = action;
         audit.resource = resource;
-        audit.outcome = status < 400 ? Audit::Outcome::allowed : Audit::Outcome::failed;
-        if (!request_id_.empty()) audit.request_id = request_id_;
-        if (publisher_.emit(audit) != homeward::EmitResult::accepted) {
-            std::fputs("audit event refused: no room\n", stderr);
-        }
-        measure();
+        audit.outcome = is_allowed ? Audit::Outcome::allowed : Audit::Outcome::failed;
+        if (!request_id.empty()) audit.request_id = request_id;
+        if (publisher.emit(audit) != homeward::EmitResult::held) say("audit event refused");
     }
-
-    void measure() {
-        const std::string tags = "{\"route\":\"" + route_ + "\"}";
-        Metric metric;
-        metric.name = "request_duration_seconds";
-        metric.kind = Metric::Kind::histogram;
-        metric.value = std::chrono::duration<double>(Clock::now() - started_).count();
-        metric.tags = homeward::JsonText{tags};
-        publisher_.emit(metric);
-    }
-
-  private:
-    using Clock = std::chrono::steady_clock;
-    homeward::Publisher& publisher_;
-    std::string route_;
-    std::string request_id_;
-    Clock::time_point started_ = Clock::now();
 };
 
-homeward::PublisherOptions publisher_options(const homeward::replay::Regions& regions) {
-    homeward::PublisherOptions options;
-    options.nats_urls = {env("NATS_URL")};
-    options.region = regions.current;
-    options.app = "shop";
-    options.spool_dir = env("SPOOL_DIR");
-    options.on_log = [](std::string_view line) {
-        std::fprintf(stderr, "publisher: %.*s\n", static_cast<int>(line.size()), line.data());
+int serve(int port, const sigset_t& signals) {
+    const Regions regions = regions_from_environment();
+    const RegionalUrl database = url_from_environment();
+    if (database.error) return say(database.error->what), 2;
+    Publisher publisher({.nats_urls = {env("NATS_URL")},
+                         .region = regions.current,
+                         .app = "shop",
+                         .spool_dir = env("SPOOL_DIR"),
+                         .on_log = say});
+    std::unique_ptr<ReplicaPoller> poller;  // the primary region has nothing to wait for
+    auto source = std::make_unique<LibpqPositionSource>(database.url);
+    if (database.is_replica) poller = std::make_unique<ReplicaPoller>(std::move(source));
+    const ReadGate reads(TokenSigner(keys_from_text(env("HOMEWARD_REPLAY_KEYS")).keys),
+                         poller.get());
+    GateOptions options;
+    options.answer.accel_prefix = env("REPLAY_ACCEL_PREFIX");
+    options.sqlstate_of = [](const std::exception& error) { return sqlstate_of(error); };
+    options.look = look_with(reads);
+    options.on_begin = [&] {
+        auto scope = std::make_shared<homeward::RequestScope>(publisher);
+        return [scope](bool is_kept) { is_kept ? void(scope->publish()) : scope->drop(); };
     };
-    return options;
-}
-
-std::string stats_json(const homeward::Stats& stats) {
-    const auto of_class = [](const homeward::ClassStats& s) {
-        return "{\"accepted\":" + std::to_string(s.accepted) +
-               ",\"in_lanes\":" + std::to_string(s.in_lanes) +
-               ",\"in_log\":" + std::to_string(s.in_log) + ",\"acked\":" + std::to_string(s.acked) +
-               ",\"tombstoned\":" + std::to_string(s.tombstoned) +
-               ",\"refused\":" + std::to_string(s.refused) + "}";
+    options.on_decision = [&](const Decision& decision, std::string_view line) {
+        say(line);
+        count(publisher, "homeward_replay", Metric::Kind::counter, 1,
+              "{\"reason\":\"" + std::string(name_of(decision.reason)) + "\"}");
     };
-    return "{\"audit\":" + of_class(stats.audit) + ",\"metric\":" + of_class(stats.metric) + "}\n";
-}
-
-std::string sqlstate_of(const std::exception& error) {
-    const auto* sql = dynamic_cast<const pqxx::sql_error*>(&error);
-    return sql == nullptr ? "" : sql->sqlstate();
-}
-
-int serve(int port) {
-    const auto regions = homeward::replay::regions_from_environment();
-    const auto database = homeward::replay::url_from_environment();
-    if (database.error) {
-        std::fprintf(stderr, "%s\n", database.error->what.c_str());
-        return 2;
-    }
-    homeward::Publisher publisher(publisher_options(regions));
-    const homeward::replay::Gate gate(
-        regions,
-        {.answer = {.accel_prefix = env("REPLAY_ACCEL_PREFIX")}, .sqlstate_of = sqlstate_of});
-    const homeward::replay::HttplibReplay replay(gate);
+    const Gate gate(regions, options);
+    const HttplibReplay replay(gate);
     httplib::Server server;
-    replay.guard(server);
     server.new_task_queue = [] { return new httplib::ThreadPool(64); };
     server.set_tcp_nodelay(true).set_keep_alive_max_count(1'000'000);
-
+    replay.guard(server);
     server.Get(R"(/orders/(\d+))", replay.wrap([&](const Request& request, Response& response) {
-        Trail trail(publisher, "read", request);
-        pqxx::read_transaction work(connection(database.url));
-        const std::string item = read_order(work, request.matches[1]);
+        const std::string id = request.matches[1];
+        Trail trail{publisher, request, "read", "order.view", "order:" + id};
+        const std::string item = read_order(database.url, id);
         response.status = item.empty() ? 404 : 200;
         response.set_content(item + "\n", "text/plain");
-        trail.write("order.view", "order:" + request.matches[1].str(), response.status);
+        trail.is_allowed = !item.empty();
     }));
-    server.Post("/orders", replay.wrap([&](const Request& request, Response& response) {
-        Trail trail(publisher, "write", request);
-        pqxx::work work(connection(database.url));  // on a replica the INSERT throws 25006
-        const auto row = work.exec_params1("INSERT INTO orders (item) VALUES ($1) RETURNING id",
-                                           request.body.substr(0, 200));
-        work.commit();
+    const auto add = [&](const Request& request, Response& response, Visit& visit) {
+        Trail trail{publisher, request, "write", "order.create", "order:new"};
+        const std::string id = add_order(database.url, request.body.substr(0, 200));
+        visit.has_committed = true;
+        visit.set_cookie = reads.set_cookie(committed_position(connection(database.url)).value());
         response.status = 201;
-        response.set_content(row[0].as<std::string>() + "\n", "text/plain");
-        trail.write("order.create", "order:" + row[0].as<std::string>(), 201);
-    }));
+        response.set_content(id + "\n", "text/plain");
+        trail.resource = "order:" + id;
+        trail.is_allowed = true;
+    };
+    server.Post("/orders", replay.wrap(add));
     // The same read, with its audit row written to the leader before the answer: what it costs.
     server.Get(R"(/sync/orders/(\d+))", [&](const Request& request, Response& response) {
-        Trail trail(publisher, "sync", request);
-        {
-            pqxx::read_transaction work(connection(database.url));
-            response.set_content(read_order(work, request.matches[1]) + "\n", "text/plain");
-        }
+        const Trail trail{publisher, request, "sync"};
+        const std::string id = request.matches[1];
+        response.set_content(read_order(database.url, id) + "\n", "text/plain");
         pqxx::nontransaction work(connection(env("DATABASE_URL")));
         work.exec_params(
-            "INSERT INTO sync_audit (actor, action, resource, outcome)"
-            " VALUES ('user:demo', 'order.view', $1, 'allowed')",
-            "order:" + request.matches[1].str());
-        trail.measure();
+            "INSERT INTO sync_audit VALUES (DEFAULT, now(), 'user:demo', 'order.view',"
+            " $1, 'allowed')",
+            "order:" + id);
     });
-    server.Get("/healthz", [](const Request&, Response& response) {
-        response.set_content("ok\n", "text/plain");
-    });
-    server.Get("/stats", [&](const Request&, Response& response) {
-        response.set_content(stats_json(publisher.stats()), "application/json");
+    server.Get("/metrics", [&](const Request&, Response& response) {
+        const auto stats = publisher.stats();
+        const auto accepted = std::to_string(stats.audit.accepted + stats.metric.accepted);
+        const std::string events =
+            "# HELP shop_events_total Events that emit() has accepted.\n"
+            "# TYPE shop_events_total counter\nshop_events_total ";
+        response.set_content(events + accepted + "\n" + gate.counters().prometheus(), "text/plain");
     });
 
-    std::thread stopper([&server] {
-        sigset_t signals;
-        sigemptyset(&signals);
-        sigaddset(&signals, SIGTERM);
+    std::thread stopper([&] {
         int caught = 0;
         sigwait(&signals, &caught);
         server.stop();
     });
     const bool served = server.listen("127.0.0.1", port);
-    if (!served) std::fprintf(stderr, "cannot listen on port %d\n", port), raise(SIGTERM);
+    if (!served) say("cannot listen on PORT"), raise(SIGTERM);
     stopper.join();
     return served && publisher.close(std::chrono::seconds(10)).done ? 0 : 1;
 }
@@ -191,9 +192,8 @@ int main() {
     sigemptyset(&signals), sigaddset(&signals, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     try {
-        return serve(std::atoi(env("PORT").c_str()));
+        return serve(std::atoi(env("PORT").c_str()), signals);
     } catch (const std::exception& error) {
-        std::fprintf(stderr, "homeward-sample: %s\n", error.what());
-        return 2;
+        return say(error.what()), 2;
     }
 }

@@ -89,7 +89,7 @@ Outcome Gate::run(const RequestView& request, const std::function<void(Visit&)>&
     situation.has_handler_run = true;
     situation.sqlstate = sqlstate;
     situation.server_role = visit.server_role;
-    decision = decide(situation, regions_, options_.policy);
+    if (!visit.has_committed) decision = decide(situation, regions_, options_.policy);
     if (settle) settle(decision.verdict == Verdict::proceed);
     if (decision.verdict != Verdict::proceed) return {tell(decision, request), {}};
     if (thrown) std::rethrow_exception(thrown);

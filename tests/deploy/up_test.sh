@@ -28,6 +28,8 @@ for run in one two; do
         "proof: emitted="[1-9]*" dead=0 "*" missing=0 duplicated=0") ;;
         *) complain "run $run ended otherwise:"; tail -n 40 "$TMPDIR/$run.out" >&2 ;;
     esac
+    grep -Eq '^   ams: [1-9][0-9]* reads of own writes, 0 stale' "$TMPDIR/$run.out" ||
+        complain "a session did not read its own writes in run $run"
     # Writes were replayed to the primary, and reads emitted in both regions.
     grep -q '^scl/shop.*complete' "$TMPDIR/$run.out" || complain "no origin of scl in run $run"
     grep -q '^ams/shop.*complete' "$TMPDIR/$run.out" || complain "no origin of ams in run $run"

@@ -43,15 +43,15 @@ struct PublisherOptions {
     /// nats://host:port, tls://host:port; several are tried in turn.
     std::vector<std::string> nats_urls{"nats://127.0.0.1:4222"};
     /// Where this app runs and what it is: [a-z0-9][a-z0-9_-]{0,31}. They are part of the subject.
-    std::string region;
-    std::string app;
+    std::string region{};
+    std::string app{};
 
     /// A directory on a disk; shared by any number of publishers. Empty: everything is in anonymous
     /// memory and dies with the process.
-    std::filesystem::path spool_dir;
+    std::filesystem::path spool_dir{};
     /// Where lanes are mapped. Empty: /dev/shm if that is a tmpfs, else inside spool_dir. A mapped
     /// file on a journaling disk makes some emit() calls take milliseconds.
-    std::filesystem::path lane_dir;
+    std::filesystem::path lane_dir{};
     Durability durability = Durability::process;
 
     /// How long a frame waits for more events: longer is smaller on the wire, later on the leader.
@@ -69,15 +69,15 @@ struct PublisherOptions {
     std::size_t in_flight_max = 64;
     std::size_t in_flight_bytes_max = 8u << 20;
 
-    std::filesystem::path credentials_file;  ///< NATS .creds
-    std::filesystem::path nkey_seed_file;
-    std::filesystem::path tls_ca_file;
-    std::filesystem::path tls_cert_file;
-    std::filesystem::path tls_key_file;
+    std::filesystem::path credentials_file{};  ///< NATS .creds
+    std::filesystem::path nkey_seed_file{};
+    std::filesystem::path tls_ca_file{};
+    std::filesystem::path tls_cert_file{};
+    std::filesystem::path tls_key_file{};
 
     /// Told of what a person should know: connection lost and back, refused frames, recovered
     /// spools. Called from our threads, never from emit(); must not call back into the publisher.
-    std::function<void(std::string_view line)> on_log;
+    std::function<void(std::string_view line)> on_log{};
 };
 
 /// Bad options, or a disk that cannot be used. The text says what to change.
@@ -88,11 +88,12 @@ class SetupError : public std::runtime_error {
 
 /// accepted = in_lanes + in_log + acked + tombstoned, whenever it is asked.
 struct ClassStats {
-    std::uint64_t accepted = 0;    ///< events taken, drops included
-    std::uint64_t in_lanes = 0;    ///< not yet in a frame
-    std::uint64_t in_log = 0;      ///< in frames that the stream has not acknowledged
-    std::uint64_t acked = 0;       ///< in the stream
-    std::uint64_t tombstoned = 0;  ///< dropped or damaged, as far as reported in acknowledged frames
+    std::uint64_t accepted = 0;  ///< events taken, drops included
+    std::uint64_t in_lanes = 0;  ///< not yet in a frame
+    std::uint64_t in_log = 0;    ///< in frames that the stream has not acknowledged
+    std::uint64_t acked = 0;     ///< in the stream
+    std::uint64_t tombstoned =
+        0;  ///< dropped or damaged, as far as reported in acknowledged frames
     /// EmitResult::full, and what an undecided RequestScope had to give up; not among accepted
     std::uint64_t refused = 0;
     std::uint64_t retries = 0;     ///< frames sent again

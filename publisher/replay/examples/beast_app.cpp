@@ -67,12 +67,13 @@ class Shop {
 };
 
 Response Shop::add_order(const Request& request, Visit& visit) const {
-    const auto added = orders_.add(request.body());
+    const auto id = orders_.add(request.body());
     // Without an order, a conflict of the app's own, and no replay.
-    Response response = added ? text(http::status::created, added->id)
-                              : text(http::status::conflict, "ordered already");
+    Response response =
+        id ? text(http::status::created, *id) : text(http::status::conflict, "ordered already");
     response.set(http::field::set_cookie, "served_by=" + gate_.regions().current);
-    if (added && added->seen) visit.set_cookie = reads_.set_cookie(*added->seen);
+    visit.has_committed = id.has_value();
+    if (id) visit.set_cookie = reads_.set_cookie(orders_.seen());
     return response;
 }
 

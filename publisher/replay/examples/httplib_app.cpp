@@ -52,14 +52,15 @@ int serve() {
         response.status = item ? 200 : 404;
         response.set_content(item.value_or("no such order"), "text/plain");
     }));
-    server.Post(
-        "/orders", replay.wrap([&](const Request& request, Response& response, Visit& visit) {
-            response.set_header("Set-Cookie", "served_by=" + regions.current);
-            const auto added = orders.add(request.body);
-            response.status = added ? 201 : 409;  // a conflict of the app's own, and no replay
-            response.set_content(added ? added->id : "ordered already", "text/plain");
-            if (added && added->seen) visit.set_cookie = reads.set_cookie(*added->seen);
-        }));
+    server.Post("/orders",
+                replay.wrap([&](const Request& request, Response& response, Visit& visit) {
+                    response.set_header("Set-Cookie", "served_by=" + regions.current);
+                    const auto id = orders.add(request.body);
+                    response.status = id ? 201 : 409;  // a conflict of the app's own, and no replay
+                    response.set_content(id.value_or("ordered already"), "text/plain");
+                    visit.has_committed = id.has_value();
+                    if (id) visit.set_cookie = reads.set_cookie(orders.seen());
+                }));
     server.Get("/metrics", [&](const Request&, Response& response) {
         response.set_content(gate.counters().prometheus(), "text/plain; version=0.0.4");
     });

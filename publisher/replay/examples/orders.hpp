@@ -6,7 +6,6 @@
 #include <homeward/replay/libpqxx.hpp>
 #include <pqxx/pqxx>
 
-#include <memory>
 #include <optional>
 #include <string>
 
@@ -18,19 +17,15 @@ class Orders {
 
     /// The item; nothing when there is no such order.
     std::optional<std::string> find(const std::string& id) const;
-    struct Added {
-        std::string id;
-        std::optional<homeward::replay::Position> seen;  ///< for the session's token
-    };
-    /// The new order; nothing when that item is ordered already.
-    std::optional<Added> add(const std::string& item) const;
+    /// The new order's id, committed; nothing when that item is ordered already.
+    std::optional<std::string> add(const std::string& item) const;
+    /// What this thread has committed, for the session's token.
+    homeward::replay::Position seen() const;
     /// Of the server that this thread is connected to.
     homeward::replay::ServerRole role() const;
 
   private:
-    std::unique_ptr<pqxx::connection>& slot() const;
     pqxx::connection& connection() const;
-    std::optional<homeward::replay::Position> seen() const;
 
     std::string url_;
 };

@@ -106,6 +106,19 @@ TEST_CASE("an error that is no matter of replicas is the app's own, and what it 
     CHECK(test.lines.empty());
 }
 
+TEST_CASE("an error after a commit is the app's own, and nobody is told to come again") {
+    Case test;
+    for (const char* sqlstate : {"08006", "25006"}) {
+        const auto commit_then_fail = [&](Visit& visit) {
+            visit.has_committed = true;
+            throw SqlError(sqlstate);
+        };
+        CHECK_THROWS_AS(test.gate("scl").run(Asked().view(), commit_then_fail), SqlError);
+        CHECK_THROWS_AS(test.gate("ams").run(Asked().view(), commit_then_fail), SqlError);
+    }
+    CHECK(test.settled == std::vector<bool>(4, true));
+}
+
 TEST_CASE("a handler without exceptions says what it met") {
     Case test;
     const Outcome outcome =
@@ -122,6 +135,23 @@ TEST_CASE("the role of the server that the handler used tells a full disk from a
     });
     REQUIRE(outcome.instead);
     CHECK(outcome.instead->status == 503);
+}
+
+TEST_CASE("after 25006 the gate asks for the role that the handler did not tell, and only then") {
+    Case test;
+    int asked = 0;
+    test.options.ask_role = [&] {
+        ++asked;
+        return ServerRole::primary;
+    };
+    const Gate gate = test.gate();
+    CHECK_FALSE(gate.run(Asked().view(), serve).instead);
+    CHECK_THROWS_AS(gate.run(Asked().view(), [](Visit&) { throw SqlError("23505"); }), SqlError);
+    CHECK(asked == 0);
+    const Outcome outcome = gate.run(Asked().view(), write_to_standby);
+    REQUIRE(outcome.instead);
+    CHECK(outcome.instead->status == 503);
+    CHECK(asked == 1);
 }
 
 TEST_CASE("a read that is not covered never reaches its handler") {

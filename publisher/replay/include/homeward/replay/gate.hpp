@@ -38,6 +38,8 @@ struct Visit {
     std::string sqlstate;                          ///< of an error that it met and did not throw
     ServerRole server_role = ServerRole::unknown;  ///< of the server that it used
     std::string set_cookie;                        ///< for the answer, should it go out
+    /// Something is committed: whatever error comes now, nobody is told to send it again.
+    bool has_committed = false;
 };
 
 /// The end of what one request has begun: true when its answer goes out, false when everything of
