@@ -150,6 +150,7 @@ bool append_inet(std::string_view text, std::string& out) {
 
 bool append_numeric(std::string_view text, std::string& out) {
     constexpr int kExponentMax = 1'000;  // what a JSON number of a sane length can mean
+    constexpr int kScaleMax = 16'383;    // digits behind the point, NUMERIC_DSCALE_MAX
     constexpr int kNegative = 0x4000;
     const bool negative = take_char(text, '-');
     std::string digits;
@@ -177,7 +178,7 @@ bool append_numeric(std::string_view text, std::string& out) {
         text = {};
         scale -= exponent;
     }
-    if (!text.empty()) return false;
+    if (!text.empty() || scale > kScaleMax) return false;
     if (scale < 0) digits.append(static_cast<std::size_t>(-scale), '0'), scale = 0;
     while (static_cast<int>(digits.size()) <= scale) digits.insert(0, 1, '0');
     // Groups of four digits, aligned at the decimal point.

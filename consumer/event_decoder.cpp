@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 #include <optional>
 
 #include "consumer/column_value.hpp"
 #include "consumer/copy_row.hpp"
+#include "consumer/value_scanner.hpp"
 #include "schemas/event.hpp"
 #include "schemas/frame.hpp"
 #include "schemas/json_text.hpp"
@@ -74,8 +76,18 @@ struct EventDecoder::Head {
     std::string_view reason;
 };
 
+namespace {
+
+/// A value as the parser has it, and as it stands in the text.
+struct Value {
+    element parsed;
+    std::string_view text;
+};
+
+}  // namespace
+
 struct EventDecoder::Fields {
-    std::vector<std::optional<element>> values;
+    std::vector<std::optional<Value>> values;
     std::string extra;  // "" or {"key":value,…
     std::vector<std::string_view> extra_keys;
     std::string scratch;
@@ -134,12 +146,14 @@ bool EventDecoder::read_head(const object& event, Head& head) {
     return head.type ? true : fail("it has no \"type\"");
 }
 
-bool EventDecoder::place_fields(const object& event, const EventType& type) {
+bool EventDecoder::place_fields(const object& event, std::string_view line, const EventType& type) {
     fields_->values.assign(type.fields.size(), std::nullopt);
     fields_->extra.clear();
     fields_->extra_keys.clear();
     std::size_t expected = 0;  // publishers write fields in the type's order
+    ValueScanner members(line);
     for (const auto& [key, value] : event) {
+        const std::string_view text = members.next_member();
         if (key == kTypeKey || key == kTimeKey) continue;
         std::size_t index = type.fields.size();
         for (std::size_t i = 0; i < type.fields.size(); ++i) {
@@ -151,7 +165,7 @@ bool EventDecoder::place_fields(const object& event, const EventType& type) {
         }
         if (index < type.fields.size()) {
             if (fields_->values[index]) return fail("the key " + in_quotes(key) + " stands twice");
-            fields_->values[index] = value;
+            fields_->values[index] = Value{value, text};
             expected = index + 1;
             continue;
         }
@@ -160,7 +174,7 @@ bool EventDecoder::place_fields(const object& event, const EventType& type) {
         extra += extra.empty() ? '{' : ',';
         append_json_string(extra, key);
         extra += ':';
-        extra += simdjson::minify(value);
+        extra += text;
     }
     // jsonb would keep the last of two and drop the other without a word.
     std::sort(fields_->extra_keys.begin(), fields_->extra_keys.end());
@@ -185,8 +199,8 @@ class ValueWriter {
 
     std::string reason;
 
-    bool write(const Field& field, const element& value) {
-        if (value.is_null()) {
+    bool write(const Field& field, const Value& value) {
+        if (value.parsed.is_null()) {
             row_.null();
             return !field.required || mismatch(field, "null, but required");
         }
@@ -200,15 +214,17 @@ class ValueWriter {
         return false;
     }
 
-    bool write_array(const Field& field, const element& value) {
+    bool write_array(const Field& field, const Value& value) {
         simdjson::dom::array array;
-        if (value.get(array) != simdjson::SUCCESS) return mismatch(field, "not an array");
+        if (value.parsed.get(array) != simdjson::SUCCESS) return mismatch(field, "not an array");
         const std::size_t at =
             row_.begin_array(element_oid(field.column), static_cast<std::uint32_t>(array.size()));
+        ValueScanner elements(value.text);
         for (const element& one : array) {
+            const std::string_view text = elements.next_element();
             if (one.is_null()) {
                 row_.null();
-            } else if (!write_scalar(field, one)) {
+            } else if (!write_scalar(field, {one, text})) {
                 return false;
             }
         }
@@ -216,24 +232,24 @@ class ValueWriter {
         return true;
     }
 
-    bool write_scalar(const Field& field, const element& value) {
+    bool write_scalar(const Field& field, const Value& value) {
         switch (field.kind) {
             case FieldKind::text:
-                return write_text(field, value);
+                return write_text(field, value.parsed);
             case FieldKind::integer:
-                return write_integer(field, value);
+                return write_integer(field, value.parsed);
             case FieldKind::real:
                 return write_real(field, value);
             case FieldKind::boolean:
-                return write_boolean(field, value);
+                return write_boolean(field, value.parsed);
             case FieldKind::timestamp:
-                return write_timestamp(field, value);
+                return write_timestamp(field, value.parsed);
             case FieldKind::uuid:
-                return write_converted(field, value, append_uuid, "not a UUID");
+                return write_converted(field, value.parsed, append_uuid, "not a UUID");
             case FieldKind::inet:
-                return write_converted(field, value, append_inet, "not an IP address");
+                return write_converted(field, value.parsed, append_inet, "not an IP address");
             case FieldKind::json:
-                return write_json(value);
+                return write_json(value.text);
         }
         return mismatch(field, "of a kind that is not known");
     }
@@ -298,19 +314,15 @@ class ValueWriter {
         }
     }
 
-    bool write_real(const Field& field, const element& value) {
+    bool write_real(const Field& field, const Value& value) {
         double number = 0;
         std::string_view text;
-        if (value.get(text) == simdjson::SUCCESS) {
+        if (field.column == ColumnType::numeric) return write_decimal(field, value);
+        if (value.parsed.get(text) == simdjson::SUCCESS) {
             // The publisher's spelling of what JSON has no number for.
-            if (text == "NaN") {
-                number = std::nan("");
-            } else if (text == "Infinity" || text == "-Infinity") {
-                number = text[0] == '-' ? -HUGE_VAL : HUGE_VAL;
-            } else {
-                return mismatch(field, "not a number");
-            }
-        } else if (value.get(number) != simdjson::SUCCESS) {
+            if (!is_beyond_json(text)) return mismatch(field, "not a number");
+            number = text == "NaN" ? std::nan("") : text[0] == '-' ? -HUGE_VAL : HUGE_VAL;
+        } else if (value.parsed.get(number) != simdjson::SUCCESS) {
             return mismatch(field, "not a number");
         }
         if (!in_bounds(field, number)) return false;
@@ -319,18 +331,33 @@ class ValueWriter {
                 return mismatch(field, "beyond real");
             }
             row_.float4(static_cast<float>(number));
-        } else if (field.column == ColumnType::numeric) {
-            if (!std::isfinite(number)) return mismatch(field, "not finite, which numeric needs");
-            std::string digits;
-            append_json_number(digits, number);
-            return write_numeric(digits);
         } else {
             row_.float8(number);
         }
         return true;
     }
 
-    bool write_numeric(const std::string& digits) {
+    static bool is_beyond_json(std::string_view text) {
+        return text == "NaN" || text == "Infinity" || text == "-Infinity";
+    }
+
+    /// Every digit as it was written; in a string, also more than a JSON number may well have.
+    bool write_decimal(const Field& field, const Value& value) {
+        double number = 0;
+        std::string_view digits;
+        if (value.parsed.get(digits) == simdjson::SUCCESS) {
+            if (is_beyond_json(digits)) return mismatch(field, "not finite, which numeric needs");
+            number = std::strtod(std::string(digits).c_str(), nullptr);
+        } else if (value.parsed.get(number) == simdjson::SUCCESS) {
+            digits = value.text;
+        } else {
+            return mismatch(field, "not a number");
+        }
+        if (!in_bounds(field, number)) return false;
+        return write_numeric(digits) || mismatch(field, "not a decimal number of a sane length");
+    }
+
+    bool write_numeric(std::string_view digits) {
         scratch_.clear();
         if (!append_numeric(digits, scratch_)) return false;
         row_.bytes(scratch_);
@@ -379,8 +406,8 @@ class ValueWriter {
         return true;
     }
 
-    bool write_json(const element& value) {
-        scratch_ = simdjson::minify(value);
+    bool write_json(std::string_view json) {
+        scratch_ = json;
         replaced_nuls_ += replace_nul_escapes(scratch_);
         row_.jsonb(scratch_);
         return true;
@@ -460,7 +487,7 @@ EventOutcome EventDecoder::decode(std::string_view line, std::int32_t origin, st
     }
     const EventType& type = catalog_->types()[static_cast<std::size_t>(outcome.type)];
     const std::size_t start = rows.size();
-    if (!place_fields(event, type) || !append_row(type, origin, seq, outcome.time_us, rows)) {
+    if (!place_fields(event, line, type) || !append_row(type, origin, seq, outcome.time_us, rows)) {
         rows.resize(start);
         return bad(reason_);
     }

@@ -71,7 +71,8 @@ class EventDecoder {
   private:
     struct Head;
     bool read_head(const simdjson::dom::object& object, Head& head);
-    bool place_fields(const simdjson::dom::object& object, const EventType& type);
+    bool place_fields(const simdjson::dom::object& object, std::string_view line,
+                      const EventType& type);
     bool append_row(const EventType& type, std::int32_t origin, std::int64_t seq,
                     std::int64_t time_us, std::string& rows);
     bool fail(std::string reason);

@@ -12,7 +12,7 @@ std::string_view text_of(std::span<const std::byte> bytes) {
 }
 
 bool is_blank(std::string_view line) {
-    return line.find_first_not_of(" \t\r") == std::string_view::npos;
+    return line.find_first_not_of(" \t\r\n") == std::string_view::npos;
 }
 
 /// Calls `each(begin, end)` for every line that is not blank.
@@ -26,7 +26,7 @@ void for_each_line(std::string_view body, Each each) {
 }
 
 /// A plain message is NDJSON if every line looks like an object of its own; else one event, which
-/// may well be spread over several lines.
+/// may well be spread over several lines: no JSON text has a line end between `}` and `{`.
 bool is_line_by_line(std::string_view body) {
     bool all = true;
     std::size_t lines = 0;
@@ -84,8 +84,7 @@ void UnitDecoder::open_plain(FrameUnit& unit) {
         unit.seq_count = 0;
         for_each_line(data, [&](std::size_t, std::size_t) { ++unit.seq_count; });
     } else {
-        // One event: its line ends are only white space.
-        std::replace(unit.body.begin(), unit.body.end(), '\n', ' ');
+        unit.is_one_event = true;
         if (is_blank(unit.body)) unit.refusal = "an empty message";
     }
 }
@@ -117,7 +116,7 @@ void UnitDecoder::decode_lines(FrameUnit& unit, std::int64_t now_us) {
     unit.rows.reserve(unit.body.size() + unit.body.size() / 4);
     const std::string_view body = unit.body;
     bool fits = true;
-    for_each_line(body, [&](std::size_t begin, std::size_t end) {
+    const auto decode_line = [&](std::size_t begin, std::size_t end) {
         if (seq >= end_seq) {
             fits = false;
             return;
@@ -153,7 +152,12 @@ void UnitDecoder::decode_lines(FrameUnit& unit, std::int64_t now_us) {
                 break;
         }
         seq += outcome.kind == EventOutcome::Kind::tombstone ? outcome.count : 1;
-    });
+    };
+    if (unit.is_one_event) {
+        decode_line(0, body.size());
+    } else {
+        for_each_line(body, decode_line);
+    }
     if (seq == end_seq && fits) return;
     // The header promised other seqs than the body holds: no publisher of ours writes that.
     refuse_whole(unit, "the frame's lines do not add up to the seqs of its header", unit.body);

@@ -41,7 +41,8 @@ struct FrameUnit {
     Pulled pulled;
     std::int32_t origin = 0;
     bool is_plain = false;
-    bool is_mark = false;  ///< count only: no seqs
+    bool is_one_event = false;  ///< a plain message whose line ends are within its one event
+    bool is_mark = false;       ///< count only: no seqs
     bool closing = false;
     std::uint64_t seq_first = 1;
     std::uint64_t seq_count = 0;

@@ -103,11 +103,9 @@ void append_json_string(std::string& out, std::string_view text) {
 }
 
 void append_json_line(std::string& out, std::string_view json) {
-    const std::size_t start = out.size();
+    const auto start = static_cast<std::ptrdiff_t>(out.size());
     out.append(json);
-    std::replace_if(
-        out.begin() + static_cast<std::ptrdiff_t>(start), out.end(),
-        [](char c) { return c == '\n' || c == '\r'; }, ' ');
+    std::replace(out.begin() + start, out.end(), '\n', '\r');
 }
 
 std::string_view whole_characters(std::string_view text, std::size_t bytes_max) {

@@ -10,8 +10,9 @@ namespace homeward {
 /// maximal part of a broken sequence, as the Unicode standard recommends (section 3.9).
 void append_json_string(std::string& out, std::string_view text);
 
-/// Appends JSON text as it is, but for raw line ends, which become spaces: between tokens JSON
-/// allows both, inside a string neither, and an event must stay one line.
+/// Appends JSON text as it is, but for line feeds, which become carriage returns, as an event must
+/// stay one line: between tokens JSON allows both, inside a string neither, so what was no JSON
+/// does not become some.
 void append_json_line(std::string& out, std::string_view json);
 
 /// The longest beginning of UTF-8 `text` that has at most `bytes_max` bytes and no half character.

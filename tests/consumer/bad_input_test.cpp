@@ -3,6 +3,8 @@
 
 #include <chrono>
 #include <cstring>
+#include <map>
+#include <random>
 
 #include "schemas/crc32c.hpp"
 #include "schemas/frame.hpp"
@@ -160,6 +162,76 @@ TEST_CASE("whatever arrives becomes a row or a dead letter with a reason, and th
     garbage.frame(frame_of(std::string(kGoodLine) + "\n", 1));
     garbage.settle();
     CHECK(garbage.rows() == 5);
+    CHECK(bridge.stop_consumer() == 0);
+}
+
+TEST_CASE("the odd and the monstrous become rows or dead letters side by side, in one frame each") {
+    // Method: lines with what breaks parsers and databases, good ones between them; the leader
+    // itself must take every row, and every reason.
+    Bridge bridge;
+    bridge.start_consumer();
+    Garbage garbage(bridge);
+    std::mt19937_64 random(7);
+    const auto noise = [&](std::size_t bytes) {  // compresses little, or it would be a bomb
+        std::string text(bytes, ' ');
+        for (char& c : text) c = "0123456789abcdefghijklmnopqrstuv"[random() % 32];
+        return text;
+    };
+    const auto with_detail = [](const std::string& json) {
+        return R"({"type":"audit","actor":"a","action":"b","resource":"r","outcome":"allowed",)"
+               R"("detail":)" +
+               json + "}";
+    };
+    const auto with_more = [](const std::string& fields) {
+        return R"({"type":"audit","actor":"a","action":"b","resource":"r","outcome":"allowed",)" +
+               fields + "}";
+    };
+    std::string keys = "{";
+    for (int i = 0; i < 100'000; ++i) keys += "\"" + std::to_string(i) + "\":1,";
+    const std::vector<std::pair<std::string, std::string>> lines{
+        // what it is, the reason of its dead letter; none: it is a row
+        {with_detail(std::string(1'000, '[') + std::string(1'000, ']')), ""},
+        {with_detail(std::string(5'000, '[') + std::string(5'000, ']')), "not valid JSON"},
+        {with_detail(keys + "\"k\":2}"), ""},
+        {with_detail("{\"a\":1,\"a\":2}"), ""},
+        {with_detail("[-0,0e1,1E+2,5e-324,1e-400,18446744073709551615]"), ""},
+        {with_detail("\"\\u0000\\ud83d\\ude00\\u2028\""), ""},
+        {with_detail("\"\xe2\x80\xa8\xef\xbb\xbf\\/\""), ""},
+        {with_detail("[1e400]"), "not valid JSON"},
+        {with_detail("[NaN]"), "not valid JSON"},
+        {with_detail("\"\\ud800\""), "not valid JSON"},
+        {with_detail("\"\xc0\x80\""), "not valid JSON"},
+        {with_detail("{\"a\":01}"), "not valid JSON"},
+        {with_detail("{\"a\":1,}"), "not valid JSON"},
+        {with_detail("{} {}"), "not valid JSON"},
+        {"\xef\xbb\xbf" + with_detail("1"), "not valid JSON"},
+        {with_more("\"actor\":\"b\""), "stands twice"},
+        {with_more("\"time\":\"294277-01-09T04:00:54Z\""), "RFC 3339"},
+        {with_more("\"time\":9223372036854775807"), "too far from now"},
+        {with_more("\"more\":\"" + noise(1'300'000) + "\""), "larger than 1 MiB"},
+        {with_more("\"request_id\":\"" + noise(100'000) + "\""), "longer than 64 KiB"},
+        {with_more("\"more\":\"" + noise(500'000) + "\""), ""},
+        {R"({"type":"\"; drop table audit_events; --","a":1})", "unknown event type"},
+    };
+    std::int64_t good = 0;
+    for (const auto& [line, reason] : lines) {
+        garbage.frame(frame_of(std::string(kGoodLine) + "\n" + line + "\n" + kGoodLine + "\n", 3));
+        good += reason.empty() ? 3 : 2;
+    }
+    garbage.settle();
+    CHECK(garbage.rows() == good);
+    std::map<std::string, std::int64_t> reasons;
+    for (const auto& [line, reason] : lines) {
+        if (!reason.empty()) ++reasons[reason];
+    }
+    for (const auto& [reason, count] : reasons) {
+        INFO(reason);
+        CHECK(bridge.leader().number(
+                  "SELECT count(*) FROM homeward.dead_letter WHERE reason LIKE '%" + reason +
+                  "%'") == count);
+    }
+    CHECK(bridge.leader().number(
+              "SELECT count(*) FROM audit_events WHERE detail::text LIKE '%\xef\xbf\xbd😀%'") == 1);
     CHECK(bridge.stop_consumer() == 0);
 }
 

@@ -58,6 +58,8 @@ TEST_CASE("text that is not UTF-8 still gives valid JSON") {
 
 TEST_CASE("an event stays one line whatever its JSON text holds") {
     CHECK(render(record("a\nb", 0, "{\n\"k\":\r\n1}")).find('\n') == std::string::npos);
+    // What JSON forbids inside a string must not become what it allows.
+    CHECK_FALSE(nlohmann::json::accept(render(record("a", 0, "{\"k\":\"one\ntwo\"}"))));
 }
 
 TEST_CASE("numbers that JSON does not have become strings") {

@@ -247,7 +247,7 @@ TEST_CASE("NUL in text and in JSON becomes U+FFFD, and is counted") {
 TEST_CASE("keys that the type does not name go to extra, as they were") {
     SampleDecoder decoder;
     REQUIRE(decoder.field(R"("name":"a","more":[1, 2],"quo\"te":null)") == "");
-    CHECK(decoder.extra() == R"({"more":[1,2],"quo\"te":null})");
+    CHECK(decoder.extra() == R"({"more":[1, 2],"quo\"te":null})");
     REQUIRE(decoder.field(R"("extra":{"a":1},"origin":7,"seq":8)") == "");
     CHECK(decoder.extra() == R"({"extra":{"a":1},"origin":7,"seq":8})");
     CHECK(read_copy_row(decoder.rows)[0] == big_endian(1, 4));  // not what the event claims

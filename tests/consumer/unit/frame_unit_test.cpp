@@ -205,6 +205,20 @@ TEST_CASE("a plain message is one event, or one a line if every line looks like 
     }
 }
 
+TEST_CASE(
+    "a line end inside a string makes a plain message no JSON, and its letter shows it as it was") {
+    Opener opener;
+    for (const std::string text :
+         {"{\"type\":\"sample\",\"name\":\"a\nb\"}", "{\"type\":\"sample\",\"name\n\":1}",
+          "{\"type\":\"sample\",\n\"body\":[\"a\n\"]\n}\n", "{\"type\":\"sam\nple\"}"}) {
+        const FrameUnit unit = opener.plain(text);
+        CHECK(unit.events.empty());
+        REQUIRE(unit.dead.size() == 1);
+        CHECK_THAT(unit.dead[0].reason, Contains("not valid JSON"));
+        CHECK(unit.dead[0].payload == text);
+    }
+}
+
 TEST_CASE("a plain client cannot report losses that are not its own") {
     Opener opener;
     const FrameUnit unit =

@@ -1,0 +1,70 @@
+// A whole message: whatever it is, each of its seqs becomes a row, a dead event or part of a
+// tombstone, once; and the rows lie behind one another where their events say.
+
+#include "consumer/frame_decoder.hpp"
+#include "schemas/subject.hpp"
+#include "tests/consumer/unit/sample_decoder.hpp"
+#include "tests/fuzz/bytes.hpp"
+
+using namespace homeward;
+using namespace homeward::consumer;
+using fuzz::require;
+
+namespace {
+
+void check(const FrameUnit& unit) {
+    std::uint64_t settled = unit.events.size() + unit.dead.size();
+    for (const Tombstone& stone : unit.tombstones) {
+        require(stone.seq_first >= unit.seq_first && stone.seq_last <= unit.seq_last());
+        settled += stone.seq_last - stone.seq_first + 1;
+    }
+    require(settled == unit.seq_count);
+    std::uint32_t end = 0;
+    for (const EventRow& event : unit.events) {
+        require(event.begin == end && event.end > end && event.end <= unit.rows.size());
+        require(event.line_begin < event.line_end && event.line_end <= unit.body.size());
+        require(event.seq >= unit.seq_first && event.seq <= unit.seq_last());
+        end = event.end;
+    }
+    require(end == unit.rows.size());
+    for (const DeadEvent& dead : unit.dead) require(!dead.reason.empty());
+}
+
+std::string frame_of(fuzz::Bytes& input) {
+    FrameHeader header;
+    header.publisher.bytes[0] = 1;
+    header.seq_count = 1 + input.take<std::uint8_t>();
+    header.line_count = 1 + input.take<std::uint8_t>() % header.seq_count;
+    header.accepted = header.seq_last();
+    std::vector<std::byte> frame;
+    FrameEncoder encoder;
+    require(encoder.encode(header, input.take_text(input.size()), frame));
+    return {reinterpret_cast<const char*>(frame.data()), frame.size()};
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    static UnitDecoder decoder(
+        std::make_shared<const Catalog>(load_event_types(HOMEWARD_SAMPLE_TYPES)),
+        {3'650 * testing::kDayUs, 2 * testing::kDayUs});
+    fuzz::Bytes input(data, size);
+    const bool is_plain = input.take<std::uint8_t>() % 2 == 0;
+    const std::string message =
+        is_plain ? std::string(input.take_text(input.size())) : frame_of(input);
+    const std::string subject =
+        is_plain ? plain_subject("ams", "web") : frame_subject(EventClass::audit, "ams", "web");
+    Stream stream;
+    stream.kind = is_plain ? StreamKind::plain : StreamKind::audit;
+    Pulled pulled;
+    pulled.stream = &stream;
+    pulled.message.subject = subject;
+    pulled.message.data = std::as_bytes(std::span<const char>(message));
+    pulled.message.delivery.time_us = testing::kNowUs;
+    FrameUnit unit = decoder.open(std::move(pulled));
+    unit.origin = 1;
+    unit.reset();
+    decoder.decode(unit, testing::kNowUs);
+    check(unit);
+    return 0;
+}
