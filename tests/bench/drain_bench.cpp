@@ -3,7 +3,10 @@
 // Workload: audit events of six fields, their frames already in the stream; homeward-consumer with
 // its defaults, then with 1 and 4 writers; then metric events. Beside it, in turns: `psql \copy` of
 // the same rows as text into the same table. The same leader, with the same settings, for both.
+// And batches of a fixed size, each awaited however long it takes: what growing by itself must not
+// be much worse than.
 
+#include <algorithm>
 #include <cstdio>
 
 #include "tests/bench/command_line.hpp"
@@ -20,10 +23,18 @@ constexpr double kEventsPerSecond = 300'000;
 constexpr int kRounds = 2;
 constexpr double kAuditMin = 300'000;
 constexpr double kMetricMin = 500'000;
+constexpr double kOfBestFixedMin = 0.95;
+constexpr int kFixedRows[] = {1'000, 5'000, 20'000, 80'000};
 constexpr const char* kTable = "audit_events";
 
 Environment writers(int count) {
     return {{"HOMEWARD_BATCH_WRITERS", std::to_string(count)}};
+}
+
+Environment fixed_batches(int rows) {
+    return {{"HOMEWARD_BATCH_ROWS_MAX", std::to_string(rows)},
+            {"HOMEWARD_BATCH_BYTES_MAX", std::to_string(64 << 20)},
+            {"HOMEWARD_BATCH_DELAY_MS", "2000"}};
 }
 
 class DrainBench {
@@ -34,9 +45,11 @@ class DrainBench {
 
     void run() {
         const std::string file = line_.dir() / "rows.tsv";
-        double ours = 0, copy = 0;
+        double ours = 0, copy = 0, best_ours = 0;
         for (int round = 0; round < kRounds; ++round) {
-            ours += audit_rate() / kRounds;
+            const double rate = audit_rate();
+            ours += rate / kRounds;
+            best_ours = std::max(best_ours, rate);
             if (round == 0) dump_table(line_, kTable, file);
             copy += copy_in(line_, kTable, file).rows_per_second() / kRounds;
         }
@@ -53,12 +66,28 @@ class DrainBench {
                 {"drain audit, " + std::to_string(count) + (count == 1 ? " writer" : " writers"),
                  rate, "rows/s", opponent, rate / copy});
         }
+        compare_fixed(best_ours);
         fill_metric(line_, events_);
         report_.add({"drain metric", drain(line_, "metric_events", events_).rows_per_second(),
                      "rows/s", "", std::nan(""), value_at_least(kMetricMin)});
     }
 
   private:
+    void compare_fixed(double ours) {
+        double best = 0;
+        int best_rows = 0;
+        for (const int rows : kFixedRows) {
+            const double rate = audit_rate(fixed_batches(rows));
+            report_.note("always " + short_number(rows) + " rows: " + short_number(rate) +
+                         " rows/s");
+            if (rate > best) best_rows = rows;
+            best = std::max(best, rate);
+        }
+        report_.add({"drain audit, batches that grow by themselves", ours, "rows/s",
+                     "always " + short_number(best_rows) + " rows: " + short_number(best) + "/s",
+                     ours / best, ratio_at_least(kOfBestFixedMin)});
+    }
+
     double audit_rate(const Environment& differing = {}) {
         fill_audit(line_, events_);
         return drain(line_, kTable, events_, differing).rows_per_second();

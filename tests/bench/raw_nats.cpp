@@ -69,4 +69,35 @@ void RawNats::complete(int time_ms) {
     impl_->complete(time_ms);
 }
 
+std::uint64_t fetch_all(const std::string& url, const std::string& stream,
+                        const std::string& durable, std::uint64_t messages) {
+    constexpr int kFetch = 256;
+    constexpr std::int64_t kPatienceMs = 5'000;
+    natsConnection* connection = nullptr;
+    jsCtx* jetstream = nullptr;
+    natsSubscription* subscription = nullptr;
+    jsSubOptions options;
+    jsSubOptions_Init(&options);
+    options.Stream = stream.c_str();
+    options.Consumer = durable.c_str();  // bound, not made: it stays when we go
+    natsStatus status = natsConnection_ConnectTo(&connection, url.c_str());
+    if (status == NATS_OK) status = natsConnection_JetStream(&jetstream, connection, nullptr);
+    if (status == NATS_OK) {
+        status = js_PullSubscribe(&subscription, jetstream, "", durable.c_str(), nullptr, &options,
+                                  nullptr);
+    }
+    std::uint64_t fetched = 0;
+    while (status == NATS_OK && fetched < messages) {
+        natsMsgList list{};
+        status = natsSubscription_Fetch(&list, subscription, kFetch, kPatienceMs, nullptr);
+        for (int i = 0; i < list.Count; ++i) natsMsg_Ack(list.Msgs[i], nullptr);
+        fetched += static_cast<std::uint64_t>(list.Count);
+        natsMsgList_Destroy(&list);
+    }
+    natsSubscription_Destroy(subscription);
+    if (jetstream != nullptr) jsCtx_Destroy(jetstream);
+    natsConnection_Destroy(connection);
+    return fetched;
+}
+
 }  // namespace homeward::bench

@@ -30,4 +30,10 @@ class RawNats {
     std::unique_ptr<Impl> impl_;
 };
 
+/// What a user of nats.c would write to read a stream: natsSubscription_Fetch in a loop, one after
+/// the other, and an ack for each message. Returns when so many have come, or none for 5 s; how
+/// many did.
+std::uint64_t fetch_all(const std::string& url, const std::string& stream,
+                        const std::string& durable, std::uint64_t messages);
+
 }  // namespace homeward::bench

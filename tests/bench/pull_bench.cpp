@@ -1,0 +1,121 @@
+// How many messages a second one process takes out of a stream, and acknowledges.
+//
+// Workload: single messages of 300 B, as plain clients send them; pulled by the consumer's own
+// puller with its defaults, by one thread that takes, acknowledges and looks at nothing. Beside it,
+// in the same run and from the same durable: nats.c's natsSubscription_Fetch in a loop.
+
+#include <chrono>
+#include <cstdio>
+#include <stdexcept>
+
+#include "consumer/pull.hpp"
+#include "consumer/stream.hpp"
+#include "tests/bench/command_line.hpp"
+#include "tests/bench/raw_nats.hpp"
+#include "tests/bench/report.hpp"
+#include "tests/support/nats_server.hpp"
+
+namespace {
+
+using namespace homeward;
+using namespace homeward::bench;
+using SteadyClock = std::chrono::steady_clock;
+
+constexpr double kSecondsDefault = 5;
+constexpr double kMessagesPerSecond = 150'000;
+constexpr std::size_t kMessageBytes = 300;
+constexpr double kRateMin = 150'000;
+constexpr const char* kRegion = "ams";
+
+class PullBench {
+  public:
+    PullBench(const BenchOptions& options, Report& report)
+        : messages_(static_cast<std::uint64_t>(options.seconds * kMessagesPerSecond)),
+          report_(report),
+          config_(config_of(server_.url())),
+          stream_(streams_of(config_).at(0)) {
+        consumer::NatsConnection nats(config_.nats, std::chrono::seconds(10), [](auto) {});
+        apply_streams(nats, config_);
+    }
+
+    void run() {
+        const double ours = rate_of([this] { return pull_all(); });
+        const double theirs = rate_of(
+            [this] { return fetch_all(server_.url(), stream_.name, stream_.durable, messages_); });
+        report_.begin("messages of 300 B out of a stream, each acknowledged");
+        report_.add(
+            {"pull, one process", ours, "messages/s", "", std::nan(""), value_at_least(kRateMin)});
+        report_.add({"pull, beside nats.c's Fetch", ours, "messages/s",
+                     "Fetch: " + short_number(theirs) + "/s", ours / theirs});
+    }
+
+  private:
+    static consumer::Config config_of(const std::string& url) {
+        consumer::Config config;
+        config.nats.urls = {url};
+        config.sources = {{kRegion, "", {StreamKind::plain}}};
+        return config;
+    }
+
+    void fill() {
+        constexpr std::int64_t kPendingMax = 4'096;
+        RawNats nats(server_.url(), kPendingMax);
+        const std::string payload(kMessageBytes, 'x');
+        const std::string subject = plain_subject(kRegion, "bench");
+        for (std::uint64_t i = 0; i < messages_; ++i) nats.publish(subject, payload);
+        nats.complete(60'000);
+        if (nats.acked() != messages_) throw std::runtime_error("the stream was not filled");
+    }
+
+    template <typename Reader>
+    double rate_of(Reader reader) {
+        fill();
+        const auto began = SteadyClock::now();
+        const std::uint64_t read = reader();
+        const double took = std::chrono::duration<double>(SteadyClock::now() - began).count();
+        if (read < messages_) throw std::runtime_error("messages stay away");
+        return static_cast<double>(read) / took;
+    }
+
+    std::uint64_t pull_all() {
+        consumer::NatsConnection nats(config_.nats, std::chrono::seconds(10), [](auto) {});
+        consumer::Puller puller(nats, {stream_}, config_.pull,
+                                std::chrono::milliseconds(config_.pull.ack_wait_ms));
+        const auto want = [this] {
+            return consumer::BatchWant{config_.batch.rows_max, config_.batch.bytes_max,
+                                       std::chrono::milliseconds(0)};
+        };
+        std::uint64_t taken = 0;
+        while (taken < messages_) {
+            const auto batch = puller.take(want);
+            std::size_t bytes = 0;
+            for (const auto& one : batch) {
+                bytes += one.message.data.size();
+                nats.publish(std::string(one.message.reply), "+ACK");
+            }
+            puller.finish(batch.size(), bytes);
+            taken += batch.size();
+        }
+        return taken;
+    }
+
+    std::uint64_t messages_;
+    Report& report_;
+    testing::NatsServer server_;
+    consumer::Config config_;
+    consumer::Stream stream_;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const BenchOptions options = parse_command_line(argc, argv, kSecondsDefault);
+    try {
+        Report report(options.json_lines);
+        PullBench(options, report).run();
+        return 0;
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "bench_pull: %s\n", error.what());
+        return 1;
+    }
+}
