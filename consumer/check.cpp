@@ -106,6 +106,7 @@ void check_streams(const Config& config, Report& report) {
                 report.bad(error.what());
             }
         }
+        for (const std::string& line : find_twins(nats, streams_of(config))) report.bad(line);
     } catch (const NatsError& error) {
         report.bad(error.what());
     }

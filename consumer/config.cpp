@@ -90,6 +90,7 @@ std::map<std::string, Setter> setters(Config& c) {
         {"pull.messages_max", count_setter(c.pull.messages_max, 1, 65'536)},
         {"pull.bytes_max", count_setter(c.pull.bytes_max, 2u << 20, 1u << 30)},
         {"pull.ack_wait_ms", count_setter(c.pull.ack_wait_ms, 1'000, 3'600'000)},
+        {"streams.history_hours", count_setter(c.streams.history_hours, 0, 8'760)},
         {"schema.automatic", bool_setter(c.schema.automatic)},
         {"schema.types_dir", text_setter(c.schema.types_dir)},
         {"schema.partitions_ahead_days", count_setter(c.schema.partitions_ahead_days, 1, 366)},

@@ -65,6 +65,13 @@ struct Config {
         std::size_t ack_wait_ms = 30'000;
     } pull;
 
+    struct Streams {
+        /// How long streams keep what is committed, for `replay` after a leader was restored from a
+        /// backup; 0: not at all. The price: a leaf's disk holds that many hours of events, and
+        /// what is not consumed within that time is gone.
+        std::size_t history_hours = 0;
+    } streams;
+
     struct Schema {
         /// Migrate and make tables at start-up.
         bool automatic = true;

@@ -9,9 +9,11 @@
 #include <vector>
 
 #include "consumer/check.hpp"
+#include "consumer/column_value.hpp"
 #include "consumer/config.hpp"
 #include "consumer/dead_letter_command.hpp"
 #include "consumer/proof.hpp"
+#include "consumer/replay.hpp"
 #include "consumer/schema.hpp"
 #include "consumer/service.hpp"
 #include "consumer/stream.hpp"
@@ -44,6 +46,10 @@ constexpr const char* kHelp =
                          --state open|parked|redriven|discarded|all (what waits: open and parked)
       --limit N          list so many, 100 without it; 0 for all
 
+  replay --since TIME    read the streams' history again from that time on (RFC 3339), after the
+                         leader was restored from a backup; its ledger decides what is missing.
+                         For streams made with streams.history_hours. Exit status 1 if frames at
+                         odds with the ledger were kept aside
   tune [--seconds N] [--report FILE] [--plots DIR] [--type T] [--fresh-ms N] [--load N]
        [--rows N,…] [--delays N,…] [--writers N,…]
                          measure batch settings on your leader: writes invented events for N
@@ -76,7 +82,10 @@ int usage(const std::string& what) {
 bool has_undelivered(NatsConnection& nats, const Config& config) {
     for (const Stream& stream : streams_of(config)) {
         const auto state = read_state(nats, stream);
-        if (state && state->messages > 0) return true;
+        if (!state) continue;
+        const std::uint64_t waiting =
+            state->keeps_history ? state->unprocessed + state->ack_pending : state->messages;
+        if (waiting > 0) return true;
     }
     return false;
 }
@@ -143,12 +152,20 @@ int tend_schema(const Config& config, const std::string& how) {
     return show_lines(statements, "the ledger and all event tables are up to date");
 }
 
+int replay_history(const Config& config, const std::vector<std::string>& words) {
+    if (words.size() != 3 || words[1] != "--since") return usage("replay wants --since TIME");
+    const auto since_us = parse_rfc3339(words[2]);
+    if (!since_us) return usage("\"" + words[2] + "\" is no time like 2026-11-24T10:00:00Z");
+    return run_replay(config, *since_us);
+}
+
 int dispatch(const CommandLine& line) {
     const std::string& command = line.words[0];
     const std::string how = line.words.size() > 1 ? line.words[1] : "";
     const Config config = load_config(line.config_file);
     spdlog::set_level(spdlog::level::from_str(config.log.level));
     if (command == "run") return run_service(config, line.config_file);
+    if (command == "replay") return replay_history(config, line.words);
     if (command == "check") return run_check(config) == 0 ? 0 : 1;
     if (command == "dead-letters") {
         return run_dead_letters(config, {line.words.begin() + 1, line.words.end()});

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <tuple>
 
 namespace homeward::consumer {
 namespace {
@@ -73,6 +74,7 @@ std::vector<std::uint64_t> Histogram::counts() const {
 
 Metrics::Metrics()
     : batch_rows(kRows),
+      batch_delay_seconds(kSeconds),
       batch_seconds(kSeconds),
       decode_seconds(kSeconds),
       copy_seconds(kSeconds),
@@ -100,7 +102,17 @@ const std::vector<double>& Metrics::freshness_bounds() {
 
 void Metrics::set_pending(const std::string& stream, std::uint64_t count) {
     const std::lock_guard lock(mutex_);
-    pending_[stream] = count;
+    backlogs_[stream].pending = count;
+}
+
+void Metrics::set_backlog(const std::string& stream, const Backlog& backlog) {
+    const std::lock_guard lock(mutex_);
+    backlogs_[stream] = backlog;
+}
+
+void Metrics::forget_backlog(const std::string& stream) {
+    const std::lock_guard lock(mutex_);
+    backlogs_.erase(stream);
 }
 
 std::string Metrics::print() const {
@@ -159,15 +171,19 @@ std::string Metrics::print() const {
         out += "homeward_writer_seconds_total{stage=\"" +
                std::string(to_string(static_cast<Stage>(i))) + "\"} " + number(spent.of[i]) + "\n";
     }
-    const std::pair<const char*, const Histogram*> histograms[] = {
-        {"homeward_batch_rows", &batch_rows},
-        {"homeward_batch_seconds", &batch_seconds},
-        {"homeward_batch_decode_seconds", &decode_seconds},
-        {"homeward_batch_copy_seconds", &copy_seconds},
-        {"homeward_batch_commit_seconds", &commit_seconds},
+    const std::tuple<const char*, const char*, const Histogram*> histograms[] = {
+        {"homeward_batch_rows", "Rows of a transaction.", &batch_rows},
+        {"homeward_batch_delay_seconds",
+         "How long the oldest message of a batch waited here until it was taken.",
+         &batch_delay_seconds},
+        {"homeward_batch_seconds", "From a batch's first attempt until it was committed.",
+         &batch_seconds},
+        {"homeward_batch_decode_seconds", "Messages into rows, on this machine.", &decode_seconds},
+        {"homeward_batch_copy_seconds", "COPY, dead letters and tombstones.", &copy_seconds},
+        {"homeward_batch_commit_seconds", "Ledger and COMMIT.", &commit_seconds},
     };
-    for (const auto& [name, histogram] : histograms) {
-        print_head(out, name, "histogram", "Per transaction.");
+    for (const auto& [name, help, histogram] : histograms) {
+        print_head(out, name, "histogram", help);
         histogram->print(out, name, "");
     }
     const std::lock_guard lock(mutex_);
@@ -177,11 +193,20 @@ std::string Metrics::print() const {
         histogram.print(out, "homeward_freshness_seconds",
                         "region=\"" + key.first + "\",class=\"" + key.second + "\"");
     }
-    print_head(out, "homeward_pending_messages", "gauge",
-               "Messages that the stream has not delivered yet.");
-    for (const auto& [stream, messages_pending] : pending_) {
-        out += "homeward_pending_messages{stream=\"" + stream + "\"} " +
-               std::to_string(messages_pending) + "\n";
+    const std::tuple<const char*, const char*, std::uint64_t Backlog::*> gauges[] = {
+        {"homeward_pending_messages", "Messages that the stream has not delivered yet.",
+         &Backlog::pending},
+        {"homeward_unacknowledged_messages",
+         "Messages that the stream has delivered and not seen acknowledged.",
+         &Backlog::unacknowledged},
+        {"homeward_stream_bytes", "Size of what the stream stores.", &Backlog::bytes},
+    };
+    for (const auto& [name, help, member] : gauges) {
+        print_head(out, name, "gauge", help);
+        for (const auto& [stream, backlog] : backlogs_) {
+            out += std::string(name) + "{stream=\"" + stream + "\"} " +
+                   std::to_string(backlog.*member) + "\n";
+        }
     }
     return out;
 }

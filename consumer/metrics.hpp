@@ -67,6 +67,7 @@ class Metrics {
     StageClocks stages;
 
     Histogram batch_rows;
+    Histogram batch_delay_seconds;
     Histogram batch_seconds;
     Histogram decode_seconds;
     Histogram copy_seconds;
@@ -80,6 +81,15 @@ class Metrics {
     FreshnessCounts freshness_counts() const;
     static const std::vector<double>& freshness_bounds();
 
+    /// What waits in a stream.
+    struct Backlog {
+        std::uint64_t pending = 0;         ///< messages not delivered yet
+        std::uint64_t unacknowledged = 0;  ///< delivered, to whichever consumer
+        std::uint64_t bytes = 0;           ///< of all that it stores
+    };
+    void set_backlog(const std::string& stream, const Backlog& backlog);
+    void forget_backlog(const std::string& stream);
+
     void set_pending(const std::string& stream, std::uint64_t count);
 
     std::string print() const;
@@ -87,7 +97,7 @@ class Metrics {
   private:
     mutable std::mutex mutex_;  // guards the maps, not what they hold
     std::map<std::pair<std::string, std::string>, Histogram> freshness_;
-    std::map<std::string, std::uint64_t> pending_;
+    std::map<std::string, Backlog> backlogs_;
 };
 
 }  // namespace homeward::consumer

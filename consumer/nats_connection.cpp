@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <utility>
 #include <vector>
 
 namespace homeward::consumer {
@@ -79,7 +80,7 @@ class NatsConnection::Impl {
 
     ~Impl() {
         closing_ = true;
-        for (auto& subscription : subscriptions_) natsSubscription_Destroy(subscription->handle);
+        for (auto& subscription : subscriptions_) close(*subscription);
         if (connection_ != nullptr) natsConnection_FlushTimeout(connection_.get(), 1'000);
         if (connection_ != nullptr) natsConnection_Close(connection_.get());
     }
@@ -104,12 +105,23 @@ class NatsConnection::Impl {
         return subscriptions_.back()->inbox;
     }
 
+    /// What its callback stands on stays: a last call of it may still be under way.
+    void unsubscribe(const std::string& inbox) {
+        for (auto& subscription : subscriptions_) {
+            if (subscription->inbox == inbox) close(*subscription);
+        }
+    }
+
   private:
     struct Subscription {
         natsSubscription* handle = nullptr;
         std::string inbox;
         std::function<void(Arrival)> on_arrival;
     };
+
+    static void close(Subscription& subscription) {
+        natsSubscription_Destroy(std::exchange(subscription.handle, nullptr));
+    }
 
     void configure(natsOptions* options, const Config::Nats& config) {
         std::vector<const char*> urls;
@@ -221,5 +233,6 @@ bool NatsConnection::publish(const std::string& subject, const std::string& repl
 std::string NatsConnection::subscribe(std::function<void(Arrival)> on_arrival) {
     return impl_->subscribe(std::move(on_arrival));
 }
+void NatsConnection::unsubscribe(const std::string& inbox) { impl_->unsubscribe(inbox); }
 
 }  // namespace homeward::consumer

@@ -46,8 +46,9 @@ class NatsConnection {
     bool publish(const std::string& subject, const std::string& reply, std::string_view body);
 
     /// A fresh inbox "…."; `on_arrival` is called by one thread for everything below it, as long
-    /// as the connection lives.
+    /// as the connection lives or until it is unsubscribed. Both by one thread at a time.
     std::string subscribe(std::function<void(Arrival)> on_arrival);
+    void unsubscribe(const std::string& inbox);
 
   private:
     class Impl;

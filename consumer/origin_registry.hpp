@@ -25,6 +25,8 @@ class OriginRegistry {
     /// The stand-in origin of a stream's messages that carry none. `created_us`: of the stream.
     const OriginEntry& find_plain(Leader& leader, const std::string& stream,
                                   std::int64_t created_us, const std::string& region);
+    /// Another leader may know other origins by the same numbers.
+    void forget() { known_.clear(); }
 
   private:
     using Key = std::pair<PublisherId, std::string>;

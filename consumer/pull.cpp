@@ -1,5 +1,7 @@
 #include "consumer/pull.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 
 #include "consumer/ack_keeper.hpp"
@@ -17,6 +19,11 @@ constexpr auto kPullGrace = 500ms;
 /// The next is asked before the last has run out, so that an idle stream is never without one.
 constexpr auto kPullFresh = 500ms;
 constexpr std::size_t kPullMessagesMax = 256;
+/// A pull for less is not worth asking; more than the largest frame.
+constexpr std::size_t kPullBytesMin = 1u << 20;
+/// One pull may be lost with a message; with so many in a row nobody hears us.
+constexpr int kUnheardMax = 3;
+constexpr auto kComplainInterval = 10s;
 constexpr auto kCheckInterval = 100ms;
 constexpr auto kRateWindow = 1s;
 /// However slow the leader is.
@@ -28,12 +35,12 @@ Puller::Puller(NatsConnection& nats, std::vector<Stream> streams, const Config::
                std::chrono::milliseconds ack_wait)
     : nats_(nats), streams_(std::move(streams)), limits_(limits), ack_wait_(ack_wait) {
     channels_.resize(streams_.size());
-    for (std::size_t i = 0; i < streams_.size(); ++i) {
-        channels_[i].stream = &streams_[i];
-        const std::string inbox =
-            nats_.subscribe([this, i](Arrival arrival) { on_arrival(i, std::move(arrival)); });
+    {
         const std::lock_guard lock(mutex_);
-        channels_[i].inbox = inbox;
+        for (std::size_t i = 0; i < streams_.size(); ++i) {
+            channels_[i].stream = &streams_[i];
+            listen(i);
+        }
     }
     connects_seen_ = nats_.connects();
     rate_since_ = SteadyClock::now();
@@ -63,11 +70,39 @@ std::size_t Puller::expected(const Channel& channel, SteadyClock::time_point ask
     return sum;
 }
 
+std::size_t Puller::expected_bytes() const {
+    std::size_t sum = 0;
+    for (const Channel& channel : channels_) {
+        for (const Pull& pull : channel.pulls) sum += pull.wanted > 0 ? pull.bytes_left : 0;
+    }
+    return sum;
+}
+
+void Puller::listen(std::size_t index) {
+    channels_[index].inbox =
+        nats_.subscribe([this, index](Arrival arrival) { on_arrival(index, std::move(arrival)); });
+}
+
+void Puller::listen_anew_where_silent() {
+    if (!nats_.is_connected()) return;
+    for (std::size_t i = 0; i < channels_.size(); ++i) {
+        Channel& channel = channels_[i];
+        if (channel.unheard < kUnheardMax) continue;
+        complain(channel, "pull after pull ends without a word; listening anew");
+        channel.unheard = 0;
+        // The last inbox stays for now: it may be only slow.
+        if (!channel.inbox_before.empty()) nats_.unsubscribe(channel.inbox_before);
+        channel.inbox_before = channel.inbox;
+        listen(i);
+    }
+}
+
 void Puller::run() {
     std::unique_lock lock(mutex_);
     while (!is_dry_) {
         const auto now = SteadyClock::now();
         drop_ended_pulls(now);
+        if (!stopping_) listen_anew_where_silent();
         measure_rate(now);
         speak_for_waiting(now);
         if (!stopping_) ask_all(now);
@@ -89,7 +124,9 @@ void Puller::drop_ended_pulls(SteadyClock::time_point now) {
     for (Channel& channel : channels_) {
         if (reconnected || is_lost) channel.pulls.clear();
         std::erase_if(channel.pulls, [&](const Pull& pull) {
-            return pull.wanted == 0 || pull.asked + kPullExpires + kPullGrace < now;
+            const bool is_over = pull.asked + kPullExpires + kPullGrace < now;
+            if (is_over && !pull.is_heard) ++channel.unheard;
+            return pull.wanted == 0 || is_over;
         });
     }
 }
@@ -101,12 +138,18 @@ void Puller::ask_all(SteadyClock::time_point now) {
     const std::size_t all = messages_max();
     const std::size_t share = std::max<std::size_t>(all / channels_.size(), 1);
     const std::size_t batch = std::min(share, kPullMessagesMax);
+    // Idle streams hold back what their pulls might bring: two each.
+    const std::size_t share_bytes =
+        std::max(limits_.bytes_max / channels_.size() / 2, kPullBytesMin);
     for (Channel& channel : channels_) {
+        channel.batch = batch;
         const std::size_t ahead = expected(channel, now - kPullFresh);
-        if (ahead > batch / 2 || unfinished_bytes_ >= limits_.bytes_max) continue;
+        const std::size_t held_bytes = unfinished_bytes_ + expected_bytes();
+        const std::size_t room_bytes = limits_.bytes_max - std::min(held_bytes, limits_.bytes_max);
+        if (ahead > batch / 2 || (room_bytes < kPullBytesMin && unfinished_ > 0)) continue;
         if (outstanding + batch - ahead > all + batch * channels_.size()) continue;
         if (unfinished_ + batch > all && unfinished_ > 0) continue;
-        ask(channel, batch - ahead);
+        ask(channel, batch - ahead, std::clamp(room_bytes, kPullBytesMin, share_bytes));
         outstanding += batch - ahead;
     }
 }
@@ -148,10 +191,14 @@ void Puller::speak_for_waiting(SteadyClock::time_point now) {
     }
 }
 
-void Puller::ask(Channel& channel, std::size_t messages) {
-    Pull pull{channel.inbox + std::to_string(pull_next_++), messages, SteadyClock::now()};
-    const std::string body = "{\"batch\":" + std::to_string(messages) + ",\"expires\":" +
-                             std::to_string(std::chrono::nanoseconds(kPullExpires).count()) + "}";
+void Puller::ask(Channel& channel, std::size_t messages, std::size_t bytes) {
+    // What no pull of this size could bring comes by itself.
+    if (channel.is_oversized) messages = 1;
+    Pull pull{channel.inbox + std::to_string(pull_next_++), messages, bytes, SteadyClock::now()};
+    const std::string body =
+        "{\"batch\":" + std::to_string(messages) +
+        ",\"expires\":" + std::to_string(std::chrono::nanoseconds(kPullExpires).count()) +
+        (channel.is_oversized ? "" : ",\"max_bytes\":" + std::to_string(bytes)) + "}";
     const Stream& stream = *channel.stream;
     const std::string subject =
         stream.api() + "CONSUMER.MSG.NEXT." + stream.name + "." + stream.durable;
@@ -161,27 +208,57 @@ void Puller::ask(Channel& channel, std::size_t messages) {
 void Puller::on_arrival(std::size_t index, Arrival arrival) {
     const std::lock_guard lock(mutex_);
     Channel& channel = channels_[index];
-    if (!arrival.message) {
-        // 100 is a sign of life; anything else ends the pull that it was said of.
-        if (arrival.status == 100) return;
-        std::erase_if(channel.pulls, [&](const Pull& pull) { return pull.inbox == arrival.inbox; });
-        // Expired: ask again. After a refusal (409, 503) only at the next regular look.
-        if (arrival.status == 404 || arrival.status == 408 || stopping_) room_.notify_one();
+    channel.unheard = 0;
+    if (arrival.message) {
+        on_message(channel, std::move(*arrival.message));
+    } else {
+        on_status(channel, arrival);
+    }
+}
+
+/// 100 is a sign of life; anything else ends the pull that it was said of.
+void Puller::on_status(Channel& channel, const Arrival& arrival) {
+    if (arrival.status == 100) return;
+    const bool is_full = arrival.description.find("MaxBytes") != std::string::npos;
+    const auto pull = std::find_if(channel.pulls.begin(), channel.pulls.end(),
+                                   [&](const Pull& one) { return one.inbox == arrival.inbox; });
+    if (pull != channel.pulls.end()) {
+        channel.is_oversized = is_full && !pull->is_heard;
+        channel.pulls.erase(pull);
+    }
+    // Expired, or full: ask again. After a refusal (409, 503) only at the next regular look.
+    if (arrival.status == 404 || arrival.status == 408 || is_full || stopping_) {
+        room_.notify_one();
         return;
     }
+    complain(channel, std::to_string(arrival.status) + " " + arrival.description);
+}
+
+void Puller::complain(Channel& channel, const std::string& what) {
+    const auto now = SteadyClock::now();
+    if (now - channel.complained < kComplainInterval) return;
+    channel.complained = now;
+    spdlog::warn("pulling from {}: {}", channel.stream->name, what);
+}
+
+void Puller::on_message(Channel& channel, Message message) {
+    const std::size_t bytes = message.data.size();
     // A stream fills pulls in the order in which they were asked.
     for (Pull& pull : channel.pulls) {
         if (pull.wanted == 0) continue;
         --pull.wanted;
+        pull.bytes_left -= std::min(bytes, pull.bytes_left);
+        pull.is_heard = true;
         break;
     }
-    const std::size_t bytes = arrival.message->data.size();
+    channel.is_oversized = false;
     const auto now = SteadyClock::now();
-    queue_.push({std::move(*arrival.message), channel.stream, now, now});
+    queue_.push({std::move(message), channel.stream, now, now});
     ++unfinished_;
     unfinished_bytes_ += bytes;
-    arrived_.notify_one();
-    room_.notify_one();
+    // Nobody is woken in vain: a switch of threads costs more than a small message.
+    if (queue_.size() == 1 || queue_.is_full(taker_wants_)) arrived_.notify_one();
+    if (expected(channel, {}) <= channel.batch / 2) room_.notify_one();
 }
 
 std::vector<Pulled> Puller::take(const std::function<Want()>& want_now) {
@@ -190,12 +267,15 @@ std::vector<Pulled> Puller::take(const std::function<Want()>& want_now) {
     for (;;) {
         arrived_.wait(lock, [this] { return is_dry_ || !queue_.empty(); });
         if (queue_.empty()) return {};
-        want = want_now();
+        taker_wants_ = want = want_now();
+        const auto now = SteadyClock::now();
         const auto due = queue_.due(want);
-        if (stopping_ || queue_.is_full(want) || SteadyClock::now() >= due) break;
-        arrived_.wait_until(lock, due);
+        if (stopping_ || queue_.is_full(want) || now >= due) break;
+        arrived_.wait_until(lock, std::min(due, now + kCheckInterval));
     }
-    return queue_.take(want);
+    std::vector<Pulled> taken = queue_.take(want);
+    if (!queue_.empty()) arrived_.notify_one();
+    return taken;
 }
 
 void Puller::finish(std::size_t messages, std::size_t bytes) {

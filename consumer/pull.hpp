@@ -22,7 +22,8 @@ namespace homeward::consumer {
 /// Fetches messages of several streams ahead of the writers, and never more than they can commit
 /// in time: what is fetched and not yet finished is bounded in count and bytes, and in count also
 /// by what was lately committed within half of `ack_wait`. Speaks to the stream for what waits here
-/// too long. Writers take from it by any number of threads.
+/// too long. Listens anew when pull after pull ends without a word, as after a right to an inbox
+/// was taken and given back. Writers take from it by any number of threads.
 class Puller {
   public:
     Puller(NatsConnection& nats, std::vector<Stream> streams, const Config::Pull& limits,
@@ -32,7 +33,7 @@ class Puller {
     using Want = BatchWant;
     /// Blocks until there is something; at least one message, however large. After stop() returns
     /// what is left, at last nothing.
-    /// `want` is asked anew whenever something has arrived, as settings may change meanwhile.
+    /// `want` is asked anew while it waits, as settings may change meanwhile.
     std::vector<Pulled> take(const std::function<Want()>& want_now);
     /// The messages are acknowledged or given up: there is room for others.
     void finish(std::size_t messages, std::size_t bytes);
@@ -48,23 +49,36 @@ class Puller {
     struct Pull {
         std::string inbox;
         std::size_t wanted;
+        std::size_t bytes_left;
         SteadyClock::time_point asked;
+        bool is_heard = false;  ///< anything has come of it
     };
     struct Channel {
         const Stream* stream;
         std::string inbox;
+        std::string inbox_before;  ///< of before it listened anew; may still be answered
         std::deque<Pull> pulls;
+        std::size_t batch = 0;      ///< messages that it should be ahead by
+        int unheard = 0;            ///< pulls in a row that ended without a word
+        bool is_oversized = false;  ///< the next message does not fit into what a pull may bring
+        SteadyClock::time_point complained{};
     };
 
     void run();
+    void listen(std::size_t channel);
+    void listen_anew_where_silent();
     void on_arrival(std::size_t channel, Arrival arrival);
-    void ask(Channel& channel, std::size_t messages);
+    void on_message(Channel& channel, Message message);
+    void on_status(Channel& channel, const Arrival& arrival);
+    void complain(Channel& channel, const std::string& what);
+    void ask(Channel& channel, std::size_t messages, std::size_t bytes);
     void ask_all(SteadyClock::time_point now);
     void drop_ended_pulls(SteadyClock::time_point now);
     void speak_for_waiting(SteadyClock::time_point now);
     void measure_rate(SteadyClock::time_point now);
     std::size_t messages_max() const;
     static std::size_t expected(const Channel& channel, SteadyClock::time_point asked_after);
+    std::size_t expected_bytes() const;
 
     NatsConnection& nats_;
     std::vector<Stream> streams_;
@@ -76,6 +90,7 @@ class Puller {
     std::condition_variable room_;
     std::vector<Channel> channels_;
     BatchQueue queue_;
+    Want taker_wants_{};          // what the last who waited would be woken for
     std::size_t unfinished_ = 0;  // taken or queued
     std::size_t unfinished_bytes_ = 0;
     std::uint64_t pull_next_ = 1;

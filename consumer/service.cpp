@@ -10,9 +10,10 @@
 
 #include "consumer/admin.hpp"
 #include "consumer/housekeeper.hpp"
+#include "consumer/pipeline.hpp"
 #include "consumer/schema.hpp"
+#include "consumer/stream_watch.hpp"
 #include "consumer/systemd.hpp"
-#include "consumer/writer.hpp"
 
 namespace homeward::consumer {
 namespace {
@@ -62,10 +63,9 @@ bool prepare_schema(const Config& config, const std::vector<EventType>& types,
     }
 }
 
-std::map<std::string, StreamState> stream_states(NatsConnection& nats,
-                                                 const std::vector<Stream>& streams,
-                                                 const sigset_t& signals) {
-    std::map<std::string, StreamState> states;
+StreamStates stream_states(NatsConnection& nats, const std::vector<Stream>& streams,
+                           const sigset_t& signals) {
+    StreamStates states;
     for (const Stream& stream : streams) {
         for (;;) {
             try {
@@ -84,13 +84,6 @@ std::map<std::string, StreamState> stream_states(NatsConnection& nats,
         }
     }
     return states;
-}
-
-std::chrono::milliseconds shortest_ack_wait(const Config& config,
-                                            const std::map<std::string, StreamState>& states) {
-    auto shortest = static_cast<std::int64_t>(config.pull.ack_wait_ms);
-    for (const auto& [name, state] : states) shortest = std::min(shortest, state.ack_wait_ms);
-    return std::chrono::milliseconds(shortest);
 }
 
 void reload(const std::filesystem::path& file, const Config& config, BatchLimits& limits) {
@@ -173,23 +166,16 @@ int run_service(const Config& config, const std::filesystem::path& file) {
     const std::vector<Stream> streams = streams_of(config);
     const auto states = stream_states(nats, streams, signals);
     if (states.size() != streams.size()) return 0;
+    for (const std::string& twin : find_twins(nats, streams)) throw std::runtime_error(twin);
 
     Metrics metrics;
     const auto catalog = std::make_shared<const Catalog>(types);
-    const auto ack_wait = shortest_ack_wait(config, states);
     BatchLimits limits(config.batch);
-    AckKeeper keeper(nats, ack_wait);
-    Puller puller(nats, streams, config.pull, ack_wait);
     LetterRoom letter_room(config.dead_letters.letters_max, config.dead_letters.bytes_max);
-    WriterContext context{
-        config,  limits,      puller,
-        nats,    keeper,      catalog,
-        metrics, letter_room, [&states](const Stream& s) { return states.at(s.name).created_us; }};
     Housekeeper housekeeper(config, catalog, metrics, letter_room);
-    std::vector<std::unique_ptr<Writer>> writers;
-    for (std::size_t i = 0; i < config.batch.writers; ++i) {
-        writers.push_back(std::make_unique<Writer>(context));
-    }
+    Pipeline pipeline({config, nats, states, catalog, metrics, letter_room, limits}, streams,
+                      false);
+    const StreamWatch watch(nats, streams, metrics);
     StatusPage status({config, metrics, streams,
                        [&nats](const Stream& stream) { return read_state(nats, stream); },
                        [&nats] { return nats.is_connected(); }});
@@ -201,13 +187,11 @@ int run_service(const Config& config, const std::filesystem::path& file) {
         });
     }
     spdlog::info("consuming {} streams of {} regions with {} writers", streams.size(),
-                 config.sources.size(), writers.size());
-    serve(signals, systemd, puller, [&] { reload(file, config, limits); });
+                 config.sources.size(), config.batch.writers);
+    serve(signals, systemd, pipeline.puller(), [&] { reload(file, config, limits); });
     spdlog::info("stopping: what has arrived is committed first");
     deadline.emplace();
-    puller.stop();
-    context.stopping = true;
-    writers.clear();
+    pipeline.stop();
     return 0;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -27,6 +28,8 @@ std::vector<Stream> streams_of(const Config& config);
 
 struct StreamState {
     std::int64_t created_us = 0;
+    std::int64_t first_us = 0;   ///< when the oldest message that it holds was stored
+    bool keeps_history = false;  ///< also of what is acknowledged
     std::uint64_t messages = 0;
     std::uint64_t bytes = 0;
     std::uint64_t ack_pending = 0;
@@ -34,11 +37,22 @@ struct StreamState {
     std::uint64_t unprocessed = 0;  ///< not yet delivered once
 };
 /// nullopt if the stream or its durable is not there; throws NatsError when nobody answers.
-std::optional<StreamState> read_state(NatsConnection& nats, const Stream& stream);
+std::optional<StreamState> read_state(NatsConnection& nats, const Stream& stream,
+                                      std::chrono::milliseconds patience = std::chrono::seconds(5));
+
+/// One line for each of these streams whose name is in another of their domains too, or in that of
+/// the server itself. An ack subject names no domain: an ack for one deletes messages of the other.
+/// A domain that does not answer is not looked at.
+std::vector<std::string> find_twins(NatsConnection& nats, const std::vector<Stream>& streams);
+
+/// The same stream with a fresh durable that begins at `since_us` and vanishes when it is not used.
+Stream open_history(NatsConnection& nats, const Stream& stream, std::int64_t since_us,
+                    const Config& config);
 
 /// What streams apply would do, one line each; empty when everything is there.
 std::vector<std::string> plan_streams(NatsConnection& nats, const Config& config);
-/// Creates what is missing and updates limits of durables; never deletes. Returns what it did.
+/// Creates what is missing, and takes over how long a history is kept; never deletes. Returns what
+/// it did.
 std::vector<std::string> apply_streams(NatsConnection& nats, const Config& config);
 
 }  // namespace homeward::consumer

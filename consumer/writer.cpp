@@ -57,7 +57,9 @@ void Writer::run() {
         units.reserve(pulled.size());
         std::size_t bytes = 0;
         std::map<const Stream*, std::uint64_t> pending;
-        auto oldest = SteadyClock::now();
+        const auto taken = SteadyClock::now();
+        context_.metrics.batch_delay_seconds.observe(seconds(taken - pulled.front().arrived));
+        auto oldest = taken;
         AckKeeper::Replies replies;
         for (Pulled& one : pulled) {
             bytes += one.message.data.size();
@@ -85,6 +87,9 @@ void Writer::connect() {
     leader_.reset();
     leader_.emplace(context_.config.postgres.url, context_.config.postgres);
     partitions_.forget();
+    // Also what this leader never had: it may be a standby that lacks the last commits, or restored
+    // from a backup, and give the same numbers to others.
+    origins_.forget();
     has_worked_ = true;
     context_.metrics.leader_up = true;
 }
@@ -92,9 +97,10 @@ void Writer::connect() {
 /// Until it is committed, however long that takes; false if a stop came in between.
 bool Writer::write(Units& units) {
     const auto started = SteadyClock::now();
-    bool careful = std::any_of(units.begin(), units.end(), [](const FrameUnit& unit) {
-        return unit.pulled.message.delivery.deliveries > 1 || unit.is_plain;
-    });
+    bool careful = context_.ledger_first ||
+                   std::any_of(units.begin(), units.end(), [](const FrameUnit& unit) {
+                       return unit.pulled.message.delivery.deliveries > 1 || unit.is_plain;
+                   });
     auto wait = std::chrono::milliseconds(kRetryFirst);
     while (true) {
         try {

@@ -34,6 +34,7 @@ struct WriterContext {
     Metrics& metrics;
     LetterRoom& letter_room;
     std::function<std::int64_t(const Stream&)> stream_created_us;
+    bool ledger_first = false;  ///< most of it will be there already
     std::atomic<bool> stopping{false};
 };
 

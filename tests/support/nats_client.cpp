@@ -30,8 +30,8 @@ NatsClient::NatsClient(int port, const std::string& user, const std::string& pas
     inbox_ = "_INBOX.test" + std::to_string(std::random_device()());
     const std::string login =
         user.empty() ? "" : ",\"user\":\"" + user + "\",\"pass\":\"" + password + "\"";
-    send("CONNECT {\"verbose\":false,\"name\":\"plain\"" + login + "}\r\nSUB " + inbox_ +
-         ".* 1\r\n");
+    send("CONNECT {\"verbose\":false,\"headers\":true,\"name\":\"plain\"" + login + "}\r\nSUB " +
+         inbox_ + ".* 1\r\n");
 }
 
 NatsClient::~NatsClient() {
@@ -59,6 +59,29 @@ std::string NatsClient::request(const std::string& subject, std::string_view dat
         const std::string payload = read_bytes(bytes + 2);
         if (line.find(reply + " ") != std::string::npos) return payload.substr(0, bytes);
     }
+}
+
+void NatsClient::subscribe(const std::string& subject) {
+    send("SUB " + subject + " 2\r\n");
+}
+
+std::string NatsClient::next_reply() {
+    for (;;) {
+        const std::string line = read_line();
+        if (line == "PING") send("PONG\r\n");
+        if (line.compare(0, 4, "-ERR") == 0) throw std::runtime_error("nats-server: " + line);
+        if (line.compare(0, 4, "MSG ") != 0) continue;
+        read_bytes(std::stoul(line.substr(line.rfind(' ') + 1)) + 2);
+        const std::size_t size = line.rfind(' ');
+        const std::size_t reply = line.rfind(' ', size - 1);
+        if (line.find(" 2 ") < reply) return line.substr(reply + 1, size - reply - 1);
+    }
+}
+
+void NatsClient::publish_status(const std::string& subject, const std::string& status) {
+    const std::string headers = "NATS/1.0 " + status + "\r\n\r\n";
+    const std::string bytes = std::to_string(headers.size());
+    send("HPUB " + subject + " " + bytes + " " + bytes + "\r\n" + headers + "\r\n");
 }
 
 void NatsClient::send(std::string_view bytes) {

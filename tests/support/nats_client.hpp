@@ -6,7 +6,7 @@
 namespace homeward::testing {
 
 /// A NATS client in a hundred lines, as anybody might write one: speaks the text protocol over one
-/// socket, without headers. Throws std::runtime_error when the server objects. One thread.
+/// socket. Throws std::runtime_error when the server objects. One thread.
 class NatsClient {
   public:
     explicit NatsClient(int port, const std::string& user = "", const std::string& password = "");
@@ -18,6 +18,13 @@ class NatsClient {
     void publish(const std::string& subject, std::string_view data);
     /// Any request; the answer's payload.
     std::string request(const std::string& subject, std::string_view data);
+
+    /// Everything published there from now on is for next_reply().
+    void subscribe(const std::string& subject);
+    /// Waits for the next message there; returns the subject that it wants its answer on.
+    std::string next_reply();
+    /// A message of nothing but a status, as servers send them: "404 No Messages".
+    void publish_status(const std::string& subject, const std::string& status);
 
   private:
     void send(std::string_view bytes);

@@ -8,6 +8,11 @@ namespace homeward::testing {
 using namespace std::chrono_literals;
 
 NatsServer::NatsServer(NatsOptions options) : options_(std::move(options)) {
+    configure();
+    start();
+}
+
+void NatsServer::configure() const {
     std::ofstream conf(dir_ / "nats.conf");
     conf << "listen: 127.0.0.1:" << port_ << "\nserver_name: test-" << port_ << "\n";
     if (options_.jetstream) {
@@ -22,8 +27,23 @@ NatsServer::NatsServer(NatsOptions options) : options_(std::move(options)) {
         conf << "leafnodes { listen: 127.0.0.1:" << leafnode_port_ << " }\n";
     }
     conf << options_.more << "\n";
-    conf.close();
-    start();
+}
+
+void NatsServer::reload(const std::string& more) {
+    options_.more = more;
+    configure();
+    const auto reloads = [this] {
+        const std::string text = log();
+        std::size_t count = 0;
+        constexpr std::string_view kSign = "Reloaded server configuration";
+        for (auto at = text.find(kSign); at != text.npos; at = text.find(kSign, at + 1)) ++count;
+        return count;
+    };
+    const std::size_t before = reloads();
+    process_.signal(1);  // SIGHUP
+    if (!wait_until(15s, [&] { return reloads() > before; })) {
+        throw std::runtime_error("nats-server did not reload:\n" + log());
+    }
 }
 
 void NatsServer::start() {

@@ -20,6 +20,8 @@ class NatsServer {
     explicit NatsServer(NatsOptions options = {});
 
     void start();
+    /// Other further lines, taken over by the running server.
+    void reload(const std::string& more);
     void stop() { process_.stop(); }
     void kill() { process_.kill(); }
     void freeze() { process_.signal(19); }  // SIGSTOP
@@ -31,6 +33,8 @@ class NatsServer {
     std::string log() const { return read_file(dir_ / "log"); }
 
   private:
+    void configure() const;
+
     TempDir dir_;
     NatsOptions options_;
     int port_ = free_port();

@@ -121,6 +121,17 @@ void PostgresServer::promote() {
     query("SELECT pg_promote()");
 }
 
+void PostgresServer::back_up() {
+    run({bin_dir() / "pg_basebackup", "-D", dir_ / "backup", "--checkpoint=fast", "--no-sync", "-d",
+         url()});
+}
+
+void PostgresServer::restore() {
+    if (process_.is_running()) process_.stop(10s, SIGQUIT);
+    std::filesystem::remove_all(dir_ / "data");
+    std::filesystem::rename(dir_ / "backup", dir_ / "data");
+}
+
 void PostgresServer::require_password(const std::string& user, const std::string& password) {
     query("ALTER ROLE " + user + " PASSWORD '" + password + "'");
     const std::string rules = read_file(dir_ / "data/pg_hba.conf");

@@ -28,6 +28,10 @@ class PostgresServer {
     void thaw();
     void promote();
 
+    /// A base backup, and back to it: whatever was committed since is lost. Leaves it stopped.
+    void back_up();
+    void restore();
+
     /// From now on this user needs this password, everybody else still none.
     void require_password(const std::string& user, const std::string& password);
 

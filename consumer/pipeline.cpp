@@ -1,0 +1,43 @@
+#include "consumer/pipeline.hpp"
+
+#include <algorithm>
+
+namespace homeward::consumer {
+namespace {
+
+std::chrono::milliseconds shortest_ack_wait(const Config& config, const StreamStates& states) {
+    auto shortest = static_cast<std::int64_t>(config.pull.ack_wait_ms);
+    for (const auto& [name, state] : states) shortest = std::min(shortest, state.ack_wait_ms);
+    return std::chrono::milliseconds(shortest);
+}
+
+}  // namespace
+
+Pipeline::Pipeline(const Parts& parts, std::vector<Stream> streams, bool ledger_first)
+    : keeper_(parts.nats, shortest_ack_wait(parts.config, parts.states)),
+      puller_(parts.nats, std::move(streams), parts.config.pull,
+              shortest_ack_wait(parts.config, parts.states)),
+      context_{parts.config,
+               parts.limits,
+               puller_,
+               parts.nats,
+               keeper_,
+               parts.catalog,
+               parts.metrics,
+               parts.letter_room,
+               [&states = parts.states](const Stream& stream) {
+                   return states.at(stream.name).created_us;
+               },
+               ledger_first} {
+    for (std::size_t i = 0; i < parts.config.batch.writers; ++i) {
+        writers_.push_back(std::make_unique<Writer>(context_));
+    }
+}
+
+void Pipeline::stop() {
+    puller_.stop();
+    context_.stopping = true;
+    writers_.clear();
+}
+
+}  // namespace homeward::consumer

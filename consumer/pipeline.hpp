@@ -1,0 +1,43 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "consumer/writer.hpp"
+
+namespace homeward::consumer {
+
+/// What streams and their durables are like at the start, by stream name.
+using StreamStates = std::map<std::string, StreamState>;
+
+/// From the streams to the leader: pulls, writes and acknowledges, from its construction until
+/// stop(). Borrows all it is given.
+class Pipeline {
+  public:
+    struct Parts {
+        const Config& config;
+        NatsConnection& nats;
+        const StreamStates& states;
+        std::shared_ptr<const Catalog> catalog;
+        Metrics& metrics;
+        LetterRoom& letter_room;
+        BatchLimits& limits;
+    };
+    /// `ledger_first`: every batch asks the ledger before it writes, as most of it will be there.
+    Pipeline(const Parts& parts, std::vector<Stream> streams, bool ledger_first);
+    ~Pipeline() { stop(); }
+
+    /// Pulls no more, commits what has arrived, and returns when that is done.
+    void stop();
+    const Puller& puller() const { return puller_; }
+
+  private:
+    AckKeeper keeper_;
+    Puller puller_;
+    WriterContext context_;
+    std::vector<std::unique_ptr<Writer>> writers_;
+};
+
+}  // namespace homeward::consumer
