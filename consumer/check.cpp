@@ -57,7 +57,7 @@ void check_rights(Leader& leader, const Config& config, Report& report) {
         {"homeward.origin", "SELECT"},      {"homeward.origin", "INSERT"},
         {"homeward.dead_letter", "INSERT"}, {"homeward.tombstone", "INSERT"},
         {"homeward.ledger_mark", "INSERT"}, {"homeward.conflict", "INSERT"},
-        {"homeward.account", "SELECT"},
+        {"homeward.account", "SELECT"},     {"homeward.possible_duplicate", "INSERT"},
     };
     for (const auto& [table, right] : rights) {
         const bool granted =

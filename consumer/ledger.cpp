@@ -99,10 +99,11 @@ void write_tombstones(Leader& leader, const Units& units) {
 }
 
 void write_marks(Leader& leader, const Units& units) {
-    std::vector<std::int64_t> origins, counts;
+    std::vector<std::int64_t> origins, counts, repeating;
     std::vector<bool> closings;
     for (const FrameUnit& unit : units) {
         if (unit.skip || !unit.is_mark) continue;
+        if ((unit.header.flags & kFramePossibleDuplicates) != 0) repeating.push_back(unit.origin);
         origins.push_back(unit.origin);
         counts.push_back(static_cast<std::int64_t>(unit.accepted));
         closings.push_back(unit.closing);
@@ -112,6 +113,10 @@ void write_marks(Leader& leader, const Units& units) {
         "INSERT INTO homeward.ledger_mark (origin, accepted, closing)"
         " SELECT * FROM unnest($1::int4[], $2::int8[], $3::boolean[])",
         {array_text(origins), array_text(counts), array_text(closings)});
+    if (repeating.empty()) return;
+    leader.query(
+        "INSERT INTO homeward.possible_duplicate (origin) SELECT * FROM unnest($1::int4[])",
+        {array_text(repeating)});
 }
 
 }  // namespace

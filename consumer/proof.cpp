@@ -21,7 +21,7 @@ void add(ProofRow& sum, const ProofRow& row) {
 std::string line(const ProofRow& row, const std::string& who) {
     std::array<char, 256> text;
     std::snprintf(text.data(), text.size(),
-                  "%-34s %-7s %-9s %11lld %11lld %8lld %11lld %10lld %8lld %11lld\n", who.c_str(),
+                  "%-34s %-7s %-11s %11lld %11lld %8lld %11lld %10lld %8lld %11lld\n", who.c_str(),
                   row.kind.c_str(), row.state.c_str(), static_cast<long long>(row.accepted),
                   static_cast<long long>(row.committed), static_cast<long long>(row.dead),
                   static_cast<long long>(row.tombstoned), static_cast<long long>(row.in_flight),
@@ -30,9 +30,9 @@ std::string line(const ProofRow& row, const std::string& who) {
 }
 
 nlohmann::json json_of(const ProofRow& row) {
-    return {{"accepted", row.accepted},     {"committed", row.committed},
-            {"dead_lettered", row.dead},    {"tombstoned", row.tombstoned},
-            {"in_flight", row.in_flight},   {"missing", row.missing},
+    return {{"accepted", row.accepted},    {"committed", row.committed},
+            {"dead_lettered", row.dead},   {"tombstoned", row.tombstoned},
+            {"in_flight", row.in_flight},  {"missing", row.missing},
             {"duplicated", row.duplicated}};
 }
 
@@ -49,7 +49,7 @@ void Proof::finalize() {
 
 std::string Proof::to_table() const {
     std::string text =
-        "origin                             class   state        accepted   committed     dead  "
+        "origin                             class   state          accepted   committed     dead  "
         "tombstoned  in flight  missing  duplicated\n";
     for (const ProofRow& row : origins) {
         text += line(row, row.region + "/" + row.app + " " + row.publisher.substr(0, 8));
@@ -67,6 +67,7 @@ std::string Proof::to_json() const {
         one["region"] = row.region;
         one["app"] = row.app;
         one["state"] = row.state;
+        one["possible_duplicates"] = row.possible_duplicates;
         rows.push_back(std::move(one));
     }
     return nlohmann::json{{"origins", rows}, {"sum", json_of(sum)}, {"clean", is_clean()}}.dump(2);
@@ -84,7 +85,8 @@ std::string Proof::summary() const {
 Proof read_proof(Leader& leader) {
     const QueryResult rows = leader.query(
         "SELECT origin, publisher, class, region, app, state, accepted, committed, dead_lettered,"
-        " tombstoned, in_flight, missing, duplicated FROM homeward.proof ORDER BY origin");
+        " tombstoned, in_flight, missing, duplicated, possible_duplicates FROM homeward.proof"
+        " ORDER BY origin");
     Proof proof;
     for (int i = 0; i < rows.rows(); ++i) {
         ProofRow row;
@@ -101,6 +103,7 @@ Proof read_proof(Leader& leader) {
         row.in_flight = rows.number(i, 10);
         row.missing = rows.number(i, 11);
         row.duplicated = rows.number(i, 12);
+        row.possible_duplicates = rows.at(i, 13) == "t";
         add(proof.sum, row);
         proof.origins.push_back(std::move(row));
     }

@@ -19,6 +19,7 @@ struct ProofRow {
     std::int64_t in_flight = 0;
     std::int64_t missing = 0;
     std::int64_t duplicated = 0;
+    bool possible_duplicates = false;  ///< declared: another origin may have the same events
 };
 
 struct Proof {

@@ -53,7 +53,8 @@ BEGIN
         RETURN;
     END IF;
     GRANT INSERT ON homeward.origin, homeward.plain_stream, homeward.dead_letter,
-        homeward.tombstone, homeward.ledger_mark, homeward.conflict TO homeward_writer;
+        homeward.tombstone, homeward.ledger_mark, homeward.possible_duplicate, homeward.conflict
+        TO homeward_writer;
     -- What it must see: names and versions, and the keys that ON CONFLICT compares.
     GRANT SELECT ON homeward.migration, homeward.event_type, homeward.origin,
         homeward.plain_stream TO homeward_writer;

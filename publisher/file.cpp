@@ -20,8 +20,7 @@ namespace {
     throw SetupError(path.string() + ": " + what + ": " + std::strerror(error));
 }
 
-File adopt(int descriptor, const std::filesystem::path& path, const char* what,
-           File (*make)(int)) {
+File adopt(int descriptor, const std::filesystem::path& path, const char* what, File (*make)(int)) {
     if (descriptor < 0) throw_setup(path, what, errno);
     return make(descriptor);
 }
@@ -45,8 +44,20 @@ File File::create(const std::filesystem::path& path) {
 }
 
 File File::open(const std::filesystem::path& path) {
-    return adopt(::open(path.c_str(), O_RDWR | O_CLOEXEC), path, "cannot be opened",
-                 [](int fd) { return File(fd); });
+    int descriptor = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+    // To look at it, reading is enough; who wants to write will hear of it then.
+    if (descriptor < 0 && (errno == EACCES || errno == EROFS)) {
+        descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    }
+    return adopt(descriptor, path, "cannot be opened", [](int fd) { return File(fd); });
+}
+
+File File::copy(const std::filesystem::path& path) {
+    File copy = anonymous("homeward-copy");
+    const std::string bytes = read_text_file(path);
+    const int error = copy.write_at(0, std::as_bytes(std::span<const char>(bytes)));
+    if (error != 0) throw_setup(path, "cannot be copied", error);
+    return copy;
 }
 
 File File::anonymous(const char* name) {
@@ -82,7 +93,9 @@ std::size_t File::read_at(std::size_t offset, std::span<std::byte> bytes) const 
     return done;
 }
 
-int File::sync() noexcept { return ::fdatasync(descriptor_) == 0 ? 0 : errno; }
+int File::sync() noexcept {
+    return ::fdatasync(descriptor_) == 0 ? 0 : errno;
+}
 
 std::size_t File::size() const noexcept {
     struct stat status {};

@@ -23,6 +23,8 @@ class File {
     static File create(const std::filesystem::path& path);
     static File open(const std::filesystem::path& path);
     static File anonymous(const char* name);
+    /// The file's bytes in anonymous memory.
+    static File copy(const std::filesystem::path& path);
 
     /// Allocates real blocks, so that a full disk shows here and not as SIGBUS later.
     /// Returns 0 or errno.

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <utility>
 
 #include <homeward/publisher.hpp>
 #include <homeward/record.hpp>
@@ -15,6 +16,9 @@
 
 namespace homeward {
 namespace {
+
+/// A frame and the tails of very many lanes; bounds what a damaged length makes us read.
+constexpr std::size_t kEntryBodyBytesMax = 2 * kFrameBytesMax;
 
 std::uint32_t entry_checksum(std::uint64_t segment, std::uint64_t offset,
                              std::span<const std::byte> from_length) {
@@ -38,7 +42,8 @@ std::optional<std::span<const std::byte>> entry_at(std::span<const std::byte> se
         return std::nullopt;
     }
     const auto body_bytes = load<std::uint32_t>(rest, 8);
-    if (body_bytes > rest.size() - kLogEntryHeaderBytes) return std::nullopt;
+    if (body_bytes > kEntryBodyBytesMax || body_bytes > rest.size() - kLogEntryHeaderBytes)
+        return std::nullopt;
     const auto checked = rest.subspan(8, 8 + body_bytes);
     if (load<std::uint32_t>(rest, 4) != entry_checksum(number, offset, checked)) {
         return std::nullopt;
@@ -58,8 +63,7 @@ FrameLog::FrameLog(std::filesystem::path directory, std::size_t bytes_max, bool 
 
 std::filesystem::path FrameLog::segment_path(std::uint64_t number) const {
     std::array<char, 32> name;
-    std::snprintf(name.data(), name.size(), "log-%08llu",
-                  static_cast<unsigned long long>(number));
+    std::snprintf(name.data(), name.size(), "log-%08llu", static_cast<unsigned long long>(number));
     return directory_ / name.data();
 }
 
@@ -69,7 +73,7 @@ std::shared_ptr<FrameLog::Segment> FrameLog::find(std::uint64_t number) const {
     return found == segments_.end() ? nullptr : found->second;
 }
 
-FrameLog::Outcome FrameLog::open_segment(std::size_t entry_bytes) {
+FrameLog::Outcome FrameLog::open_segment(std::size_t entry_bytes, std::uint64_t seq_next) {
     const auto current = find(current_);
     if (current != nullptr && current->used + entry_bytes <= kSegmentBytes) return Outcome::logged;
     {
@@ -93,9 +97,14 @@ FrameLog::Outcome FrameLog::open_segment(std::size_t entry_bytes) {
         std::filesystem::remove(segment_path(current_ + 1), ignored);
         return Outcome::disk_error;
     }
-    const std::lock_guard lock(mutex_);
-    segments_.emplace(++current_, std::move(segment));
-    return Outcome::logged;
+    {
+        const std::lock_guard lock(mutex_);
+        segments_.emplace(++current_, std::move(segment));
+    }
+    std::array<std::byte, 8> opening;
+    put_raw(opening.data(), seq_next);
+    last_error_ = write_entry(LogEntryKind::opening, opening);
+    return last_error_ == 0 ? Outcome::logged : Outcome::disk_error;
 }
 
 void FrameLog::delete_released_segments() {
@@ -128,27 +137,27 @@ int FrameLog::write_entry(LogEntryKind kind, std::span<const std::byte> body) {
 }
 
 void FrameLog::write_releases() {
-    std::vector<std::uint64_t> released;
+    std::vector<SeqRange> released;
     {
         const std::lock_guard lock(mutex_);
         released.swap(released_);
     }
     // Only to spare a restarted publisher some sending; so an entry that finds no room is let go.
-    for (std::uint64_t seq_first : released) {
+    for (const SeqRange& seqs : released) {
         const auto segment = find(current_);
-        if (segment == nullptr || segment->used + log_entry_span(8) > kSegmentBytes) return;
-        std::array<std::byte, 8> body;
-        put_raw(body.data(), seq_first);
+        if (segment == nullptr || segment->used + log_entry_span(16) > kSegmentBytes) return;
+        std::array<std::byte, 16> body;
+        put_raw(put_raw(body.data(), seqs.first), seqs.last);
         if (write_entry(LogEntryKind::release, body) != 0) return;
     }
 }
 
-FrameLog::Outcome FrameLog::append(std::uint64_t seq_first, std::span<const LaneTail> tails,
+FrameLog::Outcome FrameLog::append(SeqRange seqs, std::span<const LaneTail> tails,
                                    std::span<const std::byte> frame, LoggedFrame& logged) {
     const std::size_t tails_bytes = 8 + tails.size_bytes();
     const std::size_t entry_bytes = log_entry_span(tails_bytes + frame.size());
     assert(entry_bytes <= kSegmentBytes);
-    const Outcome room = open_segment(entry_bytes);
+    const Outcome room = open_segment(entry_bytes, seqs.first);
     if (room != Outcome::logged) return room;
     const auto segment = find(current_);
     std::vector<std::byte> body(tails_bytes + frame.size());
@@ -162,7 +171,8 @@ FrameLog::Outcome FrameLog::append(std::uint64_t seq_first, std::span<const Lane
         segment->used = offset;
         return Outcome::disk_error;
     }
-    logged = {seq_first, current_, offset + kLogEntryHeaderBytes + tails_bytes, frame.size()};
+    logged = {seqs.first, seqs.last, current_, offset + kLogEntryHeaderBytes + tails_bytes,
+              frame.size()};
     {
         const std::lock_guard lock(mutex_);
         ++segment->unreleased;
@@ -186,11 +196,67 @@ void FrameLog::release(const LoggedFrame& frame) {
     if (found == segments_.end()) return;
     assert(found->second->unreleased > 0);
     --found->second->unreleased;
-    released_.push_back(frame.seq_first);
+    released_.push_back({frame.seq_first, frame.seq_last});
 }
 
-void FrameLog::scan(std::uint64_t number, const Segment& segment, Recovery& recovery,
-                    std::vector<std::uint64_t>& released) {
+/// What the segments say, one after the other.
+struct FrameLog::Scan {
+    Recovery recovery;
+    std::vector<SeqRange> released;
+    std::vector<SeqRange> covered;          // by whole frames, released or not
+    std::vector<SeqRange> holes;            // between what stands next to each other
+    std::optional<std::uint64_t> expected;  // the seq that must follow, if that is known
+
+    void expect(std::uint64_t seq) {
+        if (expected && seq > *expected) holes.push_back({*expected, seq - 1});
+        // Frames that replace lost ones stand behind later ones, and lead nowhere.
+        if (!expected || seq > *expected) expected = seq;
+    }
+    void take(const LoggedFrame& frame, const FrameHeader& header) {
+        expect(frame.seq_first);
+        if (frame.seq_last >= *expected) expected = frame.seq_last + 1;
+        covered.push_back({frame.seq_first, frame.seq_last});
+        recovery.frames.push_back(frame);
+        recovery.seq_next = std::max(recovery.seq_next, frame.seq_last + 1);
+        recovery.accepted = std::max(recovery.accepted, header.accepted);
+    }
+    void take_frame(std::span<const std::byte> body, std::uint64_t segment, std::size_t offset) {
+        if (body.size() < 8) return;
+        const auto lanes = load<std::uint32_t>(body, 0);
+        const std::size_t tails_bytes = 8 + std::size_t{lanes} * sizeof(LaneTail);
+        FrameHeader header;
+        if (tails_bytes > body.size() ||
+            FrameDecoder::decode_header(body.subspan(tails_bytes), header) != FrameError::none ||
+            header.seq_count == 0) {
+            return;
+        }
+        for (std::uint32_t i = 0; i < lanes; ++i) {
+            const auto tail = load<LaneTail>(body, 8 + i * sizeof(LaneTail));
+            recovery.tails[tail.lane] = tail;
+        }
+        take({header.seq_first, header.seq_last(), segment, offset + tails_bytes,
+              body.size() - tails_bytes},
+             header);
+    }
+};
+
+namespace {
+
+/// What is left of `range` without the others, which are sorted.
+void subtract(SeqRange range, const std::vector<SeqRange>& others, std::vector<SeqRange>& left) {
+    for (const SeqRange& other : others) {
+        if (other.last < range.first) continue;
+        if (other.first > range.last) break;
+        if (other.first > range.first) left.push_back({range.first, other.first - 1});
+        if (other.last >= range.last) return;
+        range.first = other.last + 1;
+    }
+    left.push_back(range);
+}
+
+}  // namespace
+
+void FrameLog::scan(std::uint64_t number, const Segment& segment, Scan& scan) const {
     std::vector<std::byte> bytes(std::min(segment.file.size(), kSegmentBytes));
     bytes.resize(segment.file.read_at(0, bytes));
     std::size_t skipped = 0;
@@ -201,37 +267,23 @@ void FrameLog::scan(std::uint64_t number, const Segment& segment, Recovery& reco
             skipped += kLogEntryAlign;
             continue;
         }
-        recovery.damaged_bytes += skipped;  // what follows the last entry is only unused space
-        skipped = 0;
+        // What follows the last entry is only unused space.
+        scan.recovery.damaged_bytes += std::exchange(skipped, 0);
         const auto kind = static_cast<LogEntryKind>((*entry)[12]);
         const auto body = entry->subspan(kLogEntryHeaderBytes);
-        if (kind == LogEntryKind::release && body.size() == 8) {
-            released.push_back(load<std::uint64_t>(body, 0));
-        } else if (kind == LogEntryKind::frame && body.size() >= 8) {
-            const auto lanes = load<std::uint32_t>(body, 0);
-            const std::size_t tails_bytes = 8 + std::size_t{lanes} * sizeof(LaneTail);
-            FrameHeader header;
-            if (tails_bytes <= body.size() &&
-                FrameDecoder::decode_header(body.subspan(tails_bytes), header) ==
-                    FrameError::none) {
-                for (std::uint32_t i = 0; i < lanes; ++i) {
-                    const auto tail = load<LaneTail>(body, 8 + i * sizeof(LaneTail));
-                    recovery.tails[tail.lane] = tail;
-                }
-                recovery.frames.push_back({header.seq_first, number,
-                                           offset + kLogEntryHeaderBytes + tails_bytes,
-                                           body.size() - tails_bytes});
-                recovery.seq_next =
-                    std::max(recovery.seq_next, header.seq_first + header.seq_count);
-            }
+        if (kind == LogEntryKind::release && body.size() == 16) {
+            scan.released.push_back({load<std::uint64_t>(body, 0), load<std::uint64_t>(body, 8)});
+        } else if (kind == LogEntryKind::opening && body.size() == 8) {
+            scan.expect(load<std::uint64_t>(body, 0));
+        } else if (kind == LogEntryKind::frame) {
+            scan.take_frame(body, number, offset + kLogEntryHeaderBytes);
         }
         offset += log_entry_span(body.size());
     }
 }
 
 FrameLog::Recovery FrameLog::recover() {
-    Recovery recovery;
-    std::vector<std::uint64_t> released;
+    Scan found;
     std::error_code error;
     std::vector<std::uint64_t> numbers;
     for (const auto& entry : std::filesystem::directory_iterator(directory_, error)) {
@@ -241,21 +293,34 @@ FrameLog::Recovery FrameLog::recover() {
         }
     }
     std::sort(numbers.begin(), numbers.end());
+    if (!numbers.empty() && numbers.front() == 1) found.expected = 1;
     for (std::uint64_t number : numbers) {
+        // A segment in between is gone because all of its frames were released.
+        if (current_ != 0 && number != current_ + 1) found.expected.reset();
         auto segment = std::make_shared<Segment>();
         segment->file = File::open(segment_path(number));
         segment->used = kSegmentBytes;  // never appended to again
-        scan(number, *segment, recovery, released);
+        scan(number, *segment, found);
         current_ = number;
         segments_.emplace(number, std::move(segment));
     }
-    std::sort(released.begin(), released.end());
+    Recovery& recovery = found.recovery;
+    const auto by_seq = [](const auto& a, const auto& b) { return a.seq_first < b.seq_first; };
+    std::sort(found.released.begin(), found.released.end());
     std::erase_if(recovery.frames, [&](const LoggedFrame& frame) {
-        return std::binary_search(released.begin(), released.end(), frame.seq_first);
+        return std::binary_search(found.released.begin(), found.released.end(),
+                                  SeqRange{frame.seq_first, frame.seq_last});
     });
-    std::sort(recovery.frames.begin(), recovery.frames.end(),
-              [](const auto& a, const auto& b) { return a.seq_first < b.seq_first; });
+    std::sort(recovery.frames.begin(), recovery.frames.end(), by_seq);
+    const auto same_seq = [](const auto& a, const auto& b) { return a.seq_first == b.seq_first; };
+    recovery.frames.erase(std::unique(recovery.frames.begin(), recovery.frames.end(), same_seq),
+                          recovery.frames.end());
     for (const LoggedFrame& frame : recovery.frames) ++segments_.at(frame.segment)->unreleased;
+    auto& settled = found.covered;
+    settled.insert(settled.end(), found.released.begin(), found.released.end());
+    std::sort(settled.begin(), settled.end());
+    for (const SeqRange& hole : found.holes) subtract(hole, settled, recovery.lost);
+    recovery.seq_next = std::max(recovery.seq_next, found.expected.value_or(1));
     return recovery;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -16,9 +17,17 @@
 
 namespace homeward {
 
+/// Seqs of one origin, both ends included.
+struct SeqRange {
+    std::uint64_t first = 0;
+    std::uint64_t last = 0;
+    auto operator<=>(const SeqRange&) const = default;
+};
+
 /// Where a logged frame lies.
 struct LoggedFrame {
     std::uint64_t seq_first = 0;
+    std::uint64_t seq_last = 0;
     std::uint64_t segment = 0;
     std::size_t offset = 0;  ///< of the frame's bytes in the segment
     std::size_t bytes = 0;
@@ -37,8 +46,9 @@ class FrameLog {
         full,        ///< log_bytes_max is reached; nothing was written
         disk_error,  ///< see last_error(); nothing counts as written
     };
-    Outcome append(std::uint64_t seq_first, std::span<const LaneTail> tails,
-                   std::span<const std::byte> frame, LoggedFrame& logged);
+    /// `seqs`: what the frame covers.
+    Outcome append(SeqRange seqs, std::span<const LaneTail> tails, std::span<const std::byte> frame,
+                   LoggedFrame& logged);
 
     /// The frame's bytes, as they were cut; empty if the log is damaged there.
     std::vector<std::byte> read(const LoggedFrame& frame) const;
@@ -49,10 +59,14 @@ class FrameLog {
 
     /// What an earlier process left in `directory`: to be called once, before any append().
     struct Recovery {
-        std::vector<LoggedFrame> frames;         ///< not released, in seq order
-        std::map<std::uint64_t, LaneTail> tails; ///< by lane, the last that was logged
-        std::uint64_t seq_next = 1;              ///< behind the last logged frame, released or not
-        std::uint64_t damaged_bytes = 0;         ///< skipped while looking for the next entry
+        std::vector<LoggedFrame> frames;          ///< not released, in seq order
+        std::map<std::uint64_t, LaneTail> tails;  ///< by lane, the last that was logged
+        std::uint64_t seq_next = 1;               ///< behind the last logged frame, released or not
+        std::uint64_t accepted = 0;       ///< the most that a frame says its origin had accepted
+        std::uint64_t damaged_bytes = 0;  ///< skipped while looking for the next entry
+        /// Seqs below seq_next that were logged and whose frame is damaged; nobody acknowledged it,
+        /// as far as the log knows.
+        std::vector<SeqRange> lost;
     };
     Recovery recover();
 
@@ -66,12 +80,12 @@ class FrameLog {
 
     std::filesystem::path segment_path(std::uint64_t number) const;
     std::shared_ptr<Segment> find(std::uint64_t number) const;
-    Outcome open_segment(std::size_t entry_bytes);
+    Outcome open_segment(std::size_t entry_bytes, std::uint64_t seq_next);
     int write_entry(LogEntryKind kind, std::span<const std::byte> body);
     void delete_released_segments();
     void write_releases();
-    void scan(std::uint64_t number, const Segment& segment, Recovery& recovery,
-              std::vector<std::uint64_t>& released);
+    struct Scan;
+    void scan(std::uint64_t number, const Segment& segment, Scan& scan) const;
 
     std::filesystem::path directory_;
     std::size_t bytes_max_;
@@ -82,7 +96,7 @@ class FrameLog {
 
     mutable std::mutex mutex_;  // guards what follows
     Segments segments_;
-    std::vector<std::uint64_t> released_;  // not yet written down
+    std::vector<SeqRange> released_;  // not yet written down
 };
 
 }  // namespace homeward

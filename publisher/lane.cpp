@@ -2,8 +2,10 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -43,6 +45,8 @@ namespace {
 
 using detail::kLaneHeaderBytes;
 using detail::LaneHeader;
+using detail::LaneMark;
+using detail::LaneShape;
 
 /// Bounds what a damaged header makes us map.
 constexpr std::size_t kRingBytesMax = 1u << 20;
@@ -57,10 +61,39 @@ void* map(void* where, std::size_t bytes, int descriptor, std::size_t offset) {
                   static_cast<off_t>(offset));
 }
 
+/// CRC-32C of what stands before the checksum.
+template <typename Checked>
+std::uint32_t checksum_of(const Checked& checked) {
+    return crc32c(std::as_bytes(std::span(&checked, 1)).first(offsetof(Checked, checksum)));
+}
+
+LaneShape shape_of(EventClass event_class, std::size_t ring_bytes) {
+    LaneShape shape{detail::kLaneMagic, detail::kLaneVersion,
+                    static_cast<std::uint32_t>(event_class), static_cast<std::uint32_t>(ring_bytes),
+                    0};
+    shape.checksum = checksum_of(shape);
+    return shape;
+}
+
+bool is_sound(const LaneShape& shape) {
+    return shape.magic == detail::kLaneMagic && shape.version == detail::kLaneVersion &&
+           is_ring_size(shape.ring_bytes) && (shape.event_class == 1 || shape.event_class == 2) &&
+           shape.checksum == checksum_of(shape);
+}
+
+/// The mark that knows most, of those that are whole; none in a lane that was never released.
+LaneMark best_mark(const LaneHeader& header) {
+    LaneMark best{0, 0, 0, 1, 0, 0};
+    for (const LaneMark& mark : {header.first_mark, header.second_mark}) {
+        if (mark.checksum == checksum_of(mark) && mark.tail >= best.tail) best = mark;
+    }
+    return best;
+}
+
 }  // namespace
 
-LaneMapping::LaneMapping(File file, std::size_t ring_bytes)
-    : file_(std::move(file)), ring_bytes_(ring_bytes) {
+LaneMapping::LaneMapping(File file, EventClass event_class, std::size_t ring_bytes)
+    : file_(std::move(file)), event_class_(event_class), ring_bytes_(ring_bytes) {
     const std::size_t total = kLaneHeaderBytes + 2 * ring_bytes;
     void* reserved =
         ::mmap(nullptr, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -81,6 +114,7 @@ LaneMapping::LaneMapping(File file, std::size_t ring_bytes)
 
 LaneMapping::LaneMapping(LaneMapping&& other) noexcept
     : file_(std::move(other.file_)),
+      event_class_(other.event_class_),
       ring_bytes_(other.ring_bytes_),
       base_(std::exchange(other.base_, nullptr)),
       header_(other.header_),
@@ -96,62 +130,141 @@ LaneMapping LaneMapping::create(File file, EventClass event_class, std::size_t r
         throw SetupError(std::string("no space for a lane: ") + std::strerror(error) +
                          "; free some, or lower lane_bytes");
     }
-    LaneMapping mapping(std::move(file), ring_bytes);
-    LaneHeader* header = new (mapping.base_) LaneHeader{};
-    header->version = detail::kLaneVersion;
-    header->event_class = static_cast<std::uint32_t>(event_class);
-    header->ring_bytes = static_cast<std::uint32_t>(ring_bytes);
-    std::atomic_signal_fence(std::memory_order_release);
-    header->magic = detail::kLaneMagic;  // last: a header cut off by a kill is no header
+    LaneMapping mapping(std::move(file), event_class, ring_bytes);
+    auto* header = new (mapping.base_) LaneHeader{};
+    header->shape = shape_of(event_class, ring_bytes);
+    header->first_mark = header->second_mark = {0, 0, 0, 1, 0, 0};
+    new (mapping.base_ + detail::kSecondShapeOffset) LaneShape(header->shape);
     return mapping;
 }
 
 std::unique_ptr<LaneMapping> LaneMapping::open(File file) {
-    struct {
-        std::uint32_t magic, version, event_class, ring_bytes;
-    } fixed{};
-    const std::size_t got =
-        file.read_at(0, std::as_writable_bytes(std::span(&fixed, 1)));
-    const bool usable = got == sizeof fixed && fixed.magic == detail::kLaneMagic &&
-                        fixed.version == detail::kLaneVersion && is_ring_size(fixed.ring_bytes) &&
-                        (fixed.event_class == 1 || fixed.event_class == 2) &&
-                        file.size() >= kLaneHeaderBytes + fixed.ring_bytes;
-    if (!usable) return nullptr;
-    return std::unique_ptr<LaneMapping>(new LaneMapping(std::move(file), fixed.ring_bytes));
+    for (const std::size_t offset : {std::size_t{0}, detail::kSecondShapeOffset}) {
+        LaneShape shape{};
+        file.read_at(offset, std::as_writable_bytes(std::span(&shape, 1)));
+        if (!is_sound(shape)) continue;
+        // What was cut off would be SIGBUS to whoever reads it.
+        const std::size_t whole = kLaneHeaderBytes + shape.ring_bytes;
+        if (file.size() < whole && file.allocate(whole) != 0) return nullptr;
+        return std::unique_ptr<LaneMapping>(new LaneMapping(
+            std::move(file), static_cast<EventClass>(shape.event_class), shape.ring_bytes));
+    }
+    return nullptr;
 }
 
-bool LaneReader::is_record(std::uint64_t position, std::uint64_t head) const {
+LaneReader::LaneReader(const LaneMapping& mapping)
+    : header_(mapping.header()),
+      ring_(mapping.ring()),
+      mask_(mapping.ring_bytes() - 1),
+      has_whole_header_(mapping.has_whole_header()) {}
+
+LaneReader::LaneReader(const LaneMapping& mapping, const LaneTail* logged) : LaneReader(mapping) {
+    const LaneMark mark = best_mark(*header_);
+    position_ = mark.tail;
+    records_read_ = mark.records;
+    drops_reported_ = mark.drops_reported;
+    seq_next_ = mark.seq_next;
+    if (logged != nullptr && logged->tail >= position_) {
+        position_ = logged->tail;
+        records_read_ = logged->records;
+        drops_reported_ = std::max(drops_reported_, logged->drops);
+    }
+    lap_end_ = position_ + mapping.ring_bytes();
+}
+
+void LaneReader::release(std::uint64_t drops_reported, std::uint64_t seq_next) {
+    drops_reported_ = drops_reported;
+    seq_next_ = seq_next;
+    LaneMark mark{position_, records_read_, drops_reported, seq_next, 0, 0};
+    mark.checksum = checksum_of(mark);
+    header_->first_mark = mark;
+    std::atomic_signal_fence(std::memory_order_release);  // one of the two is always whole
+    header_->second_mark = mark;
+    header_->tail.store(position_, std::memory_order_release);
+}
+
+/// No record can reach beyond it.
+std::uint64_t LaneReader::end() const {
+    return lap_end_ != 0 ? lap_end_ : header_->head.load(std::memory_order_acquire);
+}
+
+bool LaneReader::is_record(std::uint64_t position, std::uint64_t end) const {
     const std::byte* at = ring_ + (position & mask_);
     std::uint32_t length;
     std::uint32_t checksum;
     std::memcpy(&length, at, sizeof length);
     std::memcpy(&checksum, at + 4, sizeof checksum);
-    if (length > head - position || detail::record_span(length) > head - position) return false;
-    return checksum ==
-           detail::record_checksum(position, at + detail::kRecordPrefixBytes, length);
+    if (length > end - position || detail::record_span(length) > end - position) return false;
+    return checksum == detail::record_checksum(position, at + detail::kRecordPrefixBytes, length);
+}
+
+/// Of a left lane: beyond the head only if that is damaged, or fewer came than were counted; what
+/// a kill kept from becoming visible stays invisible.
+bool LaneReader::is_all_read() const {
+    const std::uint64_t head = header_->head.load(std::memory_order_acquire);
+    return lap_end_ != 0 && is_plausible(head) && position_ >= head &&
+           records_read_ >= header_->records.load(std::memory_order_acquire);
+}
+
+bool LaneReader::is_plausible(std::uint64_t head) const {
+    return head % detail::kRecordAlign == 0 && head <= lap_end_ && lap_end_ - head <= mask_ + 1;
+}
+
+LaneReader::Outcome LaneReader::skip_damage(std::uint64_t end) {
+    std::uint64_t next = position_;
+    do {
+        next += detail::kRecordAlign;
+    } while (next < end && !is_record(next, end));
+    if (next < end || lap_end_ == 0) {
+        // Before a record, or before a head that a living process vouches for: events stood here.
+        damaged_bytes_ += next - position_;
+        ++damaged_at_least_;
+        position_ = next;
+        return Outcome::damaged;
+    }
+    // Behind the last record of a left lane is what the head, if it can be true, says was written.
+    const std::uint64_t head = header_->head.load(std::memory_order_acquire);
+    if (head <= position_ || !is_plausible(head)) return Outcome::empty;
+    damaged_bytes_ += head - position_;
+    position_ = head;
+    return Outcome::damaged;
 }
 
 LaneReader::Outcome LaneReader::read(std::span<const std::byte>& payload) {
-    const std::uint64_t head = header_->head.load(std::memory_order_acquire);
-    if (position_ == head) return Outcome::empty;
-    // A head that no honest lap can have: the header was damaged. Nothing behind it is readable.
-    if (head - position_ > mask_ + 1 || position_ % detail::kRecordAlign != 0 ||
-        head % detail::kRecordAlign != 0) {
-        position_ = head;
-        return Outcome::damaged;
-    }
-    if (!is_record(position_, head)) {
-        do {
-            position_ += detail::kRecordAlign;
-        } while (position_ != head && !is_record(position_, head));
-        return Outcome::damaged;
-    }
+    const std::uint64_t end = this->end();
+    if (position_ >= end || is_all_read()) return Outcome::empty;
+    // A head that no honest lap can have: somebody wrote into our memory. The next commit, or
+    // whoever reads the lane after our death, puts that right.
+    if (end - position_ > mask_ + 1 || end % detail::kRecordAlign != 0) return Outcome::empty;
+    if (!is_record(position_, end)) return skip_damage(end);
     const std::byte* at = ring_ + (position_ & mask_);
     std::uint32_t length;
     std::memcpy(&length, at, sizeof length);
     payload = {at + detail::kRecordPrefixBytes, length};
     position_ += detail::record_span(length);
+    ++records_read_;
     return Outcome::record;
+}
+
+bool LaneReader::adds_up() const {
+    if (!has_whole_header_) return false;
+    const std::uint64_t counted = header_->records.load(std::memory_order_acquire);
+    const std::uint64_t head = header_->head.load(std::memory_order_acquire);
+    // A kill may have fallen between records and their count.
+    return counted == records_read_ || (counted < records_read_ && head == position_);
+}
+
+std::uint64_t LaneReader::take_lost() {
+    const std::uint64_t bytes = std::exchange(damaged_bytes_, 0);
+    const std::uint64_t at_least = std::exchange(damaged_at_least_, 0);
+    if (bytes == 0) return 0;
+    // The counter says how many; but it may be what was damaged, and so many must fit.
+    const std::uint64_t counted = header_->records.load(std::memory_order_acquire);
+    const std::uint64_t missing = counted > records_read_ ? counted - records_read_ : 0;
+    const std::uint64_t at_most = bytes / detail::record_span(kRecordHeaderBytes);
+    const std::uint64_t lost = std::max(at_least, std::min(missing, at_most));
+    records_read_ += lost;
+    return lost;
 }
 
 }  // namespace homeward

@@ -9,6 +9,7 @@
 #include <homeward/detail/lane_writer.hpp>
 
 #include "publisher/file.hpp"
+#include "publisher/log_format.hpp"
 
 namespace homeward {
 
@@ -17,7 +18,8 @@ class LaneMapping {
   public:
     /// A new lane; throws SetupError when the space cannot be had.
     static LaneMapping create(File file, EventClass event_class, std::size_t ring_bytes);
-    /// An existing one; nullptr if the header is damaged beyond use.
+    /// One that a dead process left; a file that was cut short is made whole with zeros. nullptr if
+    /// both copies of its shape are damaged, or there is no space to make it whole.
     static std::unique_ptr<LaneMapping> open(File file);
     ~LaneMapping();
     LaneMapping(LaneMapping&& other) noexcept;
@@ -26,13 +28,17 @@ class LaneMapping {
     detail::LaneHeader* header() const { return header_; }
     std::byte* ring() const { return ring_; }
     std::size_t ring_bytes() const { return ring_bytes_; }
-    EventClass event_class() const { return static_cast<EventClass>(header_->event_class); }
+    /// False if the file was cut off within the header: its counters say nothing.
+    bool has_whole_header() const { return has_whole_header_; }
+    EventClass event_class() const { return event_class_; }
 
   private:
-    LaneMapping(File file, std::size_t ring_bytes);
+    LaneMapping(File file, EventClass event_class, std::size_t ring_bytes);
 
     File file_;
+    EventClass event_class_;
     std::size_t ring_bytes_;
+    bool has_whole_header_ = true;
     std::byte* base_ = nullptr;
     detail::LaneHeader* header_ = nullptr;
     std::byte* ring_ = nullptr;
@@ -42,43 +48,55 @@ class LaneMapping {
 /// stays in the ring until the frame that holds it is logged.
 class LaneReader {
   public:
-    explicit LaneReader(const LaneMapping& mapping)
-        : header_(mapping.header()),
-          ring_(mapping.ring()),
-          mask_(mapping.ring_bytes() - 1),
-          position_(header_->tail.load(std::memory_order_relaxed)) {}
+    /// A lane that this process writes to.
+    explicit LaneReader(const LaneMapping& mapping);
+    /// A lane that a dead process left: whatever its head says, the ring is searched for records
+    /// to the end of the lap. `logged`: what the log knows of it, for a kill may have fallen
+    /// between the log's entry and the lane's mark; nullptr: nothing.
+    LaneReader(const LaneMapping& mapping, const LaneTail* logged);
 
     enum class Outcome : std::uint8_t {
         record,   ///< `payload` is set
         empty,    ///< nothing more yet
-        damaged,  ///< bytes that are no record were skipped: at least one event is lost
+        damaged,  ///< bytes that are no record were skipped
     };
     /// The next record; its payload is valid until release().
     Outcome read(std::span<const std::byte>& payload);
+    /// When it is empty: how many events were in what was skipped since it was last asked.
+    std::uint64_t take_lost();
+    /// Of a left lane that was read to its end: whether its counters agree with what was found. If
+    /// not, nobody can say how many events it held.
+    bool adds_up() const;
 
     std::uint64_t position() const { return position_; }
-    /// Gives everything before `position` back to the producer; the log holds it.
-    void release(std::uint64_t position, std::uint64_t drops_reported, std::uint64_t seq_next) {
-        header_->seq_next.store(seq_next, std::memory_order_relaxed);
-        header_->drops_reported.store(drops_reported, std::memory_order_relaxed);
-        header_->tail.store(position, std::memory_order_release);
-    }
-    /// After a recovery: the log may know more than the header.
-    void skip_to(std::uint64_t position) { position_ = position; }
+    /// Events before position(), lost ones included.
+    std::uint64_t records_read() const { return records_read_; }
+    /// Gives everything before position() back to the producer; the log holds it.
+    void release(std::uint64_t drops_reported, std::uint64_t seq_next);
+
     std::uint64_t drops() const { return header_->drops.load(std::memory_order_acquire); }
-    std::uint64_t records() const { return header_->records.load(std::memory_order_acquire); }
-    std::uint64_t refusals() const { return header_->refusals.load(std::memory_order_relaxed); }
-    bool is_empty() const {
-        return header_->head.load(std::memory_order_acquire) == position_;
-    }
+    std::uint64_t drops_reported() const { return drops_reported_; }
+    /// Of the origin, as far as the lane knows.
+    std::uint64_t seq_next() const { return seq_next_; }
 
   private:
-    bool is_record(std::uint64_t position, std::uint64_t head) const;
+    bool is_record(std::uint64_t position, std::uint64_t end) const;
+    std::uint64_t end() const;
+    bool is_all_read() const;
+    bool is_plausible(std::uint64_t head) const;
+    Outcome skip_damage(std::uint64_t end);
 
     detail::LaneHeader* header_;
     std::byte* ring_;
     std::size_t mask_;
-    std::uint64_t position_;
+    bool has_whole_header_;
+    std::uint64_t position_ = 0;
+    std::uint64_t records_read_ = 0;
+    std::uint64_t drops_reported_ = 0;
+    std::uint64_t seq_next_ = 1;
+    std::uint64_t lap_end_ = 0;  ///< of a left lane; 0: follow the head
+    std::uint64_t damaged_bytes_ = 0;
+    std::uint64_t damaged_at_least_ = 0;
 };
 
 }  // namespace homeward

@@ -12,9 +12,11 @@
 //
 // crc32c covers the segment's number, the entry's offset, bytes 8..15 and the body.
 // Kinds:
-//   frame    u32 lane_count, u32 0, per lane {u64 lane, u64 tail, u64 drops}, then the frame.
-//            The frame and the lane tails behind it become true together, or not at all.
-//   release  u64 seq_first of a frame that the stream has acknowledged
+//   opening  u64 seq: the first that is cut into this segment, so that what is lost in front of
+//            the first whole frame, or behind the last one before, can be counted
+//   frame    u32 lane_count, u32 0, per lane {u64 lane, u64 tail, u64 records, u64 drops}, then
+//            the frame. The frame and the lane tails behind it become true together, or not at all.
+//   release  u64 seq_first, u64 seq_last of a frame that the stream has acknowledged
 // All integers little-endian.
 
 #include <cstddef>
@@ -28,14 +30,15 @@ inline constexpr std::size_t kLogEntryAlign = 8;
 /// Small enough that an acknowledged backlog frees disk early, large enough to be rarely made.
 inline constexpr std::size_t kSegmentBytes = 8u << 20;
 
-enum class LogEntryKind : std::uint8_t { frame = 1, release = 2 };
+enum class LogEntryKind : std::uint8_t { frame = 1, release = 2, opening = 3 };
 
 struct LaneTail {
-    std::uint64_t lane = 0;   ///< the lane's number in its run
-    std::uint64_t tail = 0;   ///< everything before it is in a logged frame
-    std::uint64_t drops = 0;  ///< drops that a logged frame has reported
+    std::uint64_t lane = 0;     ///< the lane's number in its run
+    std::uint64_t tail = 0;     ///< everything before it is in a logged frame
+    std::uint64_t records = 0;  ///< events before the tail
+    std::uint64_t drops = 0;    ///< drops that a logged frame has reported
 };
-static_assert(sizeof(LaneTail) == 24);
+static_assert(sizeof(LaneTail) == 32);
 
 constexpr std::size_t log_entry_span(std::size_t body_bytes) {
     return (kLogEntryHeaderBytes + body_bytes + kLogEntryAlign - 1) / kLogEntryAlign *

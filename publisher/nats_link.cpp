@@ -66,8 +66,9 @@ void set_servers(natsOptions* options, const PublisherOptions& wanted) {
 PublishAnswer parse_answer(natsMsg* message) {
     PublishAnswer answer;
     if (natsMsg_IsNoResponders(message)) {
-        answer.reason = "no stream listens to this subject; create it with "
-                        "`homeward-consumer streams apply`";
+        answer.reason =
+            "no stream listens to this subject; create it with "
+            "`homeward-consumer streams apply`";
         return answer;
     }
     const std::string_view text(natsMsg_GetData(message),
@@ -101,8 +102,7 @@ class NatsLink::Impl {
         connection_.reset(connection);
         if (status != NATS_OK && status != NATS_NOT_YET_CONNECTED) {
             throw SetupError(std::string("cannot set up the NATS connection: ") +
-                             natsStatus_GetText(status) +
-                             "; check nats_urls and the credentials");
+                             natsStatus_GetText(status) + "; check nats_urls and the credentials");
         }
         subscribe();
     }
@@ -138,7 +138,8 @@ class NatsLink::Impl {
     void set_behaviour(natsOptions* options, const PublisherOptions& wanted) {
         const std::string name = "homeward " + wanted.region + "/" + wanted.app;
         natsStatus s = natsOptions_SetName(options, name.c_str());
-        if (s == NATS_OK) s = natsOptions_SetRetryOnFailedConnect(options, true, &Impl::on_reconnected, this);
+        if (s == NATS_OK)
+            s = natsOptions_SetRetryOnFailedConnect(options, true, &Impl::on_reconnected, this);
         if (s == NATS_OK) s = natsOptions_SetMaxReconnect(options, -1);
         if (s == NATS_OK) s = natsOptions_SetReconnectWait(options, kReconnectWaitMs);
         if (s == NATS_OK) {
@@ -174,7 +175,8 @@ class NatsLink::Impl {
         const MsgPtr owned(message);
         auto* link = static_cast<Impl*>(self);
         const std::string_view subject(natsMsg_GetSubject(message));
-        const std::string_view digits = subject.substr(std::min(subject.size(), link->inbox_.size()));
+        const std::string_view digits =
+            subject.substr(std::min(subject.size(), link->inbox_.size()));
         std::uint64_t token = 0;
         const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), token);
         if (parsed.ec != std::errc{}) return;
@@ -204,7 +206,9 @@ class NatsLink::Impl {
 NatsLink::NatsLink(const PublisherOptions& options, OnAnswer on_answer, OnLog on_log)
     : impl_(std::make_unique<Impl>(options, std::move(on_answer), std::move(on_log))) {}
 NatsLink::~NatsLink() = default;
-bool NatsLink::is_connected() const { return impl_->is_connected(); }
+bool NatsLink::is_connected() const {
+    return impl_->is_connected();
+}
 bool NatsLink::publish(const std::string& subject, const std::string& message_id,
                        std::span<const std::byte> bytes, std::uint64_t token) {
     return impl_->publish(subject, message_id, bytes, token);

@@ -12,10 +12,18 @@ using SteadyClock = std::chrono::steady_clock;
 
 /// What one lane may give before the next has its turn.
 constexpr std::uint64_t kTurnBytes = 256u << 10;
+/// Seqs that one tombstone covers at most.
+constexpr std::uint32_t kCountMax = UINT32_MAX / 2;
+constexpr std::string_view kDamaged = "damaged";
 /// Leaves room for the largest single event behind the last check.
 constexpr std::uint32_t kLinesMax = kFrameLinesMax - 2;
 
 }  // namespace
+
+Origin::Limits limits_of(const PublisherOptions& options) {
+    return {options.frame_bytes, options.log_bytes_max, options.linger,
+            options.durability == Durability::disk};
+}
 
 Origin::Origin(Run& run, EventClass event_class, const Limits& limits)
     : run_(run),
@@ -33,59 +41,131 @@ void Origin::add_lane(std::uint64_t number, LaneMapping* lane) {
 
 void Origin::adopt_new_lanes() {
     const std::lock_guard lock(mutex_);
-    for (const auto& [number, lane] : new_lanes_) {
-        LaneReader reader(*lane);
-        const std::uint64_t position = reader.position();
-        const std::uint64_t drops =
-            lane->header()->drops_reported.load(std::memory_order_relaxed);
-        sources_.push_back({number, reader, drops, position});
-    }
+    for (const auto& [number, lane] : new_lanes_) sources_.push_back({number, LaneReader(*lane)});
     new_lanes_.clear();
 }
 
-void Origin::recover(Lanes lanes) {
-    const FrameLog::Recovery recovery = log_.recover();
-    damaged_ += recovery.damaged_bytes > 0 ? 1 : 0;
-    std::uint64_t seq_next = recovery.seq_next;
+void Origin::recover_log(std::string_view loss_reason) {
+    is_recovered_ = true;
+    loss_reason_ = loss_reason;
+    FrameLog::Recovery recovery = log_.recover();
+    seq_next_.store(recovery.seq_next, std::memory_order_relaxed);
+    accepted_at_least_ = recovery.accepted;
+    logged_tails_ = std::move(recovery.tails);
+    if (!loss_reason_.empty()) {
+        for (const SeqRange& seqs : recovery.lost) bury(seqs);
+    }
+    const std::lock_guard lock(mutex_);
+    for (const LoggedFrame& frame : recovery.frames) {
+        departures_.push_back({frame, {}});
+        const auto count = static_cast<std::uint32_t>(frame.seq_last - frame.seq_first + 1);
+        unreleased_[frame.seq_first] = {count, 0};
+    }
+}
+
+void Origin::recover_lanes(Lanes lanes, Origin* before) {
+    is_recovered_ = true;
+    const auto& tails = before == nullptr ? logged_tails_ : before->logged_tails_;
+    std::uint64_t seq_next = this->seq_next();
     for (auto& [number, lane] : lanes) {
-        seq_next = std::max(seq_next, lane->header()->seq_next.load(std::memory_order_relaxed));
-        LaneReader reader(*lane);
-        std::uint64_t drops = lane->header()->drops_reported.load(std::memory_order_relaxed);
-        // The kill may have fallen between the log's entry and the header's tail.
-        if (const auto tail = recovery.tails.find(number); tail != recovery.tails.end()) {
-            reader.skip_to(std::max(reader.position(), tail->second.tail));
-            drops = std::max(drops, tail->second.drops);
+        const auto logged = tails.find(number);
+        const LaneReader reader(*lane, logged == tails.end() ? nullptr : &logged->second);
+        if (before == nullptr) {
+            seq_next = std::max(seq_next, reader.seq_next());
+        } else {
+            before->accepted_at_least_ =
+                std::max(before->accepted_at_least_, reader.seq_next() - 1);
         }
-        sources_.push_back({number, reader, drops, reader.position()});
+        sources_.push_back({number, reader});
         recovered_lanes_.push_back(std::move(lane));
     }
+    // The lanes know of a frame that the log no longer has.
+    if (seq_next > this->seq_next()) bury({this->seq_next(), seq_next - 1});
     seq_next_.store(seq_next, std::memory_order_relaxed);
-    is_recovered_ = true;
-    for (const LoggedFrame& frame : recovery.frames) {
+}
+
+void Origin::bury(SeqRange seqs) {
+    damaged_ += seqs.last - seqs.first + 1;
+    const std::lock_guard lock(mutex_);
+    burials_.push_back({seqs, std::nullopt});
+}
+
+void Origin::give_up(const Departure& departure) {
+    const SeqRange seqs{departure.frame.seq_first, departure.frame.seq_last};
+    damaged_ += seqs.last - seqs.first + 1;
+    const std::lock_guard lock(mutex_);
+    burials_.push_back({seqs, departure.frame});
+}
+
+/// Each as a frame of its own, of exactly the seqs that are lost, so that the ledger skips it if
+/// the stream had them after all. Returns whether all are logged.
+bool Origin::log_burials() {
+    for (;;) {
+        Burial burial;
+        {
+            const std::lock_guard lock(mutex_);
+            if (burials_.empty()) return true;
+            burial = burials_.front();
+        }
+        const SeqRange seqs = burial.seqs;
+        const std::uint64_t count = std::min<std::uint64_t>(seqs.last - seqs.first + 1, kCountMax);
+        std::string body;
+        append_tombstone(body, loss_reason_.empty() ? kDamaged : loss_reason_,
+                         static_cast<std::uint32_t>(count), detail::Clock::system_us());
         FrameHeader header;
-        const auto bytes = log_.read(frame);
-        if (FrameDecoder::decode_header(bytes, header) != FrameError::none) continue;
+        header.event_class = event_class_;
+        header.flags = flags_;
+        header.publisher = publisher_;
+        header.seq_first = seqs.first;
+        header.seq_count = static_cast<std::uint32_t>(count);
+        header.line_count = 1;
+        header.accepted = std::max(header.seq_last(), accepted());
+        header.cut_time_us = detail::Clock::system_us();
+        std::vector<std::byte> frame;
+        encoder_.encode(header, body, frame);
+        LoggedFrame logged;
+        if (log_.append({header.seq_first, header.seq_last()}, {}, frame, logged) !=
+            FrameLog::Outcome::logged) {
+            return false;
+        }
+        if (burial.instead_of) log_.release(*burial.instead_of);
         const std::lock_guard lock(mutex_);
-        departures_.push_back({frame, header.seq_last(), {}});
-        unreleased_[frame.seq_first] = {header.seq_count, 0};
+        departures_.push_back({logged, {}});
+        unreleased_[seqs.first] = {header.seq_count, header.seq_count};
+        burials_.front().instead_of.reset();
+        burials_.front().seqs.first += count;
+        if (burials_.front().seqs.first > seqs.last) burials_.pop_front();
     }
+}
+
+void Origin::append_damaged(std::uint64_t count) {
+    if (count == 0) return;
+    if (body_seqs_ == 0) body_since_ = SteadyClock::now();
+    const auto fits = static_cast<std::uint32_t>(std::min<std::uint64_t>(count, kCountMax));
+    append_tombstone(body_, kDamaged, fits, detail::Clock::system_us());
+    body_seqs_ += fits;
+    body_tombstones_ += fits;
+    ++body_lines_;
+    damaged_ += fits;
 }
 
 void Origin::append_line(std::span<const std::byte> payload) {
-    if (append_record_json(payload, find_type_, body_) == RecordError::none) {
-        body_ += '\n';
-    } else {
-        append_tombstone(body_, "damaged", 1, detail::Clock::system_us());
-        ++body_tombstones_;
-        ++damaged_;
+    if (append_record_json(payload, find_type_, body_) != RecordError::none) {
+        return append_damaged(1);
     }
+    body_ += '\n';
+    if (body_seqs_ == 0) body_since_ = SteadyClock::now();
+    ++body_seqs_;
+    ++body_lines_;
 }
 
 void Origin::take_drops(Source& source) {
+    // Audit is refused, never dropped: another number there is damage.
+    if (event_class_ == EventClass::audit) return;
     const std::uint64_t drops = source.reader.drops();
-    if (drops == source.drops_taken) return;
-    const auto count = static_cast<std::uint32_t>(
-        std::min<std::uint64_t>(drops - source.drops_taken, UINT32_MAX / 2));
+    if (drops <= source.drops_taken) return;
+    const auto count =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(drops - source.drops_taken, kCountMax));
     if (body_seqs_ == 0) body_since_ = SteadyClock::now();
     append_tombstone(body_, "dropped", count, detail::Clock::system_us());
     source.drops_taken += count;
@@ -101,23 +181,17 @@ bool Origin::fill_body(Source& source) {
         if (body_.size() >= limits_.frame_bytes || body_lines_ >= kLinesMax) return true;
         std::span<const std::byte> payload;
         const LaneReader::Outcome outcome = source.reader.read(payload);
-        if (outcome == LaneReader::Outcome::empty) return false;
-        if (body_seqs_ == 0) body_since_ = SteadyClock::now();
-        if (outcome == LaneReader::Outcome::record) {
-            append_line(payload);
-        } else {
-            append_tombstone(body_, "damaged", 1, detail::Clock::system_us());
-            ++body_tombstones_;
-            ++damaged_;
-        }
-        ++body_seqs_;
-        ++body_lines_;
+        if (outcome == LaneReader::Outcome::record) append_line(payload);
+        if (outcome != LaneReader::Outcome::empty) continue;
+        append_damaged(source.reader.take_lost());
+        return false;
     }
     return true;
 }
 
 Origin::Cut Origin::drain(bool all) {
     if (frame_is_ready_ && log_frame() == Cut::blocked) return Cut::blocked;
+    if (!log_burials()) return Cut::blocked;
     adopt_new_lanes();
     Cut result = Cut::none;
     // One pass over every lane; a busy lane has its next turn in the next call.
@@ -139,6 +213,7 @@ Origin::Cut Origin::drain(bool all) {
 Origin::Cut Origin::cut() {
     FrameHeader header;
     header.event_class = event_class_;
+    header.flags = flags_;
     header.publisher = publisher_;
     header.seq_first = seq_next();
     header.seq_count = body_seqs_;
@@ -157,17 +232,21 @@ Origin::Cut Origin::log_frame() {
     for (const Source& source : sources_) {
         const bool moved = source.reader.position() != source.logged_position ||
                            source.drops_taken != source.logged_drops;
-        if (moved) tails_.push_back({source.number, source.reader.position(), source.drops_taken});
+        if (moved) {
+            tails_.push_back({source.number, source.reader.position(), source.reader.records_read(),
+                              source.drops_taken});
+        }
     }
     const std::uint64_t seq_first = seq_next();
+    const std::uint64_t seq_next = seq_first + body_seqs_;
     LoggedFrame logged;
-    if (log_.append(seq_first, tails_, frame_, logged) != FrameLog::Outcome::logged) {
+    if (log_.append({seq_first, seq_next - 1}, tails_, frame_, logged) !=
+        FrameLog::Outcome::logged) {
         return Cut::blocked;
     }
-    const std::uint64_t seq_next = seq_first + body_seqs_;
     {
         const std::lock_guard lock(mutex_);
-        departures_.push_back({logged, seq_next - 1, {}});
+        departures_.push_back({logged, {}});
         unreleased_[seq_first] = {body_seqs_, body_tombstones_};
         wire_bytes_ += frame_.size();
         json_bytes_ += body_.size();
@@ -180,7 +259,7 @@ Origin::Cut Origin::log_frame() {
         }
         source.logged_position = source.reader.position();
         source.logged_drops = source.drops_taken;
-        source.reader.release(source.logged_position, source.logged_drops, seq_next);
+        source.reader.release(source.logged_drops, seq_next);
     }
     body_.clear();
     body_seqs_ = body_lines_ = body_tombstones_ = 0;
@@ -193,14 +272,15 @@ Origin::Cut Origin::log_frame() {
 void Origin::send_mark(bool closing) {
     FrameHeader header;
     header.event_class = event_class_;
-    header.flags = static_cast<std::uint16_t>(kFrameCountOnly | (closing ? kFrameClosing : 0));
+    header.flags =
+        static_cast<std::uint16_t>(flags_ | kFrameCountOnly | (closing ? kFrameClosing : 0));
     header.publisher = publisher_;
     header.seq_first = seq_next();
     header.accepted = std::max(header.seq_first - 1, accepted());
     header.cut_time_us = detail::Clock::system_us();
     Departure departure;
     departure.frame.seq_first = header.seq_first;
-    departure.seq_last = header.seq_first - 1;
+    departure.frame.seq_last = header.seq_first - 1;
     encoder_.encode(header, {}, departure.mark);
     last_cut_ = SteadyClock::now();
     is_marked_ = true;
@@ -210,10 +290,19 @@ void Origin::send_mark(bool closing) {
 }
 
 bool Origin::finish() {
-    if (is_finished_) return true;
+    if (is_finished_) return log_burials();
     const Cut result = drain(true);
     if (result != Cut::none || body_seqs_ > 0) return false;
-    if (seq_next() > 1) send_mark(true);
+    const SeqRange nowhere{seq_next(), accepted_at_least_};
+    if (!loss_reason_.empty() && nowhere.first <= nowhere.last) {
+        bury(nowhere);
+        seq_next_.store(nowhere.last + 1, std::memory_order_release);
+        return false;
+    }
+    for (const Source& source : sources_) {
+        if (is_recovered_ && !source.reader.adds_up()) leave_open();
+    }
+    if (accepted() > 0) send_mark(!is_left_open_);
     is_finished_ = true;
     return true;
 }
@@ -247,8 +336,12 @@ void Origin::release(const Departure& departure) {
 }
 
 std::uint64_t Origin::accepted() const {
-    if (is_recovered_) return seq_next() - 1 + body_seqs_;
+    if (is_recovered_) return std::max(accepted_at_least_, seq_next() - 1 + body_seqs_);
     const std::lock_guard lock(mutex_);
+    return count_accepted();
+}
+
+std::uint64_t Origin::count_accepted() const {
     std::uint64_t sum = 0;
     for (const LaneMapping* lane : lanes_) {
         sum += lane->header()->records.load(std::memory_order_acquire) +
@@ -263,8 +356,7 @@ bool Origin::has_logged(std::uint64_t accepted) const {
 
 bool Origin::has_acked(std::uint64_t accepted) const {
     const std::lock_guard lock(mutex_);
-    return has_logged(accepted) &&
-           (unreleased_.empty() || unreleased_.begin()->first > accepted);
+    return has_logged(accepted) && (unreleased_.empty() || unreleased_.begin()->first > accepted);
 }
 
 bool Origin::is_settled() const {
@@ -273,15 +365,18 @@ bool Origin::is_settled() const {
 }
 
 void Origin::add_stats(ClassStats& stats) const {
-    const std::uint64_t all = accepted();
     const std::lock_guard lock(mutex_);
     std::uint64_t in_log = 0;
     for (const auto& [seq_first, content] : unreleased_) in_log += content.events;
+    const std::uint64_t cut = in_log + acked_ + tombstoned_;
+    // Counted last, or events cut meanwhile would be missing in it. A record is counted just after
+    // it becomes visible, and may be in a frame by then.
+    const std::uint64_t all = std::max(cut, count_accepted());
     stats.accepted += all;
     stats.in_log += in_log;
     stats.acked += acked_;
     stats.tombstoned += tombstoned_;
-    stats.in_lanes += all - std::min(all, in_log + acked_ + tombstoned_);
+    stats.in_lanes += all - cut;
     stats.wire_bytes += wire_bytes_;
     stats.json_bytes += json_bytes_;
     for (const LaneMapping* lane : lanes_) {

@@ -8,7 +8,9 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <homeward/publisher.hpp>
@@ -23,8 +25,7 @@ namespace homeward {
 /// A frame on its way: where it lies, and what is needed to send it without reading it.
 struct Departure {
     LoggedFrame frame;
-    std::uint64_t seq_last = 0;  ///< below seq_first for a mark without events
-    std::vector<std::byte> mark; ///< the frame itself, if it is a mark: those are not logged
+    std::vector<std::byte> mark;  ///< the frame itself, if it is a mark: those are not logged
 };
 
 /// One class of one run: its lanes, the frames cut from them, and their log. The sender thread
@@ -47,8 +48,20 @@ class Origin {
     void add_lane(std::uint64_t number, LaneMapping* lane);
 
     using Lanes = std::map<std::uint64_t, std::unique_ptr<LaneMapping>>;  // by number
-    /// Sender: what an earlier process left in log and lanes.
-    void recover(Lanes lanes);
+    /// Sender, of a left run: what its log holds goes out as it is. What is damaged there, and what
+    /// was accepted and is nowhere, is reported as tombstones of that reason; an empty reason
+    /// leaves it open, since it may have been sent.
+    void recover_log(std::string_view loss_reason);
+    /// Sender: what is in a left run's lanes is cut as this origin's next seqs. `before`: the
+    /// origin that they belonged to, if that is another; its log knows how far they were read.
+    void recover_lanes(Lanes lanes, Origin* before = nullptr);
+    /// Sender: frames and marks say from now on that another origin may bring the same events.
+    void declare_possible_duplicates() { flags_ |= kFramePossibleDuplicates; }
+    /// Sender: nobody knows how many events there were, so no mark will say that these were all.
+    void leave_open() { is_left_open_ = true; }
+
+    /// Shipper: the log gives back other bytes for this frame than it took. Its seqs are buried.
+    void give_up(const Departure& departure);
 
     enum class Cut : std::uint8_t {
         none,     ///< nothing is due
@@ -79,14 +92,15 @@ class Origin {
     std::chrono::steady_clock::time_point last_cut() const { return last_cut_; }
     std::uint64_t seq_next() const { return seq_next_.load(std::memory_order_relaxed); }
     int disk_error() const { return log_.last_error(); }
+    /// Events that became tombstones because lane, log or types were damaged.
     std::uint64_t damaged() const { return damaged_; }
 
   private:
     struct Source {
         std::uint64_t number;
         LaneReader reader;
-        std::uint64_t drops_taken;
-        std::uint64_t logged_position;
+        std::uint64_t drops_taken = reader.drops_reported();
+        std::uint64_t logged_position = reader.position();
         std::uint64_t logged_drops = drops_taken;
     };
     struct Content {
@@ -97,8 +111,12 @@ class Origin {
     bool fill_body(Source& source);
     void append_line(std::span<const std::byte> payload);
     void take_drops(Source& source);
+    void append_damaged(std::uint64_t count);
+    void bury(SeqRange seqs);
+    std::uint64_t count_accepted() const;  // mutex_ is held
     Cut cut();
     Cut log_frame();
+    bool log_burials();
 
     Run& run_;
     EventClass event_class_;
@@ -111,8 +129,13 @@ class Origin {
     PublisherId publisher_;
     std::vector<std::unique_ptr<LaneMapping>> recovered_lanes_;
     bool is_recovered_ = false;
+    std::uint16_t flags_ = 0;
+    std::string loss_reason_;
+    std::uint64_t accepted_at_least_ = 0;
+    std::map<std::uint64_t, LaneTail> logged_tails_;  // of a left run, by lane
     bool is_marked_ = false;
     bool is_finished_ = false;
+    bool is_left_open_ = false;
     std::vector<Source> sources_;
     std::vector<LaneTail> tails_;
     std::size_t next_source_ = 0;
@@ -124,7 +147,7 @@ class Origin {
     std::chrono::steady_clock::time_point last_cut_ = std::chrono::steady_clock::now();
     std::vector<std::byte> frame_;
     bool frame_is_ready_ = false;  // encoded, and waiting for room in the log
-    std::uint64_t damaged_ = 0;
+    std::atomic<std::uint64_t> damaged_{0};
 
     std::atomic<std::uint64_t> seq_next_{1};
 
@@ -132,6 +155,11 @@ class Origin {
     std::vector<std::pair<std::uint64_t, LaneMapping*>> new_lanes_;
     std::vector<LaneMapping*> lanes_;  // for accepted()
     std::deque<Departure> departures_;
+    struct Burial {
+        SeqRange seqs;
+        std::optional<LoggedFrame> instead_of;  // released once the tombstone is logged
+    };
+    std::deque<Burial> burials_;
     std::map<std::uint64_t, Content> unreleased_;  // by seq_first
     std::uint64_t acked_ = 0;
     std::uint64_t tombstoned_ = 0;
@@ -139,5 +167,7 @@ class Origin {
     std::uint64_t json_bytes_ = 0;
     std::size_t marks_ = 0;  // departures and in-flight frames that carry no events
 };
+
+Origin::Limits limits_of(const PublisherOptions& options);
 
 }  // namespace homeward

@@ -35,11 +35,13 @@ bool is_tmpfs(const char* path) {
     return ::statfs(path, &status) == 0 && status.f_type == kTmpfsMagic;
 }
 
-[[noreturn]] void refuse(const std::string& what) { throw SetupError("publisher: " + what); }
+[[noreturn]] void refuse(const std::string& what) {
+    throw SetupError("publisher: " + what);
+}
 
 void check_files(const PublisherOptions& options) {
-    for (const auto& file : {options.credentials_file, options.nkey_seed_file,
-                             options.tls_ca_file, options.tls_cert_file, options.tls_key_file}) {
+    for (const auto& file : {options.credentials_file, options.nkey_seed_file, options.tls_ca_file,
+                             options.tls_cert_file, options.tls_key_file}) {
         if (!file.empty() && ::access(file.c_str(), R_OK) != 0) {
             refuse(file.string() + " cannot be read: " + std::strerror(errno));
         }
@@ -47,8 +49,8 @@ void check_files(const PublisherOptions& options) {
 }
 
 PublisherOptions checked(PublisherOptions options) {
-    for (const auto& [what, name] : {std::pair("region", &options.region),
-                                     std::pair("app", &options.app)}) {
+    for (const auto& [what, name] :
+         {std::pair("region", &options.region), std::pair("app", &options.app)}) {
         if (!is_valid_name(*name)) {
             refuse(std::string(what) + " is \"" + *name +
                    "\"; it must be 1 to 32 of a-z, 0-9, _ and -, and not begin with _ or -");
@@ -82,8 +84,8 @@ PublisherOptions checked(PublisherOptions options) {
 class OwnerPage {
   public:
     explicit OwnerPage(std::uint64_t owner) {
-        void* page = ::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                            -1, 0);
+        void* page =
+            ::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (page == MAP_FAILED) refuse(std::string("mmap: ") + std::strerror(errno));
         number_ = static_cast<std::uint64_t*>(page);
         if (::madvise(page, kBytes, MADV_WIPEONFORK) != 0) {
@@ -127,6 +129,7 @@ RunIdentity identity_of(const PublisherOptions& options) {
     identity.region = options.region;
     identity.app = options.app;
     identity.lane_dir = options.lane_dir;
+    identity.synced = options.durability == Durability::disk;
     return identity;
 }
 
@@ -156,8 +159,7 @@ class Publisher::Impl {
     std::atomic<bool> closed{false};
 };
 
-Publisher::Publisher(PublisherOptions options)
-    : impl_(std::make_unique<Impl>(std::move(options))) {
+Publisher::Publisher(PublisherOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {
     owner_page_ = impl_->owner_page.number();
     clock_ = &impl_->clock;
 }
@@ -307,6 +309,8 @@ FlushResult Publisher::close(std::chrono::milliseconds deadline) noexcept {
     return result;
 }
 
-Stats Publisher::stats() const noexcept { return impl_->sender.stats(); }
+Stats Publisher::stats() const noexcept {
+    return impl_->sender.stats();
+}
 
 }  // namespace homeward

@@ -11,12 +11,22 @@
 #include <homeward/publisher.hpp>
 #include <nlohmann/json.hpp>
 
+#include "schemas/crc32c.hpp"
+#include "schemas/subject.hpp"
+
 namespace homeward {
 namespace {
 
 constexpr int kSpoolVersion = 1;
 
-std::string this_process() { return std::to_string(::getpid()) + " " + process_start_time(); }
+std::uint32_t checksum_of(const nlohmann::json& json) {
+    const std::string text = json.dump();
+    return crc32c(std::as_bytes(std::span<const char>(text)));
+}
+
+std::string this_process() {
+    return std::to_string(::getpid()) + " " + process_start_time();
+}
 
 /// POSIX locks, unlike flock(), are not kept by a forked child that outlives us.
 bool try_lock(const File& file) {
@@ -24,6 +34,19 @@ bool try_lock(const File& file) {
     lock.l_type = F_WRLCK;
     lock.l_whence = SEEK_SET;
     return ::fcntl(file.descriptor(), F_SETLK, &lock) == 0;
+}
+
+/// Whether another process holds the lock. Asks only; a lock of our own does not show.
+bool is_locked(const std::filesystem::path& path) {
+    try {
+        const File file = File::open(path);
+        struct flock lock {};
+        lock.l_type = F_WRLCK;
+        lock.l_whence = SEEK_SET;
+        return ::fcntl(file.descriptor(), F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    } catch (const SetupError&) {
+        return false;
+    }
 }
 
 void make_directory(const std::filesystem::path& path) {
@@ -38,32 +61,47 @@ void make_directory(const std::filesystem::path& path) {
 }  // namespace
 
 std::string RunIdentity::to_json() const {
-    return nlohmann::json{{"version", kSpoolVersion},
-                          {"publisher", publisher.hex()},
-                          {"region", region},
-                          {"app", app},
-                          {"boot_id", boot_id},
-                          {"process", process},
-                          {"lane_dir", lane_dir.string()}}
-               .dump(4) +
-           "\n";
+    nlohmann::json json{{"version", kSpoolVersion},
+                        {"publisher", publisher.hex()},
+                        {"region", region},
+                        {"app", app},
+                        {"boot_id", boot_id},
+                        {"process", process},
+                        {"lane_dir", lane_dir.string()},
+                        {"synced", synced},
+                        {"successor_of", successor_of}};
+    json["crc32c"] = checksum_of(json);
+    return json.dump(4) + "\n";
 }
 
-std::optional<RunIdentity> RunIdentity::parse(std::string_view text) {
+RunIdentity::Parsed RunIdentity::parse(std::string_view text, RunIdentity& identity) {
+    if (text.empty()) return Parsed::none;
     const auto json = nlohmann::json::parse(text, nullptr, false);
-    if (!json.is_object() || json.value("version", 0) != kSpoolVersion) return std::nullopt;
     try {
+        const int version = json.at("version").get<int>();
+        if (version != kSpoolVersion) {
+            return version > kSpoolVersion ? Parsed::newer : Parsed::damaged;
+        }
+        auto unchecked = json;
+        unchecked.erase("crc32c");
+        // A region that differs by one bit is another region: nothing here may be nearly right.
+        if (json.at("crc32c") != checksum_of(unchecked)) return Parsed::damaged;
         const auto publisher = PublisherId::parse(json.at("publisher").get<std::string>());
-        if (!publisher) return std::nullopt;
-        return RunIdentity{*publisher,
-                           json.at("region").get<std::string>(),
-                           json.at("app").get<std::string>(),
-                           json.at("boot_id").get<std::string>(),
-                           json.at("process").get<std::string>(),
-                           json.at("lane_dir").get<std::string>()};
+        if (!publisher) return Parsed::damaged;
+        identity = {*publisher,
+                    json.at("region").get<std::string>(),
+                    json.at("app").get<std::string>(),
+                    json.at("boot_id").get<std::string>(),
+                    json.at("process").get<std::string>(),
+                    json.at("lane_dir").get<std::string>(),
+                    json.at("synced").get<bool>(),
+                    json.at("successor_of").get<std::string>()};
     } catch (const nlohmann::json::exception&) {
-        return std::nullopt;
+        return Parsed::damaged;
     }
+    // They become parts of a subject; what damage made of them must not.
+    const bool is_valid = is_valid_name(identity.region) && is_valid_name(identity.app);
+    return is_valid ? Parsed::whole : Parsed::damaged;
 }
 
 std::unique_ptr<Run> Run::create(const std::filesystem::path& spool, RunIdentity identity) {
@@ -77,33 +115,72 @@ std::unique_ptr<Run> Run::create(const std::filesystem::path& spool, RunIdentity
     make_directory(run->lanes_path());
     run->lock_ = File::create(directory / "lock");
     if (!try_lock(run->lock_)) {
-        throw SetupError((directory / "lock").string() + ": cannot be locked: " +
-                         std::strerror(errno));
+        throw SetupError((directory / "lock").string() +
+                         ": cannot be locked: " + std::strerror(errno));
     }
     run->types_ = File::create(directory / "types.jsonl");
     write_text_file(directory / "run.json", run->identity_.to_json());
     return run;
 }
 
-std::unique_ptr<Run> Run::inspect(const std::filesystem::path& directory) {
-    auto identity = RunIdentity::parse(read_text_file(directory / "run.json"));
-    if (!identity) return nullptr;
-    std::unique_ptr<Run> run(new Run(directory, std::move(*identity)));
-    run->read_types();
-    return run;
+Run::Found Run::read(const std::filesystem::path& directory) {
+    Found found{directory, Finding::none, nullptr};
+    std::error_code error;
+    const bool is_there = std::filesystem::exists(directory / "run.json", error);
+    if (error) found.finding = Finding::unreadable;
+    if (!is_there) return found;
+    RunIdentity identity;
+    switch (RunIdentity::parse(read_text_file(directory / "run.json"), identity)) {
+        case RunIdentity::Parsed::none:
+            found.finding = Finding::unreadable;
+            break;
+        case RunIdentity::Parsed::damaged:
+            found.finding = Finding::damaged;
+            break;
+        case RunIdentity::Parsed::newer:
+            found.finding = Finding::newer;
+            break;
+        case RunIdentity::Parsed::whole:
+            // The directory is named after the publisher: that tells a flipped bit in either.
+            if (directory.filename() != identity.publisher.hex()) {
+                found.finding = Finding::damaged;
+                break;
+            }
+            found.finding = Finding::left;
+            found.run.reset(new Run(directory, std::move(identity)));
+            found.run->read_types();
+    }
+    return found;
 }
 
-std::unique_ptr<Run> Run::adopt(const std::filesystem::path& directory) {
-    std::unique_ptr<Run> run = inspect(directory);
+Run::Found Run::adopt(const std::filesystem::path& directory) {
+    Found found = read(directory);
+    if (found.run == nullptr) return found;
     // A process may lock again what it holds itself, so a sibling in this process must be told by
     // name; and the lock file must not even be opened: closing it would give up the sibling's lock.
-    if (run == nullptr || run->identity_.process == this_process()) return nullptr;
-    try {
-        run->lock_ = File::open(directory / "lock");
-    } catch (const SetupError&) {
-        return nullptr;
+    if (found.run->identity_.process == this_process()) {
+        found.finding = Finding::alive;
+        return found;
     }
-    return try_lock(run->lock_) ? std::move(run) : nullptr;
+    try {
+        found.run->lock_ = File::open(directory / "lock");
+    } catch (const SetupError&) {
+        found.finding = Finding::unreadable;
+        found.run.reset();
+        return found;
+    }
+    if (!try_lock(found.run->lock_)) found.finding = Finding::alive;
+    return found;
+}
+
+Run::Found Run::inspect(const std::filesystem::path& directory) {
+    Found found = read(directory);
+    if (found.run != nullptr && is_locked(directory / "lock")) found.finding = Finding::alive;
+    return found;
+}
+
+bool Run::is_interrupted() const {
+    return !identity_.synced && identity_.boot_id != machine_boot_id();
 }
 
 std::filesystem::path Run::lanes_path() const {
@@ -119,13 +196,26 @@ File Run::create_lane_file(std::uint64_t number) const {
     return File::create(lanes_path() / ("lane-" + std::to_string(number)));
 }
 
-std::map<std::uint64_t, std::unique_ptr<LaneMapping>> Run::open_lanes(std::size_t& damaged) const {
-    std::map<std::uint64_t, std::unique_ptr<LaneMapping>> lanes;
+Run::Lanes Run::open_lanes(std::size_t& damaged) const {
+    return map_lanes(damaged, &File::open);
+}
+
+Run::Lanes Run::copy_lanes(std::size_t& damaged) const {
+    return map_lanes(damaged, &File::copy);
+}
+
+Run::Lanes Run::map_lanes(std::size_t& damaged, File (*open)(const std::filesystem::path&)) const {
+    Lanes lanes;
     std::error_code error;
     for (const auto& entry : std::filesystem::directory_iterator(lanes_path(), error)) {
         unsigned long long number = 0;
         if (std::sscanf(entry.path().filename().c_str(), "lane-%llu", &number) != 1) continue;
-        auto lane = LaneMapping::open(File::open(entry.path()));
+        std::unique_ptr<LaneMapping> lane;
+        try {
+            lane = LaneMapping::open(open(entry.path()));
+        } catch (const SetupError&) {
+            // counted, like one that is damaged beyond use
+        }
         if (lane == nullptr) {
             ++damaged;
         } else {
@@ -138,18 +228,33 @@ std::map<std::uint64_t, std::unique_ptr<LaneMapping>> Run::open_lanes(std::size_
 bool Run::describe(const TypeDescriptor& descriptor) noexcept {
     try {
         const std::lock_guard lock(mutex_);
-        if (described_.count(descriptor.hash) != 0) return true;
-        auto owned = std::make_unique<OwnedDescriptor>(OwnedDescriptor::copy_of(descriptor));
-        if (types_.is_open()) {
-            const std::string line = owned->to_json() + "\n";
-            const auto bytes = std::as_bytes(std::span<const char>(line));
-            if (types_.write_at(types_bytes_, bytes) != 0) return false;
-            types_bytes_ += line.size();
-        }
-        described_.emplace(descriptor.hash, std::move(owned));
-        return true;
+        return described_.count(descriptor.hash) != 0 ||
+               add_type(OwnedDescriptor::copy_of(descriptor));
     } catch (const std::bad_alloc&) {
         return false;
+    }
+}
+
+bool Run::add_type(const OwnedDescriptor& descriptor) {
+    if (types_.is_open()) {
+        // Twice, since without it no record of the type can be read: damage that spares one of the
+        // two costs nothing.
+        const std::string once = descriptor.to_json() + "\n";
+        const std::string line = once + once;
+        const auto bytes = std::as_bytes(std::span<const char>(line));
+        if (types_.write_at(types_bytes_, bytes) != 0) return false;
+        types_bytes_ += line.size();
+    }
+    described_.emplace(descriptor.hash, std::make_unique<OwnedDescriptor>(descriptor));
+    return true;
+}
+
+void Run::copy_types(const Run& other) {
+    const std::scoped_lock lock(mutex_, other.mutex_);
+    for (const auto& [hash, descriptor] : other.described_) {
+        if (!add_type(*descriptor)) {
+            throw SetupError((directory_ / "types.jsonl").string() + ": cannot be written");
+        }
     }
 }
 
@@ -178,13 +283,38 @@ void Run::remove() noexcept {
     std::filesystem::remove_all(directory_, ignored);
 }
 
-std::vector<std::unique_ptr<Run>> adopt_left_runs(const std::filesystem::path& spool) {
-    std::vector<std::unique_ptr<Run>> runs;
+std::string explain(const Run::Found& found) {
+    const std::string where = "spool " + found.directory.string();
+    switch (found.finding) {
+        case Run::Finding::left:
+        case Run::Finding::alive:
+        case Run::Finding::none:
+            return "";
+        case Run::Finding::damaged:
+            return where +
+                   ": run.json is damaged, so nobody can say whose events these are; it is "
+                   "left as it is, for a person to look at";
+        case Run::Finding::newer:
+            return where +
+                   " was written by a newer Homeward and is left as it is; drain it with "
+                   "that version's homeward-spool";
+        case Run::Finding::unreadable:
+            return where +
+                   " cannot be read or locked; it is left as it is. Check whose files "
+                   "these are";
+    }
+    return "";
+}
+
+std::vector<Run::Found> find_runs(const std::filesystem::path& spool,
+                                  Run::Found (*find)(const std::filesystem::path&)) {
+    std::vector<Run::Found> found;
     std::error_code error;
     for (const auto& entry : std::filesystem::directory_iterator(spool, error)) {
-        if (auto run = Run::adopt(entry.path())) runs.push_back(std::move(run));
+        if (!entry.is_directory(error)) continue;
+        found.push_back(find(entry.path()));
     }
-    return runs;
+    return found;
 }
 
 }  // namespace homeward

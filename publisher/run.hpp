@@ -24,10 +24,18 @@ struct RunIdentity {
     std::string boot_id;
     std::string process;  ///< "<pid> <start time>"
     std::filesystem::path lane_dir;
+    bool synced = false;  ///< Durability::disk: a frame was on the disk before it left
+    /// Hex of the publisher whose lanes this run cuts, since a restart of the machine.
+    std::string successor_of;
 
     std::string to_json() const;
-    /// nullopt for what is no run, or one of a newer version.
-    static std::optional<RunIdentity> parse(std::string_view json);
+    enum class Parsed : std::uint8_t {
+        whole,
+        none,     ///< no such file: not a run, or one that is just being made or removed
+        damaged,  ///< not what any version writes
+        newer,    ///< of a version that we do not know
+    };
+    static Parsed parse(std::string_view json, RunIdentity& identity);
 };
 
 /// One run of one process, as it stands on disk:
@@ -38,10 +46,24 @@ class Run {
   public:
     /// A new run. Throws SetupError.
     static std::unique_ptr<Run> create(const std::filesystem::path& spool, RunIdentity identity);
-    /// A run that somebody left; nullptr when its process is alive or `directory` is no run.
-    static std::unique_ptr<Run> adopt(const std::filesystem::path& directory);
-    /// The same without a lock, to look at it.
-    static std::unique_ptr<Run> inspect(const std::filesystem::path& directory);
+    /// Why a directory in the spool is, or is not, a run to look at or to send.
+    enum class Finding : std::uint8_t {
+        left,        ///< its process is gone
+        alive,       ///< its process holds the lock
+        none,        ///< no run
+        damaged,     ///< run.json cannot be understood: left alone
+        newer,       ///< written by a newer Homeward: left alone
+        unreadable,  ///< the system refuses: left alone
+    };
+    struct Found {
+        std::filesystem::path directory;
+        Finding finding = Finding::none;
+        std::unique_ptr<Run> run;  ///< of a left or an alive one
+    };
+    /// Takes the lock if it is free.
+    static Found adopt(const std::filesystem::path& directory);
+    /// Only looks, without a lock of its own.
+    static Found inspect(const std::filesystem::path& directory);
 
     const RunIdentity& identity() const { return identity_; }
     const std::filesystem::path& directory() const { return directory_; }
@@ -49,13 +71,22 @@ class Run {
 
     /// A fresh lane file; anonymous without a spool. Throws SetupError.
     File create_lane_file(std::uint64_t number) const;
-    /// Lanes that the run has left, by number; damaged headers are skipped and counted.
-    std::map<std::uint64_t, std::unique_ptr<LaneMapping>> open_lanes(std::size_t& damaged) const;
+    /// Whether the machine has started again since, and what the log holds need not have been on
+    /// the disk when it left.
+    bool is_interrupted() const;
+
+    /// Lanes that the run has left, by number; those that cannot be read are skipped and counted.
+    using Lanes = std::map<std::uint64_t, std::unique_ptr<LaneMapping>>;
+    Lanes open_lanes(std::size_t& damaged) const;
+    /// Copies of them in memory, for who must change nothing.
+    Lanes copy_lanes(std::size_t& damaged) const;
 
     /// Makes the type readable for whoever drains this run. Any thread; returns false when the
     /// disk refuses.
     bool describe(const TypeDescriptor& descriptor) noexcept;
     const OwnedDescriptor* find_type(std::uint32_t hash) const;
+    /// Describes what `other` describes. Throws SetupError.
+    void copy_types(const Run& other);
 
     /// Deletes everything; the run is over.
     void remove() noexcept;
@@ -63,8 +94,11 @@ class Run {
   private:
     Run(std::filesystem::path directory, RunIdentity identity)
         : directory_(std::move(directory)), identity_(std::move(identity)) {}
+    bool add_type(const OwnedDescriptor& descriptor);  // mutex_ is held
+    static Found read(const std::filesystem::path& directory);
     void read_types();
     std::filesystem::path lanes_path() const;
+    Lanes map_lanes(std::size_t& damaged, File (*open)(const std::filesystem::path&)) const;
 
     std::filesystem::path directory_;  // empty: anonymous
     RunIdentity identity_;
@@ -76,7 +110,10 @@ class Run {
     std::map<std::uint32_t, std::unique_ptr<OwnedDescriptor>> described_;
 };
 
-/// Runs in `spool` whose processes are gone, locked.
-std::vector<std::unique_ptr<Run>> adopt_left_runs(const std::filesystem::path& spool);
+/// One sentence for a person; empty for what needs none.
+std::string explain(const Run::Found& found);
+/// Every directory in `spool`, as Run::adopt() or Run::inspect() finds it.
+std::vector<Run::Found> find_runs(const std::filesystem::path& spool,
+                                  Run::Found (*find)(const std::filesystem::path&));
 
 }  // namespace homeward

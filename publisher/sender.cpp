@@ -17,39 +17,26 @@ constexpr auto kIdleAfter = 1s;
 /// After that, how often it says that it is still there.
 constexpr auto kHeartbeat = 60s;
 
-Origin::Limits limits_of(const PublisherOptions& options) {
-    return {options.frame_bytes, options.log_bytes_max, options.linger,
-            options.durability == Durability::disk};
-}
-
 }  // namespace
 
-/// Both classes of a left run; drained at once, then waited for, then removed.
-struct Sender::Left {
-    std::unique_ptr<Run> run;
-    std::vector<std::unique_ptr<Origin>> origins;
-    bool is_recovered = false;
-};
-
 Sender::Sender(const PublisherOptions& options, Run& run, detail::Clock& clock)
-    : options_(options), run_(run), clock_(clock) {
+    : options_(options), clock_(clock) {
     for (EventClass event_class : {EventClass::audit, EventClass::metric}) {
         origins_[static_cast<std::size_t>(event_class) - 1] =
             std::make_unique<Origin>(run, event_class, limits_of(options));
     }
     shipper_ = std::make_unique<Shipper>(options, [this] { changed_.notify_all(); });
     for (const auto& origin : origins_) shipper_->add(origin.get());
-    if (!options.spool_dir.empty()) {
-        for (auto& found : adopt_left_runs(options.spool_dir)) {
-            left_.push_back(std::make_unique<Left>());
-            left_.back()->run = std::move(found);
-        }
-    }
-    left_count_ = left_.size();
+    left_ = std::make_unique<LeftRuns>(limits_of(options), *shipper_,
+                                       [this](const std::string& line) { log(line); });
+    if (!options.spool_dir.empty()) left_->adopt(options.spool_dir);
+    left_count_ = left_->size();
     thread_ = std::thread([this] { this->run(); });
 }
 
-Sender::~Sender() { stop(); }
+Sender::~Sender() {
+    stop();
+}
 
 void Sender::stop() {
     {
@@ -80,8 +67,8 @@ void Sender::run() {
             clock_.adjust();
             next_clock = SteadyClock::now() + kClockInterval;
         }
-        std::erase_if(left_, [this](const auto& left) { return advance(*left); });
-        left_count_ = left_.size();
+        left_->advance();
+        left_count_ = left_->size();
         bool busy = false;
         bool blocked = false;
         for (const auto& origin : origins_) {
@@ -96,7 +83,8 @@ void Sender::run() {
         }
         if (busy) shipper_->wake();
         changed_.notify_all();
-        wait = blocked ? SteadyClock::duration(kBlockedInterval) : SteadyClock::duration(kDrainInterval);
+        wait = blocked ? SteadyClock::duration(kBlockedInterval)
+                       : SteadyClock::duration(kDrainInterval);
         if (busy && !blocked) wait = SteadyClock::duration(0);
     }
 }
@@ -109,46 +97,6 @@ void Sender::mark_idle(Origin& origin) {
         origin.send_mark(false);
         shipper_->wake();
     }
-}
-
-void Sender::recover(Left& left) {
-    left.is_recovered = true;
-    std::size_t damaged = 0;
-    auto lanes = left.run->open_lanes(damaged);
-    for (EventClass event_class : {EventClass::audit, EventClass::metric}) {
-        auto origin = std::make_unique<Origin>(*left.run, event_class, limits_of(options_));
-        Origin::Lanes mine;
-        for (auto& [number, lane] : lanes) {
-            if (lane != nullptr && lane->event_class() == event_class) {
-                mine.emplace(number, std::move(lane));
-            }
-        }
-        origin->recover(std::move(mine));
-        shipper_->add(origin.get());
-        left.origins.push_back(std::move(origin));
-    }
-    const std::string who = left.run->identity().publisher.hex();
-    log("sending what publisher " + who + " left in the spool");
-    if (damaged > 0) log(std::to_string(damaged) + " damaged lanes of it cannot be read");
-}
-
-/// Returns whether the stream has everything, and the run is gone.
-bool Sender::advance(Left& left) {
-    try {
-        if (!left.is_recovered) recover(left);
-    } catch (const SetupError& error) {
-        log(error.what());  // stays for the next start, or for a person to look at
-    }
-    if (left.origins.size() != origins_.size()) return false;
-    bool is_over = true;
-    for (const auto& origin : left.origins) {
-        is_over = origin->finish() && origin->is_settled() && is_over;
-    }
-    shipper_->wake();
-    if (!is_over) return false;
-    for (const auto& origin : left.origins) shipper_->remove(origin.get());
-    left.run->remove();
-    return true;
 }
 
 void Sender::log(const std::string& line) {

@@ -9,6 +9,7 @@
 
 #include <homeward/publisher.hpp>
 
+#include "publisher/left_run.hpp"
 #include "publisher/origin.hpp"
 #include "publisher/run.hpp"
 #include "publisher/shipper.hpp"
@@ -21,7 +22,7 @@ class Sender {
   public:
     using SteadyClock = std::chrono::steady_clock;
 
-    /// `run` and `clock` are borrowed and must outlive it. Throws SetupError.
+    /// `run`, for its origins, and `clock` are borrowed and must outlive it. Throws SetupError.
     Sender(const PublisherOptions& options, Run& run, detail::Clock& clock);
     ~Sender();
 
@@ -35,24 +36,18 @@ class Sender {
     Stats stats() const;
 
   private:
-    struct Left;  // a run of a dead process on its way out
-
     void run();
     void mark_idle(Origin& origin);
-    void recover(Left& left);
-    bool advance(Left& left);
     void log(const std::string& line);
     bool wait_until(SteadyClock::time_point deadline, const std::function<bool()>& is_done);
     void stop();
 
     PublisherOptions options_;
-    Run& run_;
     detail::Clock& clock_;
     std::array<std::unique_ptr<Origin>, 2> origins_;
-    std::vector<std::unique_ptr<Left>> left_;
     std::atomic<std::size_t> left_count_{0};
 
-    std::mutex mutex_;  // guards what follows
+    std::mutex mutex_;                 // guards what follows
     std::condition_variable changed_;  // a drain ended, or frames were released
     std::condition_variable wakened_;
     bool flushing_ = false;
@@ -61,6 +56,7 @@ class Sender {
     bool stopping_ = false;
 
     std::unique_ptr<Shipper> shipper_;
+    std::unique_ptr<LeftRuns> left_;  // the sender thread's own
     std::thread thread_;
 };
 

@@ -34,7 +34,9 @@ Shipper::Shipper(const PublisherOptions& options, std::function<void()> on_relea
           }),
       thread_([this] { run(); }) {}
 
-Shipper::~Shipper() { stop(); }
+Shipper::~Shipper() {
+    stop();
+}
 
 void Shipper::stop() {
     {
@@ -92,13 +94,10 @@ void Shipper::take_answers() {
         Flight& flight = found->second;
         if (!answer.stored) {
             log_refusal(answer.reason);
-            flight.refused = true;
             flight.retry_at = SteadyClock::now() + backoff(flight.attempts);
             continue;
         }
-        Window& window = windows_[flight.origin];
-        --window.frames;
-        window.bytes -= flight.departure.frame.bytes;
+        leave_window(flight);
         flight.origin->release(flight.departure);
         flights_.erase(found);
         released = true;
@@ -114,8 +113,8 @@ void Shipper::log_refusal(const std::string& reason) {
 }
 
 Shipper::SteadyClock::duration Shipper::backoff(int attempts) {
-    const auto base = std::min<SteadyClock::duration>(
-        kBackoffFirst * (1 << std::min(attempts, 10)), kBackoffMax);
+    const auto base =
+        std::min<SteadyClock::duration>(kBackoffFirst * (1 << std::min(attempts, 10)), kBackoffMax);
     // Half fixed, half random, so that publishers that failed together do not return together.
     const auto half = base.count() / 2;
     return SteadyClock::duration(half + static_cast<std::int64_t>(random_()) % (half + 1));
@@ -133,11 +132,13 @@ bool Shipper::send(std::uint64_t token, Flight& flight) {
     const std::vector<std::byte> bytes = origin.read(flight.departure);
     flight.retry_at = SteadyClock::now() + kAckTimeout + backoff(flight.attempts);
     ++flight.attempts;
-    flight.refused = false;
     FrameHeader header;
     if (FrameDecoder::decode_header(bytes, header) != FrameError::none) {
         // The disk gave back other bytes than it took. Sending them would help nobody.
-        if (options_.on_log) options_.on_log("a logged frame is damaged and cannot be sent");
+        if (options_.on_log) {
+            options_.on_log("a logged frame is damaged; its events are reported as lost");
+        }
+        flight.lost = true;
         return true;
     }
     const bool is_mark = !flight.departure.mark.empty();
@@ -162,6 +163,23 @@ void Shipper::send_new() {
             if (!send(token, flight)) flight.retry_at = SteadyClock::now() + backoff(0);
         }
     }
+    give_up_lost();
+}
+
+void Shipper::give_up_lost() {
+    std::erase_if(flights_, [this](const auto& entry) {
+        const Flight& flight = entry.second;
+        if (!flight.lost) return false;
+        leave_window(flight);
+        flight.origin->give_up(flight.departure);
+        return true;
+    });
+}
+
+void Shipper::leave_window(const Flight& flight) {
+    Window& window = windows_[flight.origin];
+    --window.frames;
+    window.bytes -= flight.departure.frame.bytes;
 }
 
 void Shipper::send_due() {

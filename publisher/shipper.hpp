@@ -47,7 +47,7 @@ class Shipper {
         Departure departure;
         int attempts = 0;
         SteadyClock::time_point retry_at;
-        bool refused = false;
+        bool lost = false;  ///< the log does not give it back
     };
     struct Window {
         std::size_t frames = 0;
@@ -58,6 +58,8 @@ class Shipper {
     void take_answers();
     void send_new();
     void send_due();
+    void give_up_lost();
+    void leave_window(const Flight& flight);
     bool has_room(const Origin& origin) const;
     bool send(std::uint64_t token, Flight& flight);
     SteadyClock::duration backoff(int attempts);

@@ -34,6 +34,13 @@ CREATE TABLE homeward.ledger_mark (
     noted_at timestamptz NOT NULL DEFAULT now()
 );
 
+-- Origins that say that another may have brought the same events: the machine restarted while frames
+-- were under way that its log had not synced. Told once or a few times by each.
+CREATE TABLE homeward.possible_duplicate (
+    origin   int4 NOT NULL,
+    noted_at timestamptz NOT NULL DEFAULT now()
+);
+
 -- Second level: what the fold has gathered; one row per origin.
 CREATE TABLE homeward.ledger (
     origin   int4 PRIMARY KEY,
@@ -380,10 +387,12 @@ LEFT JOIN (SELECT origin, max(accepted) AS accepted, bool_or(closing) AS closed,
 -- accepted = committed + dead_lettered + tombstoned + in_flight + missing, per origin.
 -- missing: settled seqs without a row, and holes that are older than missing_after().
 -- duplicated: rows beyond one per seq, and rows of seqs that were never settled.
+-- interrupted: its machine restarted; what is missing was lost with it, or came under another origin.
 CREATE VIEW homeward.proof AS
 SELECT origin, publisher, class, region, app,
        CASE WHEN abandoned THEN 'abandoned'
             WHEN closed AND holes = 0 THEN 'complete'
+            WHEN closed AND possible_duplicates THEN 'interrupted'
             WHEN class = 'plain' OR heard_at > now() - interval '3 minutes' THEN 'active'
             ELSE 'open' END AS state,
        accepted,
@@ -392,13 +401,15 @@ SELECT origin, publisher, class, region, app,
        CASE WHEN stale THEN 0 ELSE holes END AS in_flight,
        CASE WHEN stale THEN holes ELSE 0 END + greatest(expected - there, 0) AS missing,
        rows - distinct_rows + greatest(there - expected, 0) AS duplicated,
-       heard_at
+       heard_at, possible_duplicates
 FROM (
     SELECT a.*, h.holes, d.dead_lettered, t.tombstoned, coalesce(r.rows, 0) AS rows,
            coalesce(r.distinct_rows, 0) AS distinct_rows,
            coalesce(r.distinct_rows, 0) + coalesce(x.rows, 0) AS there,
            homeward.seq_count(a.settled) - d.dead_lettered - t.tombstoned AS expected,
-           a.heard_at < now() - homeward.missing_after() OR a.abandoned AS stale
+           a.heard_at < now() - homeward.missing_after() OR a.abandoned AS stale,
+           EXISTS (SELECT FROM homeward.possible_duplicate b WHERE b.origin = a.origin)
+               AS possible_duplicates
     FROM homeward.account a
     CROSS JOIN LATERAL (SELECT greatest(a.accepted - homeward.seq_count(a.settled), 0)
                                AS holes) h

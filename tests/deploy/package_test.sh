@@ -60,6 +60,7 @@ inside getent passwd homeward | grep -q /usr/sbin/nologin || complain "no user h
     complain "consumer.toml: $(inside stat -c '%U:%G %a' /etc/homeward/consumer.toml)"
 inside homeward-consumer --help | grep -q 'exactly once' || complain "homeward-consumer does not run"
 inside homeward-emit --help >/dev/null || complain "homeward-emit does not run"
+inside homeward-spool --help >/dev/null || complain "homeward-spool does not run"
 # As its own user, who may read the configuration; with nothing there it says what is wrong.
 said=$(inside setpriv --reuid homeward --regid homeward --clear-groups \
     homeward-consumer --config /etc/homeward/consumer.toml check 2>&1)

@@ -23,7 +23,7 @@ class LaneWriter {
     LaneWriter(LaneHeader* header, std::byte* ring, bool shared)
         : header_(header),
           ring_(ring),
-          mask_(header->ring_bytes - 1),
+          mask_(header->shape.ring_bytes - 1),
           head_(header->head.load(std::memory_order_relaxed)),
           tail_(header->tail.load(std::memory_order_acquire)),
           shared_(shared) {}

@@ -1,0 +1,129 @@
+#include "publisher/left_run.hpp"
+
+#include <algorithm>
+
+namespace homeward {
+namespace {
+
+constexpr std::string_view kDamaged = "damaged";
+/// Accepted, not yet logged, and gone with the memory of the machine.
+constexpr std::string_view kRestarted = "machine_restart";
+
+bool is_empty(const LaneMapping& lane) {
+    LaneReader reader(lane, nullptr);
+    std::span<const std::byte> payload;
+    return reader.read(payload) == LaneReader::Outcome::empty &&
+           reader.drops() <= reader.drops_reported();
+}
+
+}  // namespace
+
+LeftRun::LeftRun(std::unique_ptr<Run> run, const Origin::Limits& limits, Shipper& shipper,
+                 OnLog on_log)
+    : run_(std::move(run)), limits_(limits), shipper_(shipper), on_log_(std::move(on_log)) {
+    std::size_t damaged = 0;
+    auto lanes = run_->open_lanes(damaged);
+    const std::string who = run_->identity().publisher.hex();
+    on_log_("sending what publisher " + who + " left in the spool");
+    if (damaged > 0) on_log_(std::to_string(damaged) + " damaged lanes of it cannot be read");
+    for (EventClass event_class : {EventClass::audit, EventClass::metric}) {
+        Origin::Lanes mine;
+        for (auto& [number, lane] : lanes) {
+            if (lane != nullptr && lane->event_class() == event_class) {
+                mine.emplace(number, std::move(lane));
+            }
+        }
+        recover_class(event_class, std::move(mine));
+    }
+    for (const auto& origin : origins_) {
+        if (damaged > 0) origin->leave_open();
+        shipper_.add(origin.get());
+    }
+}
+
+LeftRun::~LeftRun() {
+    for (const auto& origin : origins_) shipper_.remove(origin.get());
+}
+
+void LeftRun::recover_class(EventClass event_class, Origin::Lanes lanes) {
+    origins_.push_back(std::make_unique<Origin>(*run_, event_class, limits_));
+    Origin& origin = *origins_.back();
+    // A run whose own lanes are another's has sent under a new origin from the start.
+    if (!run_->identity().successor_of.empty()) origin.declare_possible_duplicates();
+    if (!run_->is_interrupted()) {
+        const bool same_boot = run_->identity().boot_id == machine_boot_id();
+        origin.recover_log(same_boot ? kDamaged : kRestarted);
+        origin.recover_lanes(std::move(lanes));
+        return;
+    }
+    origin.recover_log("");
+    origin.declare_possible_duplicates();
+    const bool all_empty = std::all_of(lanes.begin(), lanes.end(),
+                                       [](const auto& lane) { return is_empty(*lane.second); });
+    if (all_empty) return;
+    Origin& heir = origin_of_lanes(event_class);
+    heir.declare_possible_duplicates();
+    heir.recover_lanes(std::move(lanes), &origin);
+}
+
+/// Of the run that takes over the lanes.
+Origin& LeftRun::origin_of_lanes(EventClass event_class) {
+    if (successor_ == nullptr) {
+        RunIdentity identity = run_->identity();
+        identity.publisher = PublisherId::random();
+        identity.successor_of = run_->identity().publisher.hex();
+        successor_ = Run::create(run_->directory().parent_path(), identity);
+        successor_->copy_types(*run_);
+        on_log_("the machine has restarted since publisher " + identity.successor_of +
+                " ran: what its lanes hold goes out as publisher " + identity.publisher.hex() +
+                ", and may repeat events that had left before");
+    }
+    origins_.push_back(std::make_unique<Origin>(*successor_, event_class, limits_));
+    return *origins_.back();
+}
+
+bool LeftRun::advance() {
+    bool is_over = true;
+    for (const auto& origin : origins_) {
+        is_over = origin->finish() && origin->is_settled() && is_over;
+    }
+    shipper_.wake();
+    if (!is_over) return false;
+    const ClassStats sums = stats();
+    on_log_("publisher " + run_->identity().publisher.hex() + ": sent " +
+            std::to_string(sums.acked) + " events" +
+            (sums.tombstoned > 0
+                 ? ", reported " + std::to_string(sums.tombstoned) + " as dropped or damaged"
+                 : ""));
+    // The lanes' run goes last: until then the successor's frames are all that is left of them.
+    if (successor_ != nullptr) successor_->remove();
+    run_->remove();
+    return true;
+}
+
+ClassStats LeftRun::stats() const {
+    ClassStats sum;
+    for (const auto& origin : origins_) origin->add_stats(sum);
+    return sum;
+}
+
+void LeftRuns::adopt(const std::filesystem::path& spool) {
+    for (Run::Found& found : find_runs(spool, &Run::adopt)) {
+        if (const std::string line = explain(found); !line.empty()) on_log_(line);
+        if (found.finding == Run::Finding::left) waiting_.push_back(std::move(found.run));
+    }
+}
+
+void LeftRuns::advance() {
+    for (auto& run : waiting_) {
+        try {
+            runs_.push_back(std::make_unique<LeftRun>(std::move(run), limits_, shipper_, on_log_));
+        } catch (const SetupError& error) {
+            on_log_(error.what());  // stays for the next start, or for a person to look at
+        }
+    }
+    waiting_.clear();
+    std::erase_if(runs_, [](const auto& left) { return left->advance(); });
+}
+
+}  // namespace homeward

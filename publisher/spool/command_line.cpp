@@ -1,0 +1,107 @@
+#include "publisher/spool/command_line.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <map>
+#include <sstream>
+#include <vector>
+
+namespace homeward {
+namespace {
+
+constexpr const char* kHelp =
+    R"(homeward-spool - looks at, and sends, what apps keep in a spool directory
+
+  homeward-spool inspect /var/lib/shop
+  homeward-spool drain /var/lib/shop --server nats://127.0.0.1:4222
+
+An app with a spool directory (spool_dir, or homeward-emit --spool) keeps its events there until
+NATS JetStream has acknowledged them. What a process that was killed has left is sent by the app's
+next start; this tool is for when there will be none, or to see what is there.
+
+inspect DIR           what every process has left or is at work with: frames, lanes, events, damage
+  --json              the same as JSON
+drain DIR             sends what processes that are gone have left, each event under the identity,
+                      region and app that it was accepted with, and removes it once the stream has
+                      it. Nothing lands twice; two drains, or a drain and an app, share the work.
+  --server URL[,URL]  NATS; default nats://127.0.0.1:4222 (or environment HOMEWARD_NATS_URL)
+  --creds FILE        NATS credentials
+  --nkey FILE         NATS nkey seed
+  --tls-ca FILE       CA certificates; --tls-cert FILE and --tls-key FILE: our own certificate
+  --wait SECONDS      how long to try; default 30. What is not sent by then stays.
+--help
+
+Exit status: 0 nothing is left behind by processes that are gone (inspect: or nothing asked that);
+1 something is, and it says what; 2 wrong usage.
+)";
+
+int usage_error(const std::string& what) {
+    std::fprintf(stderr, "homeward-spool: %s\nTry 'homeward-spool --help'.\n", what.c_str());
+    return 2;
+}
+
+std::vector<std::string> split(const std::string& text) {
+    std::vector<std::string> parts;
+    std::istringstream stream(text);
+    for (std::string part; std::getline(stream, part, ',');) {
+        if (!part.empty()) parts.push_back(part);
+    }
+    return parts;
+}
+
+std::optional<std::chrono::seconds> parse_seconds(const std::string& text) {
+    char* end = nullptr;
+    const long seconds = std::strtol(text.c_str(), &end, 10);
+    if (text.empty() || *end != '\0' || seconds < 0 || seconds > 86'400) return std::nullopt;
+    return std::chrono::seconds(seconds);
+}
+
+}  // namespace
+
+std::optional<int> parse_command_line(int argc, char** argv, SpoolCommand& command) {
+    std::vector<std::string> words(argv + 1, argv + argc);
+    for (const std::string& word : words) {
+        if (word != "--help" && word != "-h") continue;
+        std::fputs(kHelp, stdout);
+        return 0;
+    }
+    if (words.size() < 2)
+        return usage_error("a verb (inspect or drain) and a directory are needed");
+    if (words[0] != "inspect" && words[0] != "drain") return usage_error("no verb " + words[0]);
+    command.verb = words[0] == "drain" ? SpoolCommand::Verb::drain : SpoolCommand::Verb::inspect;
+    command.spool = words[1];
+
+    PublisherOptions& publisher = command.publisher;
+    if (const char* url = std::getenv("HOMEWARD_NATS_URL")) publisher.nats_urls = split(url);
+    const std::map<std::string, std::function<void(const std::string&)>> options{
+        {"--server", [&](const auto& v) { publisher.nats_urls = split(v); }},
+        {"--creds", [&](const auto& v) { publisher.credentials_file = v; }},
+        {"--nkey", [&](const auto& v) { publisher.nkey_seed_file = v; }},
+        {"--tls-ca", [&](const auto& v) { publisher.tls_ca_file = v; }},
+        {"--tls-cert", [&](const auto& v) { publisher.tls_cert_file = v; }},
+        {"--tls-key", [&](const auto& v) { publisher.tls_key_file = v; }},
+    };
+    for (std::size_t i = 2; i < words.size(); ++i) {
+        if (words[i] == "--json") {
+            command.json = true;
+            continue;
+        }
+        if (i + 1 == words.size()) return usage_error(words[i] + " is unknown or needs a value");
+        const std::string& value = words[i + 1];
+        if (words[i] == "--wait") {
+            const auto seconds = parse_seconds(value);
+            if (!seconds) return usage_error("--wait must be a number of seconds from 0 to 86400");
+            command.patience = *seconds;
+        } else if (const auto option = options.find(words[i]); option != options.end()) {
+            option->second(value);
+        } else {
+            return usage_error("unknown option " + words[i]);
+        }
+        ++i;
+    }
+    if (publisher.nats_urls.empty()) return usage_error("--server is empty");
+    return std::nullopt;
+}
+
+}  // namespace homeward

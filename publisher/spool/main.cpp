@@ -1,0 +1,75 @@
+// homeward-spool: looks at, and sends, what apps keep in a spool directory.
+
+#include <cstdio>
+#include <string>
+#include <thread>
+
+#include "publisher/left_run.hpp"
+#include "publisher/spool/command_line.hpp"
+#include "publisher/spool/inspection.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using homeward::Run;
+using homeward::SpoolCommand;
+
+void say(std::string_view line) {
+    std::fprintf(stderr, "homeward-spool: %.*s\n", static_cast<int>(line.size()), line.data());
+}
+
+int inspect(const SpoolCommand& command) {
+    const auto runs = homeward::inspect_spool(command.spool);
+    std::fputs((command.json ? to_json(runs) : to_text(runs)).c_str(), stdout);
+    return 0;
+}
+
+/// What processes that are gone have left, and what cannot be understood.
+std::size_t count_left(const SpoolCommand& command) {
+    std::size_t left = 0;
+    for (const auto& run : homeward::inspect_spool(command.spool)) {
+        left += run.finding == Run::Finding::alive ? 0 : 1;
+    }
+    return left;
+}
+
+int drain(SpoolCommand command) {
+    command.publisher.region = "spool";  // these two only name the connection
+    command.publisher.app = "drain";
+    command.publisher.on_log = say;
+    homeward::Shipper shipper(command.publisher, [] {});
+    {
+        homeward::LeftRuns runs(homeward::limits_of(command.publisher), shipper,
+                                [](const std::string& line) { say(line); });
+        runs.adopt(command.spool);
+        const auto deadline = std::chrono::steady_clock::now() + command.patience;
+        do {
+            runs.advance();
+            std::this_thread::sleep_for(5ms);
+        } while (runs.size() > 0 && std::chrono::steady_clock::now() < deadline);
+    }
+    const std::size_t left = count_left(command);
+    if (left > 0) say(std::to_string(left) + " publishers' events are still here");
+    return left > 0 ? 1 : 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    SpoolCommand command;
+    if (const auto exit_code = homeward::parse_command_line(argc, argv, command)) {
+        return *exit_code;
+    }
+    std::error_code error;
+    if (!std::filesystem::is_directory(command.spool, error)) {
+        say(command.spool.string() + " is no directory; name the app's spool_dir");
+        return 2;
+    }
+    try {
+        return command.verb == SpoolCommand::Verb::drain ? drain(std::move(command))
+                                                         : inspect(command);
+    } catch (const homeward::SetupError& setup) {
+        say(setup.what());
+        return 2;
+    }
+}
