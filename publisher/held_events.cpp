@@ -43,7 +43,7 @@ bool HeldEvents::Records::add_all(const Records& more, std::size_t bytes_max) no
 
 HeldEvents::HeldEvents(Publisher& publisher, std::size_t bytes_max)
     : publisher_(publisher),
-      owner_(*publisher.owner_page_),
+      owner_(publisher.owner()),
       bytes_max_(std::min(bytes_max, publisher.lane_bytes() / 2)) {}
 
 std::optional<EmitResult> HeldEvents::hold(EventClass event_class, const TypeDescriptor* descriptor,

@@ -145,9 +145,12 @@ std::unique_ptr<LaneMapping> LaneMapping::open(File file) {
         if (!is_sound(shape)) continue;
         // What was cut off would be SIGBUS to whoever reads it.
         const std::size_t whole = kLaneHeaderBytes + shape.ring_bytes;
-        if (file.size() < whole && file.allocate(whole) != 0) return nullptr;
-        return std::unique_ptr<LaneMapping>(new LaneMapping(
+        const std::size_t there = file.size();
+        if (there < whole && file.allocate(whole) != 0) return nullptr;
+        std::unique_ptr<LaneMapping> mapping(new LaneMapping(
             std::move(file), static_cast<EventClass>(shape.event_class), shape.ring_bytes));
+        mapping->has_whole_header_ = there >= kLaneHeaderBytes;
+        return mapping;
     }
     return nullptr;
 }

@@ -1,5 +1,7 @@
 #include "publisher/lane_pool.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 namespace homeward {
@@ -14,7 +16,9 @@ struct LanePool::Holding {
 
     ~Holding() {
         for (const Held& one : held) {
-            if (const auto shelf = one.shelf.lock()) give_back(*shelf, one.writer);
+            const auto shelf = one.shelf.lock();
+            // In a forked child the parent's shelf may be locked for ever, and is not ours.
+            if (shelf != nullptr && shelf->process == ::getpid()) give_back(*shelf, one.writer);
         }
     }
 };

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <unistd.h>
+
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -39,6 +41,7 @@ class LanePool {
             : mapping(std::move(made)), writer(mapping.header(), mapping.ring(), shared) {}
     };
     struct Shelf {
+        const pid_t process = ::getpid();
         std::mutex mutex;
         std::vector<std::unique_ptr<Lane>> lanes;
         Lane* shared[2] = {nullptr, nullptr};

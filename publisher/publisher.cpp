@@ -80,31 +80,40 @@ PublisherOptions checked(PublisherOptions options) {
     return options;
 }
 
-/// A page of the publisher's number, which reads zero in a forked child.
+/// A page that reads zero in a forked child: the publisher's number, and whether a thread of the
+/// child is at work on a publisher of its own.
 class OwnerPage {
   public:
     explicit OwnerPage(std::uint64_t owner) {
         void* page =
             ::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (page == MAP_FAILED) refuse(std::string("mmap: ") + std::strerror(errno));
-        number_ = static_cast<std::uint64_t*>(page);
+        content_ = new (page) Content;
         if (::madvise(page, kBytes, MADV_WIPEONFORK) != 0) {
             const int error = errno;
             ::munmap(page, kBytes);
             refuse(std::string("MADV_WIPEONFORK (Linux 4.14 or newer is needed): ") +
                    std::strerror(error));
         }
-        *number_ = owner;
+        content_->owner = owner;
     }
-    ~OwnerPage() { ::munmap(number_, kBytes); }
+    ~OwnerPage() { ::munmap(content_, kBytes); }
     OwnerPage(const OwnerPage&) = delete;
     OwnerPage& operator=(const OwnerPage&) = delete;
 
-    const volatile std::uint64_t* number() const { return number_; }
+    const volatile std::uint64_t* number() const { return &content_->owner; }
+    /// In a child: true for the one thread that may begin. No lock, for a thread of the parent
+    /// might hold that for ever.
+    bool try_begin() { return content_->is_beginning.exchange(1) == 0; }
+    void give_up_begin() { content_->is_beginning = 0; }
 
   private:
+    struct Content {
+        volatile std::uint64_t owner = 0;
+        std::atomic<std::uint32_t> is_beginning{0};
+    };
     static constexpr std::size_t kBytes = 4096;
-    std::uint64_t* number_;
+    Content* content_;
 };
 
 /// Never given twice in a process, so that a thread's memory of a dead publisher cannot match.
@@ -137,13 +146,13 @@ RunIdentity identity_of(const PublisherOptions& options) {
 
 class Publisher::Impl {
   public:
-    explicit Impl(PublisherOptions wanted)
-        : options(checked(std::move(wanted))),
+    Impl(PublisherOptions wanted, Shipper::Start start)
+        : options(std::move(wanted)),
           owner(next_owner()),
           owner_page(owner),
           run(Run::create(options.spool_dir, identity_of(options))),
           lanes(*run, options.lane_bytes, options.lanes_max),
-          sender(options, *run, clock) {
+          sender(options, *run, clock, start) {
         lanes.on_new_lane = [this](std::uint64_t number, LaneMapping* lane) {
             sender.origin(lane->event_class()).add_lane(number, lane);
         };
@@ -159,26 +168,60 @@ class Publisher::Impl {
     std::atomic<bool> closed{false};
 };
 
-Publisher::Publisher(PublisherOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {
-    owner_page_ = impl_->owner_page.number();
-    clock_ = &impl_->clock;
+Publisher::Publisher(PublisherOptions options)
+    : impl_(new Impl(checked(std::move(options)), Shipper::Start::at_once)) {
+    owner_page_ = impl_.load()->owner_page.number();
+    clock_ = &impl_.load()->clock;
 }
 
 Publisher::~Publisher() {
-    if (impl_ != nullptr) close(2s);
+    close(2s);
+    delete own_impl();  // a child's copy of its parent's is left alone
+}
+
+Publisher::Impl* Publisher::own_impl() const noexcept {
+    Impl* impl = impl_.load(std::memory_order_acquire);
+    return owner() == impl->owner ? impl : nullptr;
+}
+
+Publisher::Impl* Publisher::begin_as_child() noexcept {
+    // Of other threads with the one that begins, which takes milliseconds.
+    constexpr auto kPatience = 1s;
+    Impl* parents = impl_.load(std::memory_order_acquire);
+    if (parents->closed.load(std::memory_order_acquire)) return nullptr;
+    if (!parents->owner_page.try_begin()) {
+        const auto deadline = SteadyClock::now() + kPatience;
+        while (own_impl() == nullptr && SteadyClock::now() < deadline) std::this_thread::yield();
+        return own_impl();
+    }
+    if (Impl* begun = own_impl()) return begun;  // by another thread, just before
+    try {
+        // The parent's is never destroyed: its threads are not here to end, and its connection,
+        // spool and locks are not ours. The server may be slow: connecting must not wait for it.
+        auto* impl = new Impl(parents->options, Shipper::Start::in_background);
+        clock_.store(&impl->clock, std::memory_order_relaxed);
+        owner_page_.store(impl->owner_page.number(), std::memory_order_relaxed);
+        impl_.store(impl, std::memory_order_release);
+        return impl;
+    } catch (const std::exception& error) {
+        if (parents->options.on_log) parents->options.on_log(error.what());
+        parents->owner_page.give_up_begin();  // the next emit() tries again
+        return nullptr;
+    }
 }
 
 detail::LaneWriter* Publisher::find_lane(EventClass event_class,
                                          const TypeDescriptor* descriptor) noexcept {
-    if (impl_->closed.load(std::memory_order_acquire)) return nullptr;
-    if (*owner_page_ != impl_->owner) return nullptr;  // a forked child: not ours to write to
+    Impl* impl = own_impl();
+    if (impl == nullptr) impl = begin_as_child();
+    if (impl == nullptr || impl->closed.load(std::memory_order_acquire)) return nullptr;
     if (thread_scopes::find(*this) != nullptr) return nullptr;  // emit_aside() lets it hold
-    if (descriptor != nullptr && !impl_->run->describe(*descriptor)) return nullptr;
+    if (descriptor != nullptr && !impl->run->describe(*descriptor)) return nullptr;
     detail::ThreadLane& cached = detail::thread_lanes[static_cast<std::size_t>(event_class) - 1];
-    if (cached.owner != impl_->owner) {
-        detail::LaneWriter* writer = impl_->lanes.lane_for_this_thread(event_class);
+    if (cached.owner != impl->owner) {
+        detail::LaneWriter* writer = impl->lanes.lane_for_this_thread(event_class);
         if (writer == nullptr) return nullptr;
-        cached = {impl_->owner, writer, {}, 0};
+        cached = {impl->owner, writer, {}, 0};
     }
     if (descriptor != nullptr) {
         cached.known[cached.next_known] = descriptor;
@@ -202,7 +245,7 @@ EmitResult Publisher::emit_shared(detail::LaneWriter* lane, EventClass event_cla
     if (!lock_soon(*lane)) return no_room(lane, event_class);
     EmitResult result = EmitResult::accepted;
     if (std::byte* at = lane->reserve(record_bytes); at != nullptr) {
-        write(at, clock_->now_us(), context);
+        write(at, clock_.load(std::memory_order_relaxed)->now_us(), context);
         lane->commit(record_bytes);
     } else {
         result = no_room(lane, event_class);
@@ -214,11 +257,12 @@ EmitResult Publisher::emit_shared(detail::LaneWriter* lane, EventClass event_cla
 EmitResult Publisher::emit_aside(EventClass event_class, const TypeDescriptor* descriptor,
                                  std::size_t record_bytes, void* context,
                                  WriteRecord* write) noexcept {
-    if (impl_->closed.load(std::memory_order_acquire)) return EmitResult::closed;
+    if (impl_.load()->closed.load(std::memory_order_acquire)) return EmitResult::closed;
     if (record_bytes > detail::record_bytes_max(lane_bytes())) return EmitResult::too_large;
     while (HeldEvents* scope = thread_scopes::find(*this)) {
-        const auto result = scope->hold(event_class, descriptor, record_bytes, clock_->now_us(),
-                                        context, write);
+        const auto result =
+            scope->hold(event_class, descriptor, record_bytes,
+                        clock_.load(std::memory_order_relaxed)->now_us(), context, write);
         if (result) return *result;
     }
     // No scope, or no longer.
@@ -231,7 +275,7 @@ EmitResult Publisher::emit_held(EventClass event_class,
                                 std::span<const TypeDescriptor* const> descriptors,
                                 std::span<const std::byte> spans, std::size_t events,
                                 std::size_t drops) noexcept {
-    if (impl_->closed.load(std::memory_order_acquire)) return EmitResult::closed;
+    if (impl_.load()->closed.load(std::memory_order_acquire)) return EmitResult::closed;
     detail::LaneWriter* lane = lane_of(event_class, nullptr);
     if (lane == nullptr) return EmitResult::closed;
     for (const TypeDescriptor* descriptor : descriptors) {
@@ -253,14 +297,17 @@ void Publisher::give_up_held(std::size_t audit_events) noexcept {
     const thread_scopes::Outside outside;
     detail::LaneWriter* lane = lane_of(EventClass::audit, nullptr);
     if (lane != nullptr) lane->count_refusals(audit_events);
-    if (impl_->options.on_log) {
-        impl_->options.on_log(std::to_string(audit_events) +
-                              " audit events of an undecided request scope found no room and are "
-                              "lost; publish() them where they can be tried again");
+    if (impl_.load()->options.on_log) {
+        impl_.load()->options.on_log(
+            std::to_string(audit_events) +
+            " audit events of an undecided request scope found no room and are "
+            "lost; publish() them where they can be tried again");
     }
 }
 
-std::size_t Publisher::lane_bytes() const noexcept { return impl_->options.lane_bytes; }
+std::size_t Publisher::lane_bytes() const noexcept {
+    return impl_.load()->options.lane_bytes;
+}
 
 EmitResult Publisher::emit_json(std::string_view type, EventClass event_class,
                                 std::string_view json_object, std::int64_t time_us) noexcept {
@@ -284,25 +331,29 @@ EmitResult Publisher::emit_json(std::string_view type, EventClass event_class,
     if (lane->is_shared()) return emit_shared(lane, event_class, bytes, &dynamic, write);
     std::byte* at = lane->reserve(bytes);
     if (at == nullptr) return no_room(lane, event_class);
-    write(at, clock_->now_us(), &dynamic);
+    write(at, clock_.load(std::memory_order_relaxed)->now_us(), &dynamic);
     lane->commit(bytes);
     return EmitResult::accepted;
 }
 
 FlushResult Publisher::flush(std::chrono::milliseconds deadline, FlushUntil until) noexcept {
-    return impl_->sender.flush(SteadyClock::now() + deadline, until);
+    Impl* impl = own_impl();
+    if (impl == nullptr) return {true, 0};  // a child that has emitted nothing
+    return impl->sender.flush(SteadyClock::now() + deadline, until);
 }
 
 FlushResult Publisher::close(std::chrono::milliseconds deadline) noexcept {
-    if (impl_->closed.exchange(true)) return {true, 0};
+    if (impl_.load()->closed.exchange(true)) return {true, 0};
+    Impl* impl = own_impl();
+    if (impl == nullptr) return {true, 0};
     const auto until = SteadyClock::now() + deadline;
-    FlushResult result = impl_->sender.close(until);
+    FlushResult result = impl->sender.close(until);
     if (result.done) {
-        impl_->run->remove();
-    } else if (impl_->options.on_log) {
-        impl_->options.on_log(
+        impl->run->remove();
+    } else if (impl->options.on_log) {
+        impl->options.on_log(
             std::to_string(result.events_left) +
-            (impl_->options.spool_dir.empty()
+            (impl->options.spool_dir.empty()
                  ? " events were not acknowledged in time and are lost with the memory they are in"
                  : " events were not acknowledged in time; the next start sends them"));
     }
@@ -310,7 +361,8 @@ FlushResult Publisher::close(std::chrono::milliseconds deadline) noexcept {
 }
 
 Stats Publisher::stats() const noexcept {
-    return impl_->sender.stats();
+    const Impl* impl = own_impl();
+    return impl == nullptr ? Stats{} : impl->sender.stats();
 }
 
 }  // namespace homeward

@@ -237,9 +237,9 @@ bool Run::describe(const TypeDescriptor& descriptor) noexcept {
 
 bool Run::add_type(const OwnedDescriptor& descriptor) {
     if (types_.is_open()) {
-        // Twice, since without it no record of the type can be read: damage that spares one of the
-        // two costs nothing.
-        const std::string once = descriptor.to_json() + "\n";
+        // Twice, and well apart, since without it no record of the type can be read: damage that
+        // spares one of the two costs nothing.
+        const std::string once = descriptor.to_json() + "\n\n";
         const std::string line = once + once;
         const auto bytes = std::as_bytes(std::span<const char>(line));
         if (types_.write_at(types_bytes_, bytes) != 0) return false;

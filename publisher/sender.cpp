@@ -19,13 +19,14 @@ constexpr auto kHeartbeat = 60s;
 
 }  // namespace
 
-Sender::Sender(const PublisherOptions& options, Run& run, detail::Clock& clock)
+Sender::Sender(const PublisherOptions& options, Run& run, detail::Clock& clock,
+               Shipper::Start start)
     : options_(options), clock_(clock) {
     for (EventClass event_class : {EventClass::audit, EventClass::metric}) {
         origins_[static_cast<std::size_t>(event_class) - 1] =
             std::make_unique<Origin>(run, event_class, limits_of(options));
     }
-    shipper_ = std::make_unique<Shipper>(options, [this] { changed_.notify_all(); });
+    shipper_ = std::make_unique<Shipper>(options, start, [this] { changed_.notify_all(); });
     for (const auto& origin : origins_) shipper_->add(origin.get());
     left_ = std::make_unique<LeftRuns>(limits_of(options), *shipper_,
                                        [this](const std::string& line) { log(line); });

@@ -23,7 +23,7 @@ class Sender {
     using SteadyClock = std::chrono::steady_clock;
 
     /// `run`, for its origins, and `clock` are borrowed and must outlive it. Throws SetupError.
-    Sender(const PublisherOptions& options, Run& run, detail::Clock& clock);
+    Sender(const PublisherOptions& options, Run& run, detail::Clock& clock, Shipper::Start start);
     ~Sender();
 
     Origin& origin(EventClass event_class) {

@@ -17,22 +17,27 @@ constexpr auto kIdleWait = 50ms;
 
 }  // namespace
 
-Shipper::Shipper(const PublisherOptions& options, std::function<void()> on_release)
-    : options_(options),
-      on_release_(std::move(on_release)),
-      link_(
-          options,
-          [this](const PublishAnswer& answer) {
-              const std::lock_guard lock(mutex_);
-              answers_.push_back(answer);
-              has_work_ = true;
-              wakened_.notify_one();
-          },
-          [this](std::string_view line) {
-              if (options_.on_log) options_.on_log(line);
-              wake();
-          }),
-      thread_([this] { run(); }) {}
+Shipper::Shipper(const PublisherOptions& options, Start start, std::function<void()> on_release)
+    : options_(options), on_release_(std::move(on_release)) {
+    if (start == Start::at_once) connect();
+    thread_ = std::thread([this] { run(); });
+}
+
+void Shipper::connect() {
+    owned_link_ = std::make_unique<NatsLink>(
+        options_,
+        [this](const PublishAnswer& answer) {
+            const std::lock_guard lock(mutex_);
+            answers_.push_back(answer);
+            has_work_ = true;
+            wakened_.notify_one();
+        },
+        [this](std::string_view line) {
+            if (options_.on_log) options_.on_log(line);
+            wake();
+        });
+    link_.store(owned_link_.get(), std::memory_order_release);
+}
 
 Shipper::~Shipper() {
     stop();
@@ -67,6 +72,12 @@ void Shipper::wake() {
 }
 
 void Shipper::run() {
+    try {
+        if (owned_link_ == nullptr) connect();
+    } catch (const SetupError& error) {
+        if (options_.on_log) options_.on_log(error.what());  // what is logged stays in the spool
+        return;
+    }
     for (;;) {
         {
             std::unique_lock lock(mutex_);
@@ -145,14 +156,14 @@ bool Shipper::send(std::uint64_t token, Flight& flight) {
     std::string id = message_id(header.publisher, header.event_class, header.seq_first);
     // Marks repeat a seq, so they are told apart by their time.
     if (is_mark) id += "-mark-" + std::to_string(header.cut_time_us);
-    return link_.publish(frame_subject(origin.event_class(), identity.region, identity.app), id,
-                         bytes, token);
+    return owned_link_->publish(frame_subject(origin.event_class(), identity.region, identity.app),
+                                id, bytes, token);
 }
 
 void Shipper::send_new() {
     for (Origin* origin : origins_) {
         Departure departure;
-        while (link_.is_connected() && has_room(*origin) && origin->take_departure(departure)) {
+        while (is_connected() && has_room(*origin) && origin->take_departure(departure)) {
             Window& window = windows_[origin];
             ++window.frames;
             window.bytes += departure.frame.bytes;
@@ -183,7 +194,7 @@ void Shipper::leave_window(const Flight& flight) {
 }
 
 void Shipper::send_due() {
-    if (!link_.is_connected()) return;
+    if (!is_connected()) return;
     const auto now = SteadyClock::now();
     for (auto& [token, flight] : flights_) {
         if (flight.retry_at > now) continue;

@@ -23,8 +23,12 @@ namespace homeward {
 /// and must outlive their remove().
 class Shipper {
   public:
+    enum class Start : std::uint8_t {
+        at_once,        ///< tries to connect before it returns; throws SetupError for bad options
+        in_background,  ///< by its own thread
+    };
     /// `on_release`: called by the shipper's thread after frames were acknowledged.
-    Shipper(const PublisherOptions& options, std::function<void()> on_release);
+    Shipper(const PublisherOptions& options, Start start, std::function<void()> on_release);
     ~Shipper();
 
     void add(Origin* origin);
@@ -35,7 +39,10 @@ class Shipper {
     /// Sends nothing more; bounded by the link's write deadline.
     void stop();
 
-    bool is_connected() const { return link_.is_connected(); }
+    bool is_connected() const {
+        const NatsLink* link = link_.load(std::memory_order_acquire);
+        return link != nullptr && link->is_connected();
+    }
     std::uint64_t retries(EventClass event_class) const {
         return retries_[static_cast<std::size_t>(event_class) - 1].load();
     }
@@ -54,6 +61,7 @@ class Shipper {
         std::size_t bytes = 0;
     };
 
+    void connect();
     void run();
     void take_answers();
     void send_new();
@@ -83,7 +91,8 @@ class Shipper {
     std::minstd_rand random_{std::random_device{}()};
     std::string last_refusal_;
 
-    NatsLink link_;  // its callbacks use what stands above
+    std::unique_ptr<NatsLink> owned_link_;  // its callbacks use what stands above
+    std::atomic<NatsLink*> link_{nullptr};
     std::thread thread_;
 };
 

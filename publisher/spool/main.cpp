@@ -37,7 +37,7 @@ int drain(SpoolCommand command) {
     command.publisher.region = "spool";  // these two only name the connection
     command.publisher.app = "drain";
     command.publisher.on_log = say;
-    homeward::Shipper shipper(command.publisher, [] {});
+    homeward::Shipper shipper(command.publisher, homeward::Shipper::Start::at_once, [] {});
     {
         homeward::LeftRuns runs(homeward::limits_of(command.publisher), shipper,
                                 [](const std::string& line) { say(line); });

@@ -43,7 +43,7 @@ void expect_sum(const LeftSpool& left, const Drained& drained) {
 /// All of a small range; of a large one what HOMEWARD_FULL does not ask for is stridden over.
 std::size_t step_after(std::size_t at, std::size_t dense_begin, std::size_t dense_end) {
     const bool dense = at >= dense_begin && at < dense_end;
-    return dense || std::getenv("HOMEWARD_FULL") != nullptr ? 1 : 61;
+    return dense || std::getenv("HOMEWARD_FULL") != nullptr ? 1 : 127;
 }
 
 }  // namespace

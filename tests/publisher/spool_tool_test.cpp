@@ -29,7 +29,8 @@ nlohmann::json inspect(const std::filesystem::path& spool) {
 /// Of the one origin of class audit that has this publisher.
 nlohmann::json proof_of(const Bridge& bridge, const std::string& publisher) {
     const CommandResult proof = bridge.consumer_command({"proof", "--json", "--final"});
-    for (const auto& origin : nlohmann::json::parse(proof.output).at("origins")) {
+    const auto json = nlohmann::json::parse(proof.output);
+    for (const auto& origin : json.at("origins")) {
         const auto id = PublisherId::parse(origin.at("publisher").get<std::string>());
         if (id->hex() == publisher && origin.at("class") == "audit") return origin;
     }

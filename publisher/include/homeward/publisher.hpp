@@ -4,6 +4,7 @@
 // never touches the network or the database, and what it accepted survives the death of the
 // process (with a spool directory). See publisher/README.md for how.
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -118,6 +119,10 @@ struct FlushResult {
 
 /// Any number of threads may call emit(), flush() and stats(). close() once, by whoever owns it.
 /// Two publishers in one process, or on one spool directory, do not disturb each other.
+///
+/// After fork() both go on. The child becomes a publisher of its own at its first emit(), which
+/// takes some milliseconds: a fresh identity, lanes, spool lock and connection. Until then, and if
+/// it never emits, its copy costs nothing, and close() and the destructor leave the parent's alone.
 /// request_scope.hpp holds a request's events back until it is known where the request is handled.
 class Publisher {
   public:
@@ -158,7 +163,7 @@ class Publisher {
         detail::ThreadLane& cached =
             detail::thread_lanes[static_cast<std::size_t>(event_class) - 1];
         // The page reads zero after fork(), so a child never writes into its parent's lanes.
-        if (cached.owner == *owner_page_ && cached.knows(descriptor)) [[likely]] {
+        if (cached.owner == owner() && cached.knows(descriptor)) [[likely]] {
             return cached.writer;
         }
         return find_lane(event_class, descriptor);
@@ -178,9 +183,15 @@ class Publisher {
     void give_up_held(std::size_t audit_events) noexcept;
     std::size_t lane_bytes() const noexcept;
 
-    const volatile std::uint64_t* owner_page_ = nullptr;
-    const detail::Clock* clock_ = nullptr;
-    std::unique_ptr<Impl> impl_;
+    std::uint64_t owner() const noexcept { return *owner_page_.load(std::memory_order_relaxed); }
+    /// nullptr in a forked child that has not emitted yet: what is there is the parent's.
+    Impl* own_impl() const noexcept;
+    Impl* begin_as_child() noexcept;
+
+    // They change in a forked child only, at its first emit(), never while a thread holds a lane.
+    std::atomic<const volatile std::uint64_t*> owner_page_{nullptr};
+    std::atomic<const detail::Clock*> clock_{nullptr};
+    std::atomic<Impl*> impl_{nullptr};
 };
 
 template <typename Event>
@@ -199,7 +210,7 @@ EmitResult Publisher::emit(const Event& event) noexcept {
     if (lane->is_shared()) return emit_shared(lane, event_class, bytes, context, write);
     std::byte* at = lane->reserve(bytes);
     if (at == nullptr) return no_room(lane, event_class);
-    event.write_record(at, clock_->now_us());
+    event.write_record(at, clock_.load(std::memory_order_relaxed)->now_us());
     lane->commit(bytes);
     return EmitResult::accepted;
 }

@@ -91,7 +91,8 @@ class LaneWriter {
 
 /// What a thread remembers of the publisher that it last emitted to, per class.
 struct ThreadLane {
-    std::uint64_t owner = 0;  // the publisher's number; never given twice in a process
+    /// The publisher's number, never given twice in a process. Zero is what a forked child reads.
+    std::uint64_t owner = UINT64_MAX;
     LaneWriter* writer = nullptr;
     /// Types that the spool already describes; round robin, since most threads emit a few types.
     std::array<const TypeDescriptor*, 4> known{};

@@ -1,0 +1,159 @@
+// fork() with threads at work and a live connection; judged by journals, on the leader, and by what
+// the NATS server says of the protocol.
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <memory>
+#include <set>
+#include <thread>
+
+#include <homeward/publisher.hpp>
+
+#include <audit.event.hpp>
+
+#include "tests/fault/load.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace homeward;
+using namespace homeward::testing;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::uint32_t kThreads = 4;
+constexpr int kRounds = 100;
+constexpr int kEventsOfChild = 40;
+/// A child that hangs is killed by this, and the round fails.
+constexpr unsigned kChildSecondsMax = 120;
+
+void emit_one(Publisher& publisher, JournalWriter& journal, std::uint64_t number) {
+    const std::string actor = "user:" + std::to_string(number);
+    const std::string key = journal.begin(hash_of(actor));
+    events::Audit event;
+    event.actor = actor;
+    event.action = "fork";
+    event.resource = key;
+    event.outcome = events::Audit::Outcome::allowed;
+    const EmitResult result = publisher.emit(event);
+    journal.end(result == EmitResult::accepted ? Fate::accepted : Fate::refused);
+}
+
+void emit_some(Publisher& publisher, const std::filesystem::path& journals, std::uint64_t run,
+               std::uint32_t thread) {
+    JournalWriter journal(journals, run, thread);
+    for (int i = 0; i < kEventsOfChild; ++i) {
+        emit_one(publisher, journal, static_cast<std::uint64_t>(i));
+    }
+}
+
+/// What a child does, to its end; the ways in which real ones differ.
+[[noreturn]] void live_as_child(std::unique_ptr<Publisher> publisher,
+                                const std::filesystem::path& journals, int round) {
+    ::alarm(kChildSecondsMax);
+    const auto run = static_cast<std::uint64_t>(1000 + round);
+    switch (round % 5) {
+        case 0:  // says nothing, and takes everything apart
+            publisher.reset();
+            ::_exit(0);
+        case 1:  // becomes something else at once
+            ::execl("/bin/true", "true", nullptr);
+            ::_exit(9);
+        case 2: {  // its first events come from several threads at once
+            std::thread other([&] { emit_some(*publisher, journals, run, 1); });
+            emit_some(*publisher, journals, run, 0);
+            other.join();
+            break;
+        }
+        case 3: {  // forks in turn
+            emit_some(*publisher, journals, run, 0);
+            const pid_t grandchild = ::fork();
+            if (grandchild == 0) {
+                ::alarm(kChildSecondsMax);
+                emit_some(*publisher, journals, run + 1000, 0);
+                const bool done = publisher->close(60s).done;
+                publisher.reset();
+                ::_exit(done ? 0 : 3);
+            }
+            int status = 0;
+            ::waitpid(grandchild, &status, 0);
+            if (status != 0) ::_exit(4);
+            break;
+        }
+        default:
+            emit_some(*publisher, journals, run, 0);
+    }
+    const bool done = publisher->close(60s).done;
+    publisher.reset();
+    ::_exit(done ? 0 : 2);
+}
+
+}  // namespace
+
+TEST_CASE("parent and child both go on after fork(), under identities of their own") {
+    // Method: four threads emit without a pause while the main thread forks a hundred times; two
+    // children live at a time.
+    Bridge bridge;
+    bridge.start_consumer();
+    PublisherOptions options;
+    options.nats_urls = {bridge.leaf().url()};
+    options.region = "ams";
+    options.app = "forker";
+    options.spool_dir = bridge.dir() / "spool";
+    auto publisher = std::make_unique<Publisher>(options);
+    const auto journals = bridge.dir() / "journal";
+
+    std::atomic<bool> is_over{false};
+    std::vector<std::thread> threads;
+    for (std::uint32_t i = 0; i < kThreads; ++i) {
+        threads.emplace_back([&, i] {
+            JournalWriter journal(journals, 1, i);
+            for (std::uint64_t n = 0; !is_over; ++n) {
+                emit_one(*publisher, journal, n);
+                if (n % 8 == 0) std::this_thread::sleep_for(5ms);
+            }
+        });
+    }
+    std::set<pid_t> children;
+    int failed = 0;
+    // The servers are children of this process too: only ours are waited for, one by one.
+    const auto reap = [&](std::size_t most) {
+        while (children.size() > most) {
+            int status = 0;
+            ::waitpid(*children.begin(), &status, 0);
+            children.erase(children.begin());
+            if (status != 0) ++failed;
+        }
+    };
+    for (int round = 0; round < kRounds; ++round) {
+        const pid_t child = ::fork();
+        REQUIRE(child >= 0);
+        if (child == 0) live_as_child(std::move(publisher), journals, round);
+        children.insert(child);
+        reap(2);
+    }
+    reap(0);
+    CHECK(failed == 0);
+    is_over = true;
+    for (std::thread& thread : threads) thread.join();
+    CHECK(publisher->close(60s).done);
+
+    const CommandResult proof =
+        bridge.consumer_command({"proof", "--wait", "120", "--final"}, 180s);
+    std::vector<FoundRow> rows;
+    for (const auto& row : bridge.leader().query("SELECT resource, actor FROM audit_events")) {
+        rows.push_back({row[0], hash_of(row[1])});
+    }
+    const Verdict verdict = judge(journals, rows, {});
+    INFO(proof.output << verdict.to_string());
+    CHECK(proof.exit_code == 0);
+    CHECK(verdict.is_clean());
+    CHECK(verdict.refused == 0);
+    // 20 rounds of one identity, 20 of one in two threads, 20 of a child and a grandchild.
+    CHECK(bridge.leader().number("SELECT count(*) FROM homeward.origin WHERE app = 'forker'") ==
+          1 + 80);
+    CHECK(verdict.accepted > kEventsOfChild * 100u);
+    CHECK(bridge.leaf().log().find("[ERR]") == std::string::npos);
+    CHECK(std::filesystem::is_empty(options.spool_dir));
+}
