@@ -1,6 +1,7 @@
 #include <homeward/replay/lsn.hpp>
 
 #include <charconv>
+#include <cstdio>
 
 namespace homeward::replay {
 namespace {
@@ -29,14 +30,10 @@ std::optional<Lsn> parse_lsn(std::string_view text) {
 }
 
 std::string lsn_text(Lsn lsn) {
-    char text[2 * 8 + 1];
-    char* end = std::to_chars(text, text + sizeof text, lsn >> 32, 16).ptr;
-    *end++ = '/';
-    end = std::to_chars(end, text + sizeof text, lsn & 0xffffffff, 16).ptr;
-    for (char* c = text; c < end; ++c) {
-        if (*c >= 'a') *c = static_cast<char>(*c - 'a' + 'A');
-    }
-    return {text, end};
+    char text[2 * 8 + 2];
+    const int size = std::snprintf(text, sizeof text, "%X/%X", static_cast<unsigned>(lsn >> 32),
+                                   static_cast<unsigned>(lsn));
+    return {text, static_cast<std::size_t>(size)};
 }
 
 Lsn end_of_record(Lsn insert_lsn, const WalLayout& layout) {

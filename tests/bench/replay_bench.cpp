@@ -6,8 +6,6 @@
 // same run, what helpers do that ask the replica once for every request, and ask again until it has
 // caught up. Queries are counted by the replica itself (pg_stat_statements).
 
-#include <libpq-fe.h>
-
 #include <atomic>
 #include <cstdio>
 #include <functional>
@@ -22,7 +20,7 @@
 #include "tests/bench/command_line.hpp"
 #include "tests/bench/latency.hpp"
 #include "tests/bench/report.hpp"
-#include "tests/support/postgres_server.hpp"
+#include "tests/publisher/replay/session.hpp"
 
 namespace {
 
@@ -33,6 +31,7 @@ using homeward::bench::LatencyHistogram;
 using homeward::bench::Report;
 using homeward::bench::TickScale;
 using homeward::testing::PostgresServer;
+using homeward::testing::Session;
 
 constexpr double kSecondsDefault = 5;
 constexpr double kDecideNsMax = 200;
@@ -66,28 +65,6 @@ Quantiles measure(const TickScale& scale, int calls, int batch, const std::funct
     }
     return {scale.quantile_ns(histogram, 0.5) / batch, scale.quantile_ns(histogram, 0.99) / batch};
 }
-
-class Connection {
-  public:
-    explicit Connection(const PostgresServer& server)
-        : connection_(PQconnectdb(server.url().c_str())) {
-        if (PQstatus(get()) != CONNECTION_OK) throw std::runtime_error(PQerrorMessage(get()));
-    }
-    PGconn* get() const { return connection_.get(); }
-    std::string ask(const char* sql) const {
-        const replay::detail::LibpqResult result(PQexec(get(), sql));
-        if (PQresultStatus(result.get()) == PGRES_FATAL_ERROR) {
-            throw std::runtime_error(PQerrorMessage(get()));
-        }
-        return PQntuples(result.get()) == 1 ? PQgetvalue(result.get(), 0, 0) : "";
-    }
-
-  private:
-    struct Finish {
-        void operator()(PGconn* connection) const { PQfinish(connection); }
-    };
-    std::unique_ptr<PGconn, Finish> connection_;
-};
 
 std::vector<Situation> mixed_requests() {
     std::vector<Situation> requests(kCallsPerBatch);
@@ -155,8 +132,8 @@ class ReplayBench {
         report_.add({"token signed, p50", sign.p50_ns, "ns"});
     }
 
-    std::string write(const Connection& leader, int id) const {
-        leader.ask(("UPDATE counter SET n = n + 1 WHERE id = " + std::to_string(id)).c_str());
+    std::string write(const Session& leader, int id) const {
+        leader.ask("UPDATE counter SET n = n + 1 WHERE id = " + std::to_string(id));
         const auto seen = committed_position(leader.get());
         if (!seen) throw std::runtime_error("the leader did not say where it is");
         const std::string cookie = gate_->set_cookie(*seen);
@@ -165,7 +142,7 @@ class ReplayBench {
 
     /// How many statements the replica has run since the last call, but for this one's own.
     double replica_queries() const {
-        const Connection replica(*replica_);
+        const Session replica(*replica_);
         const std::string calls = replica.ask(
             "SELECT coalesce(sum(calls), 0) FROM pg_stat_statements"
             " WHERE query NOT LIKE '%pg_stat_statements%'");
@@ -174,7 +151,7 @@ class ReplayBench {
     }
 
     void measure_covered_reads() {
-        const std::string cookie = write(Connection(leader_), 1);
+        const std::string cookie = write(Session(leader_), 1);
         if (gate_->ask(cookie).coverage != Coverage::covered) {
             throw std::runtime_error("the replica does not follow");
         }
@@ -185,7 +162,7 @@ class ReplayBench {
         });
         const double our_queries = replica_queries();
 
-        const Connection replica(*replica_);
+        const Session replica(*replica_);
         const int asks = static_cast<int>(seconds_ * kAsksPerSecond);
         const Quantiles naive =
             measure(scale_, asks, 1, [&] { keep(replica.ask(kReplayPosition)); });
@@ -206,14 +183,14 @@ class ReplayBench {
     }
 
     /// Runs `read` after a write, in all sessions at once; returns the reads.
-    double run_sessions(const std::function<void(const Connection& replica,
-                                                 const std::string& cookie)>& read) const {
+    double run_sessions(
+        const std::function<void(const Session& replica, const std::string& cookie)>& read) const {
         const int reads = static_cast<int>(seconds_ * kReadsPerSession) + 1;
         std::vector<std::thread> sessions;
         for (int id = 1; id <= kSessions; ++id) {
             sessions.emplace_back([&, id] {
-                const Connection leader(leader_);
-                const Connection replica(*replica_);
+                const Session leader(leader_);
+                const Session replica(*replica_);
                 for (int i = 0; i < reads; ++i) read(replica, write(leader, id));
             });
         }
@@ -224,12 +201,12 @@ class ReplayBench {
     void measure_waiting_reads() {
         replica_queries();
         std::atomic<int> behind{0};
-        const double reads = run_sessions([&](const Connection&, const std::string& cookie) {
+        const double reads = run_sessions([&](const Session&, const std::string& cookie) {
             behind += gate_->ask(cookie).coverage != Coverage::covered;
         });
         const double ours = replica_queries() / reads;
         const TokenSigner signer({{"k1", std::string(32, 'k')}});
-        run_sessions([&](const Connection& replica, const std::string& cookie) {
+        run_sessions([&](const Session& replica, const std::string& cookie) {
             const std::string token = cookie.substr(cookie.find("v1."));
             const Lsn wanted =
                 signer.read(token, static_cast<std::uint64_t>(time(nullptr))).seen.lsn;

@@ -20,7 +20,7 @@ fi
 grep -q "cod" "$work/misspelt.log"
 
 # No header may lead back into the source tree, and none may show a dependency.
-if grep -rlE 'nats/|zstd|nlohmann' "$work/prefix/include"; then
+if grep -rlE 'nats/|zstd|nlohmann|openssl/' "$work/prefix/include"; then
     echo "FAILED: the headers above show a dependency" >&2
     exit 1
 fi

@@ -1,5 +1,6 @@
 #include <homeward/publisher.hpp>
 #include <homeward/replay/decide.hpp>
+#include <homeward/replay/token.hpp>
 
 #include <parcel.event.hpp>
 
@@ -8,5 +9,8 @@ int main() {
     const homeward::events::Parcel parcel{.code = "p1", .weight_g = 250};
     const bool accepted = publisher.emit(parcel) == homeward::EmitResult::accepted;
     publisher.close(std::chrono::milliseconds(0));
-    return accepted && homeward::replay::replay_to("scl") == "region=scl" ? 0 : 1;
+    const homeward::replay::TokenSigner tokens({{"k1", std::string(32, 'k')}});
+    const bool is_read = tokens.read(tokens.sign({7, 1, 42}, 0), 0).seen.lsn == 42;
+    const bool is_replayed = homeward::replay::replay_to("scl") == "region=scl";
+    return accepted && is_read && is_replayed ? 0 : 1;
 }
