@@ -48,7 +48,7 @@ std::function<Sight(const RequestView&)> look_with(const ReadGate& reads) {
         const std::string cookies = request.header("cookie");
         const ReadAnswer answer =
             request.mode ? reads.ask(cookies, *request.mode) : reads.ask(cookies);
-        return Sight{answer.coverage, ServerRole::unknown, answer.has_waited};
+        return Sight{answer.coverage, answer.server_role, answer.has_waited};
     };
 }
 

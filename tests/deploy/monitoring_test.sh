@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Alert rules by promtool's own unit tests; and every metric that rules and dashboard name must be
-# one that the consumer's source prints.
+# one that the source of consumer or replay helper prints.
 set -u
 root=$1
 failed=0
@@ -8,7 +8,7 @@ cd "$root/deploy/monitoring" || exit 1
 names=$(cat alerts.yml dashboard.json | grep -o 'homeward_[a-z_]*' |
     sed 's/_bucket$//; s/_sum$//; s/_count$//' | sort -u)
 for name in $names; do
-    grep -q "\"$name[\"{]" "$root/consumer/metrics.cpp" || {
+    grep -q "\"$name[\"{]" "$root/consumer/metrics.cpp" "$root/publisher/replay/counters.cpp" || {
         echo "FAILED: no metric $name" >&2
         failed=1
     }
