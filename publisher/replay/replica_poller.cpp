@@ -63,7 +63,7 @@ class ReplicaPoller::Loop {
         if (is_final(known)) return {known, false};
         is_wanted_ = true;
         ring();
-        if (is_down_ || wait_max.count() <= 0) return {known, false};
+        if (is_down_ || is_futile() || wait_max.count() <= 0) return {known, false};
 
         ++stats_.waited;
         Waiter waiter{token, stats_.asked + 1};
@@ -72,6 +72,10 @@ class ReplicaPoller::Loop {
             waiter.settled.wait_until(lock, deadline, [&] { return waiter.is_settled; });
         if (is_settled) return {waiter.coverage, true};
         std::erase(waiters_, &waiter);
+        if (!given_up_) {
+            given_up_ = token;
+            given_up_at_ = Clock::now();
+        }
         return {coverage(token), true};
     }
 
@@ -97,6 +101,13 @@ class ReplicaPoller::Loop {
         const bool is_too_old =
             socket_ < 0 && Clock::now() - known_since_ > Milliseconds(options_.age_max_ms);
         return is_too_old ? Coverage::position_unknown : coverage_of(token, *known_);
+    }
+
+    /// Only while questions are asked: after a quiet time the replica may have caught up unseen.
+    bool is_futile() const {
+        const auto now = Clock::now();
+        const Milliseconds long_enough(options_.futile_ms);
+        return given_up_ && now - given_up_at_ > long_enough && now - known_since_ < long_enough;
     }
 
     void ring() {
@@ -164,6 +175,7 @@ class ReplicaPoller::Loop {
         socket_ = source_->socket();
         is_down_ = !answer;
         is_wanted_ = false;
+        if (given_up_ && coverage(*given_up_) != Coverage::behind) given_up_.reset();
         stats_.unanswered += answer ? 0 : 1;
         pause_ = has_moved ? Milliseconds(options_.pause_min_ms)
                            : std::min(2 * pause_, Milliseconds(options_.pause_max_ms));
@@ -191,6 +203,8 @@ class ReplicaPoller::Loop {
     std::condition_variable stopping_;
     std::vector<Waiter*> waiters_;
     std::optional<ReplicaPosition> known_;
+    std::optional<Token> given_up_;  ///< the first in vain, until the replica has reached it
+    Clock::time_point given_up_at_{};
     Clock::time_point known_since_{};
     Clock::time_point next_question_{};
     Milliseconds pause_{};

@@ -198,6 +198,20 @@ TEST_CASE("a replica that does not answer holds nobody up, and is asked again af
     }));
 }
 
+TEST_CASE("nobody waits for a replica that is far behind, until it has caught up") {
+    PollOptions options;
+    options.futile_ms = 50;
+    Stage stage(options);
+    CHECK(wait_until(60s, [&] { return !stage.poller->wait_for(token_at(2000), 5ms).has_waited; }));
+    CHECK(stage.gate->ask(stage.cookie(3000)).coverage == Coverage::behind);
+    stage.script->say(2000);
+    // Those who do not wait keep the questions coming.
+    CHECK(wait_until(60s, [&] {
+        return stage.poller->wait_for(token_at(2000), 0ms).coverage == Coverage::covered;
+    }));
+    CHECK(stage.poller->wait_for(token_at(3000), 1ms).has_waited);
+}
+
 TEST_CASE("what the replica had is forgotten when its server hangs up") {
     Stage stage;
     CHECK(stage.poller->wait_for(token_at(1000), 60s).coverage == Coverage::covered);

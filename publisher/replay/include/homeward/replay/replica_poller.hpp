@@ -16,6 +16,9 @@ struct PollOptions {
     std::uint32_t pause_max_ms = 25;
     /// After a question without an answer nobody waits and none is asked for this long.
     std::uint32_t retry_ms = 500;
+    /// When a replica has not reached for this long what somebody gave up waiting for, nobody waits
+    /// until it has: a threadful of requests that all wait in vain would be the greater harm.
+    std::uint32_t futile_ms = 1000;
     /// How long a position counts whose source has no socket to watch.
     std::uint32_t age_max_ms = 1000;
 };
@@ -35,9 +38,9 @@ class ReplicaPoller {
         bool has_waited = false;
     };
     /// Waits until the replica covers the token, but no longer than `wait_max`. Not at all for
-    /// what is covered already, nor while the replica is known not to answer. Another history is
-    /// told after one fresh question: the replica may have moved since. With a `wait_max` of 0 the
-    /// question is asked all the same, for those who come next.
+    /// what is covered already, nor while the replica is known not to answer or to be far behind.
+    /// Another history is told after one fresh question: the replica may have moved since. With a
+    /// `wait_max` of 0 the question is asked all the same, for those who come next.
     Outcome wait_for(const Token& token, std::chrono::milliseconds wait_max);
 
     /// As far as it is known now, without a question and without waiting.
