@@ -83,7 +83,9 @@ Response Shop::route(const Request& request, Visit& visit) const {
         return add_order(request, visit);
     }
     if (target.rfind("/orders/", 0) == 0 && request.method() == http::verb::get) {
-        const auto item = orders_.find(target.substr(8));
+        const std::string id = target.substr(8);
+        const bool is_number = !id.empty() && id.find_first_not_of("0123456789") == id.npos;
+        const auto item = is_number ? orders_.find(id) : std::nullopt;
         return item ? text(http::status::ok, *item)
                     : text(http::status::not_found, "no such order");
     }

@@ -92,9 +92,8 @@ void TwoRegions::start_nginx() {
     ProcessOptions options;
     options.log = dir_ / "nginx.log";
     options.environment["PATH"] = std::string(path == nullptr ? "" : path) + ":/usr/sbin";
-    nginx_ = Process({::access("/usr/sbin/nginx", X_OK) == 0 ? "/usr/sbin/nginx" : "nginx", "-p",
-                      dir_.path(), "-e", dir_ / "nginx.log", "-c", dir_ / "nginx.conf"},
-                     options);
+    nginx_ = Process(
+        {"nginx", "-p", dir_.path(), "-e", dir_ / "nginx.log", "-c", dir_ / "nginx.conf"}, options);
     if (!wait_until(30s, [&] { return answers(of("ams").edge_port); })) {
         throw std::runtime_error("nginx did not start:\n" + read_file(dir_ / "nginx.log"));
     }
