@@ -73,6 +73,11 @@ std::shared_ptr<FrameLog::Segment> FrameLog::find(std::uint64_t number) const {
     return found == segments_.end() ? nullptr : found->second;
 }
 
+std::size_t FrameLog::bytes() const {
+    const std::lock_guard lock(mutex_);
+    return segments_.size() * kSegmentBytes;
+}
+
 FrameLog::Outcome FrameLog::open_segment(std::size_t entry_bytes, std::uint64_t seq_next) {
     const auto current = find(current_);
     if (current != nullptr && current->used + entry_bytes <= kSegmentBytes) return Outcome::logged;

@@ -56,6 +56,9 @@ class FrameLog {
     void release(const LoggedFrame& frame);
 
     int last_error() const { return last_error_; }
+    /// What it takes on disk, in whole segments, and what it may.
+    std::size_t bytes() const;
+    std::size_t bytes_max() const { return bytes_max_; }
 
     /// What an earlier process left in `directory`: to be called once, before any append().
     struct Recovery {

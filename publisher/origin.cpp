@@ -379,6 +379,8 @@ void Origin::add_stats(ClassStats& stats) const {
     stats.in_lanes += all - cut;
     stats.wire_bytes += wire_bytes_;
     stats.json_bytes += json_bytes_;
+    stats.log_bytes += log_.bytes();
+    stats.log_bytes_max += log_.bytes_max();
     for (const LaneMapping* lane : lanes_) {
         stats.refused += lane->header()->refusals.load(std::memory_order_relaxed);
     }

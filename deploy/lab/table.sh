@@ -20,11 +20,10 @@ FROM (SELECT o.region, m.tags ->> 'route' AS route, m.value
 SQL
 }
 
-# Value of a series of an app's /metrics.
-app_metric() {
-    curl -fsS "http://127.0.0.1:$1/metrics" 2>/dev/null | awk -v series="$2" '
-        $1 == series { value = $2 }
-        END { print value + 0 }'
+# Sum of a counter over both classes of an app's publisher.
+app_count() {
+    curl -fsS "http://127.0.0.1:$1/metrics" 2>/dev/null |
+        awk -v name="homeward_publisher_$2{" 'index($0, name) == 1 { sum += $2 } END { print sum + 0 }'
 }
 
 # Value of a counter, and p50 and p99 of the freshness histogram since the last call.
@@ -73,7 +72,7 @@ table_line() {
     local ams_rate ams_p99 scl_rate scl_p99 sync_p50 sync_p99 rows dead dropped f50 f99 emitted
     read -r ams_rate ams_p99 scl_rate scl_p99 sync_p50 sync_p99 < <(request_numbers)
     read -r rows dead dropped f50 f99 < <(metric_numbers)
-    emitted=$(($(app_metric "$ams_port" shop_events_total) + $(app_metric "$scl_port" shop_events_total)))
+    emitted=$(($(app_count "$ams_port" accepted_total) + $(app_count "$scl_port" accepted_total)))
     local flight=$((emitted - ${rows:-0} - ${dead:-0} - ${dropped:-0}))
     printf '%5ss | %9s %9s | %9s %9s | %10s %10s %9s | %6s/%-5s | %5s | %7s/%-7s\n' "$1" \
         "${ams_rate:-0}" "${ams_p99:-0}" "${scl_rate:-0}" "${scl_p99:-0}" "$emitted" \

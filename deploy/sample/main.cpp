@@ -6,6 +6,7 @@
 // DATABASE_REPLICA_URL, HOMEWARD_REPLAY_KEYS ("k1:" and 64 hexadecimal digits), and
 // REPLAY_ACCEL_PREFIX where nginx stands in for the platform's proxy.
 
+#include <homeward/prometheus.hpp>
 #include <homeward/replay/connection_url.hpp>
 #include <homeward/replay/httplib.hpp>
 #include <homeward/replay/libpq.hpp>
@@ -165,12 +166,8 @@ int serve(int port, const sigset_t& signals) {
             "order:" + id);
     });
     server.Get("/metrics", [&](const Request&, Response& response) {
-        const auto stats = publisher.stats();
-        const auto accepted = std::to_string(stats.audit.accepted + stats.metric.accepted);
-        const std::string events =
-            "# HELP shop_events_total Events that emit() has accepted.\n"
-            "# TYPE shop_events_total counter\nshop_events_total ";
-        response.set_content(events + accepted + "\n" + gate.counters().prometheus(), "text/plain");
+        response.set_content(
+            homeward::prometheus(publisher.stats()) + gate.counters().prometheus(), "text/plain");
     });
 
     std::thread stopper([&] {
