@@ -115,6 +115,11 @@ void Metrics::forget_backlog(const std::string& stream) {
     backlogs_.erase(stream);
 }
 
+std::map<std::string, Metrics::Backlog> Metrics::backlogs() const {
+    const std::lock_guard lock(mutex_);
+    return backlogs_;
+}
+
 std::string Metrics::print() const {
     std::string out;
     print_value(out, "homeward_rows_total", "counter", "Rows committed to the leader.", rows);
@@ -200,6 +205,8 @@ std::string Metrics::print() const {
          "Messages that the stream has delivered and not seen acknowledged.",
          &Backlog::unacknowledged},
         {"homeward_stream_bytes", "Size of what the stream stores.", &Backlog::bytes},
+        {"homeward_stream_bytes_max", "What the stream may store; 0: no limit of its own.",
+         &Backlog::bytes_max},
     };
     for (const auto& [name, help, member] : gauges) {
         print_head(out, name, "gauge", help);

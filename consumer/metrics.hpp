@@ -86,9 +86,12 @@ class Metrics {
         std::uint64_t pending = 0;         ///< messages not delivered yet
         std::uint64_t unacknowledged = 0;  ///< delivered, to whichever consumer
         std::uint64_t bytes = 0;           ///< of all that it stores
+        std::uint64_t bytes_max = 0;       ///< what it may store; 0: no limit of its own
     };
     void set_backlog(const std::string& stream, const Backlog& backlog);
     void forget_backlog(const std::string& stream);
+    /// Of the streams that have answered.
+    std::map<std::string, Backlog> backlogs() const;
 
     void set_pending(const std::string& stream, std::uint64_t count);
 

@@ -176,9 +176,7 @@ int run_service(const Config& config, const std::filesystem::path& file) {
     Pipeline pipeline({config, nats, states, catalog, metrics, letter_room, limits}, streams,
                       false);
     const StreamWatch watch(nats, streams, metrics);
-    StatusPage status({config, metrics, streams,
-                       [&nats](const Stream& stream) { return read_state(nats, stream); },
-                       [&nats] { return nats.is_connected(); }});
+    StatusPage status({config, metrics, streams, [&nats] { return nats.is_connected(); }});
     std::optional<Admin> admin;
     if (!config.admin.listen.empty()) {
         admin.emplace(config.admin.listen, metrics, status, [&]() -> std::string {

@@ -216,6 +216,8 @@ std::optional<StreamState> read_state(NatsConnection& nats, const Stream& stream
     state.keeps_history = info.at("config").value("retention", "") == "limits";
     state.messages = info.at("state").value("messages", std::uint64_t{0});
     state.bytes = info.at("state").value("bytes", std::uint64_t{0});
+    const auto bytes_max = info.at("config").value("max_bytes", std::int64_t{-1});
+    state.bytes_max = static_cast<std::uint64_t>(std::max<std::int64_t>(bytes_max, 0));
     state.ack_wait_ms =
         durable.at("config").value("ack_wait", std::int64_t{30'000'000'000}) / 1'000'000;
     state.ack_pending = durable.value("num_ack_pending", std::uint64_t{0});

@@ -32,6 +32,7 @@ struct StreamState {
     bool keeps_history = false;  ///< also of what is acknowledged
     std::uint64_t messages = 0;
     std::uint64_t bytes = 0;
+    std::uint64_t bytes_max = 0;  ///< 0: no limit
     std::uint64_t ack_pending = 0;
     std::int64_t ack_wait_ms = 0;   ///< of the durable, whatever the configuration says by now
     std::uint64_t unprocessed = 0;  ///< not yet delivered once

@@ -41,8 +41,8 @@ void StreamWatch::run() {
                 // Away: its numbers are unknown, not zero.
             }
             if (state) {
-                metrics_.set_backlog(stream.name,
-                                     {state->unprocessed, state->ack_pending, state->bytes});
+                metrics_.set_backlog(stream.name, {state->unprocessed, state->ack_pending,
+                                                   state->bytes, state->bytes_max});
             } else {
                 metrics_.forget_backlog(stream.name);
             }

@@ -40,6 +40,7 @@ struct History::Look {
     double rows = 0;
     double batches = 0;
     StageSeconds stages;
+    std::uint64_t waiting = 0;
     Metrics::FreshnessCounts fresh;
 };
 
@@ -55,8 +56,13 @@ History::~History() {
 }
 
 History::Look History::look() const {
-    return {SteadyClock::now(), static_cast<double>(metrics_.rows.load()),
-            static_cast<double>(metrics_.batches.load()), metrics_.stages.read(),
+    std::uint64_t waiting = 0;
+    for (const auto& [stream, backlog] : metrics_.backlogs()) waiting += backlog.pending;
+    return {SteadyClock::now(),
+            static_cast<double>(metrics_.rows.load()),
+            static_cast<double>(metrics_.batches.load()),
+            metrics_.stages.read(),
+            waiting,
             metrics_.freshness_counts()};
 }
 
@@ -66,6 +72,7 @@ Moment History::between(const Look& before, const Look& after) {
     moment.rows = after.rows - before.rows;
     moment.batches = after.batches - before.batches;
     moment.stages = after.stages - before.stages;
+    moment.waiting = std::min(before.waiting, after.waiting);
     for (const auto& [key, counts] : after.fresh) {
         const auto earlier = before.fresh.find(key);
         const Counts none;

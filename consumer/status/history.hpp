@@ -25,6 +25,9 @@ struct Moment {
     double rows = 0;
     double batches = 0;
     StageSeconds stages;
+    /// Messages that the streams have not delivered, and had not at its beginning either: what
+    /// waits only for a moment is on its way.
+    std::uint64_t waiting = 0;
     std::map<FreshKey, Quantiles> fresh;  ///< of those of which something came
 };
 

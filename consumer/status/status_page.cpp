@@ -6,7 +6,6 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
-#include "consumer/nats_connection.hpp"
 #include "consumer/status/health.hpp"
 
 namespace homeward::consumer {
@@ -22,7 +21,6 @@ constexpr auto kSamplesKept = 5s;
 constexpr auto kViewInterval = 2s;
 /// Looking at very many origins takes time; it is to take at most a tenth of the leader's.
 constexpr int kViewRestFactor = 10;
-constexpr auto kStreamsInterval = 1s;
 constexpr auto kRetryInterval = 1s;
 /// A leader that owes us an answer for so long is called away.
 constexpr auto kLeaderPatience = 3s;
@@ -100,9 +98,7 @@ std::string status_policy() {
 StatusPage::StatusPage(Sources sources)
     : sources_(std::move(sources)),
       history_(sources_.metrics),
-      backlogs_(sources_.streams.size()),
-      leader_watch_([this] { return look_at_leader(); }),
-      stream_watch_([this] { return look_at_streams(); }) {}
+      leader_watch_([this] { return look_at_leader(); }) {}
 
 std::chrono::milliseconds StatusPage::look_at_leader() {
     try {
@@ -147,38 +143,12 @@ void StatusPage::ask_leader() {
     view_ = std::move(view);
 }
 
-std::chrono::milliseconds StatusPage::look_at_streams() {
-    std::vector<std::optional<Backlog>> backlogs;
-    for (const Stream& stream : sources_.streams) {
-        std::optional<Backlog> backlog;
-        try {
-            if (const auto state = sources_.stream_state(stream)) {
-                backlog = {state->unprocessed, state->ack_pending, state->bytes};
-            }
-        } catch (const NatsError&) {
-            // Unknown for now, which the page says.
-        }
-        backlogs.push_back(backlog);
-    }
-    const std::lock_guard lock(mutex_);
-    waiting_before_ = waiting_messages();
-    backlogs_ = std::move(backlogs);
-    return kStreamsInterval;
-}
-
-/// The caller has the lock.
-std::uint64_t StatusPage::waiting_messages() const {
-    std::uint64_t sum = 0;
-    for (const auto& backlog : backlogs_) sum += backlog ? backlog->waiting : 0;
-    return sum;
-}
-
 /// The caller has the lock.
 LimitFacts StatusPage::facts() const {
     LimitFacts facts;
-    facts.stages = history_.last().stages;
-    // What waits only for a moment is on its way.
-    facts.waiting_messages = std::min(waiting_before_, waiting_messages());
+    const Moment last = history_.last();
+    facts.stages = last.stages;
+    facts.waiting_messages = last.waiting;
     for (const TimedSample& one : samples_) {
         for (std::size_t i = 0; i < kWaits; ++i) facts.waits.seen[i] += one.sample.waits.seen[i];
         if (!one.sample.lock_holder.empty()) facts.lock_holder = one.sample.lock_holder;
@@ -193,7 +163,6 @@ LimitFacts StatusPage::facts() const {
 
 std::string StatusPage::json(std::uint64_t since) {
     leader_watch_.want();
-    stream_watch_.want();
     const Metrics& metrics = sources_.metrics;
     const History::Excerpt excerpt = history_.since(since);
     nlohmann::json moments = nlohmann::json::array();
@@ -210,14 +179,16 @@ std::string StatusPage::json(std::uint64_t since) {
                            {"text", reason.text},
                            {"remedy", reason.remedy}});
     }
+    const auto known = metrics.backlogs();
     nlohmann::json backlogs = nlohmann::json::array();
-    for (std::size_t i = 0; i < backlogs_.size(); ++i) {
-        const auto& backlog = backlogs_[i];
-        nlohmann::json one{{"stream", sources_.streams[i].name}, {"known", backlog.has_value()}};
-        if (backlog) {
-            one["waiting"] = backlog->waiting;
-            one["in_hand"] = backlog->in_hand;
-            one["bytes"] = backlog->bytes;
+    for (const Stream& stream : sources_.streams) {
+        const auto found_one = known.find(stream.name);
+        nlohmann::json one{{"stream", stream.name}, {"known", found_one != known.end()}};
+        if (found_one != known.end()) {
+            one["waiting"] = found_one->second.pending;
+            one["in_hand"] = found_one->second.unacknowledged;
+            one["bytes"] = found_one->second.bytes;
+            one["bytes_max"] = found_one->second.bytes_max;
         }
         backlogs.push_back(one);
     }

@@ -27,24 +27,15 @@ std::string_view status_html();
 /// nothing else from anywhere, whatever an event's text may say.
 std::string status_policy();
 
-/// What waits in one stream; nullopt as a whole when nobody answers for it.
-struct Backlog {
-    std::uint64_t waiting = 0;  ///< messages that were never delivered
-    std::uint64_t in_hand = 0;  ///< delivered, and not yet acknowledged
-    std::uint64_t bytes = 0;
-};
-
 /// What the page shows: the last minutes, what limits the system now and how well it is. Any
-/// thread; has threads and a connection to the leader of its own, which ask only while somebody
-/// looks, and are never waited for. What it is given must outlive it.
+/// thread; has threads and a connection to the leader of its own, which asks only while somebody
+/// looks, and is never waited for. What it is given must outlive it.
 class StatusPage {
   public:
     struct Sources {
         const Config& config;
         const Metrics& metrics;
         std::vector<Stream> streams;
-        /// Asks NATS; may take its time, and throw NatsError.
-        std::function<std::optional<StreamState>(const Stream&)> stream_state;
         std::function<bool()> is_nats_connected;
     };
     explicit StatusPage(Sources sources);
@@ -60,10 +51,8 @@ class StatusPage {
     };
 
     std::chrono::milliseconds look_at_leader();
-    std::chrono::milliseconds look_at_streams();
     void ask_leader();
     LimitFacts facts() const;
-    std::uint64_t waiting_messages() const;
 
     const Sources sources_;
     History history_;
@@ -78,11 +67,8 @@ class StatusPage {
     std::deque<TimedSample> samples_;
     std::string leader_error_;
     std::chrono::steady_clock::time_point leader_asked_{};  // unset: no question is open
-    std::vector<std::optional<Backlog>> backlogs_;
-    std::uint64_t waiting_before_ = 0;
 
-    Watch leader_watch_;  // last: they call what is above
-    Watch stream_watch_;
+    Watch leader_watch_;  // last: it calls what is above
 };
 
 }  // namespace homeward::consumer

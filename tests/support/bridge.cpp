@@ -1,12 +1,8 @@
 #include "tests/support/bridge.hpp"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <unistd.h>
-
 #include <stdexcept>
+
+#include "tests/support/http_text.hpp"
 
 namespace homeward::testing {
 namespace {
@@ -24,29 +20,6 @@ NatsOptions leaf_options(const NatsServer& hub) {
     options.domain = "ams";
     options.hub_leafnode_port = hub.leafnode_port();
     return options;
-}
-
-std::string http_get(int port, const std::string& path) {
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const timeval patience{5, 0};
-    ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    std::string answer;
-    if (::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) {
-        const std::string request =
-            "GET " + path + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-        if (::send(fd, request.data(), request.size(), MSG_NOSIGNAL) > 0) {
-            char buffer[4096];
-            for (ssize_t n; (n = ::recv(fd, buffer, sizeof buffer, 0)) > 0;) {
-                answer.append(buffer, static_cast<std::size_t>(n));
-            }
-        }
-    }
-    ::close(fd);
-    return answer;
 }
 
 }  // namespace
@@ -86,7 +59,7 @@ CommandResult Bridge::consumer_command(const std::vector<std::string>& words,
 }
 
 std::string Bridge::admin(const std::string& path) const {
-    return http_get(admin_port_, path);
+    return http_answer(admin_port_, path);
 }
 
 double Bridge::metric(const std::string& series) const {
