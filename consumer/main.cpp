@@ -56,7 +56,7 @@ constexpr const char* kHelp =
                          seconds (120) the way that run writes, as postgres.owner_url, into a
                          scratch schema that is dropped in any case. Touches none of your tables;
                          needs CREATE on the database and nothing else. It loads the leader, and
-                         its WAL goes to standbys and archive: about 1 GB in 2 minutes
+                         its WAL goes to standbys and archive: a few GB in 2 minutes
       --report FILE      a page with plots (homeward-tune.html); --plots: each as SVG, too
       --type T           events of which type (audit)
       --fresh-ms N       the p99 of freshness that you want (250)

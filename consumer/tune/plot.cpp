@@ -105,6 +105,7 @@ class Drawing {
             const std::string color = std::to_string(i % kColors);
             std::string path;
             for (std::size_t place = 0; place < line.values.size(); ++place) {
+                if (std::isnan(line.values[place])) continue;
                 const std::string point = at(x(place)) + " " + at(y(line.values[place]));
                 path += (path.empty() ? "M" : "L") + point;
                 out += "<circle class=\"n" + color + "\" cx=\"" + at(x(place)) + "\" cy=\"" +
@@ -120,8 +121,10 @@ class Drawing {
     std::string names() const {
         std::vector<std::pair<double, std::size_t>> ends;
         for (std::size_t i = 0; i < plot_.lines.size(); ++i) {
-            if (!plot_.lines[i].values.empty())
-                ends.emplace_back(y(plot_.lines[i].values.back()), i);
+            const auto& values = plot_.lines[i].values;
+            const auto last = std::find_if(values.rbegin(), values.rend(),
+                                           [](double value) { return !std::isnan(value); });
+            if (last != values.rend()) ends.emplace_back(y(*last), i);
         }
         std::sort(ends.begin(), ends.end());
         std::string out;

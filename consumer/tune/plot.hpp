@@ -5,7 +5,7 @@
 
 namespace homeward::consumer {
 
-/// A line of a plot: one value for each of the plot's places, in their order.
+/// A line of a plot: one value for each of the plot's places, in their order; NaN for none.
 struct PlotLine {
     std::string name;
     std::vector<double> values;

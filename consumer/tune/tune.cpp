@@ -202,7 +202,7 @@ class Tuner {
             for (const std::size_t rows : rows_) {
                 const auto trial = measure(progress, {rows, results_.current.delay_ms, writers}, 0,
                                            full_deadline, left--);
-                if (!stopping_) results_.full.push_back(trial);
+                keep(trial, results_.full);
             }
         }
         results_.load = load();
@@ -212,7 +212,7 @@ class Tuner {
                 for (const std::size_t delay : delays_) {
                     const auto trial =
                         measure(progress, {rows, delay, writers}, results_.load, deadline_, left--);
-                    if (!stopping_) results_.paced.push_back(trial);
+                    keep(trial, results_.paced);
                 }
             }
         }
@@ -223,6 +223,11 @@ class Tuner {
     struct Knobs {
         std::size_t rows, delay, writers;
     };
+
+    /// One in which nothing was committed says nothing.
+    void keep(const TrialResult& trial, std::vector<TrialResult>& results) const {
+        if (!stopping_ && trial.batches > 0 && trial.rows_per_second > 0) results.push_back(trial);
+    }
 
     SteadyClock::duration share(double part) const {
         return std::chrono::duration_cast<SteadyClock::duration>((deadline_ - SteadyClock::now()) *
@@ -258,8 +263,9 @@ class Tuner {
         progress.begin(what);
         TrialResult result = run_trial(plan, scratch_, type_, *cpu_, stopping_);
         progress.end(what + ": " +
-                     (load > 0 ? "p99 " + short_number(result.fresh_p99_ms) + " ms"
-                               : short_number(result.rows_per_second) + " rows/s"));
+                     (result.batches == 0 ? "nothing was committed"
+                      : load > 0          ? "p99 " + short_number(result.fresh_p99_ms) + " ms"
+                                          : short_number(result.rows_per_second) + " rows/s"));
         return result;
     }
 
@@ -290,6 +296,11 @@ int run_tune(const Config& config, const std::vector<std::string>& words) {
     if (signals.stopping()) {
         std::fprintf(stderr, "stopped; the scratch schema is dropped\n");
         return 128 + signals.signal();
+    }
+    if (results.full.empty() || results.paced.empty()) {
+        throw std::runtime_error(
+            "the leader hardly committed anything in this time; give it more with --seconds, or "
+            "look at what holds it up");
     }
     const Advice advice = advise(results);
     write_file(options.report, html_report(results, advice));

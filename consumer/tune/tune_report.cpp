@@ -1,6 +1,7 @@
 #include "consumer/tune/tune_report.hpp"
 
 #include <array>
+#include <cmath>
 #include <cstdio>
 
 namespace homeward::consumer {
@@ -121,7 +122,7 @@ Plot over_rows(const TuneResults& results, const std::string& title, const std::
         PlotLine line{std::to_string(writers) + (writers == 1 ? " writer" : " writers"), {}};
         for (const std::size_t rows : results.rows_tried()) {
             const TrialResult* trial = results.full_of(rows, writers);
-            if (trial != nullptr) line.values.push_back(value(*trial));
+            line.values.push_back(trial == nullptr ? NAN : value(*trial));
         }
         plot.lines.push_back(line);
     }
@@ -137,7 +138,7 @@ Plot over_delay(const TuneResults& results, const std::string& title, const std:
         PlotLine line{short_number(static_cast<double>(rows)) + " rows", {}};
         for (const std::size_t delay : results.delays_tried()) {
             const TrialResult* trial = results.paced_of(rows, delay, results.current.writers);
-            if (trial != nullptr) line.values.push_back(value(*trial));
+            line.values.push_back(trial == nullptr ? NAN : value(*trial));
         }
         plot.lines.push_back(line);
     }

@@ -90,6 +90,19 @@ TEST_CASE("a setting in force that misses the wanted freshness is not left alone
     CHECK(advice.batch.delay_ms == 0);
 }
 
+TEST_CASE("settings whose trial has failed leave a gap, and are not advised") {
+    TuneResults results = flat_leader();
+    results.full.erase(results.full.begin());    // 1000 rows, 1 writer
+    results.paced.erase(results.paced.begin());  // and no delay
+    for (TrialResult& one : results.full) {
+        if (one.plan.batch.writers == 1) one.rows_per_second = 200'000;
+    }
+    const Advice advice = advise(results);
+    CHECK(advice.batch.writers == 1);
+    CHECK(advice.batch.rows_max == 5'000);
+    CHECK_THAT(html_report(results, advice), !Contains("nan"));
+}
+
 TEST_CASE("the page has every plot in it, loads nothing, and takes text for text") {
     TuneResults results = flat_leader();
     results.type = "<script>alert(1)</script>";

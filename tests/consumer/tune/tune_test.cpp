@@ -60,7 +60,7 @@ class Tuning {
     }
 };
 
-const std::vector<std::string> kShort{"--seconds", "4",    "--rows",    "500,5000",
+const std::vector<std::string> kShort{"--seconds", "3",    "--rows",    "500,5000",
                                       "--delays",  "0,20", "--writers", "1,2"};
 
 }  // namespace
