@@ -74,7 +74,11 @@ def versions(root):
         "compiler": first_line("c++", "--version"),
         "nats-server": first_line("nats-server", "--version").removeprefix("nats-server: "),
     }
-    for shown, package in (("PostgreSQL", "postgresql-15"), ("nats.c", "libnats-dev"),
+    servers = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin/postgres"),
+                     key=lambda path: int(path.parts[-3]))
+    if servers:
+        found["PostgreSQL"] = first_line(servers[-1], "--version").split("PostgreSQL) ")[-1]
+    for shown, package in (("nats.c", "libnats-dev"),
                            ("simdjson", "libsimdjson-dev"), ("zstd", "libzstd-dev"),
                            ("spdlog", "libspdlog-dev")):
         found[shown] = package_version(package)

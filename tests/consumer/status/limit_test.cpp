@@ -2,6 +2,9 @@
 
 #include "consumer/status/limit.hpp"
 
+#include <cmath>
+#include <thread>
+
 #include "consumer/status/health.hpp"
 #include "consumer/status/history.hpp"
 #include "consumer/status/status_page.hpp"
@@ -27,6 +30,10 @@ LimitFacts at_leader(Wait wait) {
     at.waits.seen[static_cast<std::size_t>(wait)] = 40;
     at.waits.seen[static_cast<std::size_t>(Wait::other)] = 10;
     return at;
+}
+
+bool is_near(double value, double wanted) {
+    return std::fabs(value - wanted) < 1e-9;
 }
 
 }  // namespace
@@ -78,7 +85,7 @@ TEST_CASE("a stuck writer has spent the time already that it is stuck") {
     CHECK((clock.read() - before)[Stage::copy] >= 0.03);
     clock.enter(Stage::wait);
     clock.move(Stage::copy, Stage::ledger, 0.01);
-    CHECK(clock.read()[Stage::ledger] == Approx(0.01));
+    CHECK(is_near(clock.read()[Stage::ledger], 0.01));
     clock.stop();
     const double sum = clock.read().sum();
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
@@ -87,8 +94,8 @@ TEST_CASE("a stuck writer has spent the time already that it is stuck") {
 
 TEST_CASE("a quantile lies between the bounds of its bucket, and counts only what is new") {
     const std::vector<double> bounds{1, 2, 4};
-    CHECK(quantile_between(bounds, {}, {10, 0, 0, 0}, 0.5) == Approx(0.5));
-    CHECK(quantile_between(bounds, {1'000, 0, 0, 0}, {1'000, 0, 10, 0}, 0.5) == Approx(3));
+    CHECK(is_near(quantile_between(bounds, {}, {10, 0, 0, 0}, 0.5), 0.5));
+    CHECK(is_near(quantile_between(bounds, {1'000, 0, 0, 0}, {1'000, 0, 10, 0}, 0.5), 3));
     CHECK(quantile_between(bounds, {}, {0, 0, 0, 5}, 0.99) == 4);
 }
 
