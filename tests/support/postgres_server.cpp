@@ -78,7 +78,9 @@ void PostgresServer::configure(const std::vector<std::string>& settings) {
     std::ofstream conf(dir_ / "data/postgresql.conf", std::ios::app);
     conf << "\nlisten_addresses = '127.0.0.1'\nport = " << port_
          << "\nunix_socket_directories = ''\nfsync = off\nmax_wal_senders = 10\n"
-            "wal_level = replica\nmax_connections = 100\n";
+            "wal_level = replica\nmax_connections = 100\n"
+            // In its own directory, not in /dev/shm: a server that is killed leaves it behind.
+            "dynamic_shared_memory_type = mmap\n";
     for (const std::string& line : settings) conf << line << "\n";
 }
 
