@@ -134,10 +134,8 @@ void Puller::drop_ended_pulls(SteadyClock::time_point now) {
 void Puller::ask_all(SteadyClock::time_point now) {
     std::size_t outstanding = unfinished_;
     for (const Channel& channel : channels_) outstanding += expected(channel, {});
-    // Every stream gets its share, so that a flood in one does not starve another.
     const std::size_t all = messages_max();
-    const std::size_t share = std::max<std::size_t>(all / channels_.size(), 1);
-    const std::size_t batch = std::min(share, kPullMessagesMax);
+    const std::size_t batch = pull_messages();
     // Idle streams hold back what their pulls might bring: two each.
     const std::size_t share_bytes =
         std::max(limits_.bytes_max / channels_.size() / 2, kPullBytesMin);
@@ -152,6 +150,17 @@ void Puller::ask_all(SteadyClock::time_point now) {
         ask(channel, batch - ahead, std::clamp(room_bytes, kPullBytesMin, share_bytes));
         outstanding += batch - ahead;
     }
+}
+
+/// Every stream gets its share, so that a flood in one does not starve another.
+std::size_t Puller::pull_messages() const {
+    const std::size_t share = std::max<std::size_t>(messages_max() / channels_.size(), 1);
+    return std::min(share, kPullMessagesMax);
+}
+
+bool Puller::is_at_limit() const {
+    return unfinished_ + pull_messages() > messages_max() ||
+           unfinished_bytes_ + kPullBytesMin > limits_.bytes_max;
 }
 
 /// What is fetched and then waits for a slow leader longer than ack_wait would be delivered again
@@ -257,7 +266,9 @@ void Puller::on_message(Channel& channel, Message message) {
     ++unfinished_;
     unfinished_bytes_ += bytes;
     // Nobody is woken in vain: a switch of threads costs more than a small message.
-    if (queue_.size() == 1 || queue_.is_full(taker_wants_)) arrived_.notify_one();
+    if (queue_.size() == 1 || queue_.is_full(taker_wants_) || is_at_limit()) {
+        arrived_.notify_one();
+    }
     if (expected(channel, {}) <= channel.batch / 2) room_.notify_one();
 }
 
@@ -270,7 +281,7 @@ std::vector<Pulled> Puller::take(const std::function<Want()>& want_now) {
         taker_wants_ = want = want_now();
         const auto now = SteadyClock::now();
         const auto due = queue_.due(want);
-        if (stopping_ || queue_.is_full(want) || now >= due) break;
+        if (stopping_ || queue_.is_full(want) || is_at_limit() || now >= due) break;
         arrived_.wait_until(lock, std::min(due, now + kCheckInterval));
     }
     std::vector<Pulled> taken = queue_.take(want);

@@ -77,6 +77,9 @@ class Puller {
     void speak_for_waiting(SteadyClock::time_point now);
     void measure_rate(SteadyClock::time_point now);
     std::size_t messages_max() const;
+    std::size_t pull_messages() const;
+    /// No more is asked for until something is finished: there is nothing to wait for.
+    bool is_at_limit() const;
     static std::size_t expected(const Channel& channel, SteadyClock::time_point asked_after);
     std::size_t expected_bytes() const;
 

@@ -62,7 +62,10 @@ class PullBench {
         RawNats nats(server_.url(), kPendingMax);
         const std::string payload(kMessageBytes, 'x');
         const std::string subject = plain_subject(kRegion, "bench");
-        for (std::uint64_t i = 0; i < messages_; ++i) nats.publish(subject, payload);
+        for (std::uint64_t sent = 0; sent < messages_;) {
+            // Refused while too many wait for their acknowledgement.
+            if (nats.publish(subject, payload)) ++sent;
+        }
         nats.complete(60'000);
         if (nats.acked() != messages_) throw std::runtime_error("the stream was not filled");
     }
@@ -83,7 +86,7 @@ class PullBench {
                                 std::chrono::milliseconds(config_.pull.ack_wait_ms));
         const auto want = [this] {
             return consumer::BatchWant{config_.batch.rows_max, config_.batch.bytes_max,
-                                       std::chrono::milliseconds(0)};
+                                       std::chrono::milliseconds(config_.batch.delay_ms)};
         };
         std::uint64_t taken = 0;
         while (taken < messages_) {
