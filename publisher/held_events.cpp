@@ -41,9 +41,14 @@ bool HeldEvents::Records::add_all(const Records& more, std::size_t bytes_max) no
     return true;
 }
 
+std::uint64_t HeldEvents::own_number(Publisher& publisher) {
+    if (publisher.own_impl() == nullptr) publisher.begin_as_child();
+    return publisher.owner();
+}
+
 HeldEvents::HeldEvents(Publisher& publisher, std::size_t bytes_max)
     : publisher_(publisher),
-      owner_(publisher.owner()),
+      owner_(own_number(publisher)),
       bytes_max_(std::min(bytes_max, publisher.lane_bytes() / 2)) {}
 
 std::optional<EmitResult> HeldEvents::hold(EventClass event_class, const TypeDescriptor* descriptor,

@@ -31,7 +31,8 @@ class HeldEvents {
     /// False for another publisher's, and in a forked child, where even the mutex may be held by
     /// a thread that does not exist.
     bool belongs_to(const Publisher& publisher) const noexcept {
-        return &publisher == &publisher_ && *publisher_.owner_page_ == owner_;
+        const std::uint64_t owner = publisher_.owner();
+        return &publisher == &publisher_ && (owner == owner_ || owner == detail::kClosedOwner);
     }
     const Publisher& publisher() const noexcept { return publisher_; }
     std::size_t events() const noexcept;
@@ -51,6 +52,8 @@ class HeldEvents {
         bool add_all(const Records& more, std::size_t bytes_max) noexcept;
     };
 
+    /// Of the publisher in this process, which in a forked child is a new one.
+    static std::uint64_t own_number(Publisher& publisher);
     EmitResult hand_to(HeldEvents& outer) noexcept;
     EmitResult send(EventClass event_class, Records& held) noexcept;
     EmitResult send_all() noexcept;

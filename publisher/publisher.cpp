@@ -80,8 +80,8 @@ PublisherOptions checked(PublisherOptions options) {
     return options;
 }
 
-/// A page that reads zero in a forked child: the publisher's number, and whether a thread of the
-/// child is at work on a publisher of its own.
+/// A page that reads zero in a forked child: the publisher's number (kClosedOwner once nobody may
+/// emit any more), and whether a thread of the child is at work on a publisher of its own.
 class OwnerPage {
   public:
     explicit OwnerPage(std::uint64_t owner) {
@@ -101,7 +101,8 @@ class OwnerPage {
     OwnerPage(const OwnerPage&) = delete;
     OwnerPage& operator=(const OwnerPage&) = delete;
 
-    const volatile std::uint64_t* number() const { return &content_->owner; }
+    const std::atomic<std::uint64_t>* number() const { return &content_->owner; }
+    void close() { content_->owner.store(detail::kClosedOwner, std::memory_order_release); }
     /// In a child: true for the one thread that may begin. No lock, for a thread of the parent
     /// might hold that for ever.
     bool try_begin() { return content_->is_beginning.exchange(1) == 0; }
@@ -109,7 +110,7 @@ class OwnerPage {
 
   private:
     struct Content {
-        volatile std::uint64_t owner = 0;
+        std::atomic<std::uint64_t> owner{0};
         std::atomic<std::uint32_t> is_beginning{0};
     };
     static constexpr std::size_t kBytes = 4096;
@@ -181,7 +182,8 @@ Publisher::~Publisher() {
 
 Publisher::Impl* Publisher::own_impl() const noexcept {
     Impl* impl = impl_.load(std::memory_order_acquire);
-    return owner() == impl->owner ? impl : nullptr;
+    const std::uint64_t now = owner();
+    return now == impl->owner || now == detail::kClosedOwner ? impl : nullptr;
 }
 
 Publisher::Impl* Publisher::begin_as_child() noexcept {
@@ -311,7 +313,6 @@ std::size_t Publisher::lane_bytes() const noexcept {
 
 EmitResult Publisher::emit_json(std::string_view type, EventClass event_class,
                                 std::string_view json_object, std::int64_t time_us) noexcept {
-    detail::LaneWriter* lane = lane_of(event_class, nullptr);
     if (type.size() > UINT16_MAX) return EmitResult::too_large;
     const std::size_t bytes = kRecordHeaderBytes + 2 + type.size() + json_object.size();
     struct Dynamic {
@@ -326,13 +327,25 @@ EmitResult Publisher::emit_json(std::string_view type, EventClass event_class,
         std::memcpy(at, event.type.data(), event.type.size());
         std::memcpy(at + event.type.size(), event.object.data(), event.object.size());
     };
-    if (lane == nullptr) return emit_aside(event_class, nullptr, bytes, &dynamic, write);
-    if (bytes > lane->record_bytes_max()) return EmitResult::too_large;
-    if (lane->is_shared()) return emit_shared(lane, event_class, bytes, &dynamic, write);
-    std::byte* at = lane->reserve(bytes);
+    return emit_with(event_class, nullptr, bytes, &dynamic, write);
+}
+
+EmitResult Publisher::emit_record(const TypeDescriptor& type, std::size_t record_bytes,
+                                  void* context, WriteRecord* write) noexcept {
+    return emit_with(type.event_class, &type, record_bytes, context, write);
+}
+
+EmitResult Publisher::emit_with(EventClass event_class, const TypeDescriptor* descriptor,
+                                std::size_t record_bytes, void* context,
+                                WriteRecord* write) noexcept {
+    detail::LaneWriter* lane = lane_of(event_class, descriptor);
+    if (lane == nullptr) return emit_aside(event_class, descriptor, record_bytes, context, write);
+    if (record_bytes > lane->record_bytes_max()) return EmitResult::too_large;
+    if (lane->is_shared()) return emit_shared(lane, event_class, record_bytes, context, write);
+    std::byte* at = lane->reserve(record_bytes);
     if (at == nullptr) return no_room(lane, event_class);
-    write(at, clock_.load(std::memory_order_relaxed)->now_us(), &dynamic);
-    lane->commit(bytes);
+    write(at, clock_.load(std::memory_order_relaxed)->now_us(), context);
+    lane->commit(record_bytes);
     return EmitResult::accepted;
 }
 
@@ -346,6 +359,7 @@ FlushResult Publisher::close(std::chrono::milliseconds deadline) noexcept {
     if (impl_.load()->closed.exchange(true)) return {true, 0};
     Impl* impl = own_impl();
     if (impl == nullptr) return {true, 0};
+    impl->owner_page.close();  // or threads would go on filling the lanes that they remember
     const auto until = SteadyClock::now() + deadline;
     FlushResult result = impl->sender.close(until);
     if (result.done) {

@@ -313,23 +313,31 @@ TEST_CASE("a scope of one publisher leaves the others alone") {
     CHECK(accepted(first) == 3);
 }
 
-TEST_CASE("a closed publisher takes nothing from a scope") {
+TEST_CASE("a closed publisher takes nothing more, from a scope or from a thread that has emitted") {
     LonelyPublisher publisher(options());
     RequestScope scope(publisher);
     CHECK(emit_audit(publisher) == EmitResult::held);
-    publisher.close(0ms);
+    std::thread([&publisher] {
+        CHECK(emit_metric(publisher) == EmitResult::accepted);
+        publisher.close(0ms);
+        CHECK(emit_metric(publisher) == EmitResult::closed);
+    }).join();
     CHECK(emit_audit(publisher) == EmitResult::closed);
     CHECK(scope.publish() == EmitResult::closed);
-    CHECK(accepted(publisher) == 0);
+    CHECK(accepted(publisher) == 1);
 }
 
-TEST_CASE("what a parent holds is the parent's to publish, not its child's") {
+TEST_CASE("what a parent holds is the parent's to publish; its child has scopes of its own") {
     LonelyPublisher publisher(options());
     RequestScope scope(publisher);
     CHECK(emit_audit(publisher) == EmitResult::held);
     const pid_t child = ::fork();
     if (child == 0) {
-        ::_exit(scope.held() == 0 && scope.publish() == EmitResult::closed ? 0 : 1);
+        bool is_right = scope.held() == 0 && scope.publish() == EmitResult::closed;
+        RequestScope own(publisher);
+        is_right = is_right && emit_audit(publisher) == EmitResult::held && own.held() == 1 &&
+                   own.publish() == EmitResult::accepted && accepted(publisher) == 1;
+        ::_exit(is_right ? 0 : 1);
     }
     int status = -1;
     ::waitpid(child, &status, 0);

@@ -145,6 +145,12 @@ class Publisher {
     EmitResult emit_json(std::string_view type, EventClass event_class,
                          std::string_view json_object, std::int64_t time_us = 0) noexcept;
 
+    using WriteRecord = void(std::byte* at, std::int64_t time_us, void* context);
+    /// An event that is written by hand, for bindings: `write` puts a typed record (record.hpp) of
+    /// `record_bytes` at `at`, with this time. `type` must live as long as the publisher.
+    EmitResult emit_record(const TypeDescriptor& type, std::size_t record_bytes, void* context,
+                           WriteRecord* write) noexcept;
+
     /// Waits until everything accepted before the call is there, or until the deadline.
     FlushResult flush(std::chrono::milliseconds deadline,
                       FlushUntil until = FlushUntil::stream) noexcept;
@@ -158,7 +164,6 @@ class Publisher {
   private:
     class Impl;
     friend class HeldEvents;
-    using WriteRecord = void(std::byte* at, std::int64_t time_us, void* context);
 
     /// This thread's lane of the class; nullptr when there is none to be had.
     detail::LaneWriter* lane_of(EventClass event_class, const TypeDescriptor* descriptor) noexcept {
@@ -173,6 +178,8 @@ class Publisher {
     detail::LaneWriter* find_lane(EventClass event_class,
                                   const TypeDescriptor* descriptor) noexcept;
     EmitResult no_room(detail::LaneWriter* lane, EventClass event_class) noexcept;
+    EmitResult emit_with(EventClass event_class, const TypeDescriptor* descriptor,
+                         std::size_t record_bytes, void* context, WriteRecord* write) noexcept;
     EmitResult emit_shared(detail::LaneWriter* lane, EventClass event_class,
                            std::size_t record_bytes, void* context, WriteRecord* write) noexcept;
     /// When there is no lane for it: a RequestScope holds it, or nobody takes it.
@@ -185,13 +192,15 @@ class Publisher {
     void give_up_held(std::size_t audit_events) noexcept;
     std::size_t lane_bytes() const noexcept;
 
-    std::uint64_t owner() const noexcept { return *owner_page_.load(std::memory_order_relaxed); }
+    std::uint64_t owner() const noexcept {
+        return owner_page_.load(std::memory_order_relaxed)->load(std::memory_order_relaxed);
+    }
     /// nullptr in a forked child that has not emitted yet: what is there is the parent's.
     Impl* own_impl() const noexcept;
     Impl* begin_as_child() noexcept;
 
     // They change in a forked child only, at its first emit(), never while a thread holds a lane.
-    std::atomic<const volatile std::uint64_t*> owner_page_{nullptr};
+    std::atomic<const std::atomic<std::uint64_t>*> owner_page_{nullptr};
     std::atomic<const detail::Clock*> clock_{nullptr};
     std::atomic<Impl*> impl_{nullptr};
 };

@@ -89,6 +89,9 @@ class LaneWriter {
     std::atomic_flag locked_ = ATOMIC_FLAG_INIT;
 };
 
+/// In place of a publisher's number once it is closed; no thread ever remembers it.
+inline constexpr std::uint64_t kClosedOwner = UINT64_MAX - 1;
+
 /// What a thread remembers of the publisher that it last emitted to, per class.
 struct ThreadLane {
     /// The publisher's number, never given twice in a process. Zero is what a forked child reads.
