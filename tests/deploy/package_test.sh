@@ -15,7 +15,7 @@ complain() {
 HOMEWARD_PACKAGE_BUILD_DIR=$2/package "$root/deploy/package/build" "$work/debs" \
     >"$work/build.log" 2>&1 || { tail -n 30 "$work/build.log" >&2; exit 1; }
 debs=("$work"/debs/*.deb)
-[ ${#debs[@]} -eq 3 ] || complain "expected three packages, not ${debs[*]}"
+[ ${#debs[@]} -eq 4 ] || complain "expected four packages, not ${debs[*]}"
 
 consumer=$work/debs/homeward-consumer_*.deb
 contents=$(dpkg -c $consumer)
@@ -76,7 +76,7 @@ inside pkg-config --version >/dev/null 2>&1 || inside apt-get install -qy pkg-co
 inside sh -c 'echo "# mine" >>/etc/homeward/consumer.toml; dpkg -i /tmp/homeward-consumer_*.deb' \
     >/dev/null 2>&1 || complain "installing again fails"
 inside grep -qx '# mine' /etc/homeward/consumer.toml || complain "configuration was overwritten"
-inside apt-get purge -qy homeward-consumer libhomeward-dev homeward-publisher \
+inside apt-get purge -qy homeward-consumer libhomeward-dev libhomeward0 homeward-publisher \
     >"$work/purge.log" 2>&1 || complain "purge: $(tail -n 5 "$work/purge.log")"
 [ ! -e "$clean/etc/homeward/consumer.toml" ] || complain "purge left the configuration"
 exit $failed
