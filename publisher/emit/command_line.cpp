@@ -2,22 +2,31 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <map>
 #include <functional>
+#include <map>
 #include <sstream>
 
 namespace homeward {
 namespace {
 
 constexpr const char* kHelp =
-    R"(homeward-emit - sends events from standard input to the PostgreSQL leader, by way of NATS
+    R"(homeward-emit - sends events to the PostgreSQL leader, by way of NATS JetStream
 
   homeward-emit --region ams --app shop < events.ndjson
   tail -F access.log | homeward-emit --region ams --app web --type log_line --text-field line
+  homeward-emit --region ams --app shop --spool DIR --listen unix:/run/homeward/emit.sock
 
-Each line of standard input is one event: a JSON object with a "type" and that type's fields, or,
-with --text-field, plain text. Lines that are no event are counted, named by number, and left out.
-At the end it waits until the stream has acknowledged everything.
+Each line is one event: a JSON object with a "type" and that type's fields, or, with --text-field,
+plain text. Lines come from standard input, or from whoever may write to the sockets of --listen.
+
+Standard input: lines that are no event are counted, named by number, and left out; at the end it
+waits until the stream has acknowledged everything.
+Stream socket: a line that is not taken is answered at once, on a line of its own:
+  {"line":3,"refused":"full","why":"no room; try again later"}
+(also invalid, too_large, closed). An empty line asks how it stands; when the client has ended its
+side, the same is the last answer: {"lines":9,"taken":8,"dropped":0,"refused":1}
+Datagram socket: one event a line, one or more lines a datagram; no answers.
+SIGTERM: takes what clients have sent by then, waits for the stream as above, and ends.
 
   --region NAME       where this runs: a-z 0-9 _ - (or environment HOMEWARD_REGION)
   --app NAME          what this is: a-z 0-9 _ -    (or environment HOMEWARD_APP)
@@ -25,15 +34,21 @@ At the end it waits until the stream has acknowledged everything.
   --creds FILE        NATS credentials
   --spool DIR         keep accepted events here until they are acknowledged, so that they survive
                       the death of this process; what an earlier one left is sent first
+  --log-mib MIB       keep up to this much, compressed, while NATS is away; default 256, of each class
+  --listen ADDRESS    unix:PATH (stream) or unixgram:PATH (datagram); may be given again
+  --socket-mode MODE  permissions of the socket files, in octal; default 0660
   --type TYPE         every line is an event of this type
   --text-field FIELD  lines are plain text; each becomes {"FIELD": line} (needs --type)
-  --class CLASS       audit (default): wait for room rather than lose a line
-                      metric: drop when there is no room, and report how many
+  --class CLASS       of every line: audit, not to be lost in silence (from standard input it waits
+                      for room, on a socket it is refused), or metric, which is dropped without
+                      room, and reported; default audit, but see --metrics
+  --metrics TYPE[,TYPE]  types of class metric, all others are audit; default "metric" with --listen
   --wait SECONDS      for the last acknowledgement; default 30
   --quiet             no summary
   --help
 
-Exit status: 0 all acknowledged; 1 something was not (it says what); 2 wrong usage.
+Exit status: 0 all acknowledged; 1 something was not, or a line of standard input was left out (it
+says what); 2 wrong usage.
 )";
 
 int usage_error(const std::string& what) {
@@ -68,6 +83,9 @@ std::optional<int> check(const EmitCommand& command) {
     if (!command.text_field.empty() && command.type.empty()) {
         return usage_error("--text-field needs --type");
     }
+    if (!command.text_field.empty() && !command.listen.empty()) {
+        return usage_error("--text-field is for standard input, not for --listen");
+    }
     return std::nullopt;
 }
 
@@ -88,7 +106,32 @@ std::optional<int> parse_command_line(int argc, char** argv, EmitCommand& comman
          [&](const auto& v) {
              const auto event_class = parse_event_class(v);
              if (!event_class) mistake = "--class must be audit or metric";
-             command.event_class = event_class.value_or(EventClass::audit);
+             command.event_class = event_class;
+         }},
+        {"--metrics", [&](const auto& v) { command.metric_types = split(v); }},
+        {"--listen",
+         [&](const auto& v) {
+             if (!ListenAddress::parse(v, command.listen.emplace_back())) {
+                 mistake = "--listen must be unix:PATH or unixgram:PATH";
+             }
+         }},
+        {"--log-mib",
+         [&](const auto& v) {
+             char* end = nullptr;
+             const unsigned long mib = std::strtoul(v.c_str(), &end, 10);
+             if (v.empty() || *end != '\0' || mib < 16 || mib > 1'000'000) {
+                 mistake = "--log-mib must be a number from 16 to 1000000";
+             }
+             command.publisher.log_bytes_max = std::size_t{mib} << 20;
+         }},
+        {"--socket-mode",
+         [&](const auto& v) {
+             char* end = nullptr;
+             const unsigned long mode = std::strtoul(v.c_str(), &end, 8);
+             if (v.empty() || *end != '\0' || mode > 0777) {
+                 mistake = "--socket-mode must be octal, from 0 to 0777";
+             }
+             command.socket_mode = static_cast<unsigned>(mode);
          }},
         {"--wait",
          [&](const auto& v) {
@@ -116,6 +159,7 @@ std::optional<int> parse_command_line(int argc, char** argv, EmitCommand& comman
         option->second(argv[++i]);
         if (!mistake.empty()) return usage_error(mistake);
     }
+    if (!command.listen.empty() && command.metric_types.empty()) command.metric_types = {"metric"};
     return check(command);
 }
 

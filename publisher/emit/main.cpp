@@ -1,4 +1,8 @@
-// homeward-emit: lines of standard input become events.
+// homeward-emit: lines of standard input, or of clients of a socket, become events.
+
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
 #include <cinttypes>
 #include <cstdio>
@@ -6,9 +10,9 @@
 #include <string>
 #include <thread>
 
-#include <nlohmann/json.hpp>
-
 #include "publisher/emit/command_line.hpp"
+#include "publisher/emit/event_line.hpp"
+#include "publisher/emit/socket_server.hpp"
 #include "schemas/json_text.hpp"
 
 namespace {
@@ -20,25 +24,20 @@ using homeward::Publisher;
 /// More complaints than this tell a person nothing new.
 constexpr std::uint64_t kComplaintsMax = 10;
 
-struct Tally {
-    std::uint64_t emitted = 0;
-    std::uint64_t dropped = 0;
-    std::uint64_t refused = 0;
-};
-
-void complain(Tally& tally, std::uint64_t line_number, const char* what) {
+void complain(homeward::LineTally& tally, std::string_view what) {
     if (++tally.refused > kComplaintsMax) return;
-    std::fprintf(stderr, "homeward-emit: line %" PRIu64 " left out: %s\n", line_number, what);
+    std::fprintf(stderr, "homeward-emit: line %" PRIu64 " left out: %.*s\n", tally.lines,
+                 static_cast<int>(what.size()), what.data());
     if (tally.refused == kComplaintsMax) {
         std::fputs("homeward-emit: further lines that are left out are only counted\n", stderr);
     }
 }
 
 /// Audit waits for room: standard input is held back, and nobody's request depends on it.
-EmitResult emit_patiently(Publisher& publisher, const EmitCommand& command, std::string_view type,
+EmitResult emit_patiently(Publisher& publisher, const EmitCommand& command, const std::string& type,
                           std::string_view object) {
     for (;;) {
-        const EmitResult result = publisher.emit_json(type, command.event_class, object);
+        const EmitResult result = publisher.emit_json(type, class_of(command, type), object);
         if (result != EmitResult::full) return result;
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
@@ -50,56 +49,77 @@ std::string text_object(const EmitCommand& command, const std::string& line) {
     return object + '}';
 }
 
-/// The line's own "type"; empty when it is no event. What else is in it, the consumer judges.
-std::string type_of(const std::string& line) {
-    const auto json = nlohmann::json::parse(line, nullptr, false);
-    if (!json.is_object()) return "";
-    const auto type = json.find("type");
-    return type != json.end() && type->is_string() ? type->get<std::string>() : "";
-}
-
 void emit_line(Publisher& publisher, const EmitCommand& command, const std::string& line,
-               std::uint64_t line_number, Tally& tally) {
+               homeward::LineTally& tally) {
+    ++tally.lines;
     const bool is_text = !command.text_field.empty();
-    std::string type = command.type;
-    if (is_text) {
-        // any line is an event
-    } else if (line.find_first_not_of(" \t\r") == std::string::npos) {
-        return;
-    } else if (!nlohmann::json::accept(line)) {
-        return complain(tally, line_number, "not a JSON object on one line");
-    } else if (type.empty()) {
-        type = type_of(line);
-        if (type.empty()) return complain(tally, line_number, "it has no \"type\"");
-    }
+    if (!is_text && homeward::is_blank(line)) return;
+    const homeward::EventLine event = is_text ? homeward::EventLine{command.type, ""}
+                                              : homeward::read_event_line(line, command.type);
+    if (!event.problem.empty()) return complain(tally, event.problem);
     const std::string text = is_text ? text_object(command, line) : std::string();
-    switch (emit_patiently(publisher, command, type, is_text ? text : line)) {
-        case EmitResult::accepted: ++tally.emitted; break;
-        case EmitResult::dropped: ++tally.dropped; break;
-        case EmitResult::too_large: complain(tally, line_number, "longer than 256 KiB"); break;
-        default: complain(tally, line_number, "no space left for the spool"); break;
+    switch (emit_patiently(publisher, command, event.type, is_text ? text : line)) {
+        case EmitResult::accepted:
+            ++tally.taken;
+            break;
+        case EmitResult::dropped:
+            ++tally.dropped;
+            break;
+        case EmitResult::too_large:
+            complain(tally, "longer than 256 KiB");
+            break;
+        default:
+            complain(tally, "no space left for the spool");
+            break;
     }
 }
 
-int run(EmitCommand command) {
-    command.publisher.on_log = [](std::string_view line) {
-        std::fprintf(stderr, "homeward-emit: %.*s\n", static_cast<int>(line.size()), line.data());
-    };
-    Publisher publisher(command.publisher);
-    Tally tally;
-    std::uint64_t line_number = 0;
-    for (std::string line; std::getline(std::cin, line);) {
-        emit_line(publisher, command, line, ++line_number, tally);
-    }
+void log_to_stderr(std::string_view line) {
+    std::fprintf(stderr, "homeward-emit: %.*s\n", static_cast<int>(line.size()), line.data());
+}
+
+/// Returns whether the stream has acknowledged everything.
+bool close(Publisher& publisher, const EmitCommand& command, const homeward::LineTally& tally) {
     const homeward::FlushResult closed = publisher.close(command.patience);
     if (!command.quiet) {
         std::fprintf(stderr,
                      "homeward-emit: lines=%" PRIu64 " emitted=%" PRIu64 " dropped=%" PRIu64
                      " left_out=%" PRIu64 " unacknowledged=%" PRIu64 "\n",
-                     line_number, tally.emitted, tally.dropped, tally.refused,
-                     closed.events_left);
+                     tally.lines, tally.taken, tally.dropped, tally.refused, closed.events_left);
     }
-    return closed.done && tally.refused == 0 ? 0 : 1;
+    return closed.done;
+}
+
+int emit_input(const EmitCommand& command) {
+    Publisher publisher(command.publisher);
+    homeward::LineTally tally;
+    for (std::string line; std::getline(std::cin, line);) {
+        emit_line(publisher, command, line, tally);
+    }
+    return close(publisher, command, tally) && tally.refused == 0 ? 0 : 1;
+}
+
+/// A descriptor that can be read once somebody wants us to end. Before there is another thread.
+int stop_descriptor() {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    ::sigprocmask(SIG_BLOCK, &signals, nullptr);
+    return ::signalfd(-1, &signals, SFD_CLOEXEC);
+}
+
+int emit_sockets(const EmitCommand& command) {
+    const int stop = stop_descriptor();
+    homeward::SocketServer::Sockets sockets;
+    for (const homeward::ListenAddress& address : command.listen) {
+        sockets.push_back(std::make_unique<homeward::ListenSocket>(address, command.socket_mode));
+    }
+    Publisher publisher(command.publisher);
+    homeward::SocketServer server(command, sockets, publisher);
+    for (const auto& socket : sockets) log_to_stderr("listening on " + socket->path().string());
+    server.run(stop);
+    return close(publisher, command, server.tally()) ? 0 : 1;
 }
 
 }  // namespace
@@ -110,7 +130,8 @@ int main(int argc, char** argv) {
         return *exit_code;
     }
     try {
-        return run(std::move(command));
+        command.publisher.on_log = log_to_stderr;
+        return command.listen.empty() ? emit_input(command) : emit_sockets(command);
     } catch (const homeward::SetupError& error) {
         std::fprintf(stderr, "homeward-emit: %s\n", error.what());
         return 2;
