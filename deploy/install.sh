@@ -5,12 +5,13 @@ listed_packages() {
     sed 's/#.*//' "$1/deploy/packages.txt" | tr -s ' \t\n' '\n' | sed '/^$/d'
 }
 
+# What no installed package is, nor provides: elsewhere than in Debian nodejs brings its own npm.
 missing_packages() {
-    local package
+    local package there
+    there=$(dpkg-query -W -f '${db:Status-Status} ${Package}, ${Provides}\n' |
+        sed -n 's/^installed //p' | tr ',' '\n' | sed 's/(.*//; s/:.*//; s/ //g')
     for package in $(listed_packages "$1"); do
-        if [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" != installed ]; then
-            echo "$package"
-        fi
+        grep -qxF -- "$package" <<<"$there" || echo "$package"
     done
 }
 
