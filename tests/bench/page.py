@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""What becomes of a run's rows: one JSON document, one HTML page, and the README's block.
+"""What becomes of a run's rows: one JSON list, one HTML page, and the README's block.
 
   page.py gather ROWS_DIR JSON COMMAND   rows of each bench (ROWS_DIR/<bench>, a line of JSON each),
-                                         with machine and versions, into JSON
+                                         each with its run, into JSON
   page.py html JSON HTML                 one page with everything in it; loads nothing
   page.py readme JSON README             replaces the marked block, or puts it before "## Tests"
 """
@@ -21,7 +21,8 @@ BEGIN = "<!-- bench: what follows is written by tests/bench/run --readme FILE.js
 END = "<!-- bench: until here -->"
 HEADING = "## Measured performance"
 ROW_KEYS = {"bench", "name", "value", "unit", "compared_with", "ratio", "budget", "limit",
-            "limit_on", "met"}
+            "limit_on", "met", "run"}
+RUN_KEYS = {"command", "date", "machine", "versions"}
 
 
 class BadDocument(Exception):
@@ -87,33 +88,32 @@ def versions(root):
 
 def gather(rows_dir, json_file, command):
     root = str(pathlib.Path(__file__).resolve().parents[2])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    # In every row, so that a row says for itself where it comes from.
+    run = {"command": command, "date": now.strftime("%Y-%m-%dT%H:%MZ"), "machine": machine(),
+           "versions": versions(root)}
     rows = []
     # In the order in which they ran.
     for file in sorted(pathlib.Path(rows_dir).iterdir(), key=lambda f: f.stat().st_mtime_ns):
         for line in file.read_text(encoding="utf-8").splitlines():
-            rows.append({"bench": file.name, **json.loads(line)})
-    now = datetime.datetime.now(datetime.timezone.utc)
-    document = {"command": command, "date": now.strftime("%Y-%m-%dT%H:%MZ"),
-                "machine": machine(), "versions": versions(root), "rows": rows}
-    write(json_file, json.dumps(document, indent=1) + "\n")
+            rows.append({**json.loads(line), "bench": file.name, "run": run})
+    write(json_file, json.dumps(rows, indent=1) + "\n")
 
 
 # Reading
 
 def read(json_file):
+    """The rows, beside what all of them say of their run."""
     try:
-        document = json.loads(pathlib.Path(json_file).read_text(encoding="utf-8"))
-        rows = document["rows"]
-        for key in ("command", "date", "machine", "versions"):
-            document[key]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadDocument(f"{json_file} is not what tests/bench/run --json writes: {error!r}")
-    for row in rows:
-        if set(row) != ROW_KEYS:
-            raise BadDocument(f"{json_file}: not as promised: {row}")
-    if not rows:
+        rows = json.loads(pathlib.Path(json_file).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadDocument(f"{json_file} is not what tests/bench/run --json writes: {error}")
+    if not isinstance(rows, list) or not rows:
         raise BadDocument(f"{json_file} has no rows")
-    return document
+    for row in rows:
+        if not isinstance(row, dict) or set(row) != ROW_KEYS or set(row["run"]) != RUN_KEYS:
+            raise BadDocument(f"{json_file}: not as promised: {row}")
+    return {**rows[0]["run"], "rows": rows}
 
 
 def write(file, text):

@@ -28,10 +28,13 @@ ROWS
 python3 "$page" gather rows run.json "tests/bench/run emit drain --seconds 1"
 python3 - <<'PYTHON'
 import json
-run = json.load(open("run.json"))
-assert run["machine"]["processors"] > 0 and run["machine"]["processor"], run["machine"]
-assert run["versions"]["system"] and run["versions"]["compiler"], run["versions"]
-assert [row["bench"] for row in run["rows"]] == ["emit"] * 3 + ["drain"] * 2, run["rows"]
+rows = json.load(open("run.json"))
+assert [row["bench"] for row in rows] == ["emit"] * 3 + ["drain"] * 2, rows
+for row in rows:
+    assert {"name", "value", "unit", "compared_with", "ratio", "budget", "met"} <= set(row), row
+    run = row["run"]
+    assert run["machine"]["processors"] > 0 and run["machine"]["processor"], run["machine"]
+    assert run["versions"]["system"] and run["versions"]["compiler"], run["versions"]
 PYTHON
 
 python3 "$page" html run.json page.html
@@ -63,7 +66,7 @@ if grep '^[<>]' changed | grep -v '| emit p50'; then fail "more changed than the
 
 # What is no run changes nothing.
 cp README.md before.md
-echo '{"rows": []}' >broken.json
+echo '[]' >broken.json
 echo '[{"name": "x"}]' >old.json
 for wrong in broken.json old.json nowhere.json; do
     if python3 "$page" readme "$wrong" README.md 2>said; then fail "$wrong is accepted"; fi
