@@ -14,6 +14,10 @@
  * Texts are UTF-8, sizes are bytes, handles are opaque. Unless it says otherwise, any thread may
  * call a function, no function keeps a pointer that it was given, and none lets an exception out.
  *
+ * After fork() both processes go on with the handle they have: the child becomes a publisher of its
+ * own at its first emit, with the same options and types, and sends nothing that its parent emitted.
+ * A scope stays its parent's.
+ *
  * The ABI only grows: options and stats begin with their size as the caller knows them, and codes
  * are never given another meaning. */
 
