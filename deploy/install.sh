@@ -1,17 +1,32 @@
 # Sourced by deploy/up and tests/run: installs what deploy/packages.txt names and is not there yet.
 
-# Words of the list, without comments.
+# Lines of the list, without comments: a package, or alternatives as "a|b".
 listed_packages() {
-    sed 's/#.*//' "$1/deploy/packages.txt" | tr -s ' \t\n' '\n' | sed '/^$/d'
+    sed 's/#.*//' "$1/deploy/packages.txt" | tr -d ' \t' | sed '/^$/d'
 }
 
 # What no installed package is, nor provides: elsewhere than in Debian nodejs brings its own npm.
 missing_packages() {
-    local package there
+    local line package there
     there=$(dpkg-query -W -f '${db:Status-Status} ${Package}, ${Provides}\n' |
         sed -n 's/^installed //p' | tr ',' '\n' | sed 's/(.*//; s/:.*//; s/ //g')
-    for package in $(listed_packages "$1"); do
-        grep -qxF -- "$package" <<<"$there" || echo "$package"
+    for line in $(listed_packages "$1"); do
+        for package in ${line//|/ }; do
+            grep -qxF -- "$package" <<<"$there" && continue 2
+        done
+        echo "$line"
+    done
+}
+
+# Of each line's alternatives the first that apt knows, or else the first, for apt to complain of.
+known_packages() {
+    local line package
+    for line in "$@"; do
+        for package in ${line//|/ }; do
+            apt-cache show "$package" >/dev/null 2>&1 && break
+            package=${line%%|*}
+        done
+        echo "$package"
     done
 }
 
@@ -28,9 +43,8 @@ install_packages() {
     if [ "$(id -u)" -ne 0 ]; then
         sudo=$(command -v sudo) || {
             echo "These packages are missing, and this is neither root nor is there sudo:" >&2
-            echo "$missing" | tr '\n' ' ' >&2
-            echo >&2
-            echo "Ask somebody who is root to: apt-get install" $missing >&2
+            echo $missing >&2
+            echo "Ask somebody who is root to: apt-get install" $(known_packages $missing) >&2
             return 1
         }
     fi
@@ -54,7 +68,8 @@ install_packages() {
     {
         $sudo env DEBIAN_FRONTEND=noninteractive apt-get update -q &&
             $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qy \
-                --no-install-recommends -o Dpkg::Options::=--force-confold $missing
+                --no-install-recommends -o Dpkg::Options::=--force-confold \
+                $(known_packages $missing)
     } || status=1
     if [ -n "$kept" ]; then
         $sudo mv "$kept" $policy

@@ -12,8 +12,8 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/homeward-fuzz.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
 compiler() {
-    command -v "clang$1-14" || command -v "clang$1" ||
-        { echo "fuzz_test: no clang$1 (package clang-14)" >&2; exit 1; }
+    command -v "clang$1-14" || command -v "clang$1-19" || command -v "clang$1" ||
+        { echo "fuzz_test: no clang$1 (package clang-14 or clang-19)" >&2; exit 1; }
 }
 cxx=$(compiler ++) || exit 1
 cc=$(compiler '') || exit 1

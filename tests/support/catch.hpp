@@ -4,6 +4,16 @@
 // header of another name. Tests include this file and nothing of Catch2's own.
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_all.hpp>
+
+#include <string>
+
+// In v3 Contains is about elements; of a string it says what v2's said.
+namespace Catch::Matchers {
+inline auto Contains(const char* part) { return ContainsSubstring(part); }
+inline auto Contains(const std::string& part) { return ContainsSubstring(part); }
+inline auto Contains(std::string& part) { return ContainsSubstring(part); }
+inline auto Contains(std::string&& part) { return ContainsSubstring(part); }
+}  // namespace Catch::Matchers
 #else
 #include <catch2/catch.hpp>
 #endif
