@@ -1,5 +1,6 @@
 #include "consumer/proof.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 
@@ -29,6 +30,25 @@ std::string line(const ProofRow& row, const std::string& who) {
     return text.data();
 }
 
+/// Of each origin; a bad night has few, and far apart.
+constexpr std::size_t kRangesShown = 20;
+
+/// "    missing seqs 4-7, 9", indented below its origin.
+std::string missing_line(const ProofRow& row) {
+    if (row.missing_seqs.empty()) return "";
+    std::string text = "    missing seqs ";
+    for (std::size_t i = 0; i < std::min(row.missing_seqs.size(), kRangesShown); ++i) {
+        const auto [first, last] = row.missing_seqs[i];
+        text += (i == 0 ? "" : ", ") + std::to_string(first);
+        if (last > first) text += "-" + std::to_string(last);
+    }
+    if (row.missing_seqs.size() > kRangesShown) {
+        text += " and " + std::to_string(row.missing_seqs.size() - kRangesShown) +
+                " ranges more; see --json";
+    }
+    return text + "\n";
+}
+
 nlohmann::json json_of(const ProofRow& row) {
     return {{"accepted", row.accepted},    {"committed", row.committed},
             {"dead_lettered", row.dead},   {"tombstoned", row.tombstoned},
@@ -53,6 +73,7 @@ std::string Proof::to_table() const {
         "tombstoned  in flight  missing  duplicated\n";
     for (const ProofRow& row : origins) {
         text += line(row, row.region + "/" + row.app + " " + row.publisher.substr(0, 8));
+        text += missing_line(row);
     }
     return text + line(sum, "sum");
 }
@@ -68,6 +89,7 @@ std::string Proof::to_json() const {
         one["app"] = row.app;
         one["state"] = row.state;
         one["possible_duplicates"] = row.possible_duplicates;
+        one["missing_seqs"] = row.missing_seqs;
         rows.push_back(std::move(one));
     }
     return nlohmann::json{{"origins", rows}, {"sum", json_of(sum)}, {"clean", is_clean()}}.dump(2);
@@ -108,6 +130,18 @@ Proof read_proof(Leader& leader) {
         proof.origins.push_back(std::move(row));
     }
     return proof;
+}
+
+void name_missing(Leader& leader, Proof& proof) {
+    for (ProofRow& row : proof.origins) {
+        if (row.missing == 0) continue;
+        const QueryResult ranges = leader.query(
+            "SELECT lower(r), upper(r) - 1 FROM unnest(homeward.missing_seqs($1)) AS r ORDER BY 1",
+            {std::to_string(row.origin)});
+        for (int i = 0; i < ranges.rows(); ++i) {
+            row.missing_seqs.emplace_back(ranges.number(i, 0), ranges.number(i, 1));
+        }
+    }
 }
 
 }  // namespace homeward::consumer

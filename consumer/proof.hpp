@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "consumer/leader.hpp"
@@ -20,6 +21,7 @@ struct ProofRow {
     std::int64_t missing = 0;
     std::int64_t duplicated = 0;
     bool possible_duplicates = false;  ///< declared: another origin may have the same events
+    std::vector<std::pair<std::int64_t, std::int64_t>> missing_seqs;  ///< see name_missing()
 };
 
 struct Proof {
@@ -36,5 +38,7 @@ struct Proof {
 };
 
 Proof read_proof(Leader& leader);
+/// Fills in, for every origin that misses events, which; reads all rows of those origins.
+void name_missing(Leader& leader, Proof& proof);
 
 }  // namespace homeward::consumer

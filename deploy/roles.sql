@@ -64,5 +64,6 @@ BEGIN
         TO homeward_writer;
     -- What the view homeward.proof calls. A view's tables are read as its owner, its functions not.
     GRANT EXECUTE ON FUNCTION homeward.row_count(), homeward.seq_count(int8multirange),
+        homeward.missing_seqs(int4),
         homeward.missing_after() TO homeward_reader;
 END $$;

@@ -421,6 +421,35 @@ FROM (
     LEFT JOIN homeward.retired x ON x.origin = a.origin
 ) AS p;
 
+-- Which events of an origin neither are there nor are accounted for: the holes, and what is settled
+-- but has no row. Reads all rows of the origin. Rows that retention has dropped are known by their
+-- number only; with such ones, only the holes.
+CREATE FUNCTION homeward.missing_seqs(of_origin int4) RETURNS int8multirange
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
+DECLARE
+    query text;
+    whole int8multirange;
+    there int8multirange;
+BEGIN
+    SELECT int8multirange(int8range(1, a.accepted, '[]')), a.settled INTO whole, there
+    FROM homeward.account a WHERE a.origin = of_origin;
+    SELECT string_agg(format('SELECT seq FROM %I.%I WHERE origin = $1', table_schema, table_name),
+                      ' UNION ALL ')
+    INTO query FROM homeward.event_type
+    WHERE to_regclass(format('%I.%I', table_schema, table_name)) IS NOT NULL;
+    IF query IS NOT NULL AND NOT EXISTS (SELECT FROM homeward.retired WHERE origin = of_origin) THEN
+        EXECUTE 'SELECT coalesce(range_agg(int8range(seq, seq, ''[]'')), ''{}'') FROM (' || query
+                || ') AS e'
+        INTO there USING of_origin;
+        there := there
+            + coalesce((SELECT range_agg(int8range(seq, seq, '[]')) FROM homeward.dead_letter
+                        WHERE origin = of_origin AND state <> 'redriven'), '{}')
+            + coalesce((SELECT range_agg(int8range(seq_first, seq_last, '[]'))
+                        FROM homeward.tombstone WHERE origin = of_origin), '{}');
+    END IF;
+    RETURN whole - there;
+END $$;
+
 -- A day's partition, made and then attached: CREATE … PARTITION OF would wait for, and then block,
 -- everybody who writes to the table; ATTACH does neither.
 CREATE FUNCTION homeward.ensure_partition(event_schema text, event_table text, day date)
