@@ -12,6 +12,11 @@ class Admin::Impl {
     Impl(const std::string& listen, const Metrics& metrics, StatusPage& status,
          std::function<std::string()> not_ready) {
         server_.new_task_queue = [] { return new httplib::ThreadPool(4); };
+        // Whoever says nothing holds one of the threads only so long; there is nothing to upload.
+        server_.set_read_timeout(1);
+        server_.set_write_timeout(2);
+        server_.set_keep_alive_timeout(1);
+        server_.set_payload_max_length(1024);
         server_.Get("/metrics", [&metrics](const httplib::Request&, httplib::Response& response) {
             response.set_content(metrics.print(), "text/plain; version=0.0.4; charset=utf-8");
         });

@@ -49,7 +49,10 @@ void Housekeeper::run() {
             tend_partitions(*leader_);
             tend_dead_letters(*leader_);
             count_holes(*leader_);
+            metrics_.leader_up = true;
         } catch (const LeaderError& error) {
+            // Also while there is nothing to write.
+            if (!leader_ || leader_->is_broken()) metrics_.leader_up = false;
             spdlog::warn("housekeeping: {} [{}]; trying again", error.what(), error.sqlstate());
             leader_.reset();
         }

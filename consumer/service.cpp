@@ -181,6 +181,7 @@ int run_service(const Config& config, const std::filesystem::path& file) {
     if (!config.admin.listen.empty()) {
         admin.emplace(config.admin.listen, metrics, status, [&]() -> std::string {
             if (!nats.is_connected()) return "no connection to NATS";
+            if (!metrics.leader_up) return "the leader takes no writes; see the log";
             return metrics.paused ? "writing pauses because of an error; see the log" : "";
         });
     }
