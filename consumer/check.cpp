@@ -107,6 +107,12 @@ void check_streams(const Config& config, Report& report) {
             }
         }
         for (const std::string& line : find_twins(nats, streams_of(config))) report.bad(line);
+        if (report.wrong() > 0) return;
+        const auto changes = plan_streams(nats, config);
+        report.good(changes.empty() ? "streams and durables are as configured"
+                                    : std::to_string(changes.size()) +
+                                          " changes of streams or durables are due; see "
+                                          "homeward-consumer streams plan");
     } catch (const NatsError& error) {
         report.bad(error.what());
     }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <regex>
@@ -73,6 +74,7 @@ std::map<std::string, Setter> setters(Config& c) {
     return {
         {"nats.urls", list_setter(c.nats.urls)},
         {"nats.credentials_file", text_setter(c.nats.credentials_file)},
+        {"nats.nkey_file", text_setter(c.nats.nkey_file)},
         {"nats.tls_ca_file", text_setter(c.nats.tls_ca_file)},
         {"nats.tls_cert_file", text_setter(c.nats.tls_cert_file)},
         {"nats.tls_key_file", text_setter(c.nats.tls_key_file)},
@@ -87,6 +89,9 @@ std::map<std::string, Setter> setters(Config& c) {
         {"batch.delay_ms", count_setter(c.batch.delay_ms, 0, 10'000)},
         {"batch.writers", count_setter(c.batch.writers, 1, 64)},
         {"batch.bad_events_max", count_setter(c.batch.bad_events_max, 1, 1'000'000)},
+        {"streams.audit_bytes_max", count_setter(c.streams.audit_bytes_max, 0, 1ull << 50)},
+        {"streams.metric_bytes_max", count_setter(c.streams.metric_bytes_max, 0, 1ull << 50)},
+        {"streams.plain_bytes_max", count_setter(c.streams.plain_bytes_max, 0, 1ull << 50)},
         {"pull.messages_max", count_setter(c.pull.messages_max, 1, 65'536)},
         {"pull.bytes_max", count_setter(c.pull.bytes_max, 2u << 20, 1u << 30)},
         {"pull.ack_wait_ms", count_setter(c.pull.ack_wait_ms, 1'000, 3'600'000)},
@@ -153,6 +158,12 @@ std::vector<StreamKind> parse_kinds(const toml::array& list, const std::string& 
     return kinds;
 }
 
+std::size_t parse_replicas(const std::string& text, const std::string& where) {
+    std::size_t replicas = 1;
+    set(count_setter(replicas, 1, 5), text, where, "replicas");
+    return replicas;
+}
+
 Source parse_source(const toml::table& table, const std::filesystem::path& file) {
     Source source;
     for (const auto& [key, node] : table) {
@@ -162,13 +173,15 @@ Source parse_source(const toml::table& table, const std::filesystem::path& file)
             source.region = as_text(node, where);
         } else if (name == "domain") {
             source.domain = as_text(node, where);
+        } else if (name == "replicas") {
+            source.replicas = parse_replicas(as_text(node, where), where);
         } else if (name == "kinds") {
             if (!node.is_array())
                 throw ConfigError(where + ": kinds is no list; write [\"audit\"]");
             source.kinds = parse_kinds(*node.as_array(), where);
         } else {
             throw ConfigError(where + ": unknown key \"" + name +
-                              "\" in [[source]]; known: region, domain, kinds");
+                              "\" in [[source]]; known: region, domain, replicas, kinds");
         }
     }
     if (!is_valid_name(source.region)) {
@@ -227,13 +240,19 @@ void read_environment(Config& config) {
             set(setter, value, "environment variable " + name, path);
         }
     }
-    // HOMEWARD_SOURCES=ams@ams,scl  (region@domain, or region alone)
+    // HOMEWARD_SOURCES=ams@ams:3,scl  (region, @domain if it has one, :replicas if not 1)
     if (const char* value = std::getenv("HOMEWARD_SOURCES")) {
         config.sources.clear();
         std::istringstream stream(value);
         for (std::string part; std::getline(stream, part, ',');) {
-            const std::size_t at = part.find('@');
             Source source;
+            const std::size_t colon = part.find(':');
+            if (colon != std::string::npos) {
+                source.replicas =
+                    parse_replicas(part.substr(colon + 1), "environment variable HOMEWARD_SOURCES");
+                part.resize(colon);
+            }
+            const std::size_t at = part.find('@');
             source.region = part.substr(0, at);
             if (at != std::string::npos) source.domain = part.substr(at + 1);
             if (!is_valid_name(source.region)) {
@@ -284,6 +303,26 @@ Config load_config(const std::filesystem::path& file) {
     if (config.postgres.owner_url.empty()) config.postgres.owner_url = config.postgres.url;
     check(config);
     return config;
+}
+
+void read_env_file(const std::filesystem::path& file) {
+    std::ifstream lines(file);
+    if (!lines) throw ConfigError(file.string() + ": cannot be read");
+    int number = 0;
+    for (std::string line; std::getline(lines, line);) {
+        ++number;
+        if (line.empty() || line[0] == '#' || line[0] == ';') continue;
+        const std::size_t equals = line.find('=');
+        if (equals == 0 || equals == std::string::npos) {
+            throw ConfigError(file.string() + ":" + std::to_string(number) +
+                              ": expected NAME=value");
+        }
+        std::string value = line.substr(equals + 1);
+        const bool is_quoted = value.size() > 1 && value.front() == value.back() &&
+                               (value.front() == '"' || value.front() == '\'');
+        if (is_quoted) value = value.substr(1, value.size() - 2);
+        ::setenv(line.substr(0, equals).c_str(), value.c_str(), 0);
+    }
 }
 
 std::string redact(const std::string& url) {

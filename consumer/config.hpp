@@ -18,6 +18,8 @@ inline constexpr const char* kLedgerSchema = "homeward";
 struct Source {
     std::string region;
     std::string domain;  ///< JetStream domain of its leaf; empty: the server's own
+    /// Servers that hold a copy of each stream; 3 where the region has three.
+    std::size_t replicas = 1;
     std::vector<StreamKind> kinds{StreamKind::audit, StreamKind::metric, StreamKind::plain};
 };
 
@@ -27,6 +29,8 @@ struct Config {
     struct Nats {
         std::vector<std::string> urls{"nats://127.0.0.1:4222"};
         std::string credentials_file;
+        /// Seed and public key of a NATS user, as `nk -gen user -pubout` prints them.
+        std::string nkey_file;
         std::string tls_ca_file;
         std::string tls_cert_file;
         std::string tls_key_file;
@@ -58,19 +62,30 @@ struct Config {
         std::size_t bad_events_max = 1'000;
     } batch;
 
+    struct Streams {
+        /// How long streams keep what is committed, for `replay` after a leader was restored from a
+        /// backup; 0: not at all. The price: a leaf's disk holds that many hours of events, and
+        /// what is not consumed within that time is gone.
+        std::size_t history_hours = 0;
+        /// Disk of one region's stream of a kind; 0: whatever its server has. With all streams of a
+        /// region unbounded, a flood of metrics fills the disk and audit is refused.
+        std::size_t audit_bytes_max = 0;
+        std::size_t metric_bytes_max = 0;
+        std::size_t plain_bytes_max = 0;
+
+        std::size_t bytes_max(StreamKind kind) const {
+            return kind == StreamKind::audit    ? audit_bytes_max
+                   : kind == StreamKind::metric ? metric_bytes_max
+                                                : plain_bytes_max;
+        }
+    } streams;
+
     struct Pull {
         /// Messages fetched and not yet acknowledged, of all streams together.
         std::size_t messages_max = 1'024;
         std::size_t bytes_max = 64u << 20;
         std::size_t ack_wait_ms = 30'000;
     } pull;
-
-    struct Streams {
-        /// How long streams keep what is committed, for `replay` after a leader was restored from a
-        /// backup; 0: not at all. The price: a leaf's disk holds that many hours of events, and
-        /// what is not consumed within that time is gone.
-        std::size_t history_hours = 0;
-    } streams;
 
     struct Schema {
         /// Migrate and make tables at start-up.
@@ -113,6 +128,10 @@ class ConfigError : public std::runtime_error {
 
 /// Reads the file (none if empty), applies the environment, checks every bound. Throws ConfigError.
 Config load_config(const std::filesystem::path& file);
+
+/// Lines NAME=value, as systemd's EnvironmentFile has them, into the environment; what is set there
+/// already stays. Throws ConfigError.
+void read_env_file(const std::filesystem::path& file);
 
 /// A connection string fit for a log: without its password.
 std::string redact(const std::string& url);

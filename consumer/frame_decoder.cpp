@@ -48,12 +48,23 @@ FrameUnit UnitDecoder::open(Pulled pulled) {
     FrameUnit unit;
     unit.pulled = std::move(pulled);
     const auto data = unit.pulled.message.data;
-    if (unit.pulled.stream->kind == StreamKind::plain) {
+    const Stream& stream = *unit.pulled.stream;
+    // Whoever owns a leaf can make his stream take any subject.
+    const auto subject = parse_subject(unit.pulled.message.subject);
+    if (!subject || subject->kind != stream.kind || subject->region != stream.region) {
+        unit.is_plain = true;
+        unit.seq_count = 1;
+        unit.refusal = "its subject " + std::string(unit.pulled.message.subject) +
+                       " is none of the stream's; expected " +
+                       stream_subjects(stream.kind, stream.region);
+        return unit;
+    }
+    if (stream.kind == StreamKind::plain) {
         open_plain(unit);
         return unit;
     }
     const FrameError error = FrameDecoder::decode_header(data, unit.header);
-    const bool fits = stream_kind(unit.header.event_class) == unit.pulled.stream->kind;
+    const bool fits = stream_kind(unit.header.event_class) == stream.kind;
     if (error != FrameError::none || !fits) {
         unit.is_plain = true;
         unit.seq_count = 1;
@@ -72,11 +83,6 @@ FrameUnit UnitDecoder::open(Pulled pulled) {
 void UnitDecoder::open_plain(FrameUnit& unit) {
     unit.is_plain = true;
     const std::string_view data = text_of(unit.pulled.message.data);
-    if (!parse_subject(unit.pulled.message.subject)) {
-        unit.seq_count = 1;
-        unit.refusal = "its subject is not homeward.plain.<region>.<app>";
-        return;
-    }
     unit.body.reserve(data.size() + EventDecoder::padding());
     unit.body = data;
     unit.seq_count = 1;

@@ -31,11 +31,12 @@ constexpr const char* kHelp =
 
   run                    consume until SIGTERM; SIGHUP reads [batch] anew
   check                  test the configuration against the live NATS and PostgreSQL
-  streams plan|apply     show or create the streams and durables that the configuration names
+  streams plan|apply     show or make what streams and durables lack of what the configuration
+                         says; nothing is deleted
   schema plan|apply      show or run the DDL for the ledger and the event tables
   proof [--json] [--wait SECONDS] [--final]
-                         account for every event, per origin and in sum; exit status 1 if anything
-                         is missing or doubled
+                         account for every event, per origin and in sum; names what is missing;
+                         exit status 1 if anything is missing or doubled
       --wait SECONDS     until nothing is in flight and the streams are empty, or so long
       --final            nothing is under way any more: call what is in flight missing
   dead-letters list|show|redrive|discard [NUMBER…] [FILTER…] [--json]
@@ -62,8 +63,10 @@ constexpr const char* kHelp =
       --fresh-ms N       the p99 of freshness that you want (250)
       --load N           events a second for what is not measured at full speed (a quarter of that)
 
+  --env-file FILE        lines NAME=value, for what is not in the environment already; secrets may
+                         lie here, as in the unit's /etc/homeward/consumer.env
   --config FILE          TOML; every key section.key is overridden by HOMEWARD_SECTION_KEY, and
-                         the regions by HOMEWARD_SOURCES=region[@domain],…
+                         the regions by HOMEWARD_SOURCES=region[@domain][:replicas],…
   --help
 
 Exit status: 0 well; 1 the answer is no; 2 wrong usage or configuration.
@@ -71,6 +74,7 @@ Exit status: 0 well; 1 the answer is no; 2 wrong usage or configuration.
 
 struct CommandLine {
     std::string config_file;
+    std::string env_file;
     std::vector<std::string> words;
 };
 
@@ -124,6 +128,7 @@ int show_proof(const Config& config, const std::vector<std::string>& words) {
     leader.execute("SET statement_timeout = 0");
     Proof proof = wait_for_proof(config, leader, patience);
     if (final_word) proof.finalize();
+    name_missing(leader, proof);
     if (json) {
         std::printf("%s\n", proof.to_json().c_str());
     } else {
@@ -164,6 +169,7 @@ int replay_history(const Config& config, const std::vector<std::string>& words) 
 int dispatch(const CommandLine& line) {
     const std::string& command = line.words[0];
     const std::string how = line.words.size() > 1 ? line.words[1] : "";
+    if (!line.env_file.empty()) read_env_file(line.env_file);
     const Config config = load_config(line.config_file);
     spdlog::set_level(spdlog::level::from_str(config.log.level));
     if (command == "run") return run_service(config, line.config_file);
@@ -190,9 +196,9 @@ int main(int argc, char** argv) {
             std::fputs(kHelp, stdout);
             return 0;
         }
-        if (word == "--config") {
-            if (++i == argc) return usage("--config needs a file");
-            line.config_file = argv[i];
+        if (word == "--config" || word == "--env-file") {
+            if (++i == argc) return usage(word + " needs a file");
+            (word == "--config" ? line.config_file : line.env_file) = argv[i];
         } else {
             line.words.push_back(word);
         }

@@ -2,8 +2,13 @@
 
 #include <nats/nats.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
+#include <cstdio>
 #include <cstdlib>
+#include <fstream>
+#include <random>
 #include <utility>
 #include <vector>
 
@@ -23,6 +28,9 @@ struct Destroyer {
 using OptionsPtr = std::unique_ptr<natsOptions, Destroyer<natsOptions, natsOptions_Destroy>>;
 using ConnectionPtr =
     std::unique_ptr<natsConnection, Destroyer<natsConnection, natsConnection_Destroy>>;
+using SubscriptionPtr =
+    std::unique_ptr<natsSubscription, Destroyer<natsSubscription, natsSubscription_Destroy>>;
+using MsgPtr = std::unique_ptr<natsMsg, Destroyer<natsMsg, natsMsg_Destroy>>;
 
 void require(natsStatus status, const std::string& what) {
     if (status == NATS_OK) return;
@@ -38,12 +46,38 @@ std::string joined(const std::vector<std::string>& urls) {
 std::string advice(natsStatus status) {
     switch (status) {
         case NATS_NO_SERVER:
-        case NATS_TIMEOUT: return "is the server running there, and nats.urls right?";
+        case NATS_TIMEOUT:
+            return "is the server running there, and nats.urls right?";
         case NATS_CONNECTION_AUTH_FAILED:
-            return "the server refuses the credentials; check nats.credentials_file or the "
-                   "user in nats.urls";
-        default: return "check the [nats] section";
+            return "the server refuses the credentials; check nats.credentials_file, "
+                   "nats.nkey_file or the user in nats.urls";
+        default:
+            return "check the [nats] section";
     }
+}
+
+/// The name says who may send to it, and can be guessed by nobody else: the library's own inboxes
+/// are numbered, and a leaf sees those of its own domain.
+std::string fresh_inbox(const std::string& domain) {
+    std::random_device random;
+    std::string name = "_INBOX.homeward." + (domain.empty() ? "-" : domain) + ".";
+    for (int i = 0; i < 4; ++i) {
+        std::array<char, 9> word;
+        std::snprintf(word.data(), word.size(), "%08x", random());
+        name += word.data();
+    }
+    return name;
+}
+
+/// The public key in the file of a seed, which nats.c does not derive; a word that begins with U.
+std::string public_key_in(const std::string& seed_file) {
+    std::ifstream words(seed_file);
+    for (std::string word; words >> word;) {
+        if (word.front() == 'U') return word;
+    }
+    throw NatsError("nats.nkey_file " + seed_file +
+                    ": cannot be read, or has no public key beside the seed; write both into it, "
+                    "as `nk -gen user -pubout` prints them");
 }
 
 std::string header_of(natsMsg* message, const char* name) {
@@ -88,13 +122,10 @@ class NatsConnection::Impl {
     natsConnection* handle() const { return connection_.get(); }
     std::uint64_t connects() const { return connects_; }
 
-    std::string subscribe(std::function<void(Arrival)> on_arrival) {
-        natsInbox* inbox = nullptr;
-        require(natsInbox_Create(&inbox), "NATS inbox");
+    std::string subscribe(const std::string& domain, std::function<void(Arrival)> on_arrival) {
         auto subscription = std::make_unique<Subscription>();
-        subscription->inbox = std::string(inbox) + ".";
+        subscription->inbox = fresh_inbox(domain) + ".";
         subscription->on_arrival = std::move(on_arrival);
-        natsInbox_Destroy(inbox);
         require(natsConnection_Subscribe(&subscription->handle, connection_.get(),
                                          (subscription->inbox + "*").c_str(), &Impl::on_message,
                                          subscription.get()),
@@ -110,6 +141,27 @@ class NatsConnection::Impl {
         for (auto& subscription : subscriptions_) {
             if (subscription->inbox == inbox) close(*subscription);
         }
+    }
+
+    /// Not the library's own request, whose inbox is one for all domains.
+    std::optional<std::string> request(const std::string& domain, const std::string& subject,
+                                       const std::string& body,
+                                       std::chrono::milliseconds patience) {
+        const std::string inbox = fresh_inbox(domain);
+        natsSubscription* made = nullptr;
+        require(natsConnection_SubscribeSync(&made, connection_.get(), inbox.c_str()),
+                "cannot subscribe to an inbox");
+        const SubscriptionPtr subscription(made);
+        natsMsg* answer = nullptr;
+        const bool answered =
+            natsConnection_PublishRequest(connection_.get(), subject.c_str(), inbox.c_str(),
+                                          body.data(), static_cast<int>(body.size())) == NATS_OK &&
+            natsSubscription_NextMsg(&answer, made, patience.count()) == NATS_OK;
+        if (!answered) return std::nullopt;
+        const MsgPtr owned(answer);
+        if (natsMsg_IsNoResponders(answer)) return std::nullopt;
+        return std::string(natsMsg_GetData(answer),
+                           static_cast<std::size_t>(natsMsg_GetDataLength(answer)));
     }
 
   private:
@@ -128,10 +180,20 @@ class NatsConnection::Impl {
         for (const std::string& url : config.urls) urls.push_back(url.c_str());
         require(natsOptions_SetServers(options, urls.data(), static_cast<int>(urls.size())),
                 "nats.urls: " + joined(config.urls));
+        // Or a server in between that says it has no TLS would be believed.
+        const bool wants_tls =
+            std::any_of(config.urls.begin(), config.urls.end(),
+                        [](const std::string& url) { return url.rfind("tls://", 0) == 0; });
+        if (wants_tls) require(natsOptions_SetSecure(options, true), "TLS");
         if (!config.credentials_file.empty()) {
             require(natsOptions_SetUserCredentialsFromFiles(
                         options, config.credentials_file.c_str(), nullptr),
                     "nats.credentials_file " + config.credentials_file);
+        }
+        if (!config.nkey_file.empty()) {
+            require(natsOptions_SetNKeyFromSeed(options, public_key_in(config.nkey_file).c_str(),
+                                                config.nkey_file.c_str()),
+                    "nats.nkey_file " + config.nkey_file);
         }
         if (!config.tls_ca_file.empty()) {
             require(natsOptions_LoadCATrustedCertificates(options, config.tls_ca_file.c_str()),
@@ -158,18 +220,17 @@ class NatsConnection::Impl {
 
     static void on_message(natsConnection*, natsSubscription*, natsMsg* handle, void* self) {
         const auto* subscription = static_cast<Subscription*>(self);
-        std::shared_ptr<void> owner(handle, [](void* message) {
-            natsMsg_Destroy(static_cast<natsMsg*>(message));
-        });
+        std::shared_ptr<void> owner(
+            handle, [](void* message) { natsMsg_Destroy(static_cast<natsMsg*>(message)); });
         Arrival arrival;
         const char* reply = natsMsg_GetReply(handle);
         const std::string_view data(natsMsg_GetData(handle),
                                     static_cast<std::size_t>(natsMsg_GetDataLength(handle)));
         Delivery delivery;
         if (reply != nullptr && parse_ack_subject(reply, delivery)) {
-            arrival.message = Message{owner, natsMsg_GetSubject(handle), reply,
-                                      std::as_bytes(std::span<const char>(data)),
-                                      std::move(delivery)};
+            arrival.message =
+                Message{owner, natsMsg_GetSubject(handle), reply,
+                        std::as_bytes(std::span<const char>(data)), std::move(delivery)};
         } else {
             arrival.status = std::atoi(header_of(handle, "Status").c_str());
             arrival.description = header_of(handle, "Description");
@@ -205,19 +266,15 @@ NatsConnection::~NatsConnection() = default;
 bool NatsConnection::is_connected() const {
     return natsConnection_Status(impl_->handle()) == NATS_CONN_STATUS_CONNECTED;
 }
-std::uint64_t NatsConnection::connects() const { return impl_->connects(); }
+std::uint64_t NatsConnection::connects() const {
+    return impl_->connects();
+}
 
-std::optional<std::string> NatsConnection::request(const std::string& subject,
+std::optional<std::string> NatsConnection::request(const std::string& domain,
+                                                   const std::string& subject,
                                                    const std::string& body,
                                                    std::chrono::milliseconds patience) {
-    natsMsg* reply = nullptr;
-    const natsStatus status =
-        natsConnection_Request(&reply, impl_->handle(), subject.c_str(), body.data(),
-                               static_cast<int>(body.size()), patience.count());
-    if (status != NATS_OK) return std::nullopt;
-    std::string text(natsMsg_GetData(reply), static_cast<std::size_t>(natsMsg_GetDataLength(reply)));
-    natsMsg_Destroy(reply);
-    return text;
+    return impl_->request(domain, subject, body, patience);
 }
 
 bool NatsConnection::publish(const std::string& subject, std::string_view body) {
@@ -230,9 +287,12 @@ bool NatsConnection::publish(const std::string& subject, const std::string& repl
                                          body.data(), static_cast<int>(body.size())) == NATS_OK;
 }
 
-std::string NatsConnection::subscribe(std::function<void(Arrival)> on_arrival) {
-    return impl_->subscribe(std::move(on_arrival));
+std::string NatsConnection::subscribe(const std::string& domain,
+                                      std::function<void(Arrival)> on_arrival) {
+    return impl_->subscribe(domain, std::move(on_arrival));
 }
-void NatsConnection::unsubscribe(const std::string& inbox) { impl_->unsubscribe(inbox); }
+void NatsConnection::unsubscribe(const std::string& inbox) {
+    impl_->unsubscribe(inbox);
+}
 
 }  // namespace homeward::consumer

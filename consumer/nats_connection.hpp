@@ -39,15 +39,16 @@ class NatsConnection {
     /// Grows with every reconnect: what was asked for before may never be answered.
     std::uint64_t connects() const;
 
-    /// A request to the server's API; nullopt when nobody answers in time.
-    std::optional<std::string> request(const std::string& subject, const std::string& body,
-                                       std::chrono::milliseconds patience);
+    /// A request to the JetStream API of a domain; nullopt when nobody answers in time.
+    std::optional<std::string> request(const std::string& domain, const std::string& subject,
+                                       const std::string& body, std::chrono::milliseconds patience);
     bool publish(const std::string& subject, std::string_view body);
     bool publish(const std::string& subject, const std::string& reply, std::string_view body);
 
-    /// A fresh inbox "…."; `on_arrival` is called by one thread for everything below it, as long
-    /// as the connection lives or until it is unsubscribed. Both by one thread at a time.
-    std::string subscribe(std::function<void(Arrival)> on_arrival);
+    /// A fresh inbox "_INBOX.homeward.<domain>.….": deploy/nats lets a domain's leaf send to no
+    /// other. `on_arrival` is called by one thread for everything below it, as long as the
+    /// connection lives or until it is unsubscribed. Both by one thread at a time.
+    std::string subscribe(const std::string& domain, std::function<void(Arrival)> on_arrival);
     void unsubscribe(const std::string& inbox);
 
   private:

@@ -80,7 +80,8 @@ std::size_t Puller::expected_bytes() const {
 
 void Puller::listen(std::size_t index) {
     channels_[index].inbox =
-        nats_.subscribe([this, index](Arrival arrival) { on_arrival(index, std::move(arrival)); });
+        nats_.subscribe(streams_[index].domain,
+                        [this, index](Arrival arrival) { on_arrival(index, std::move(arrival)); });
 }
 
 void Puller::listen_anew_where_silent() {

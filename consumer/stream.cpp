@@ -3,8 +3,9 @@
 #include <array>
 #include <ctime>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
+
+#include <nlohmann/json.hpp>
 
 #include "consumer/column_value.hpp"
 #include "schemas/publisher_id.hpp"
@@ -27,7 +28,8 @@ constexpr int kConsumerNotFound = 10014;
 json call(NatsConnection& nats, const Stream& stream, const std::string& method,
           const json& body = json::object(), std::chrono::milliseconds patience = kApiPatience) {
     const std::string subject = stream.api() + method;
-    const auto answer = nats.request(subject, body.empty() ? "" : body.dump(), patience);
+    const auto answer =
+        nats.request(stream.domain, subject, body.empty() ? "" : body.dump(), patience);
     if (!answer) {
         throw NatsError("no answer from JetStream for " + stream.name +
                         (stream.domain.empty()
@@ -95,7 +97,8 @@ json stream_wanted(const Stream& stream, const Config& config) {
             // A full leaf refuses, and the publisher keeps the event.
             {"discard", "new"},
             {"duplicate_window", kDuplicateWindowNs},
-            {"num_replicas", 1}};
+            {"max_bytes", stream.bytes_max == 0 ? -1 : static_cast<std::int64_t>(stream.bytes_max)},
+            {"num_replicas", stream.replicas}};
 }
 
 /// Of every durable, whatever it begins with.
@@ -126,62 +129,118 @@ std::string rfc3339(std::int64_t time_us) {
 
 enum class Mode { plan, apply };
 
-/// What differs in how long the stream keeps what is committed.
-void settle_history(NatsConnection& nats, const Stream& stream, const json& found,
-                    const Config& config, Mode mode, std::vector<std::string>& lines) {
-    json settings = found.at("config");
-    const bool keeps = settings.value("retention", "") == "limits";
-    if (keeps != (history_ns(config) > 0)) {
-        lines.push_back("stream " + stream.name +
-                        (keeps ? " keeps a history" : " keeps no history") +
-                        ", other than streams.history_hours says; JetStream cannot change that: "
-                        "drain the stream, delete it and apply again");
-    } else if (keeps && settings.value("max_age", std::int64_t{0}) != history_ns(config)) {
-        lines.push_back("keep the history of stream " + stream.name + " for " +
-                        std::to_string(config.streams.history_hours) + " hours");
-        if (mode == Mode::plan) return;
-        settings["max_age"] = history_ns(config);
-        refuse_error(call(nats, stream, "STREAM.UPDATE." + stream.name, settings), stream,
-                     "update the stream");
-    }
+/// A change of these is one of a running stream or durable; anything else would be another one.
+bool may_change(const std::string& key) {
+    static const std::set<std::string> kChangeable{
+        "subjects", "discard",         "max_bytes",   "num_replicas",
+        "ack_wait", "max_ack_pending", "max_deliver", "duplicate_window"};
+    return kChangeable.count(key) == 1;
 }
 
-std::vector<std::string> settle(NatsConnection& nats, const Config& config, Mode mode) {
-    std::vector<std::string> lines;
-    for (const Stream& stream : streams_of(config)) {
-        const json found = call(nats, stream, "STREAM.INFO." + stream.name);
-        const bool missing = error_code(found) == kStreamNotFound;
-        if (!missing) {
-            refuse_error(found, stream, "read the stream");
-            settle_history(nats, stream, found, config, mode, lines);
+/// " num_replicas 1 -> 3, max_bytes -1 -> 1000"; empty when `found` has all that is wanted. What
+/// else was set by hand is left alone.
+std::string differences(const json& found, const json& wanted, const std::string& what) {
+    std::string text;
+    for (const auto& [key, value] : wanted.items()) {
+        const json now = found.contains(key) ? found[key] : json();
+        if (now == value) continue;
+        const std::string change = key + " " + now.dump() + " -> " + value.dump();
+        if (!may_change(key)) {
+            throw NatsError(what + " has another " + change +
+                            ", which cannot be changed; drain it, delete it by hand (nats stream "
+                            "rm), and run streams apply again");
         }
-        if (missing) {
-            lines.push_back("create stream " + stream.name + " on " +
-                            stream_subjects(stream.kind, stream.region));
-            if (mode == Mode::apply) {
-                refuse_error(call(nats, stream, "STREAM.CREATE." + stream.name,
-                                  stream_wanted(stream, config)),
-                             stream, "create the stream");
-            }
+        text += (text.empty() ? " " : ", ") + change;
+    }
+    return text;
+}
+
+/// Brings one stream or durable to what is wanted, or says what that would take.
+class Settler {
+  public:
+    Settler(NatsConnection& nats, const Config& config, Mode mode)
+        : nats_(nats), config_(config), mode_(mode) {}
+
+    /// True if the stream is there, or would be.
+    bool settle_stream(const Stream& stream) {
+        json wanted = stream_wanted(stream, config_);
+        const json found = call(nats_, stream, "STREAM.INFO." + stream.name);
+        if (error_code(found) == kStreamNotFound) {
+            lines_.push_back("create stream " + stream.name + " on " +
+                             stream_subjects(stream.kind, stream.region));
+            order(stream, "STREAM.CREATE." + stream.name, wanted, "create the stream");
+            return mode_ == Mode::apply;
         }
-        if (missing && mode == Mode::plan) {
-            lines.push_back("create durable " + stream.durable + " on " + stream.name);
-            continue;
+        refuse_error(found, stream, "read the stream");
+        json merged = found.at("config");
+        const std::size_t lines_before = lines_.size();
+        settle_history(stream, merged);
+        for (const char* key : {"retention", "max_age"}) wanted.erase(key);
+        const std::string change = differences(merged, wanted, "stream " + stream.name);
+        if (!change.empty()) lines_.push_back("change stream " + stream.name + ":" + change);
+        merged.update(wanted);
+        if (lines_.size() > lines_before) {
+            order(stream, "STREAM.UPDATE." + stream.name, merged, "change the stream");
         }
-        const json durable =
-            call(nats, stream, "CONSUMER.INFO." + stream.name + "." + stream.durable);
-        if (error_code(durable) != kConsumerNotFound) {
-            refuse_error(durable, stream, "read the durable");
-            continue;
+        return true;
+    }
+
+    void settle_durable(const Stream& stream, bool has_stream) {
+        json wanted = durable_basics(stream, config_);
+        wanted["deliver_policy"] = "all";
+        const std::string name = stream.name + "." + stream.durable;
+        const json found = has_stream ? call(nats_, stream, "CONSUMER.INFO." + name) : json();
+        json body{{"stream_name", stream.name}, {"config", wanted}};
+        if (!has_stream || error_code(found) == kConsumerNotFound) {
+            lines_.push_back("create durable " + stream.durable + " on " + stream.name);
+        } else {
+            refuse_error(found, stream, "read the durable");
+            const std::string change =
+                differences(found.at("config"), wanted, "durable " + stream.durable);
+            if (change.empty()) return;
+            lines_.push_back("change durable " + stream.durable + ":" + change);
+            body["config"] = found.at("config");
+            body["config"].update(wanted);
         }
-        lines.push_back("create durable " + stream.durable + " on " + stream.name);
-        if (mode == Mode::apply) {
-            json settings = durable_basics(stream, config);
-            settings["deliver_policy"] = "all";
-            create_durable(nats, stream, std::move(settings));
+        order(stream, "CONSUMER.DURABLE.CREATE." + name, body, "create or change the durable");
+    }
+
+    std::vector<std::string> lines() && { return std::move(lines_); }
+
+  private:
+    /// How long the stream keeps what is committed, as far as that can be changed.
+    void settle_history(const Stream& stream, json& settings) {
+        const bool keeps = settings.value("retention", "") == "limits";
+        if (keeps != (history_ns(config_) > 0)) {
+            lines_.push_back("stream " + stream.name +
+                             (keeps ? " keeps a history" : " keeps no history") +
+                             ", other than streams.history_hours says; JetStream cannot change "
+                             "that: drain the stream, delete it and apply again");
+        } else if (keeps && settings.value("max_age", std::int64_t{0}) != history_ns(config_)) {
+            lines_.push_back("keep the history of stream " + stream.name + " for " +
+                             std::to_string(config_.streams.history_hours) + " hours");
+            settings["max_age"] = history_ns(config_);
         }
     }
-    return lines;
+
+    void order(const Stream& stream, const std::string& method, const json& body,
+               const std::string& what) {
+        if (mode_ == Mode::apply) refuse_error(call(nats_, stream, method, body), stream, what);
+    }
+
+    NatsConnection& nats_;
+    const Config& config_;
+    Mode mode_;
+    std::vector<std::string> lines_;
+};
+
+std::vector<std::string> settle(NatsConnection& nats, const Config& config, Mode mode) {
+    Settler settler(nats, config, mode);
+    for (const Stream& stream : streams_of(config)) {
+        const bool has_stream = settler.settle_stream(stream);
+        settler.settle_durable(stream, has_stream);
+    }
+    return std::move(settler).lines();
 }
 
 }  // namespace
@@ -195,7 +254,8 @@ std::vector<Stream> streams_of(const Config& config) {
     for (const Source& source : config.sources) {
         for (StreamKind kind : source.kinds) {
             streams.push_back({kind, source.region, source.domain, stream_name(kind, source.region),
-                               durable_name(kind, source.region)});
+                               durable_name(kind, source.region), source.replicas,
+                               config.streams.bytes_max(kind)});
         }
     }
     return streams;

@@ -18,6 +18,8 @@ struct Stream {
     std::string domain;
     std::string name;
     std::string durable;
+    std::size_t replicas = 1;
+    std::size_t bytes_max = 0;  ///< 0: no limit of its own
 
     /// "$JS.API." or "$JS.<domain>.API."
     std::string api() const;
@@ -50,10 +52,10 @@ std::vector<std::string> find_twins(NatsConnection& nats, const std::vector<Stre
 Stream open_history(NatsConnection& nats, const Stream& stream, std::int64_t since_us,
                     const Config& config);
 
-/// What streams apply would do, one line each; empty when everything is there.
+/// What streams apply would do, one line each; empty when everything is as wanted.
 std::vector<std::string> plan_streams(NatsConnection& nats, const Config& config);
-/// Creates what is missing, and takes over how long a history is kept; never deletes. Returns what
-/// it did.
+/// Creates what is missing and changes limits that differ; never deletes, and refuses what would
+/// need it. Returns what it did.
 std::vector<std::string> apply_streams(NatsConnection& nats, const Config& config);
 
 }  // namespace homeward::consumer

@@ -2,10 +2,12 @@
 
 #include <nats/nats.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <charconv>
 #include <cstring>
+#include <fstream>
 
 #include <nlohmann/json.hpp>
 
@@ -38,11 +40,28 @@ void require(natsStatus status, const std::string& what) {
     throw SetupError(what + ": " + natsStatus_GetText(status));
 }
 
+/// The public key in the file of a seed, which nats.c does not derive; a word that begins with U.
+std::string public_key_in(const std::filesystem::path& seed_file) {
+    std::ifstream words(seed_file);
+    for (std::string word; words >> word;) {
+        if (word.front() == 'U') return word;
+    }
+    throw SetupError(seed_file.string() +
+                     ": no public key beside the seed; write both into it, as "
+                     "`nk -gen user -pubout` prints them");
+}
+
 void set_credentials(natsOptions* options, const PublisherOptions& wanted) {
     if (!wanted.credentials_file.empty()) {
         require(natsOptions_SetUserCredentialsFromFiles(options, wanted.credentials_file.c_str(),
                                                         nullptr),
                 wanted.credentials_file.string() + ": not usable as NATS credentials");
+    }
+    if (!wanted.nkey_seed_file.empty()) {
+        require(
+            natsOptions_SetNKeyFromSeed(options, public_key_in(wanted.nkey_seed_file).c_str(),
+                                        wanted.nkey_seed_file.c_str()),
+            wanted.nkey_seed_file.string() + ": not usable as an nkey");
     }
     if (!wanted.tls_ca_file.empty()) {
         require(natsOptions_LoadCATrustedCertificates(options, wanted.tls_ca_file.c_str()),
@@ -60,6 +79,11 @@ void set_servers(natsOptions* options, const PublisherOptions& wanted) {
     for (const std::string& url : wanted.nats_urls) urls.push_back(url.c_str());
     require(natsOptions_SetServers(options, urls.data(), static_cast<int>(urls.size())),
             "nats_urls: not usable as NATS servers");
+    // Or a server in between that says it has no TLS would be believed.
+    const bool wants_tls =
+        std::any_of(wanted.nats_urls.begin(), wanted.nats_urls.end(),
+                    [](const std::string& url) { return url.rfind("tls://", 0) == 0; });
+    if (wants_tls) require(natsOptions_SetSecure(options, true), "TLS");
 }
 
 /// {"stream":…,"seq":…} or {"error":{"code":…,"description":…}}

@@ -32,6 +32,8 @@ SIGTERM: takes what clients have sent by then, waits for the stream as above, an
   --app NAME          what this is: a-z 0-9 _ -    (or environment HOMEWARD_APP)
   --server URL[,URL]  NATS; default nats://127.0.0.1:4222 (or environment HOMEWARD_NATS_URL)
   --creds FILE        NATS credentials
+  --nkey FILE         seed and public key of a NATS user (or environment HOMEWARD_NATS_NKEY_FILE)
+  --ca FILE           whom to trust with a tls:// server (or environment HOMEWARD_NATS_TLS_CA_FILE)
   --spool DIR         keep accepted events here until they are acknowledged, so that they survive
                       the death of this process; what an earlier one left is sent first
   --log-mib MIB       keep up to this much, compressed, while NATS is away; default 256, of each class
@@ -75,6 +77,8 @@ void set_defaults(EmitCommand& command) {
     command.publisher.app = from_environment("HOMEWARD_APP");
     const std::string urls = from_environment("HOMEWARD_NATS_URL");
     if (!urls.empty()) command.publisher.nats_urls = split(urls);
+    command.publisher.nkey_seed_file = from_environment("HOMEWARD_NATS_NKEY_FILE");
+    command.publisher.tls_ca_file = from_environment("HOMEWARD_NATS_TLS_CA_FILE");
 }
 
 std::optional<int> check(const EmitCommand& command) {
@@ -99,6 +103,8 @@ std::optional<int> parse_command_line(int argc, char** argv, EmitCommand& comman
         {"--app", [&](const auto& v) { command.publisher.app = v; }},
         {"--server", [&](const auto& v) { command.publisher.nats_urls = split(v); }},
         {"--creds", [&](const auto& v) { command.publisher.credentials_file = v; }},
+        {"--nkey", [&](const auto& v) { command.publisher.nkey_seed_file = v; }},
+        {"--ca", [&](const auto& v) { command.publisher.tls_ca_file = v; }},
         {"--spool", [&](const auto& v) { command.publisher.spool_dir = v; }},
         {"--type", [&](const auto& v) { command.type = v; }},
         {"--text-field", [&](const auto& v) { command.text_field = v; }},

@@ -71,6 +71,7 @@ struct PublisherOptions {
     std::size_t in_flight_bytes_max = 8u << 20;
 
     std::filesystem::path credentials_file{};  ///< NATS .creds
+    /// Seed and public key of a NATS user, as `nk -gen user -pubout` prints them.
     std::filesystem::path nkey_seed_file{};
     std::filesystem::path tls_ca_file{};
     std::filesystem::path tls_cert_file{};

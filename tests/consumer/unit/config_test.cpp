@@ -64,14 +64,20 @@ TEST_CASE("the environment overrides the file") {
     const Variable rows("HOMEWARD_BATCH_ROWS_MAX", "77");
     const Variable urls("HOMEWARD_NATS_URLS", "nats://a:1,nats://b:2");
     const Variable automatic("HOMEWARD_SCHEMA_AUTOMATIC", "false");
-    const Variable sources("HOMEWARD_SOURCES", "ams@leaf,scl");
+    const Variable sources("HOMEWARD_SOURCES", "ams@leaf:3,scl");
+    const Variable metric("HOMEWARD_STREAMS_METRIC_BYTES_MAX", "1000000");
     const Config config = load_config(HOMEWARD_SHIPPED_CONFIG);
     CHECK(config.batch.rows_max == 77);
     CHECK(config.nats.urls == std::vector<std::string>{"nats://a:1", "nats://b:2"});
     CHECK_FALSE(config.schema.automatic);
     REQUIRE(config.sources.size() == 2);
+    CHECK(config.sources[0].region == "ams");
     CHECK(config.sources[0].domain == "leaf");
+    CHECK(config.sources[0].replicas == 3);
     CHECK(config.sources[1].region == "scl");
+    CHECK(config.sources[1].replicas == 1);
+    CHECK(config.streams.bytes_max(homeward::StreamKind::metric) == 1'000'000);
+    CHECK(config.streams.bytes_max(homeward::StreamKind::audit) == 0);
 }
 
 TEST_CASE("a mistake in the file is named with its line and what is expected") {
@@ -140,6 +146,7 @@ TEST_CASE("every key of the file that ships is read from the environment too") {
 
 TEST_CASE("texts and lists are read from the environment") {
     const Variable a("HOMEWARD_NATS_CREDENTIALS_FILE", "/a");
+    const Variable nkey("HOMEWARD_NATS_NKEY_FILE", "/n");
     const Variable b("HOMEWARD_NATS_TLS_CA_FILE", "/b");
     const Variable c("HOMEWARD_NATS_TLS_CERT_FILE", "/c");
     const Variable d("HOMEWARD_NATS_TLS_KEY_FILE", "/d");
@@ -151,6 +158,7 @@ TEST_CASE("texts and lists are read from the environment") {
     const Variable j("HOMEWARD_LOG_LEVEL", "debug");
     const Config config = load_config(HOMEWARD_SHIPPED_CONFIG);
     CHECK(config.nats.credentials_file == "/a");
+    CHECK(config.nats.nkey_file == "/n");
     CHECK(config.nats.tls_ca_file == "/b");
     CHECK(config.nats.tls_cert_file == "/c");
     CHECK(config.nats.tls_key_file == "/d");
@@ -185,4 +193,21 @@ TEST_CASE("a password does not reach a log") {
           "postgresql://u:***@h1:1,h2:2/d?target_session_attrs=read-write");
     CHECK(redact("postgresql://h/d?user=u&password=secret&x=1") ==
           "postgresql://h/d?user=u&password=***&x=1");
+}
+
+TEST_CASE("an environment file fills in what the environment does not say") {
+    const TempDir dir;
+    std::ofstream(dir / "env")
+        << "# secrets\nHOMEWARD_LOG_LEVEL=warn\n\nHOMEWARD_NATS_URLS=\"nats://a\"\n";
+    const Variable level("HOMEWARD_LOG_LEVEL", "debug");
+    const Variable urls("HOMEWARD_NATS_URLS", "nats://overwritten-below");
+    ::unsetenv("HOMEWARD_NATS_URLS");
+    read_env_file(dir / "env");
+    const Config config = load_config(HOMEWARD_SHIPPED_CONFIG);
+    CHECK(config.log.level == "debug");
+    CHECK(config.nats.urls == std::vector<std::string>{"nats://a"});
+
+    std::ofstream(dir / "bad") << "\nno assignment\n";
+    CHECK_THROWS_WITH(read_env_file(dir / "bad"), Contains("bad:2: expected NAME=value"));
+    CHECK_THROWS_WITH(read_env_file(dir / "none"), Contains("cannot be read"));
 }

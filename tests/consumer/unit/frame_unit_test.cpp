@@ -40,6 +40,7 @@ class Opener {
         audit_.kind = StreamKind::audit;
         plain_.kind = StreamKind::plain;
         metric_.kind = StreamKind::metric;
+        for (Stream* stream : {&audit_, &plain_, &metric_}) stream->region = "ams";
     }
     FrameUnit frame(const FrameHeader& header, const std::string& body) {
         std::vector<std::byte> bytes;
@@ -185,7 +186,26 @@ TEST_CASE("what is no frame, or one of the other class, is one dead letter of no
         CHECK(unit.dead[0].payload == frame.substr(0, cut));
     }
     const FrameUnit lost = opener.message(opener.plain_stream(), "homeward.plain.Ams!", kLine);
-    CHECK_THAT(lost.refusal, Contains("homeward.plain.<region>.<app>"));
+    CHECK_THAT(lost.refusal, Contains("expected homeward.plain.ams.>"));
+}
+
+TEST_CASE("a stream that was made to take another's subjects speaks for its own region alone") {
+    Opener opener;
+    std::vector<std::byte> bytes;
+    FrameEncoder encoder;
+    REQUIRE(encoder.encode(header_of(1, 1, 1), kLine, bytes));
+    const std::string frame(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    const FrameUnit forged =
+        opener.message(opener.audit(), frame_subject(EventClass::audit, "syd", "shop"), frame);
+    CHECK(forged.events.empty());
+    CHECK_THAT(forged.refusal, Contains("homeward.frame.audit.syd.shop is none of the stream's"));
+    const FrameUnit other_kind =
+        opener.message(opener.audit(), plain_subject("ams", "shop"), kLine);
+    CHECK(other_kind.events.empty());
+    const FrameUnit forged_plain =
+        opener.message(opener.plain_stream(), plain_subject("syd", "shop"), kLine);
+    CHECK(forged_plain.events.empty());
+    CHECK(forged_plain.dead.size() == 1);
 }
 
 TEST_CASE("a plain message is one event, or one a line if every line looks like one") {
