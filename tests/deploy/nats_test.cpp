@@ -96,8 +96,68 @@ TEST_CASE("a stolen leaf login reaches neither another region's streams nor thei
                    !Contains("HOMEWARD_PLAIN_syd") && !Contains("success"));
     }
     // The same question by one who may ask it: the guard is what kept the other from an answer.
-    CHECK_THAT(answer(topology.as("hub", "consumer"), of_syd + "INFO.HOMEWARD_PLAIN_syd"),
+    CHECK_THAT(answer(topology.as("hub", "consumer", "syd"), of_syd + "INFO.HOMEWARD_PLAIN_syd"),
                Contains("\"messages\":3"));
+
+    // Nor can it slip the consumer messages as if they came from another region's stream.
+    NatsClient of_ams = topology.as("hub", "consumer", "ams");
+    NatsClient not_his = topology.as("hub", "consumer", "syd");
+    NatsClient thief(rogue);
+    const auto slips_into = [&](NatsClient& client) {
+        // The leaf learns of a new subscription in its own time.
+        for (int i = 0; i < 10; ++i) {
+            thief.send_to(client.inbox(), "forged");
+            sleep_ms(100);
+        }
+        try {
+            return client.receive() == "forged";
+        } catch (const std::runtime_error&) {
+            return false;
+        }
+    };
+    CHECK(slips_into(of_ams));
+    CHECK_FALSE(slips_into(not_his));
+}
+
+TEST_CASE("streams plan shows what differs, apply changes it, and neither touches what is right") {
+    Topology topology(std::vector<std::string>{});
+    const CommandResult nothing = topology.consumer_command({"streams", "plan"});
+    CHECK_THAT(nothing.output, Contains("all streams and durables are there"));
+    topology.emit("hub", 3);
+    topology.environment()["HOMEWARD_STREAMS_METRIC_BYTES_MAX"] = "1000000";
+    topology.environment()["HOMEWARD_PULL_ACK_WAIT_MS"] = "5000";
+    const std::string metric = "change stream HOMEWARD_METRIC_scl: max_bytes 268435456 -> 1000000";
+    const std::string durable =
+        "change durable homeward_audit_scl: ack_wait 2000000000 -> 5000000000";
+    const CommandResult planned = topology.consumer_command({"streams", "plan"});
+    CHECK_THAT(planned.output, Contains(metric) && Contains(durable));
+    CHECK_THAT(topology.consumer_command({"check"}).output,
+               Contains("4 changes of streams or durables are due"));
+    const CommandResult applied = topology.consumer_command({"streams", "apply"});
+    CHECK(applied.output == planned.output);
+    CHECK(topology.consumer_command({"streams", "plan"}).output == nothing.output);
+
+    // Metrics until their stream is full; audit still has its disk, and what was there is there.
+    NatsClient app = topology.app("hub");
+    const std::string frame(100'000, 'x');
+    std::string refusal;
+    for (int i = 0; i < 20 && refusal.empty(); ++i) {
+        const std::string said = app.request("homeward.frame.metric.scl.shop", frame);
+        if (said.find("error") != std::string::npos) refusal = said;
+    }
+    CHECK_THAT(refusal, Contains("maximum bytes exceeded"));
+    CHECK_NOTHROW(app.publish("homeward.frame.audit.scl.shop", frame));
+    topology.start_consumer();
+    CHECK(arrives(topology, "scl", 3));
+
+    // What would need the stream to be made anew is said, and not done.
+    topology.as("hub", "consumer")
+        .request("$JS.API.STREAM.CREATE.HOMEWARD_AUDIT_old",
+                 R"({"name":"HOMEWARD_AUDIT_old","subjects":["homeward.frame.audit.old.>"],)"
+                 R"("retention":"limits","storage":"file","num_replicas":1})");
+    topology.environment()["HOMEWARD_SOURCES"] = "old@hub";
+    const CommandResult refused = topology.consumer_command({"streams", "apply"});
+    CHECK_THAT(refused.output, Contains("HOMEWARD_AUDIT_old keeps a history, other than"));
 }
 
 TEST_CASE("adding a region keeps every password, and a bad list of regions says what is wrong") {
@@ -114,6 +174,17 @@ TEST_CASE("adding a region keeps every password, and a bad list of regions says 
     REQUIRE(generate("regions=[\"ams\",\"syd\"]\n" + hub).exit_code == 0);
     CHECK(read_file(dir / "out/ams/nats.conf") == before);
     CHECK(run_command({"stat", "-c", "%a", dir / "out/secrets.json"}).output == "600\n");
+
+    // A new login for one, and for nobody else.
+    const std::string syd = read_file(dir / "out/syd/nats.conf");
+    REQUIRE(run_command({HOMEWARD_NATS_GENERATE, "--renew", "app-ams", dir / "r.toml", dir / "out"})
+                .exit_code == 0);
+    CHECK(read_file(dir / "out/ams/nats.conf") != before);
+    CHECK(read_file(dir / "out/syd/nats.conf") == syd);
+    CHECK_THAT(
+        run_command({HOMEWARD_NATS_GENERATE, "--renew", "app-old", dir / "r.toml", dir / "out"})
+            .output,
+        Contains("has no login 'app-old'; it has: app-ams, app-scl, app-syd, consumer"));
 
     const std::string three = "servers=[\"a:6222\",\"b:6222\",\"c:6222\"]\n";
     REQUIRE(generate("regions=[\"ams\"]\n" + hub + three).exit_code == 0);

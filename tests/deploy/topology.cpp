@@ -12,48 +12,149 @@ using namespace std::chrono_literals;
 constexpr const char* kLine =
     R"({"type":"audit","actor":"a","action":"b","resource":"r","outcome":"allowed"})";
 
+void replace(std::string& text, const std::string& what, const std::string& by) {
+    for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += by.size()) {
+        text.replace(at, what.size(), by);
+    }
+}
+
+/// A CA of its own and one certificate for every server, as the [tls] of a list wants them.
+void make_certificates(const std::filesystem::path& dir) {
+    const CommandResult made = run_command(
+        {"sh", "-ec",
+         "cd \"$0\"; openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
+         " -subj /CN=ca -keyout ca.key -out ca.pem;"
+         " openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=nats"
+         " -keyout server.key -out server.csr;"
+         " printf 'subjectAltName=IP:127.0.0.1' >ext;"
+         " openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2"
+         " -extfile ext -out server.pem",
+         dir});
+    if (made.exit_code != 0) throw std::runtime_error("openssl:\n" + made.output);
+}
+
 }  // namespace
 
-Topology::Topology(const std::vector<std::string>& regions) {
-    std::ofstream list(dir_ / "regions.toml");
-    list << "regions = [";
-    for (const std::string& region : regions) list << "\"" << region << "\", ";
-    ports_["hub"] = free_port();
-    list << "]\n[hub]\nregion = \"scl\"\ndomain = \"hub\"\nleaf_listen = \"127.0.0.1:" << leaf_port_
-         << "\"\nleaf_hosts = [\"127.0.0.1:" << leaf_port_
-         << "\"]\nclient_listen = \"127.0.0.1:" << ports_["hub"] << "\"\nstore_dir = \""
-         << (dir_ / "store-hub").string() << "\"\n";
-    for (const std::string& region : regions) {
-        ports_[region] = free_port();
-        list << "[region." << region << "]\nclient_listen = \"127.0.0.1:" << ports_[region]
-             << "\"\nstore_dir = \"" << (dir_ / ("store-" + region)).string() << "\"\n";
-    }
-    list.close();
-    const CommandResult made =
-        run_command({HOMEWARD_NATS_GENERATE, dir_ / "regions.toml", dir_ / "out"});
-    if (made.exit_code != 0) throw std::runtime_error(made.output);
+Topology::Topology(TopologyOptions options) : options_(std::move(options)) {
+    if (options_.tls) make_certificates(dir_.path());
+    write_list();
+    generate();
     for (const auto& [name, port] : ports_) start(name);
 
-    std::istringstream lines(read_file(dir_ / "out/consumer.env"));
-    for (std::string line; std::getline(lines, line);) {
-        environment_[line.substr(0, line.find('='))] = line.substr(line.find('=') + 1);
-    }
+    environment_ = read_env(dir_ / "out/consumer.env");
     environment_["HOMEWARD_POSTGRES_URL"] = leader_.url();
     environment_["HOMEWARD_ADMIN_LISTEN"] = "127.0.0.1:" + std::to_string(free_port());
     environment_["HOMEWARD_PULL_ACK_WAIT_MS"] = "2000";
+    if (options_.auth == "nkey") {
+        environment_["HOMEWARD_NATS_NKEY_FILE"] = dir_ / "out/consumer.nk";
+    }
+    apply_streams();
+}
+
+std::vector<std::string> Topology::names() const {
+    std::vector<std::string> names{"hub"};
+    names.insert(names.end(), options_.regions.begin(), options_.regions.end());
+    return names;
+}
+
+void Topology::write_list() {
+    std::ofstream list(dir_ / "regions.toml");
+    list << "auth = \"" << options_.auth << "\"\nregions = [";
+    for (const std::string& region : options_.regions) list << "\"" << region << "\", ";
+    list << "]\n";
+    for (const std::string& name : names()) {
+        const int count = options_.servers.count(name) == 1 ? options_.servers.at(name) : 1;
+        ports_[name] = free_port();
+        list << (name == "hub" ? "[hub]" : "[region." + name + "]") << "\n"
+             << "client_listen = \"127.0.0.1:" << ports_[name] << "\"\nstore_dir = \""
+             << store(name).string() << "\"\nstore_bytes_max = 1073741824\nservers = [";
+        for (int i = 0; i < count; ++i) list << "\"127.0.0.1:" << free_port() << "\", ";
+        list << "]\n";
+        if (name == "hub") {
+            list << "region = \"scl\"\ndomain = \"hub\"\nleaf_listen = \"127.0.0.1:" << leaf_port_
+                 << "\"\nleaf_hosts = [\"127.0.0.1:" << leaf_port_ << "\"]\n";
+        }
+        // The others of several servers, which on machines of their own would have the same port.
+        for (int i = 2; i <= count; ++i) ports_[name + "-" + std::to_string(i)] = free_port();
+    }
+    if (options_.tls) {
+        list << "[tls]\nca_file = \"" << (dir_ / "ca.pem").string() << "\"\ncert_file = \""
+             << (dir_ / "server.pem").string() << "\"\nkey_file = \""
+             << (dir_ / "server.key").string() << "\"\n";
+    }
+}
+
+void Topology::generate() {
+    const CommandResult made =
+        run_command({HOMEWARD_NATS_GENERATE, dir_ / "regions.toml", dir_ / "out"});
+    if (made.exit_code != 0) throw std::runtime_error(made.output);
+    // What machines of their own would have each: a way to the hub, a port and a disk.
+    for (const std::string& region : options_.regions) {
+        links_[region] = std::make_unique<TcpProxy>(leaf_port_);
+    }
+    for (const auto& [name, port] : ports_) {
+        const std::string first = name.substr(0, name.find('-'));
+        std::string text = read_file(conf(name));
+        if (links_.count(first) == 1) {
+            replace(text, "@127.0.0.1:" + std::to_string(leaf_port_),
+                    "@127.0.0.1:" + std::to_string(links_[first]->port()));
+        }
+        // Only the way that a test can cut, not the one that the hub tells of.
+        replace(text, "advertise: \"127.0.0.1:" + std::to_string(leaf_port_),
+                "advertise: \"127.0.0.1:1");
+        if (name != first) {
+            replace(text, "127.0.0.1:" + std::to_string(ports_[first]),
+                    "127.0.0.1:" + std::to_string(port));
+            replace(text, store(first), store(name));
+            // Leaves connect to the first of the hub's servers only.
+            replace(text, "listen: \"127.0.0.1:" + std::to_string(leaf_port_),
+                    "listen: \"127.0.0.1:" + std::to_string(free_port()));
+        }
+        std::ofstream(conf(name)) << text;
+    }
+}
+
+std::filesystem::path Topology::conf(const std::string& name) const {
+    const std::string first = name.substr(0, name.find('-'));
+    const bool is_alone = options_.servers.count(first) == 0 || options_.servers.at(first) == 1;
+    const std::string number = name == first ? "1" : name.substr(first.size() + 1);
+    return dir_ / ("out/" + first + (is_alone ? "/nats.conf" : "/nats-" + number + ".conf"));
+}
+
+std::map<std::string, std::string> Topology::read_env(const std::filesystem::path& file) const {
+    std::map<std::string, std::string> values;
+    std::istringstream lines(read_file(file));
+    for (std::string line; std::getline(lines, line);) {
+        values[line.substr(0, line.find('='))] = line.substr(line.find('=') + 1);
+    }
+    return values;
+}
+
+std::map<std::string, std::string> Topology::app_env(const std::string& name) const {
+    auto values = read_env(dir_ / ("out/" + name + "/app.env"));
+    if (options_.auth == "nkey") {
+        values["HOMEWARD_NATS_NKEY_FILE"] = dir_ / ("out/" + name + "/app.nk");
+    }
+    return values;
+}
+
+void Topology::apply_streams() {
     CommandResult applied;
-    wait_until(20s, [&] {
+    wait_until(40s, [&] {
         applied = consumer_command({"streams", "apply"});
         return applied.exit_code == 0;
     });
-    if (applied.exit_code != 0) throw std::runtime_error(applied.output + log("ams") + log("hub"));
+    if (applied.exit_code == 0) return;
+    std::string logs;
+    for (const auto& [name, port] : ports_) logs += name + ":\n" + log(name);
+    throw std::runtime_error(applied.output + logs);
 }
 
 void Topology::start(const std::string& name) {
     ProcessOptions options;
     options.log = dir_ / (name + ".log");
     std::filesystem::remove(options.log);
-    servers_[name] = Process({"nats-server", "-c", dir_ / ("out/" + name + "/nats.conf")}, options);
+    servers_[name] = Process({"nats-server", "-c", conf(name)}, options);
     wait_until(10s, [&] {
         return log(name).find("Server is ready") != std::string::npos ||
                !servers_[name].is_running();
@@ -92,8 +193,9 @@ NatsClient Topology::app(const std::string& name) const {
     return NatsClient(ports_.at(name), "app", secret("app-" + (name == "hub" ? "scl" : name)));
 }
 
-NatsClient Topology::as(const std::string& name, const std::string& user) const {
-    return NatsClient(ports_.at(name), user, secret(user));
+NatsClient Topology::as(const std::string& name, const std::string& user,
+                        const std::string& domain) const {
+    return NatsClient(ports_.at(name), user, secret(user), "_INBOX.homeward." + domain + ".test");
 }
 
 void Topology::emit(const std::string& name, int count) {

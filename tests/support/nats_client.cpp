@@ -7,18 +7,26 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <random>
 #include <stdexcept>
 
 namespace homeward::testing {
+namespace {
 
-NatsClient::NatsClient(int port, const std::string& user, const std::string& password)
+constexpr std::chrono::seconds kPatience{10};
+constexpr const char* kSilence = "no answer from nats-server within 10 s";
+
+}  // namespace
+
+NatsClient::NatsClient(int port, const std::string& user, const std::string& password,
+                       const std::string& inbox)
     : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(static_cast<std::uint16_t>(port));
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const timeval patience{10, 0};
+    const timeval patience{kPatience.count(), 0};
     ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     // A message goes in three pieces, which would wait for one another's acknowledgement.
     const int on = 1;
@@ -27,7 +35,7 @@ NatsClient::NatsClient(int port, const std::string& user, const std::string& pas
         throw std::runtime_error("cannot connect to nats-server at port " + std::to_string(port));
     }
     read_line();  // INFO
-    inbox_ = "_INBOX.test" + std::to_string(std::random_device()());
+    inbox_ = inbox + std::to_string(std::random_device()());
     const std::string login =
         user.empty() ? "" : ",\"user\":\"" + user + "\",\"pass\":\"" + password + "\"";
     send("CONNECT {\"verbose\":false,\"headers\":true,\"name\":\"plain\"" + login + "}\r\nSUB " +
@@ -50,14 +58,31 @@ std::string NatsClient::request(const std::string& subject, std::string_view dat
     send("PUB " + subject + " " + reply + " " + std::to_string(data.size()) + "\r\n");
     send(data);
     send("\r\n");
+    return next_to(reply);
+}
+
+void NatsClient::send_to(const std::string& subject, std::string_view data) {
+    send("PUB " + subject + " " + std::to_string(data.size()) + "\r\n");
+    send(data);
+    send("\r\n");
+}
+
+std::string NatsClient::receive() {
+    return next_to(inbox());
+}
+
+std::string NatsClient::next_to(const std::string& subject) {
+    // The server's own PINGs keep the socket from timing out.
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
     for (;;) {
+        if (std::chrono::steady_clock::now() > deadline) throw std::runtime_error(kSilence);
         const std::string line = read_line();
         if (line == "PING") send("PONG\r\n");
         if (line.compare(0, 4, "-ERR") == 0) throw std::runtime_error("nats-server: " + line);
         if (line.compare(0, 4, "MSG ") != 0) continue;
         const std::size_t bytes = std::stoul(line.substr(line.rfind(' ') + 1));
         const std::string payload = read_bytes(bytes + 2);
-        if (line.find(reply + " ") != std::string::npos) return payload.substr(0, bytes);
+        if (line.find(subject + " ") != std::string::npos) return payload.substr(0, bytes);
     }
 }
 
@@ -114,7 +139,7 @@ std::string NatsClient::read_bytes(std::size_t count) {
 void NatsClient::fill() {
     char chunk[8192];
     const ssize_t got = ::recv(socket_, chunk, sizeof chunk, 0);
-    if (got <= 0) throw std::runtime_error("no answer from nats-server within 10 s");
+    if (got <= 0) throw std::runtime_error(kSilence);
     buffer_.append(chunk, static_cast<std::size_t>(got));
 }
 

@@ -9,7 +9,9 @@ namespace homeward::testing {
 /// socket. Throws std::runtime_error when the server objects. One thread.
 class NatsClient {
   public:
-    explicit NatsClient(int port, const std::string& user = "", const std::string& password = "");
+    /// Answers come to subjects below `inbox`.
+    explicit NatsClient(int port, const std::string& user = "", const std::string& password = "",
+                        const std::string& inbox = "_INBOX.test");
     ~NatsClient();
     NatsClient(const NatsClient&) = delete;
     NatsClient& operator=(const NatsClient&) = delete;
@@ -18,6 +20,11 @@ class NatsClient {
     void publish(const std::string& subject, std::string_view data);
     /// Any request; the answer's payload.
     std::string request(const std::string& subject, std::string_view data);
+    /// Publishes, and waits for nothing.
+    void send_to(const std::string& subject, std::string_view data);
+    /// What comes to its inbox unasked within 10 s; throws when nothing does. `inbox()` is where.
+    std::string receive();
+    std::string inbox() const { return inbox_ + ".unasked"; }
 
     /// Everything published there from now on is for next_reply().
     void subscribe(const std::string& subject);
@@ -30,6 +37,7 @@ class NatsClient {
     void send(std::string_view bytes);
     std::string read_line();
     std::string read_bytes(std::size_t count);
+    std::string next_to(const std::string& subject);
     void fill();
 
     int socket_;
