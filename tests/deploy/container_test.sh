@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Container and Fly files as far as they can be judged without an engine: they parse, name files
-# that exist, and give the consumer a configuration that it accepts, on an IPv6 address.
+# Container and Fly files as far as they can be judged without an engine: they parse, fit each other
+# and this repository's lists, and configure NATS and the consumer so that they answer over IPv6.
 set -u
 root=$1
 consumer=$2
@@ -9,21 +9,63 @@ complain() {
     echo "FAILED: $*" >&2
     failed=1
 }
+work=$(mktemp -d "${TMPDIR:-/tmp}/homeward-container-test.XXXXXX")
+nats=''
+clean_up() {
+    [ -z "$nats" ] || { kill -KILL $nats; wait $nats; } 2>/dev/null
+    rm -rf "$work"
+}
+trap clean_up EXIT
+
 python3 - "$root" <<'PYTHON' || complain "see above"
-import os, sys, tomllib
+import os, re, sys, tomllib, yaml
 root = sys.argv[1]
+fly = {}
 for name in ("app", "nats", "consumer"):
     with open(f"{root}/deploy/fly/{name}.toml", "rb") as file:
-        fly = tomllib.load(file)
-    assert fly["app"] and fly["primary_region"] == "scl", name
-    # Longer than the consumer's 4.5 s and the publisher's close().
-    assert fly["kill_timeout"] >= 10, name
-    dockerfile = fly.get("build", {}).get("dockerfile")
+        fly[name] = tomllib.load(file)
+    one = fly[name]
+    assert one["app"] and one["primary_region"] == "scl", name
+    # Longer than the consumer's 4.5 s and the 10 s that app.toml gives the publisher's close().
+    assert one["kill_timeout"] >= 10, name
+    dockerfile = one.get("build", {}).get("dockerfile")
     assert not dockerfile or os.path.exists(f"{root}/deploy/fly/{dockerfile}"), dockerfile
+    groups = set(one.get("processes", {"app": ""}))
+    for part in one.get("services", []) + one.get("mounts", []):
+        assert set(part.get("processes", groups)) <= groups, (name, part)
+    ports = {check["port"] for check in one.get("checks", {}).values()}
+    assert ports <= {8222, 8080}, (name, ports)
+# Machines that the platform stops have no volume, so nothing of theirs may be promised to stay.
+stopped = {group for service in fly["app"]["services"] if service["auto_stop_machines"] != "off"
+           for group in service["processes"]}
+kept = {group for mount in fly["app"]["mounts"] for group in mount["processes"]}
+assert stopped and not stopped & kept, (stopped, kept)
+assert fly["nats"]["mounts"], "a NATS server without a volume"
+# Whatever the private network is asked at must be listened to on IPv6.
+assert fly["consumer"]["env"]["HOMEWARD_ADMIN_LISTEN"].startswith("[::]:")
+
+with open(f"{root}/deploy/container/compose.yml") as file:
+    services = yaml.safe_load(file)["services"]
+for name, service in services.items():
+    assert set(service.get("depends_on", {})) <= set(services), name
+# Every setting that the containers are given is one that the consumer knows.
+with open(f"{root}/deploy/homeward-consumer.toml", "rb") as file:
+    known = {f"HOMEWARD_{section}_{key}".upper() for section, keys in tomllib.load(file).items()
+             if isinstance(keys, dict) for key in keys} | {"HOMEWARD_SOURCES"}
+for env in (services["consumer"]["environment"], fly["consumer"]["env"]):
+    given = {key for key in env if key.startswith("HOMEWARD_")}
+    assert given and given <= known, given - known
+
 with open(f"{root}/deploy/container/Dockerfile") as file:
     text = file.read()
-last = text.rsplit("\nFROM ", 1)[1]
-assert "USER homeward" in last, "the consumer's image runs as root"
+for stage in re.split(r"^FROM ", text, flags=re.M)[2:]:
+    assert re.search(r"^USER (?!root|0)", stage, flags=re.M), "an image runs as root: " + stage
+# What the build stage installs is what this repository says is needed.
+with open(f"{root}/deploy/packages.txt") as file:
+    listed = set(re.findall(r"^[a-z0-9.+-]+", file.read(), flags=re.M))
+wanted = set(re.findall(r"[a-z0-9.+-]{3,}", re.search(r"--no-install-recommends (.*?)&&", text,
+                                                     flags=re.S).group(1)))
+assert wanted - {"file"} <= listed, wanted - listed
 PYTHON
 if docker compose version >/dev/null 2>&1; then
     HOMEWARD_LEADER_PASSWORD=x docker compose -f "$root/deploy/container/compose.yml" config -q ||
@@ -31,6 +73,28 @@ if docker compose version >/dev/null 2>&1; then
 else
     echo "skipped: docker compose is not installed"
 fi
+
+# The NATS server as deploy/fly runs it: asked over IPv6, as all is there, it says that it is well.
+read -r client leaf monitor < <(python3 -c '
+import socket
+sockets = [socket.socket(socket.AF_INET6) for _ in range(3)]
+for one in sockets: one.bind(("::1", 0))
+print(*(one.getsockname()[1] for one in sockets))')
+cat >"$work/regions.toml" <<LIST
+regions = ["ams"]
+[hub]
+region = "scl"
+domain = "hub"
+leaf_listen = "[::]:$leaf"
+leaf_hosts = ["scl.homeward-nats.internal:7422"]
+client_listen = "[::]:$client"
+store_dir = "$work/data"
+LIST
+"$root/deploy/nats/generate" "$work/regions.toml" "$work/out" || complain "generate"
+nats-server -c "$work/out/hub/nats.conf" -m "$monitor" >"$work/nats.log" 2>&1 &
+nats=$!
+curl -gsf --retry 30 --retry-connrefused --retry-delay 1 "http://[::1]:$monitor/healthz" |
+    grep -q '"ok"' || complain "no health over IPv6: $(tail -n 3 "$work/nats.log")"
 
 # What the consumer makes of that environment: it comes as far as finding nobody there.
 said=$(env HOMEWARD_SOURCES=scl@hub,ams@ams 'HOMEWARD_ADMIN_LISTEN=[::]:8222' \
