@@ -169,6 +169,7 @@ int run_service(const Config& config, const std::filesystem::path& file) {
     for (const std::string& twin : find_twins(nats, streams)) throw std::runtime_error(twin);
 
     Metrics metrics;
+    metrics.leader_up = true;  // it has just answered
     const auto catalog = std::make_shared<const Catalog>(types);
     BatchLimits limits(config.batch);
     LetterRoom letter_room(config.dead_letters.letters_max, config.dead_letters.bytes_max);
