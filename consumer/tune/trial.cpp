@@ -20,6 +20,7 @@
 #include "consumer/partitions.hpp"
 #include "consumer/row_copier.hpp"
 #include "consumer/tune/synthetic_frames.hpp"
+#include "schemas/subject.hpp"
 
 namespace homeward::consumer {
 namespace {
@@ -138,6 +139,7 @@ class Trial {
           catalog_(std::make_shared<const Catalog>(std::vector<EventType>{type})),
           stream_{type.event_class == EventClass::audit ? StreamKind::audit : StreamKind::metric,
                   "tune", "", "", ""},
+          subject_(frame_subject(type.event_class, "tune", "tune")),
           frames_(type, frame_events(plan.events_per_second)),
           arrivals_(config_.pull),
           stopping_(stopping) {
@@ -239,6 +241,7 @@ class Trial {
                 std::this_thread::sleep_until(due);
             }
             Pulled pulled;
+            pulled.message.subject = subject_;
             pulled.message.data = frames_.frame(number);
             pulled.message.delivery.stream_seq = number;
             pulled.message.delivery.time_us = system_us();
@@ -327,6 +330,7 @@ class Trial {
     std::string application_;
     std::shared_ptr<const Catalog> catalog_;
     Stream stream_;
+    const std::string subject_;
     SyntheticFrames frames_;
     std::array<PublisherId, kPublishers> publishers_;
     Arrivals arrivals_;

@@ -56,6 +56,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         is_plain ? plain_subject("ams", "web") : frame_subject(EventClass::audit, "ams", "web");
     Stream stream;
     stream.kind = is_plain ? StreamKind::plain : StreamKind::audit;
+    stream.region = "ams";
     Pulled pulled;
     pulled.stream = &stream;
     pulled.message.subject = subject;
