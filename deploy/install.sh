@@ -1,16 +1,19 @@
 # Sourced by deploy/up and tests/run: installs what deploy/packages.txt names and is not there yet.
 
-# Lines of the list, without comments: a package, or alternatives as "a|b".
+# listed_packages ROOT [tests]: lines of the list, without comments; a package, or alternatives as
+# "a|b". What only tests need is left out unless they ask.
 listed_packages() {
-    sed 's/#.*//' "$1/deploy/packages.txt" | tr -d ' \t' | sed '/^$/d'
+    sed 's/#.*//' "$1/deploy/packages.txt" | tr -d ' \t' |
+        if [ "${2:-}" = tests ]; then sed '/^\[/d'; else sed '/^\[/,$d'; fi | sed '/^$/d'
 }
 
-# What no installed package is, nor provides: elsewhere than in Debian nodejs brings its own npm.
+# missing_packages ROOT [tests]: what no installed package is, nor provides (elsewhere than in Debian
+# nodejs brings its own npm).
 missing_packages() {
     local line package there
     there=$(dpkg-query -W -f '${db:Status-Status} ${Package}, ${Provides}\n' |
         sed -n 's/^installed //p' | tr ',' '\n' | sed 's/(.*//; s/:.*//; s/ //g')
-    for line in $(listed_packages "$1"); do
+    for line in $(listed_packages "$@"); do
         for package in ${line//|/ }; do
             grep -qxF -- "$package" <<<"$there" && continue 2
         done
@@ -30,7 +33,7 @@ known_packages() {
     done
 }
 
-# install_packages ROOT_OF_THE_CHECKOUT
+# install_packages ROOT_OF_THE_CHECKOUT [tests]
 install_packages() {
     local root=$1 sudo='' missing status=0
     if ! command -v dpkg-query >/dev/null; then
@@ -38,7 +41,7 @@ install_packages() {
         echo "deploy/packages.txt lists by hand, and build with cmake --preset release." >&2
         return 1
     fi
-    missing=$(missing_packages "$root")
+    missing=$(missing_packages "$@")
     [ -n "$missing" ] || return 0
     if [ "$(id -u)" -ne 0 ]; then
         sudo=$(command -v sudo) || {
