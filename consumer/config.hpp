@@ -44,6 +44,9 @@ struct Config {
         std::string event_schema = "public";
         /// No setting: only `tune` has a ledger of its own.
         std::string ledger_schema = kLedgerSchema;
+        /// commit: a failover to a standby that lags loses what it lacks. replicated: the ack waits
+        /// until a standby has flushed the commit, and nothing else does.
+        std::string ack_after = "commit";
         std::size_t lock_timeout_ms = 10'000;
         std::size_t statement_timeout_ms = 60'000;
     } postgres;
@@ -100,6 +103,9 @@ struct Config {
 
     struct Ledger {
         std::size_t fold_interval_ms = 5'000;
+        /// After so long a finished origin is forgotten. A frame of it that comes even later, as
+        /// out of an old spool or a stream's retained history, would be committed a second time.
+        std::size_t forget_days = 400;
     } ledger;
 
     /// Dead letters that wait, parked ones included. When they are full, a frame of audit with bad

@@ -9,7 +9,7 @@ struct Clause {
     std::vector<Parameter> parameters;
 
     explicit Clause(const LetterFilter& filter) {
-        sql = " FROM homeward.dead_letter d JOIN homeward.origin o ON o.id = d.origin WHERE true";
+        sql = " FROM homeward.dead_letter d JOIN homeward.known_origin o ON o.id = d.origin WHERE true";
         if (!filter.ids.empty()) add(" AND d.id = ANY (?::int8[])", array_text(filter.ids));
         if (!filter.states.empty())
             add(" AND d.state = ANY (?::text[])", array_text(filter.states));

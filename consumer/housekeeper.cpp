@@ -8,17 +8,21 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kPartitionsInterval = 10min;
+/// When a day past its retention could not be dropped.
+constexpr auto kDropRetryInterval = 10s;
+constexpr auto kForgetInterval = 1h;
 /// Looks at every origin there is.
 constexpr auto kHolesInterval = 30s;
 
 }  // namespace
 
 Housekeeper::Housekeeper(const Config& config, std::shared_ptr<const Catalog> catalog,
-                         Metrics& metrics, LetterRoom& letter_room)
+                         Metrics& metrics, LetterRoom& letter_room, CommitMemory& memory)
     : config_(config),
       catalog_(catalog),
       metrics_(metrics),
       letter_room_(letter_room),
+      memory_(memory),
       redriver_(config, catalog),
       thread_([this] { run(); }) {}
 
@@ -45,8 +49,11 @@ void Housekeeper::run() {
                 leader_.reset();
                 leader_.emplace(config_.postgres.url, config_.postgres);
             }
+            end_stalled(*leader_);
+            look_back(*leader_);
             fold(*leader_);
             tend_partitions(*leader_);
+            forget(*leader_);
             tend_dead_letters(*leader_);
             count_holes(*leader_);
             metrics_.leader_up = true;
@@ -59,14 +66,37 @@ void Housekeeper::run() {
     }
 }
 
+/// A standby was promoted: did it have all that we committed?
+void Housekeeper::look_back(Leader& leader) {
+    const std::size_t lacking = memory_.note_lacking(leader);
+    if (lacking == 0) return;
+    metrics_.lacking_frames += lacking;
+    spdlog::error("the new leader, on timeline {}, lacks {} frames that had been committed; {}",
+                  leader.identity().timeline, lacking,
+                  config_.postgres.ack_after == "commit"
+                      ? "they were acknowledged (postgres.ack_after = \"commit\") and are lost: "
+                        "homeward-consumer proof names the holes"
+                      : "those that were not acknowledged come again from their streams");
+}
+
 void Housekeeper::fold(Leader& leader) {
     metrics_.folded_frames +=
         static_cast<std::uint64_t>(leader.query("SELECT homeward.fold()").number(0, 0));
+    leader.query("SELECT homeward.finish()");
+}
+
+void Housekeeper::forget(Leader& leader) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now < forget_due_) return;
+    leader.query("SELECT homeward.forget($1)",
+                 {static_cast<std::int64_t>(config_.ledger.forget_days)});
+    forget_due_ = now + kForgetInterval;
 }
 
 void Housekeeper::tend_partitions(Leader& leader) {
     const auto now = std::chrono::steady_clock::now();
     if (now < partitions_due_) return;
+    std::chrono::milliseconds next = kPartitionsInterval;
     for (const EventType& type : catalog_->types()) {
         if (type.partitioning != Partitioning::day) continue;
         leader.query(
@@ -74,13 +104,42 @@ void Housekeeper::tend_partitions(Leader& leader) {
             " FROM generate_series(0, $3::int4) AS d",
             {config_.postgres.event_schema, type.table,
              static_cast<std::int64_t>(config_.schema.partitions_ahead_days)});
-        const QueryResult dropped = leader.query("SELECT homeward.drop_expired_partitions($1, $2)",
-                                                 {config_.postgres.event_schema, type.table});
-        for (int row = 0; row < dropped.rows(); ++row) {
-            spdlog::info("dropped {}, which was past its retention", dropped.at(row, 0));
-        }
+        if (!drop_expired(leader, type)) next = kDropRetryInterval;
     }
-    partitions_due_ = now + kPartitionsInterval;
+    partitions_due_ = now + next;
+}
+
+/// One day, one transaction. False when somebody's open transaction is in the way.
+bool Housekeeper::drop_expired(Leader& leader, const EventType& type) {
+    try {
+        for (;;) {
+            const QueryResult dropped =
+                leader.query("SELECT homeward.drop_expired_partition($1, $2)",
+                             {config_.postgres.event_schema, type.table});
+            if (dropped.is_null(0, 0)) return true;
+            spdlog::info("dropped {}, which was past its retention", dropped.at(0, 0));
+        }
+    } catch (const LeaderError& error) {
+        if (error.sqlstate() != "55P03") throw;
+        return false;
+    }
+}
+
+/// Consumers may be frozen (SIGSTOP, a stopped machine) in the middle of sending rows. The server
+/// can end a transaction that idles or computes for too long, but not one that waits for rows; and
+/// what that has claimed, all others wait for.
+void Housekeeper::end_stalled(Leader& leader) {
+    const QueryResult ended = leader.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND usename = current_user"
+        " AND state = 'active' AND wait_event = 'ClientRead'"
+        " AND query LIKE 'COPY %(origin, seq, time, %) FROM STDIN (FORMAT binary)'"
+        " AND query_start < now() - $1 * interval '1 millisecond'",
+        {static_cast<std::int64_t>(config_.postgres.statement_timeout_ms)});
+    if (ended.rows() > 0) {
+        spdlog::warn("ended {} transactions whose consumers have sent nothing for too long",
+                     ended.rows());
+    }
 }
 
 void Housekeeper::tend_dead_letters(Leader& leader) {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <thread>
 
+#include "consumer/commit_memory.hpp"
 #include "consumer/config.hpp"
 #include "consumer/leader.hpp"
 #include "consumer/letter_room.hpp"
@@ -21,13 +22,17 @@ namespace homeward::consumer {
 class Housekeeper {
   public:
     Housekeeper(const Config& config, std::shared_ptr<const Catalog> catalog, Metrics& metrics,
-                LetterRoom& letter_room);
+                LetterRoom& letter_room, CommitMemory& memory);
     ~Housekeeper();
 
   private:
     void run();
     void fold(Leader& leader);
+    void look_back(Leader& leader);
+    void end_stalled(Leader& leader);
     void tend_partitions(Leader& leader);
+    bool drop_expired(Leader& leader, const EventType& type);
+    void forget(Leader& leader);
     void tend_dead_letters(Leader& leader);
     void count_holes(Leader& leader);
 
@@ -35,9 +40,11 @@ class Housekeeper {
     std::shared_ptr<const Catalog> catalog_;
     Metrics& metrics_;
     LetterRoom& letter_room_;
+    CommitMemory& memory_;
     Redriver redriver_;
     std::optional<Leader> leader_;
     std::chrono::steady_clock::time_point partitions_due_{};
+    std::chrono::steady_clock::time_point forget_due_{};
     std::chrono::steady_clock::time_point holes_due_{};
 
     std::mutex mutex_;

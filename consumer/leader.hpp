@@ -45,6 +45,13 @@ struct Parameter {
     bool is_null = false;
 };
 
+/// Which PostgreSQL it is: a cluster, and how often a standby of it has been promoted.
+struct LeaderIdentity {
+    std::string system;  ///< the cluster's system identifier
+    std::int64_t timeline = 0;
+    bool operator==(const LeaderIdentity&) const = default;
+};
+
 /// A connection to the leader; the one place that knows libpq. One thread at a time. Every error
 /// is a LeaderError with its SQLSTATE.
 class Leader {
@@ -55,8 +62,8 @@ class Leader {
     Leader(Leader&& other) noexcept;
     Leader& operator=(Leader&&) = delete;
 
-    /// Any number of statements, separated by semicolons, in one round trip.
-    void execute(const std::string& sql);
+    /// Any number of statements, separated by semicolons, in one round trip; the last one's result.
+    QueryResult execute(const std::string& sql);
     /// The same, with the result of each.
     std::vector<QueryResult> execute_each(const std::string& sql);
     QueryResult query(const std::string& sql, const std::vector<Parameter>& parameters = {});
@@ -68,6 +75,7 @@ class Leader {
 
     bool is_broken() const;
     int server_version() const;  ///< 150004 for 15.4
+    const LeaderIdentity& identity() const { return identity_; }
     std::string quote(std::string_view identifier) const;
 
   private:
@@ -76,9 +84,11 @@ class Leader {
     void drain();
     /// `sql` with the schema where the ledger is.
     std::string placed(const std::string& sql) const;
+    LeaderIdentity read_identity();
 
     pg_conn* connection_ = nullptr;
     std::string ledger_schema_;
+    LeaderIdentity identity_;
 };
 
 /// What is wrong with a server of this version; empty: nothing. Every Leader asks when it connects.

@@ -34,6 +34,11 @@ struct FrameArrays {
     }
 };
 
+/// COMMIT flushes the log, so the second statement names a place behind it. A place that something
+/// was written to: pg_current_wal_insert_lsn() may lie behind the header of a page that is still
+/// empty, which a standby does not reach until there is more to send.
+constexpr const char* kCommit = "COMMIT; SELECT pg_current_wal_flush_lsn() - '0/0'";
+
 constexpr std::size_t kTypeBytesMax = 128;
 constexpr std::size_t kBurialBytesMax = 4u << 20;
 
@@ -170,18 +175,20 @@ void write_rest(Leader& leader, const Units& units) {
     write_marks(leader, units);
 }
 
-double settle_and_commit(Leader& leader, const Units& units) {
+Settlement settle_and_commit(Leader& leader, const Units& units) {
     const FrameArrays frames(units);
-    if (frames.units.empty()) {
-        leader.execute("COMMIT");
-        return 0;
-    }
+    if (frames.units.empty()) return {0, commit(leader)};
     // A function in FROM has run before what stands behind SELECT is looked at.
     const auto results = leader.execute_each(
         "SELECT extract(epoch FROM clock_timestamp() - statement_timestamp())"
         " FROM homeward.settle(" +
-        frames.arguments() + "); COMMIT");
-    return std::strtod(std::string(results.front().at(0, 0)).c_str(), nullptr);
+        frames.arguments() + "); " + kCommit);
+    return {std::strtod(std::string(results.front().at(0, 0)).c_str(), nullptr),
+            results.back().number(0, 0)};
+}
+
+std::int64_t commit(Leader& leader) {
+    return leader.execute(kCommit).number(0, 0);
 }
 
 void keep_aside(Leader& leader, const FrameUnit& unit, const std::string& reason) {

@@ -23,9 +23,16 @@ std::vector<Verdict> claim(Leader& leader, const Units& units);
 void write_rest(Leader& leader, const Units& units);
 
 /// The optimistic end: settles the frames, checks both levels, and commits, in one round trip.
-/// 23505 or HW001 mean that some of it was settled before: nothing was committed. Returns how many
-/// seconds of that the leader spent before it came to COMMIT.
-double settle_and_commit(Leader& leader, const Units& units);
+/// What the leader says of a commit.
+struct Settlement {
+    double ledger_s;   ///< the time that it spent before it came to COMMIT
+    std::int64_t lsn;  ///< up to where its log is on the disk, the commit included
+};
+/// The optimistic end: settles the frames, checks both levels, and commits, in one round trip.
+/// 23505 or HW001 mean that some of it was settled before: nothing was committed.
+Settlement settle_and_commit(Leader& leader, const Units& units);
+/// Of a batch whose frames were claimed before; returns the LSN.
+std::int64_t commit(Leader& leader);
 
 /// A frame that contradicts the ledger is kept for a person.
 void keep_aside(Leader& leader, const FrameUnit& unit, const std::string& reason);

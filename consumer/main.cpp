@@ -12,6 +12,7 @@
 #include "consumer/column_value.hpp"
 #include "consumer/config.hpp"
 #include "consumer/dead_letter_command.hpp"
+#include "consumer/lineage.hpp"
 #include "consumer/proof.hpp"
 #include "consumer/replay.hpp"
 #include "consumer/schema.hpp"
@@ -34,11 +35,15 @@ constexpr const char* kHelp =
   streams plan|apply     show or make what streams and durables lack of what the configuration
                          says; nothing is deleted
   schema plan|apply      show or run the DDL for the ledger and the event tables
+  leader accept          take the leader as it is now for the right one, also if it lacks what was
+                         acknowledged, as after a restore; run and all others refuse that
   proof [--json] [--wait SECONDS] [--final]
                          account for every event, per origin and in sum; names what is missing;
                          exit status 1 if anything is missing or doubled
       --wait SECONDS     until nothing is in flight and the streams are empty, or so long
       --final            nothing is under way any more: call what is in flight missing
+  proof abandon ORIGIN…  what these have not delivered will never come, as a machine is lost with its
+                         disk. By number, or 8 digits or more of the publisher; as the owner
   dead-letters list|show|redrive|discard [NUMBER…] [FILTER…] [--json]
                          events that could not become rows. redrive tries them again, with the
                          schema as it is now; exit status 1 if some still cannot. discard gives
@@ -137,6 +142,18 @@ int show_proof(const Config& config, const std::vector<std::string>& words) {
     return proof.is_clean() ? 0 : 1;
 }
 
+int abandon_origins(const Config& config, const std::vector<std::string>& words) {
+    if (words.size() < 3) return usage("proof abandon needs an origin");
+    Leader leader(config.postgres.owner_url, config.postgres);
+    bool all = true;
+    for (std::size_t i = 2; i < words.size(); ++i) {
+        const Abandonment done = abandon(leader, words[i]);
+        for (const std::string& line : done.lines) std::printf("%s\n", line.c_str());
+        all = all && done.abandoned > 0;
+    }
+    return all ? 0 : 1;
+}
+
 int show_lines(const std::vector<std::string>& lines, const char* nothing) {
     for (const std::string& line : lines) std::printf("%s\n", line.c_str());
     if (lines.empty()) std::printf("%s\n", nothing);
@@ -166,6 +183,15 @@ int replay_history(const Config& config, const std::vector<std::string>& words) 
     return run_replay(config, *since_us);
 }
 
+int accept_leader(const Config& config) {
+    const Leader leader(config.postgres.url, config.postgres);
+    NatsConnection nats(config.nats, 5s, [](std::string_view) {});
+    Lineage(nats, streams_of(config)).accept(leader.identity());
+    std::printf("accepted: PostgreSQL %s, timeline %lld\n", leader.identity().system.c_str(),
+                static_cast<long long>(leader.identity().timeline));
+    return 0;
+}
+
 int dispatch(const CommandLine& line) {
     const std::string& command = line.words[0];
     const std::string how = line.words.size() > 1 ? line.words[1] : "";
@@ -179,7 +205,9 @@ int dispatch(const CommandLine& line) {
         return run_dead_letters(config, {line.words.begin() + 1, line.words.end()});
     }
     if (command == "tune") return run_tune(config, {line.words.begin() + 1, line.words.end()});
+    if (command == "proof" && how == "abandon") return abandon_origins(config, line.words);
     if (command == "proof") return show_proof(config, line.words);
+    if (command == "leader" && how == "accept") return accept_leader(config);
     const bool known_how = how == "plan" || how == "apply";
     if (command == "streams" && known_how) return tend_streams(config, how);
     if (command == "schema" && known_how) return tend_schema(config, how);

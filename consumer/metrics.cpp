@@ -166,6 +166,10 @@ std::string Metrics::print() const {
                 "NUL characters replaced by U+FFFD.", replaced_nuls);
     print_value(out, "homeward_folded_frames_total", "counter",
                 "Frames moved to the ledger's second level.", folded_frames);
+    print_value(out, "homeward_acks_waiting", "gauge",
+                "Committed batches whose acks wait for a standby.", acks_waiting);
+    print_value(out, "homeward_failover_lacking_frames_total", "counter",
+                "Frames that had been committed and that a new leader lacked.", lacking_frames);
     print_value(out, "homeward_leader_up", "gauge", "1 while the leader takes writes.", leader_up);
     print_value(out, "homeward_paused", "gauge",
                 "1 while writing pauses because of an error that a person must mend.", paused);

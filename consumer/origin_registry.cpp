@@ -29,13 +29,21 @@ const OriginEntry& OriginRegistry::find(Leader& leader, const PublisherId& publi
     const Key key{publisher, kind};
     if (const auto found = known_.find(key); found != known_.end()) return found->second;
     if (known_.size() >= kKnownMax) known_.clear();
-    leader.query(
-        "INSERT INTO homeward.origin (publisher, class, region, app) VALUES ($1::uuid, $2, $3, $4)"
-        " ON CONFLICT (publisher, class) DO NOTHING",
-        {publisher.uuid(), kind, region, app});
-    const QueryResult row = leader.query(
-        "SELECT id, region, app FROM homeward.origin WHERE publisher = $1::uuid AND class = $2",
-        {publisher.uuid(), kind});
+    // Looked for first: one that is finished is no more in the table that others are added to.
+    const auto look = [&] {
+        return leader.query(
+            "SELECT id, region, app FROM homeward.known_origin WHERE publisher = $1::uuid"
+            " AND class = $2",
+            {publisher.uuid(), kind});
+    };
+    QueryResult row = look();
+    if (row.rows() == 0) {
+        leader.query(
+            "INSERT INTO homeward.origin (publisher, class, region, app)"
+            " VALUES ($1::uuid, $2, $3, $4) ON CONFLICT (publisher, class) DO NOTHING",
+            {publisher.uuid(), kind, region, app});
+        row = look();
+    }
     return known_[key] = {static_cast<std::int32_t>(row.number(0, 0)), std::string(row.at(0, 1)),
                           std::string(row.at(0, 2))};
 }

@@ -13,22 +13,30 @@ std::chrono::milliseconds shortest_ack_wait(const Config& config, const StreamSt
 
 }  // namespace
 
-Pipeline::Pipeline(const Parts& parts, std::vector<Stream> streams, bool ledger_first)
+Pipeline::Pipeline(const Parts& parts, std::vector<Stream> streams, bool is_replay)
     : keeper_(parts.nats, shortest_ack_wait(parts.config, parts.states)),
-      puller_(parts.nats, std::move(streams), parts.config.pull,
+      puller_(parts.nats, streams, parts.config.pull,
               shortest_ack_wait(parts.config, parts.states)),
+      lineage_(parts.nats, std::move(streams)),
       context_{parts.config,
                parts.limits,
                puller_,
                parts.nats,
                keeper_,
+               nullptr,
+               is_replay ? nullptr : &lineage_,
+               parts.memory,
                parts.catalog,
                parts.metrics,
                parts.letter_room,
                [&states = parts.states](const Stream& stream) {
                    return states.at(stream.name).created_us;
                },
-               ledger_first} {
+               is_replay} {
+    if (parts.config.postgres.ack_after == "replicated" && !is_replay) {
+        gate_.emplace(parts.nats, keeper_, parts.config.postgres, parts.metrics);
+        context_.gate = &*gate_;
+    }
     for (std::size_t i = 0; i < parts.config.batch.writers; ++i) {
         writers_.push_back(std::make_unique<Writer>(context_));
     }

@@ -23,10 +23,12 @@ class Pipeline {
         std::shared_ptr<const Catalog> catalog;
         Metrics& metrics;
         LetterRoom& letter_room;
+        CommitMemory& memory;
         BatchLimits& limits;
     };
-    /// `ledger_first`: every batch asks the ledger before it writes, as most of it will be there.
-    Pipeline(const Parts& parts, std::vector<Stream> streams, bool ledger_first);
+    /// `is_replay`: of history. Every batch asks the ledger before it writes, as most of it will be
+    /// there; what is acknowledged is not gone, so any leader is right, and acks wait for nothing.
+    Pipeline(const Parts& parts, std::vector<Stream> streams, bool is_replay);
     ~Pipeline() { stop(); }
 
     /// Pulls no more, commits what has arrived, and returns when that is done.
@@ -36,6 +38,8 @@ class Pipeline {
   private:
     AckKeeper keeper_;
     Puller puller_;
+    Lineage lineage_;
+    std::optional<AckGate> gate_;
     WriterContext context_;
     std::vector<std::unique_ptr<Writer>> writers_;
 };

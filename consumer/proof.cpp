@@ -144,4 +144,34 @@ void name_missing(Leader& leader, Proof& proof) {
     }
 }
 
+Abandonment abandon(Leader& leader, const std::string& whom) {
+    const QueryResult found = leader.query(
+        "SELECT origin, class || ' ' || region || '/' || app || ' ' || left(publisher::text, 8),"
+        " holes, closed AND holes = 0, heard_at > now() - interval '3 minutes'"
+        " FROM (SELECT *, greatest(accepted - homeward.seq_count(settled), 0) AS holes"
+        "       FROM homeward.account) AS a"
+        " WHERE origin::text = $1 OR length($1) >= 8"
+        " AND replace(publisher::text, '-', '') LIKE replace(lower($1), '-', '') || '%'"
+        " ORDER BY origin",
+        {whom});
+    Abandonment result;
+    for (int row = 0; row < found.rows(); ++row) {
+        const std::string who =
+            "origin " + std::string(found.at(row, 0)) + " (" + std::string(found.at(row, 1)) + ")";
+        if (found.at(row, 3) == "t") {
+            result.lines.push_back(who + " is complete: there is nothing to give up");
+        } else if (found.at(row, 4) == "t") {
+            result.lines.push_back(who + " was heard of in the last 3 minutes: not abandoned");
+        } else {
+            leader.query("UPDATE homeward.origin SET abandoned = now() WHERE id = $1",
+                         {found.number(row, 0)});
+            result.lines.push_back(who + " is abandoned: " + std::string(found.at(row, 2)) +
+                                   " events that are known of are missing");
+            ++result.abandoned;
+        }
+    }
+    if (found.rows() == 0) result.lines.push_back("no origin is \"" + whom + "\"");
+    return result;
+}
+
 }  // namespace homeward::consumer

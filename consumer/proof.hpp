@@ -41,4 +41,12 @@ Proof read_proof(Leader& leader);
 /// Fills in, for every origin that misses events, which; reads all rows of those origins.
 void name_missing(Leader& leader, Proof& proof);
 
+struct Abandonment {
+    std::size_t abandoned = 0;
+    std::vector<std::string> lines;  ///< one an origin, for a person
+};
+/// Declares that what an origin has not delivered will never come. `whom`: its number, or 8 digits
+/// or more of its publisher. Only one that is open: neither complete nor heard of lately.
+Abandonment abandon(Leader& leader, const std::string& whom);
+
 }  // namespace homeward::consumer

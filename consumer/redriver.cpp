@@ -71,7 +71,7 @@ RedriveResult Redriver::redrive_parked(Leader& leader) {
 }
 
 RedriveResult Redriver::redrive_portion(Leader& leader, std::span<const LetterRef> letters) {
-    leader.execute("BEGIN");
+    leader.execute("BEGIN; SET CONSTRAINTS ALL IMMEDIATE");
     try {
         std::vector<std::int64_t> ids;
         Units units = take(leader, letters, ids);

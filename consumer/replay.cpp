@@ -94,9 +94,10 @@ int run_replay(const Config& config, std::int64_t since_us) {
     Metrics metrics;
     LetterRoom letter_room(config.dead_letters.letters_max, config.dead_letters.bytes_max);
     BatchLimits limits(config.batch);
-    Housekeeper housekeeper(config, catalog, metrics, letter_room);
-    Pipeline pipeline({config, nats, states, catalog, metrics, letter_room, limits}, histories,
-                      true);
+    CommitMemory memory;
+    Housekeeper housekeeper(config, catalog, metrics, letter_room, memory);
+    Pipeline pipeline({config, nats, states, catalog, metrics, letter_room, memory, limits},
+                      histories, true);
     wait_until_read(nats, histories);
     pipeline.stop();
     const auto count = [](std::uint64_t n) { return static_cast<unsigned long long>(n); };

@@ -1,6 +1,7 @@
 #include "consumer/schema.hpp"
 
 #include <map>
+#include <thread>
 
 #include "schemas/embedded.hpp"
 
@@ -9,6 +10,10 @@ namespace {
 
 /// Any fixed number; all of Homeward's schema changes queue up behind it.
 constexpr const char* kSchemaLock = "SELECT pg_advisory_lock(hashtext('homeward.schema'))";
+/// Whoever waits for an exclusive lock holds up all that come after it, so the wait is short, and
+/// others have their turn before the next try. About a minute in all.
+constexpr std::chrono::milliseconds kLockTurn{250};
+constexpr int kLockTurnsMax = 80;
 constexpr const char* kSchemaUnlock = "SELECT pg_advisory_unlock(hashtext('homeward.schema'))";
 
 std::string column_sql(const Field& field) {
@@ -80,8 +85,9 @@ void Schema::plan_migrations(std::vector<std::string>& statements) {
     if (version > newest) {
         throw LeaderError("HW003",
                           "the leader's ledger is of version " + std::to_string(version) +
-                          ", this consumer knows only " + std::to_string(newest) +
-                          "; use a newer consumer", "");
+                              ", this consumer knows only " + std::to_string(newest) +
+                              "; use a newer consumer",
+                          "");
     }
     if (version == 0) {
         statements.push_back(
@@ -113,6 +119,32 @@ std::string Schema::registration(const EventType& type) {
            " applied_at = now()";
 }
 
+/// Whether the leader knows the type as it is here. Refuses to move it to another table: the rows
+/// in the old one would be missing from the proof.
+bool Schema::is_registered(const EventType& type) {
+    // A plan may look on while somebody else applies.
+    const bool there =
+        leader_.query("SELECT to_regclass('homeward.event_type') IS NOT NULL").at(0, 0) == "t";
+    if (!there) return false;
+    const QueryResult row = leader_.query(
+        "SELECT table_schema, table_name, partitioning, retention_days FROM homeward.event_type"
+        " WHERE name = $1",
+        {type.name});
+    if (row.rows() == 0) return false;
+    const std::string partitioning = type.partitioning == Partitioning::day ? "day" : "none";
+    if (row.at(0, 0) != config_.postgres.event_schema || row.at(0, 1) != type.table ||
+        row.at(0, 2) != partitioning) {
+        throw LeaderError(
+            "42804",
+            "event type \"" + type.name + "\" has its rows in " + std::string(row.at(0, 0)) + "." +
+                std::string(row.at(0, 1)) + ", partitioned by " + std::string(row.at(0, 2)) +
+                "; it cannot move to " + config_.postgres.event_schema + "." + type.table +
+                ", partitioned by " + partitioning + ": keep both, or give the type another title",
+            "");
+    }
+    return row.number(0, 3) == static_cast<std::int64_t>(type.retention_days);
+}
+
 void Schema::plan_table(const EventType& type, std::vector<std::string>& statements) {
     const std::string table = qualified(type.table);
     std::string columns =
@@ -136,6 +168,19 @@ void Schema::plan_table(const EventType& type, std::vector<std::string>& stateme
 }
 
 void Schema::plan_columns(const EventType& type, std::vector<std::string>& statements) {
+    const bool is_partitioned =
+        leader_
+            .query("SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass($1)",
+                   {qualified(type.table)})
+            .at(0, 0) == "t";
+    if (is_partitioned != (type.partitioning == Partitioning::day)) {
+        throw LeaderError("42804",
+                          "event type \"" + type.name + "\" wants table " + qualified(type.table) +
+                              (is_partitioned ? " not" : "") +
+                              " partitioned by day, and it is there otherwise; give the type "
+                              "another table",
+                          "");
+    }
     const QueryResult found = leader_.query(
         "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
         " WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped",
@@ -151,12 +196,13 @@ void Schema::plan_columns(const EventType& type, std::vector<std::string>& state
             statements.push_back("ALTER TABLE " + qualified(type.table) + " ADD COLUMN " +
                                  leader_.quote(field.name) + " " + column_sql(field));
         } else if (column->second != catalog_name(field)) {
-            throw LeaderError("42804",
-                              "event type \"" + type.name + "\" wants column \"" + field.name +
-                              "\" to be " + catalog_name(field) + ", the table has " +
-                              column->second +
-                              "; Homeward never changes a column's type: give the field another "
-                              "name, or migrate the table by hand", "");
+            throw LeaderError(
+                "42804",
+                "event type \"" + type.name + "\" wants column \"" + field.name + "\" to be " +
+                    catalog_name(field) + ", the table has " + column->second +
+                    "; Homeward never changes a column's type: give the field another "
+                    "name, or migrate the table by hand",
+                "");
         }
     }
 }
@@ -166,26 +212,41 @@ std::vector<std::string> Schema::plan(const std::vector<EventType>& types) {
     plan_migrations(statements);
     for (const EventType& type : types) {
         const bool there =
-            leader_.query("SELECT to_regclass($1) IS NOT NULL", {qualified(type.table)})
-                .at(0, 0) == "t";
+            leader_.query("SELECT to_regclass($1) IS NOT NULL", {qualified(type.table)}).at(0, 0) ==
+            "t";
+        const bool registered = is_registered(type);
         if (!there) {
             plan_table(type, statements);
         } else {
             plan_columns(type, statements);
+            if (!registered) statements.push_back(registration(type));
         }
     }
     return statements;
+}
+
+void Schema::run(const std::string& statement) {
+    for (int turn = 1;; ++turn) {
+        try {
+            leader_.execute("BEGIN");
+            leader_.execute("SET LOCAL lock_timeout = " + std::to_string(kLockTurn.count()));
+            leader_.execute(statement);
+            leader_.execute("COMMIT");
+            return;
+        } catch (const LeaderError& error) {
+            if (leader_.is_broken()) throw;
+            leader_.execute("ROLLBACK");
+            if (error.sqlstate() != "55P03" || turn == kLockTurnsMax) throw;
+        }
+        std::this_thread::sleep_for(kLockTurn * 2);
+    }
 }
 
 void Schema::apply(const std::vector<EventType>& types) {
     leader_.execute("SET lock_timeout = 0");  // the others are just as busy with the same
     leader_.query(kSchemaLock);
     leader_.execute("SET lock_timeout = " + std::to_string(config_.postgres.lock_timeout_ms));
-    for (const std::string& statement : plan(types)) {
-        leader_.execute("BEGIN");
-        leader_.execute(statement);
-        leader_.execute("COMMIT");
-    }
+    for (const std::string& statement : plan(types)) run(statement);
     for (const EventType& type : types) {
         if (type.partitioning != Partitioning::day) continue;
         leader_.query(

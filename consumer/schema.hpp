@@ -19,8 +19,10 @@ class Schema {
     Schema(Leader& leader, const Config& config) : leader_(leader), config_(config) {}
 
     /// The statements that apply() would run; empty when everything is there. Throws LeaderError
-    /// (42804) when a table has a column of another type than the event type wants.
+    /// (42804) when a table has a column of another type than the event type wants, or cannot be
+    /// the type's table at all.
     std::vector<std::string> plan(const std::vector<EventType>& types);
+    /// Waits for its locks in short turns, so that nobody who writes waits behind it for long.
     void apply(const std::vector<EventType>& types);
 
   private:
@@ -30,6 +32,8 @@ class Schema {
     void plan_table(const EventType& type, std::vector<std::string>& statements);
     void plan_columns(const EventType& type, std::vector<std::string>& statements);
     std::string registration(const EventType& type);
+    bool is_registered(const EventType& type);
+    void run(const std::string& statement);
     std::string qualified(const std::string& table);
 
     Leader& leader_;

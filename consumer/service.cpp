@@ -173,9 +173,10 @@ int run_service(const Config& config, const std::filesystem::path& file) {
     const auto catalog = std::make_shared<const Catalog>(types);
     BatchLimits limits(config.batch);
     LetterRoom letter_room(config.dead_letters.letters_max, config.dead_letters.bytes_max);
-    Housekeeper housekeeper(config, catalog, metrics, letter_room);
-    Pipeline pipeline({config, nats, states, catalog, metrics, letter_room, limits}, streams,
-                      false);
+    CommitMemory memory;
+    Housekeeper housekeeper(config, catalog, metrics, letter_room, memory);
+    Pipeline pipeline({config, nats, states, catalog, metrics, letter_room, memory, limits},
+                      streams, false);
     const StreamWatch watch(nats, streams, metrics);
     StatusPage status({config, metrics, streams, [&nats] { return nats.is_connected(); }});
     std::optional<Admin> admin;

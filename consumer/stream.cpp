@@ -115,7 +115,7 @@ void create_durable(NatsConnection& nats, const Stream& stream, json settings) {
     const json body{{"stream_name", stream.name}, {"config", std::move(settings)}};
     refuse_error(
         call(nats, stream, "CONSUMER.DURABLE.CREATE." + stream.name + "." + stream.durable, body),
-        stream, "create the durable");
+        stream, "create or update the durable");
 }
 
 std::string rfc3339(std::int64_t time_us) {
@@ -125,6 +125,13 @@ std::string rfc3339(std::int64_t time_us) {
     std::array<char, 32> text{};
     std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
     return text.data();
+}
+
+/// As it is on the server.
+json durable_config(NatsConnection& nats, const Stream& stream) {
+    const json durable = call(nats, stream, "CONSUMER.INFO." + stream.name + "." + stream.durable);
+    refuse_error(durable, stream, "read the durable");
+    return durable.at("config");
 }
 
 enum class Mode { plan, apply };
@@ -320,6 +327,16 @@ std::vector<std::string> find_twins(NatsConnection& nats, const std::vector<Stre
         }
     }
     return lines;
+}
+
+std::string read_description(NatsConnection& nats, const Stream& stream) {
+    return durable_config(nats, stream).value("description", "");
+}
+
+void write_description(NatsConnection& nats, const Stream& stream, const std::string& text) {
+    json settings = durable_config(nats, stream);
+    settings["description"] = text;
+    create_durable(nats, stream, std::move(settings));
 }
 
 std::vector<std::string> plan_streams(NatsConnection& nats, const Config& config) {

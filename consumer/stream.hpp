@@ -52,6 +52,10 @@ std::vector<std::string> find_twins(NatsConnection& nats, const std::vector<Stre
 Stream open_history(NatsConnection& nats, const Stream& stream, std::int64_t since_us,
                     const Config& config);
 
+/// Free text of a durable; empty when there is none. Throws NatsError.
+std::string read_description(NatsConnection& nats, const Stream& stream);
+void write_description(NatsConnection& nats, const Stream& stream, const std::string& text);
+
 /// What streams apply would do, one line each; empty when everything is as wanted.
 std::vector<std::string> plan_streams(NatsConnection& nats, const Config& config);
 /// Creates what is missing and changes limits that differ; never deletes, and refuses what would

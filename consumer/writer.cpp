@@ -86,21 +86,27 @@ void Writer::connect() {
     if (leader_ && !leader_->is_broken()) return;
     leader_.reset();
     leader_.emplace(context_.config.postgres.url, context_.config.postgres);
-    partitions_.forget();
     // Also what this leader never had: it may be a standby that lacks the last commits, or restored
     // from a backup, and give the same numbers to others.
-    origins_.forget();
     has_worked_ = true;
+    partitions_.forget();
+    origins_.forget();
+    try {
+        if (context_.lineage != nullptr) context_.lineage->admit(leader_->identity());
+    } catch (...) {
+        leader_.reset();
+        throw;
+    }
     context_.metrics.leader_up = true;
 }
 
 /// Until it is committed, however long that takes; false if a stop came in between.
 bool Writer::write(Units& units) {
     const auto started = SteadyClock::now();
-    bool careful = context_.ledger_first ||
-                   std::any_of(units.begin(), units.end(), [](const FrameUnit& unit) {
-                       return unit.pulled.message.delivery.deliveries > 1 || unit.is_plain;
-                   });
+    bool careful =
+        context_.ledger_first || std::any_of(units.begin(), units.end(), [](const FrameUnit& unit) {
+            return unit.pulled.message.delivery.deliveries > 1 || unit.is_plain;
+        });
     auto wait = std::chrono::milliseconds(kRetryFirst);
     while (true) {
         try {
@@ -146,6 +152,7 @@ bool Writer::write(Units& units) {
             if (context_.stopping) return false;
         }
     }
+    context_.memory.remember(units, committed_.leader);
     count(units, SteadyClock::now() - started);
     return true;
 }
@@ -165,10 +172,20 @@ void Writer::finish(const Units& units) {
     // A bare NAK would bring it back at once.
     const std::string later =
         "-NAK {\"delay\": " + std::to_string(context_.config.pull.ack_wait_ms) + "000000}";
+    AckKeeper::Replies committed;
     for (const FrameUnit& unit : units) {
-        const std::string reply(unit.pulled.message.reply);
-        context_.nats.publish(reply, has_given_up_ ? "-NAK" : unit.give_back ? later : "+ACK");
+        std::string reply(unit.pulled.message.reply);
+        if (has_given_up_ || unit.give_back) {
+            context_.nats.publish(reply, has_given_up_ ? "-NAK" : later);
+        } else if (context_.gate == nullptr) {
+            context_.nats.publish(reply, "+ACK");
+        } else {
+            committed.push_back(std::move(reply));
+        }
     }
+    if (committed.empty()) return;
+    // Spoken for at the next look, whenever it was last.
+    context_.gate->hold(committed_, context_.keeper.hold(std::move(committed), {}));
 }
 
 void Writer::resolve_origin(FrameUnit& unit) {
@@ -311,7 +328,9 @@ bool Writer::write_optimistically(Units& units) {
     ledger::write_rest(*leader_, units);
     const auto copied = SteadyClock::now();
     stage_.enter(Stage::commit);
-    stage_.move(Stage::commit, Stage::ledger, ledger::settle_and_commit(*leader_, units));
+    const ledger::Settlement settled = ledger::settle_and_commit(*leader_, units);
+    stage_.move(Stage::commit, Stage::ledger, settled.ledger_s);
+    committed_ = {leader_->identity(), settled.lsn};
     context_.metrics.copy_seconds.observe(seconds(copied - started));
     context_.metrics.commit_seconds.observe(seconds(SteadyClock::now() - copied));
     return true;
@@ -319,7 +338,8 @@ bool Writer::write_optimistically(Units& units) {
 
 bool Writer::write_carefully(Units& units) {
     stage_.enter(Stage::ledger);
-    leader_->execute("BEGIN");
+    // What is checked only at COMMIT could not be laid to one event.
+    leader_->execute("BEGIN; SET CONSTRAINTS ALL IMMEDIATE");
     ledger::claim_plain(*leader_, units);
     const auto verdicts = ledger::claim(*leader_, units);
     for (std::size_t i = 0; i < units.size(); ++i) {
@@ -343,7 +363,7 @@ bool Writer::write_carefully(Units& units) {
     }
     ledger::write_rest(*leader_, units);
     stage_.enter(Stage::commit);
-    leader_->execute("COMMIT");
+    committed_ = {leader_->identity(), ledger::commit(*leader_)};
     return true;
 }
 

@@ -8,13 +8,16 @@
 #include <string>
 #include <thread>
 
+#include "consumer/ack_gate.hpp"
 #include "consumer/ack_keeper.hpp"
 #include "consumer/batch_limits.hpp"
+#include "consumer/commit_memory.hpp"
 #include "consumer/config.hpp"
 #include "consumer/frame_decoder.hpp"
 #include "consumer/leader.hpp"
 #include "consumer/ledger.hpp"
 #include "consumer/letter_room.hpp"
+#include "consumer/lineage.hpp"
 #include "consumer/metrics.hpp"
 #include "consumer/origin_registry.hpp"
 #include "consumer/partitions.hpp"
@@ -30,6 +33,9 @@ struct WriterContext {
     Puller& puller;
     NatsConnection& nats;
     AckKeeper& keeper;
+    AckGate* gate;     ///< null: acks wait for nothing but the commit
+    Lineage* lineage;  ///< null: any leader is right
+    CommitMemory& memory;
     std::shared_ptr<const Catalog> catalog;
     Metrics& metrics;
     LetterRoom& letter_room;
@@ -69,6 +75,7 @@ class Writer {
     StageClock& stage_;
     bool has_worked_ = false;
     bool has_given_up_ = false;
+    CommitPoint committed_;  ///< of the last batch
     OriginRegistry origins_;
     Partitions partitions_;
     RowCopier copier_;

@@ -25,6 +25,9 @@ BEGIN
     EXECUTE format('GRANT CREATE ON DATABASE %I TO homeward_owner', current_database());
 END $$;
 
+-- For ack_after = "replicated": how far the standbys are is told by a function of the owner's.
+GRANT pg_read_all_stats TO homeward_owner;
+
 CREATE SCHEMA IF NOT EXISTS homeward AUTHORIZATION homeward_owner;
 -- Event tables live apart from yours: the right to insert into all of them ends at this border.
 CREATE SCHEMA IF NOT EXISTS homeward_events AUTHORIZATION homeward_owner;
@@ -57,7 +60,7 @@ BEGIN
         TO homeward_writer;
     -- What it must see: names and versions, and the keys that ON CONFLICT compares.
     GRANT SELECT ON homeward.migration, homeward.event_type, homeward.origin,
-        homeward.plain_stream TO homeward_writer;
+        homeward.known_origin, homeward.plain_stream TO homeward_writer;
     -- For its status page: accounts and reasons, no payload.
     GRANT SELECT ON homeward.account TO homeward_writer;
     GRANT SELECT (origin, type, state, reason, sqlstate) ON homeward.dead_letter

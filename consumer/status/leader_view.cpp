@@ -10,8 +10,8 @@ const std::string kOrigin =
     "WITH origin AS (SELECT class, region, app, publisher, accepted, settled AS ranges, "
     "settled_count,"
     "  heard_at, greatest(accepted - settled_count, 0) AS holes,"
-    "  CASE WHEN abandoned THEN 'abandoned' WHEN closed AND accepted <= settled_count THEN "
-    "'complete'"
+    "  CASE WHEN closed AND accepted <= settled_count THEN 'complete'"
+    "   WHEN abandoned THEN 'abandoned'"
     "   WHEN class = 'plain' OR heard_at > now() - interval '3 minutes' THEN 'active'"
     "   ELSE 'open' END AS state"
     " FROM homeward.account, LATERAL (SELECT homeward.seq_count(settled) AS settled_count) AS s) ";

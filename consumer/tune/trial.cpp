@@ -286,7 +286,8 @@ class Trial {
             copier.copy(leader, units);
             ledger::write_rest(leader, units);
             stage.enter(Stage::commit);
-            stage.move(Stage::commit, Stage::ledger, ledger::settle_and_commit(leader, units));
+            stage.move(Stage::commit, Stage::ledger,
+                       ledger::settle_and_commit(leader, units).ledger_s);
             count(units);
         }
         stage.stop();

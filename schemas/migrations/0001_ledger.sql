@@ -25,6 +25,10 @@ CREATE TABLE homeward.ledger_frame (
     settled_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (origin, seq_first)
 );
+-- Whoever looks for overlaps need not look further back than a frame is long: all longer ones are
+-- here. Else, under an old snapshot, a look would pass over every frame that was ever folded.
+CREATE INDEX ledger_frame_long ON homeward.ledger_frame (origin, seq_first)
+    WHERE seq_last - seq_first >= 1024;
 
 -- What an origin said of itself without sending events: its count, and that it has ended.
 CREATE TABLE homeward.ledger_mark (
@@ -49,6 +53,34 @@ CREATE TABLE homeward.ledger (
     closed   boolean NOT NULL DEFAULT false,
     heard_at timestamptz NOT NULL DEFAULT now()
 );
+
+CREATE INDEX ledger_closed ON homeward.ledger (heard_at) WHERE closed;
+
+-- All that is kept of an origin that has ended and is whole: its seqs from 1 to `accepted` are
+-- settled. Small, since there is one for every run of every process; see homeward.finish().
+CREATE TABLE homeward.place (
+    id     int4 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    class  text NOT NULL,
+    region text NOT NULL,
+    app    text NOT NULL,
+    UNIQUE (class, region, app)
+);
+CREATE TABLE homeward.finished (
+    accepted    int8 NOT NULL,
+    origin      int4 PRIMARY KEY,
+    place       int4 NOT NULL,
+    finished_on date NOT NULL,
+    publisher   uuid NOT NULL
+);
+CREATE INDEX finished_publisher ON homeward.finished (publisher);
+
+-- Every origin that is not forgotten. `finished`: how many events it had; NULL: still in the ledger.
+CREATE VIEW homeward.known_origin AS
+SELECT id, publisher, class, region, app, first_seen, abandoned, NULL::int8 AS finished
+FROM homeward.origin
+UNION ALL
+SELECT f.origin, f.publisher, p.class, p.region, p.app, f.finished_on::timestamptz, NULL, f.accepted
+FROM homeward.finished f JOIN homeward.place p ON p.id = f.place;
 
 CREATE TABLE homeward.tombstone (
     origin    int4 NOT NULL,
@@ -159,9 +191,13 @@ BEGIN
     FROM unnest(origins, firsts, lasts) AS f (o, a, z)
     WHERE EXISTS (SELECT FROM homeward.ledger l
                   WHERE l.origin = f.o AND l.settled && int8range(f.a, f.z, '[]'))
+       OR EXISTS (SELECT FROM homeward.finished d WHERE d.origin = f.o AND d.accepted >= f.a)
        OR f.a <= (SELECT p.seq_last FROM homeward.ledger_frame p
-                  WHERE p.origin = f.o AND p.seq_first < f.a
+                  WHERE p.origin = f.o AND p.seq_first < f.a AND p.seq_first > f.a - 1024
                   ORDER BY p.seq_first DESC LIMIT 1)
+       OR EXISTS (SELECT FROM homeward.ledger_frame w
+                  WHERE w.origin = f.o AND w.seq_last - w.seq_first >= 1024
+                    AND w.seq_first < f.a AND w.seq_last >= f.a)
        OR EXISTS (SELECT FROM homeward.ledger_frame n
                   WHERE n.origin = f.o AND n.seq_first > f.a AND n.seq_first <= f.z)
     LIMIT 1;
@@ -196,10 +232,17 @@ BEGIN
     ), seen AS (
         SELECT f.i, f.o, f.a, f.z, f.seqs, c.o IS NOT NULL AS ours,
                coalesce((SELECT l.settled FROM homeward.ledger l WHERE l.origin = f.o), '{}')
+             + coalesce((SELECT int8multirange(int8range(1, d.accepted + 1))
+                         FROM homeward.finished d WHERE d.origin = f.o), '{}')
              + coalesce((SELECT range_agg(int8range(p.seq_first, p.seq_last, '[]'))
                          FROM homeward.ledger_frame p
-                         WHERE p.origin = f.o AND p.seq_first <= f.z AND p.seq_last >= f.a
-                           AND NOT (c.o IS NOT NULL AND p.seq_first = f.a)), '{}') AS settled
+                         WHERE p.origin = f.o AND p.seq_last >= f.a
+                           AND p.seq_first <= f.z AND p.seq_first > f.a - 1024
+                           AND NOT (c.o IS NOT NULL AND p.seq_first = f.a)), '{}')
+             + coalesce((SELECT range_agg(int8range(w.seq_first, w.seq_last, '[]'))
+                         FROM homeward.ledger_frame w
+                         WHERE w.origin = f.o AND w.seq_last - w.seq_first >= 1024
+                           AND w.seq_first < f.a AND w.seq_last >= f.a), '{}') AS settled
         FROM frame f
         LEFT JOIN pg_temp.homeward_claimed c ON c.o = f.o AND c.a = f.a
     ), judged AS (
@@ -317,7 +360,9 @@ BEGIN
         WHERE ctid = ANY (ARRAY(SELECT ctid FROM homeward.ledger_frame LIMIT frames_max))
         RETURNING origin, seq_first, seq_last, accepted, closing, settled_at
     ), marked AS (
-        DELETE FROM homeward.ledger_mark RETURNING origin, accepted, closing, noted_at
+        DELETE FROM homeward.ledger_mark
+        WHERE ctid = ANY (ARRAY(SELECT ctid FROM homeward.ledger_mark LIMIT frames_max))
+        RETURNING origin, accepted, closing, noted_at
     ), news AS (
         SELECT origin, coalesce(range_agg(seqs), '{}') AS settled, max(accepted) AS accepted,
                bool_or(closing) AS closed, max(at) AS at
@@ -337,6 +382,85 @@ BEGIN
     )
     SELECT count(*) INTO moved FROM taken;
     RETURN moved;
+END $$;
+
+-- Puts away origins that have ended, are whole, have no letter waiting and were not heard of for a
+-- while. A consumer that still knows such an origin by its number finds it there as well.
+CREATE FUNCTION homeward.finish(quiet interval DEFAULT '10 minutes',
+                                origins_max int4 DEFAULT 10000) RETURNS int4
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
+DECLARE
+    whole int4[];
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(hashtext('homeward.fold')) THEN
+        RETURN 0;
+    END IF;
+    whole := ARRAY(
+        SELECT l.origin FROM homeward.ledger l
+        WHERE l.closed AND l.heard_at < now() - quiet
+          AND l.settled = int8multirange(int8range(1, l.accepted + 1))
+          AND NOT EXISTS (SELECT FROM homeward.ledger_frame f WHERE f.origin = l.origin)
+          AND NOT EXISTS (SELECT FROM homeward.ledger_mark m WHERE m.origin = l.origin)
+          AND NOT EXISTS (SELECT FROM homeward.dead_letter d
+                          WHERE d.origin = l.origin AND d.state IN ('open', 'parked'))
+        ORDER BY l.heard_at LIMIT origins_max);
+    IF cardinality(whole) = 0 THEN
+        RETURN 0;
+    END IF;
+    INSERT INTO homeward.place (class, region, app)
+    SELECT DISTINCT class, region, app FROM homeward.origin WHERE id = ANY (whole)
+    ON CONFLICT DO NOTHING;
+    WITH gone AS (
+        DELETE FROM homeward.origin WHERE id = ANY (whole)
+        RETURNING id, publisher, class, region, app
+    ), emptied AS (
+        DELETE FROM homeward.ledger WHERE origin = ANY (whole)
+        RETURNING origin, accepted, heard_at
+    )
+    INSERT INTO homeward.finished (accepted, origin, place, finished_on, publisher)
+    SELECT e.accepted, g.id, p.id, e.heard_at::date, g.publisher
+    FROM gone g JOIN emptied e ON e.origin = g.id JOIN homeward.place p USING (class, region, app)
+    ORDER BY g.id;
+    RETURN cardinality(whole);
+END $$;
+
+-- Forgets origins that finished, or were abandoned, so many days ago, with all that was noted of
+-- them; their rows stay. A frame of theirs that came only now would be taken for a new origin's.
+CREATE FUNCTION homeward.forget(days int4, origins_max int4 DEFAULT 100000) RETURNS int4
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
+DECLARE
+    old int4[] := ARRAY(
+        (SELECT f.origin FROM homeward.finished f
+         WHERE f.finished_on < current_date - days LIMIT origins_max)
+        UNION ALL
+        (SELECT o.id FROM homeward.origin o
+         WHERE o.abandoned < now() - make_interval(days => days) LIMIT origins_max));
+BEGIN
+    DELETE FROM homeward.tombstone WHERE origin = ANY (old);
+    DELETE FROM homeward.retired WHERE origin = ANY (old);
+    DELETE FROM homeward.dead_letter WHERE origin = ANY (old);
+    DELETE FROM homeward.possible_duplicate WHERE origin = ANY (old);
+    DELETE FROM homeward.ledger WHERE origin = ANY (old);
+    DELETE FROM homeward.origin WHERE id = ANY (old);
+    DELETE FROM homeward.finished WHERE origin = ANY (old);
+    RETURN cardinality(old);
+END $$;
+
+-- Up to where the log is on the disk of a standby: of that which has the most. NULL: there is none.
+-- What merely archives the log replays nothing, and cannot be promoted.
+CREATE FUNCTION homeward.replicated_lsn() RETURNS pg_lsn
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
+DECLARE
+    reached pg_lsn;
+    hidden boolean;
+BEGIN
+    SELECT max(flush_lsn) FILTER (WHERE replay_lsn IS NOT NULL), bool_or(state IS NULL)
+    INTO reached, hidden FROM pg_stat_replication;
+    IF hidden THEN
+        RAISE EXCEPTION 'role % may not see how far the standbys are', current_user
+            USING ERRCODE = '42501', HINT = 'GRANT pg_read_all_stats to it.';
+    END IF;
+    RETURN reached;
 END $$;
 
 -- Rows per origin in every event table, counted, not remembered.
@@ -367,14 +491,16 @@ $$;
 -- Both levels together, per origin.
 CREATE VIEW homeward.account AS
 SELECT o.id AS origin, o.publisher, o.class, o.region, o.app,
-       coalesce(l.settled, '{}') + coalesce(f.settled, '{}') AS settled,
+       coalesce(l.settled, '{}') + coalesce(f.settled, '{}')
+           + CASE WHEN o.finished > 0 THEN int8multirange(int8range(1, o.finished + 1))
+                  ELSE '{}' END AS settled,
        greatest(coalesce(l.accepted, 0), coalesce(f.accepted, 0), coalesce(m.accepted, 0),
-                coalesce(p.seq_next - 1, 0)) AS accepted,
+                coalesce(p.seq_next - 1, 0), coalesce(o.finished, 0)) AS accepted,
        coalesce(l.closed, false) OR coalesce(f.closed, false) OR coalesce(m.closed, false)
-           AS closed,
+           OR o.finished IS NOT NULL AS closed,
        o.abandoned IS NOT NULL AS abandoned,
        greatest(o.first_seen, l.heard_at, f.at, m.at) AS heard_at
-FROM homeward.origin o
+FROM homeward.known_origin o
 LEFT JOIN homeward.ledger l ON l.origin = o.id
 LEFT JOIN homeward.plain_stream p ON p.origin = o.id
 LEFT JOIN (SELECT origin, range_agg(int8range(seq_first, seq_last, '[]')) AS settled,
@@ -390,8 +516,8 @@ LEFT JOIN (SELECT origin, max(accepted) AS accepted, bool_or(closing) AS closed,
 -- interrupted: its machine restarted; what is missing was lost with it, or came under another origin.
 CREATE VIEW homeward.proof AS
 SELECT origin, publisher, class, region, app,
-       CASE WHEN abandoned THEN 'abandoned'
-            WHEN closed AND holes = 0 THEN 'complete'
+       CASE WHEN closed AND holes = 0 THEN 'complete'
+            WHEN abandoned THEN 'abandoned'
             WHEN closed AND possible_duplicates THEN 'interrupted'
             WHEN class = 'plain' OR heard_at > now() - interval '3 minutes' THEN 'active'
             ELSE 'open' END AS state,
@@ -481,32 +607,43 @@ BEGIN
     END IF;
 END $$;
 
--- Drops the days that a type's retention has passed, and remembers how many rows of each origin
--- went with them. Returns the names of what was dropped.
-CREATE FUNCTION homeward.drop_expired_partitions(event_schema text, event_table text)
-RETURNS SETOF text
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
+-- Drops the oldest day that a type's retention has passed, and remembers how many rows of each
+-- origin went with it. Returns its name, or NULL when there is none. Gives up (55P03) rather than
+-- wait for somebody's open transaction, as every writer would wait behind us: to be tried again.
+CREATE FUNCTION homeward.drop_expired_partition(event_schema text, event_table text) RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp
+SET lock_timeout = '100ms' AS $$
 DECLARE
     days int4;
-    part record;
+    part text;
 BEGIN
     SELECT retention_days INTO days FROM homeward.event_type
     WHERE table_schema = event_schema AND table_name = event_table AND partitioning = 'day';
     IF coalesce(days, 0) = 0 THEN
-        RETURN;
+        RETURN NULL;
     END IF;
-    FOR part IN
-        SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-        WHERE i.inhparent = format('%I.%I', event_schema, event_table)::regclass
-          AND to_date(right(c.relname, 8), 'YYYYMMDD') < (now() AT TIME ZONE 'UTC')::date - days
-    LOOP
-        EXECUTE format('LOCK TABLE %I.%I IN EXCLUSIVE MODE', event_schema, part.relname);
-        EXECUTE format(
-            'INSERT INTO homeward.retired AS r (origin, rows)'
-            ' SELECT origin, count(DISTINCT seq) FROM %I.%I GROUP BY origin'
-            ' ON CONFLICT (origin) DO UPDATE SET rows = r.rows + excluded.rows',
-            event_schema, part.relname);
-        EXECUTE format('DROP TABLE %I.%I', event_schema, part.relname);
-        RETURN NEXT part.relname;
-    END LOOP;
+    SELECT c.relname INTO part FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE i.inhparent = format('%I.%I', event_schema, event_table)::regclass
+      AND to_date(right(c.relname, 8), 'YYYYMMDD') < (now() AT TIME ZONE 'UTC')::date - days
+    ORDER BY c.relname LIMIT 1;
+    IF part IS NULL THEN
+        RETURN NULL;
+    END IF;
+    -- Would it work? Tried, and undone at once, before anything is counted.
+    BEGIN
+        EXECUTE format('LOCK TABLE ONLY %I.%I, ONLY %I.%I IN ACCESS EXCLUSIVE MODE',
+                       event_schema, event_table, event_schema, part);
+        RAISE EXCEPTION USING ERRCODE = 'HW000';
+    EXCEPTION WHEN SQLSTATE 'HW000' THEN
+        NULL;
+    END;
+    -- Late events of that day wait while its rows are counted; all others go on.
+    EXECUTE format('LOCK TABLE %I.%I IN SHARE ROW EXCLUSIVE MODE', event_schema, part);
+    EXECUTE format(
+        'INSERT INTO homeward.retired AS r (origin, rows)'
+        ' SELECT origin, count(DISTINCT seq) FROM %I.%I GROUP BY origin'
+        ' ON CONFLICT (origin) DO UPDATE SET rows = r.rows + excluded.rows',
+        event_schema, part);
+    EXECUTE format('DROP TABLE %I.%I', event_schema, part);
+    RETURN part;
 END $$;

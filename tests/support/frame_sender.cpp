@@ -1,27 +1,43 @@
 #include "tests/support/frame_sender.hpp"
 
+#include <chrono>
 #include <stdexcept>
 
 #include "schemas/subject.hpp"
 
 namespace homeward::testing {
+namespace {
+
+/// Microseconds since 1970.
+std::string now() {
+    const auto since = std::chrono::system_clock::now().time_since_epoch();
+    return std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(since).count());
+}
+
+}  // namespace
 
 FrameSender::FrameSender(int nats_port, std::string region, std::string app)
-    : region_(std::move(region)), app_(std::move(app)), client_(nats_port) {}
+    : time_(now()), region_(std::move(region)), app_(std::move(app)), client_(nats_port) {}
 
 std::string FrameSender::frame(std::uint64_t first, std::uint32_t count, std::uint64_t accepted,
                                std::uint16_t flags) {
+    std::vector<std::string> lines;
+    for (std::uint64_t seq = first; seq < first + count; ++seq) {
+        lines.push_back(audit_line(std::to_string(seq), time_));
+    }
+    return frame_of(first, lines, accepted, flags);
+}
+
+std::string FrameSender::frame_of(std::uint64_t first, const std::vector<std::string>& lines,
+                                  std::uint64_t accepted, std::uint16_t flags) {
     FrameHeader header;
     header.publisher = publisher;
     header.flags = flags;
     header.seq_first = first;
-    header.seq_count = count;
-    header.line_count = count;
-    header.accepted = accepted == 0 ? first + count - 1 : accepted;
+    header.seq_count = header.line_count = static_cast<std::uint32_t>(lines.size());
+    header.accepted = accepted == 0 ? first + lines.size() - 1 : accepted;
     std::string body;
-    for (std::uint64_t seq = first; seq < first + count; ++seq) {
-        body += audit_line(std::to_string(seq)) + "\n";
-    }
+    for (const std::string& line : lines) body += line + "\n";
     std::vector<std::byte> bytes;
     if (!encoder_.encode(header, body, bytes)) throw std::runtime_error("a frame too large");
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
@@ -43,9 +59,9 @@ void FrameSender::send_as(const std::string& region, const std::string& app,
     client_.publish(frame_subject(EventClass::audit, region, app), frame);
 }
 
-std::string audit_line(const std::string& resource) {
+std::string audit_line(const std::string& resource, const std::string& time) {
     return R"({"type":"audit","actor":"a","action":"b","resource":")" + resource +
-           R"(","outcome":"allowed"})";
+           R"(","outcome":"allowed")" + (time.empty() ? "" : R"(,"time":)" + time) + "}";
 }
 
 }  // namespace homeward::testing

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "schemas/frame.hpp"
 #include "tests/support/nats_client.hpp"
@@ -14,10 +15,13 @@ class FrameSender {
   public:
     FrameSender(int nats_port, std::string region, std::string app);
 
-    /// Audit events of the seqs [first, first + count), each with its seq as resource. `accepted`
-    /// 0: up to its own last seq.
+    /// Audit events of the seqs [first, first + count), each with its seq as resource, and all of
+    /// the time when the sender was made. `accepted` 0: up to its own last seq.
     std::string frame(std::uint64_t first, std::uint32_t count, std::uint64_t accepted = 0,
                       std::uint16_t flags = 0);
+    /// These lines, from seq `first` on.
+    std::string frame_of(std::uint64_t first, const std::vector<std::string>& lines,
+                         std::uint64_t accepted = 0, std::uint16_t flags = 0);
     /// The count-only frame that ends the origin.
     std::string closing_mark(std::uint64_t accepted);
 
@@ -27,13 +31,14 @@ class FrameSender {
     PublisherId publisher = PublisherId::random();
 
   private:
+    std::string time_;
     std::string region_;
     std::string app_;
     FrameEncoder encoder_;
     NatsClient client_;
 };
 
-/// One line of an audit event.
-std::string audit_line(const std::string& resource);
+/// One line of an audit event; without a time that of its message counts.
+std::string audit_line(const std::string& resource, const std::string& time = "");
 
 }  // namespace homeward::testing

@@ -4,39 +4,19 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <atomic>
 #include <random>
 
-#include "tests/support/bridge.hpp"
+#include "tests/consumer/ledger/account.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/frame_sender.hpp"
+#include "tests/support/nats_client.hpp"
+#include "tests/support/tcp_proxy.hpp"
 
 using namespace homeward::testing;
 using namespace std::chrono_literals;
 
 namespace {
-
-CommandResult proof(Bridge& bridge) {
-    return bridge.consumer_command({"proof", "--wait", "60", "--final"}, 90s);
-}
-
-void expect_clean(Bridge& bridge) {
-    const CommandResult result = proof(bridge);
-    INFO(result.output << bridge.consumer_log());
-    CHECK(result.exit_code == 0);
-}
-
-std::int64_t rows(Bridge& bridge) {
-    return bridge.leader().number("SELECT count(*) FROM audit_events");
-}
-std::int64_t distinct_rows(Bridge& bridge) {
-    return bridge.leader().number("SELECT count(DISTINCT (origin, resource)) FROM audit_events");
-}
-std::int64_t dead_letters(Bridge& bridge) {
-    return bridge.leader().number("SELECT count(*) FROM homeward.dead_letter");
-}
-std::int64_t conflicts(Bridge& bridge) {
-    return bridge.leader().number("SELECT count(*) FROM homeward.conflict");
-}
 
 /// All that is sent within half a second lands in one transaction.
 BridgeOptions one_batch() {
@@ -54,7 +34,7 @@ TEST_CASE("a frame that stands twice in one batch lands once") {
     const std::string frame = sender.frame(1, 100);
     for (int copy = 0; copy < 3; ++copy) sender.send(frame);
     expect_clean(bridge);
-    CHECK(rows(bridge) == 100);
+    CHECK(rows(bridge.leader()) == 100);
     CHECK(bridge.metric("homeward_skipped_events_total") == 200);
     CHECK(bridge.metric("homeward_batches_total") == 1);  // else it was not one batch
 }
@@ -71,8 +51,8 @@ TEST_CASE("a frame that comes again makes no dead letters of a user's own unique
     sender.send(first);
     sender.send(sender.frame(101, 50));
     expect_clean(bridge);
-    CHECK(rows(bridge) == 150);
-    CHECK(dead_letters(bridge) == 0);
+    CHECK(rows(bridge.leader()) == 150);
+    CHECK(dead_letters(bridge.leader()) == 0);
     CHECK(bridge.metric("homeward_redos_total") >= 1);
 }
 
@@ -88,12 +68,12 @@ TEST_CASE("a frame that overlaps settled seqs only in part is kept aside, and th
         REQUIRE(bridge.leader().number("SELECT count(*) FROM homeward.ledger_frame") == 0);
     }
     sender.send(sender.frame(6, 10));
-    CHECK(wait_until(10s, [&] { return conflicts(bridge) == 1; }));
-    CHECK(rows(bridge) == 10);
+    CHECK(wait_until(10s, [&] { return conflicts(bridge.leader()) == 1; }));
+    CHECK(rows(bridge.leader()) == 10);
     CHECK(bridge.leader().query("SELECT seq_first, seq_last, length(frame) > 68"
                                 " FROM homeward.conflict") == Rows{{"6", "15", "t"}});
     sender.send(sender.frame(16, 5));
-    CHECK(wait_until(20s, [&] { return rows(bridge) == 15; }));
+    CHECK(wait_until(20s, [&] { return rows(bridge.leader()) == 15; }));
     const CommandResult result = bridge.consumer_command({"proof", "--final"});
     INFO(result.output);
     CHECK(result.exit_code == 1);  // 11 to 15 are nowhere
@@ -106,8 +86,8 @@ TEST_CASE("two frames of one batch that overlap in part: the first lands, the ot
     FrameSender sender(bridge.leaf().port(), "ams", "shop");
     sender.send(sender.frame(1, 10));
     sender.send(sender.frame(6, 10));
-    CHECK(wait_until(10s, [&] { return conflicts(bridge) == 1; }));
-    CHECK(rows(bridge) == 10);
+    CHECK(wait_until(10s, [&] { return conflicts(bridge.leader()) == 1; }));
+    CHECK(wait_until(20s, [&] { return rows(bridge.leader()) == 10; }));
 }
 
 TEST_CASE("an origin stays with the region and app that it was first seen under") {
@@ -117,10 +97,10 @@ TEST_CASE("an origin stays with the region and app that it was first seen under"
     sender.send(sender.frame(1, 10));
     expect_clean(bridge);
     sender.send_as("ams", "thief", sender.frame(11, 10));
-    CHECK(wait_until(10s, [&] { return conflicts(bridge) == 1; }));
+    CHECK(wait_until(10s, [&] { return conflicts(bridge.leader()) == 1; }));
     sender.send(sender.frame(11, 10));
     expect_clean(bridge);
-    CHECK(rows(bridge) == 20);
+    CHECK(rows(bridge.leader()) == 20);
     CHECK(bridge.leader().query("SELECT app, seq_first FROM homeward.conflict") ==
           Rows{{"thief", "11"}});
 }
@@ -133,7 +113,7 @@ TEST_CASE("thousands of holes are kept and filled in any order, with folds in be
     FrameSender sender(bridge.leaf().port(), "ams", "shop");
     constexpr std::uint64_t kFrames = 4'000;
     for (std::uint64_t i = 0; i < kFrames; ++i) sender.send(sender.frame(4 * i + 3, 2));
-    CHECK(wait_until(30s, [&] { return rows(bridge) == 2 * kFrames; }));
+    CHECK(wait_until(30s, [&] { return rows(bridge.leader()) == 2 * kFrames; }));
     bridge.leader().query("SELECT homeward.fold()");
     CHECK(bridge.leader().number("SELECT count(*) FROM homeward.ledger, unnest(settled)") ==
           kFrames);
@@ -143,7 +123,7 @@ TEST_CASE("thousands of holes are kept and filled in any order, with folds in be
     for (std::uint64_t first : holes) sender.send(sender.frame(first, 2));
     sender.send(sender.closing_mark(4 * kFrames));
     expect_clean(bridge);
-    CHECK(rows(bridge) == 4 * kFrames);
+    CHECK(rows(bridge.leader()) == 4 * kFrames);
     bridge.leader().query("SELECT homeward.fold()");
     CHECK(bridge.leader().number("SELECT count(*) FROM homeward.ledger, unnest(settled)") == 1);
     CHECK(bridge.leader().query("SELECT state FROM homeward.proof") == Rows{{"complete"}});
@@ -162,7 +142,7 @@ TEST_CASE("four consumers on the same origins, hostile defaults and an old snaps
                            {"HOMEWARD_LEDGER_FOLD_INTERVAL_MS", "100"}};
     Bridge bridge(options);
     bridge.leader().query(
-        "ALTER DATABASE postgres SET default_transaction_isolation = 'serializable'");
+        "ALTER DATABASE postgres SET default_transaction_isolation = 'repeatable read'");
     bridge.leader().query("ALTER DATABASE postgres SET lock_timeout = 0");
     REQUIRE(bridge.consumer_command({"schema", "apply"}).exit_code == 0);
     Process snapshot({"psql", "-q", bridge.leader().url(), "-c",
@@ -201,47 +181,109 @@ TEST_CASE("four consumers on the same origins, hostile defaults and an old snaps
         }
     }
     expect_clean(bridge);
-    CHECK(rows(bridge) == kOrigins * kFrames * 50);
-    CHECK(distinct_rows(bridge) == kOrigins * kFrames * 50);
-    CHECK(dead_letters(bridge) == 0);
-    CHECK(conflicts(bridge) == 0);
+    CHECK(rows(bridge.leader()) == kOrigins * kFrames * 50);
+    CHECK(distinct_rows(bridge.leader()) == kOrigins * kFrames * 50);
+    CHECK(dead_letters(bridge.leader()) == 0);
+    CHECK(conflicts(bridge.leader()) == 0);
     CHECK(snapshot.is_running());
     for (Process& other : others) CHECK(other.stop() == 0);
 }
 
-TEST_CASE("a consumer that is stopped in the middle of a transaction does not hold up the other") {
-    // Method: SIGSTOP while a trigger makes its transaction slow; the other gets the same messages
-    // after ack_wait, waits for lock_timeout, and goes on once the server has ended the
-    // transaction of the stopped one (idle_in_transaction_session_timeout).
+TEST_CASE("a consumer that is frozen anywhere holds up the others only for the stated timeouts") {
+    // Method: one consumer reaches the leader through a proxy, which stops when a certain statement
+    // has gone by, and then the consumer is stopped as well (SIGSTOP). Another gets its messages
+    // after ack_wait. A plain message makes a batch careful: it claims first, and copies then.
+    struct Place {
+        std::string statement;
+        bool is_careful;
+        bool is_the_end;  ///< nothing is left open behind it, so nobody else is needed
+    };
+    // The optimistic one comes first: what the others leave is delivered again, and so careful.
+    const Place places[] = {{"homeward.settle(", false, true},
+                            {"homeward.claim_plain(", true, false},
+                            {"homeward.claim(", true, false},
+                            {"COPY ", true, false},
+                            {"COMMIT; SELECT", true, true}};
     BridgeOptions options;
     options.environment = {{"HOMEWARD_PULL_ACK_WAIT_MS", "1000"},
+                           {"HOMEWARD_BATCH_DELAY_MS", "300"},
                            {"HOMEWARD_POSTGRES_LOCK_TIMEOUT_MS", "300"},
-                           {"HOMEWARD_POSTGRES_STATEMENT_TIMEOUT_MS", "2000"}};
+                           {"HOMEWARD_POSTGRES_STATEMENT_TIMEOUT_MS", "1500"},
+                           {"HOMEWARD_LEDGER_FOLD_INTERVAL_MS", "300"}};
     Bridge bridge(options);
     REQUIRE(bridge.consumer_command({"schema", "apply"}).exit_code == 0);
+    FrameSender sender(bridge.leaf().port(), "ams", "shop");
+    NatsClient plain(bridge.leaf().port());
+    std::int64_t sent = 0;
+    for (const Place& place : places) {
+        INFO(place.statement << (place.is_careful ? ", careful" : ""));
+        TcpProxy proxy(bridge.leader().port());
+        std::atomic<bool> is_held{false};
+        proxy.watch([&](std::string_view bytes) {
+            const bool is_it = bytes.find(place.statement) != std::string_view::npos;
+            return is_it && !is_held.exchange(true) ? TcpProxy::Act::hold : TcpProxy::Act::pass;
+        });
+        auto environment = bridge.environment();
+        environment["HOMEWARD_ADMIN_LISTEN"] = "";
+        environment["HOMEWARD_POSTGRES_URL"] =
+            "postgresql://postgres@127.0.0.1:" + std::to_string(proxy.port()) + "/postgres";
+        Process frozen({HOMEWARD_CONSUMER_PROGRAM, "run"},
+                       {.environment = environment, .log = bridge.dir() / "frozen.log"});
+        const auto send = [&] {
+            sender.send(sender.frame(static_cast<std::uint64_t>(sent) + 1, 10));
+            sent += 10;
+        };
+        std::int64_t plain_sent = 0;
+        send();
+        if (place.is_careful) {
+            plain.publish("homeward.plain.ams.shop", audit_line("plain"));
+            plain_sent = 1;
+        }
+        REQUIRE(wait_until(30s, [&] { return is_held.load(); }));
+        frozen.signal(SIGSTOP);
+        const auto is_there = [&] { return rows(bridge.leader()) == sent + plain_sent; };
+        if (!place.is_the_end) {
+            bridge.start_consumer();
+            send();
+        }
+        CHECK(wait_until(20s, is_there));
+        bridge.leader().query("DELETE FROM audit_events WHERE resource = 'plain'");
+        if (!place.is_the_end) CHECK(bridge.stop_consumer() == 0);
+    }
+    bridge.start_consumer();
+    CHECK(wait_until(20s, [&] { return bridge.metric("homeward_skipped_events_total") >= 10; }));
+    CHECK(rows(bridge.leader()) == sent);
+    CHECK(distinct_rows(bridge.leader()) == sent);
+}
+
+TEST_CASE("a careful batch and an optimistic one that deadlock are both tried again") {
+    // Method: a trigger keeps the first writer behind its rows, in a user's unique index, and
+    // before its ledger. The other has claimed the same frame by then, and waits for the rows.
+    BridgeOptions options;
+    options.environment = {{"HOMEWARD_BATCH_DELAY_MS", "300"}};
+    Bridge bridge(options);
+    REQUIRE(bridge.consumer_command({"schema", "apply"}).exit_code == 0);
+    bridge.leader().query("CREATE UNIQUE INDEX ON audit_events (resource, origin, time)");
     bridge.leader().query(
         "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
-        " $$ BEGIN PERFORM pg_sleep(1); RETURN NULL; END $$");
+        " $$ BEGIN PERFORM pg_sleep(2); RETURN NULL; END $$");
     bridge.leader().query(
         "CREATE TRIGGER slow AFTER INSERT ON audit_events"
         " FOR EACH STATEMENT EXECUTE FUNCTION slow()");
-    auto environment = bridge.environment();
-    environment["HOMEWARD_ADMIN_LISTEN"] = "127.0.0.1:" + std::to_string(free_port());
-    Process frozen({HOMEWARD_CONSUMER_PROGRAM, "run"},
-                   {.environment = environment, .log = bridge.dir() / "frozen.log"});
+    bridge.start_consumer();
     FrameSender sender(bridge.leaf().port(), "ams", "shop");
-    sender.send(sender.frame(1, 10));
-    REQUIRE(wait_until(10s, [&] {
+    const std::string frame = sender.frame(1, 1);
+    sender.send(frame);
+    REQUIRE(wait_until(20s, [&] {
         return bridge.leader().number(
                    "SELECT count(*) FROM pg_stat_activity"
-                   " WHERE query LIKE 'COPY%' AND state = 'active'") == 1;
+                   " WHERE wait_event = 'PgSleep'") == 1;
     }));
-    frozen.signal(SIGSTOP);
-    bridge.start_consumer();
-    sender.send(sender.frame(11, 10));
-    CHECK(wait_until(20s, [&] { return rows(bridge) == 20; }));
+    sender.send(frame);
+    NatsClient(bridge.leaf().port()).publish("homeward.plain.ams.shop", audit_line("plain"));
+    CHECK(wait_until(30s, [&] { return rows(bridge.leader()) == 2; }));
     expect_clean(bridge);
-    frozen.signal(SIGCONT);
-    CHECK(frozen.stop() == 0);
-    CHECK(rows(bridge) == 20);
+    CHECK(rows(bridge.leader()) == 2);
+    CHECK(dead_letters(bridge.leader()) == 0);
+    CHECK(bridge.leader().log().find("deadlock detected") != std::string::npos);
 }

@@ -12,6 +12,8 @@ TEST_CASE("every row of the table, and what stands in none, leads to its own ans
     // PostgreSQL's documentation, appendix A.
     const Row rows[] = {
         {"HW001", ErrorClass::settled},  // homeward.settle(): in the ledger already
+        {"HW004", ErrorClass::unknown},  // a leader that lacks what was acknowledged: pause
+        {"HW005", ErrorClass::retry},    // NATS cannot say which leader is the right one
         {"23505", ErrorClass::settled},  // unique_violation
         {"08000", ErrorClass::retry},    // connection_exception
         {"08006", ErrorClass::retry},    // connection_failure
