@@ -139,6 +139,16 @@ TEST_CASE("a redrive lands each letter once, however often and by however many i
     CHECK(bridge.leader().query("SELECT DISTINCT times_seen FROM homeward.dead_letter") ==
           Rows{{"2"}});
 
+    // On a terminal it shows how far it is, elsewhere not.
+    const std::string program = HOMEWARD_CONSUMER_PROGRAM;
+    ProcessOptions terminal;
+    terminal.environment = bridge.environment();
+    const CommandResult watched = run_command(
+        {"script", "-qec", program + " dead-letters redrive --all", "/dev/null"}, terminal);
+    CHECK(watched.output.find("[########################################] 100 of 100") !=
+          std::string::npos);
+    CHECK(tried.output.find('[') == std::string::npos);
+
     // The schema is mended; four people redrive at once.
     bridge.leader().query("ALTER TABLE audit_events DROP CONSTRAINT no_x");
     std::vector<std::thread> people;

@@ -1,0 +1,206 @@
+// Tables from event types: made, extended, refused; by many at once; and their days.
+
+#include <atomic>
+#include <fstream>
+#include <thread>
+
+#include "tests/consumer/ledger/account.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/frame_sender.hpp"
+
+using namespace homeward::testing;
+using namespace std::chrono_literals;
+using Catch::Matchers::Contains;
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// An event type `order` of the user's own.
+std::string order_type(const std::string& properties, const std::string& more = "") {
+    return R"({"title": "order", "type": "object", "properties": {)" + properties +
+           R"(}, "x-homeward": {"class": "audit", "table": "orders", "partition": "day")" + more +
+           "}}";
+}
+constexpr const char* kNumber = R"("number": {"type": "integer"})";
+
+/// A leader, and homeward-consumer with a directory of types.
+class Types {
+  public:
+    Types() { std::filesystem::create_directory(dir_ / "types"); }
+    void write(const std::string& type) { std::ofstream(dir_ / "types/order.json") << type; }
+    CommandResult schema(const std::string& how) const {
+        ProcessOptions options;
+        options.environment = {{"HOMEWARD_POSTGRES_URL", leader.url()},
+                               {"HOMEWARD_SOURCES", "ams"},
+                               {"HOMEWARD_SCHEMA_TYPES_DIR", dir_ / "types"}};
+        return run_command({HOMEWARD_CONSUMER_PROGRAM, "schema", how}, options, 120s);
+    }
+    PostgresServer leader;
+
+  private:
+    TempDir dir_;
+};
+
+/// Somebody's transaction that has read these tables and is not over.
+class OpenTransaction {
+  public:
+    OpenTransaction(const PostgresServer& leader, const std::string& table)
+        : psql_({"psql", "-q", leader.url(), "-c",
+                 "BEGIN; SELECT count(*) FROM " + table + "; SELECT pg_sleep(300)"},
+                {.log = "/dev/null"}) {
+        REQUIRE(wait_until(20s, [&] {
+            return leader.number(
+                       "SELECT count(*) FROM pg_stat_activity"
+                       " WHERE wait_event = 'PgSleep'") == 1;
+        }));
+    }
+    void end(const PostgresServer& leader) {
+        leader.query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE wait_event = 'PgSleep'");
+        psql_.wait(10s);
+    }
+
+  private:
+    Process psql_;
+};
+
+std::string days_ago(const PostgresServer& leader, int days, const std::string& format) {
+    return leader.query("SELECT to_char((now() AT TIME ZONE 'UTC')::date - " +
+                        std::to_string(days) + ", '" + format + "')")[0][0];
+}
+
+}  // namespace
+
+TEST_CASE("the plan is printed and nothing done; applied by eight at once, it is done once") {
+    Types types;
+    types.write(order_type(kNumber));
+    const CommandResult plan = types.schema("plan");
+    CHECK_THAT(plan.output, Contains("CREATE TABLE \"public\".\"orders\"") &&
+                                Contains("CREATE TABLE homeward.ledger_frame") &&
+                                Contains("PARTITION BY RANGE (time)"));
+    CHECK(plan.exit_code == 0);
+    CHECK(types.leader.query("SELECT to_regnamespace('homeward')") == Rows{{""}});
+
+    std::vector<std::thread> people;
+    std::vector<CommandResult> results(8);
+    for (CommandResult& result : results) {
+        people.emplace_back([&] { result = types.schema("apply"); });
+    }
+    for (std::thread& person : people) person.join();
+    for (const CommandResult& result : results) {
+        INFO(result.output);
+        CHECK(result.exit_code == 0);
+    }
+    CHECK(types.leader.query("SELECT count(*) FROM homeward.migration") == Rows{{"1"}});
+    CHECK_THAT(types.schema("plan").output, Contains("up to date"));
+    CHECK(types.leader.query("SELECT indexdef LIKE '%USING brin (\"time\")' FROM pg_indexes"
+                             " WHERE tablename = 'orders'") == Rows{{"t"}});
+    // Yesterday, today and three days ahead.
+    CHECK(types.leader.number("SELECT count(*) FROM pg_inherits"
+                              " WHERE inhparent = 'orders'::regclass") == 5);
+}
+
+TEST_CASE(
+    "a type grows additively; what would change or move a column is refused with its reason") {
+    Types types;
+    types.write(order_type(kNumber));
+    REQUIRE(types.schema("apply").exit_code == 0);
+    types.leader.query("INSERT INTO orders (origin, seq, time, number) VALUES (1, 1, now(), 7)");
+
+    types.write(order_type(std::string(kNumber) + R"(, "note": {"type": "string"})",
+                           R"(, "retention_days": 30)"));
+    const CommandResult plan = types.schema("plan");
+    CHECK_THAT(plan.output, Contains("ADD COLUMN \"note\" text") && Contains("retention_days"));
+    CHECK(types.schema("apply").exit_code == 0);
+    CHECK(types.leader.query("SELECT number, note FROM orders") == Rows{{"7", ""}});
+    CHECK(types.leader.number("SELECT retention_days FROM homeward.event_type"
+                              " WHERE name = 'order'") == 30);
+    CHECK_THAT(types.schema("plan").output, Contains("up to date"));
+
+    const auto refusal = [&](const std::string& type) {
+        types.write(type);
+        const CommandResult refused = types.schema("apply");
+        INFO(refused.output);
+        CHECK(refused.exit_code == 2);
+        return refused.output;
+    };
+    CHECK_THAT(refusal(order_type(R"("number": {"type": "string"})")),
+               Contains("\"number\" to be text, the table has bigint") && Contains("another name"));
+    std::string moved = order_type(kNumber);
+    moved.replace(moved.find("orders"), 6, "parcel");
+    CHECK_THAT(refusal(moved), Contains("has its rows in public.orders"));
+    std::string undivided = order_type(kNumber);
+    undivided.replace(undivided.find("\"day\""), 5, "\"none\"");
+    CHECK_THAT(refusal(undivided), Contains("partitioned by day"));
+    CHECK(types.leader.query("SELECT number, note FROM orders") == Rows{{"7", ""}});
+}
+
+TEST_CASE("a column is added behind somebody's open transaction without holding up the writers") {
+    Types types;
+    types.write(order_type(kNumber));
+    REQUIRE(types.schema("apply").exit_code == 0);
+    OpenTransaction reader(types.leader, "orders");
+    types.write(order_type(std::string(kNumber) + R"(, "note": {"type": "string"})"));
+    CommandResult applied;
+    std::thread person([&] { applied = types.schema("apply"); });
+    std::chrono::duration<double> longest{0};
+    for (int i = 0; i < 40; ++i) {
+        const auto started = Clock::now();
+        types.leader.query("INSERT INTO orders (origin, seq, time) VALUES (1, 1, now())");
+        longest = std::max<std::chrono::duration<double>>(longest, Clock::now() - started);
+        sleep_ms(50);
+    }
+    CHECK(longest < 5s);  // a turn is 250 ms; behind the transaction it would be minutes
+    CHECK(types.leader.number("SELECT count(*) FROM information_schema.columns"
+                              " WHERE table_name = 'orders' AND column_name = 'note'") == 0);
+    reader.end(types.leader);
+    person.join();
+    INFO(applied.output);
+    CHECK(applied.exit_code == 0);
+}
+
+TEST_CASE("days are made for late events and dropped after retention, behind no open transaction") {
+    // Method: somebody's transaction has read the table and stays open. An event of a day that has
+    // no partition lands all the same; a day past its retention stays until nobody is in the way.
+    BridgeOptions options;
+    options.environment = {{"HOMEWARD_LEDGER_FOLD_INTERVAL_MS", "300"}};
+    Bridge bridge(options);
+    std::filesystem::create_directory(bridge.dir() / "types");
+    std::ofstream(bridge.dir() / "types/order.json")
+        << order_type(kNumber, R"(, "retention_days": 5)");
+    bridge.environment()["HOMEWARD_SCHEMA_TYPES_DIR"] = bridge.dir() / "types";
+    bridge.start_consumer();
+    PostgresServer& leader = bridge.leader();
+    FrameSender sender(bridge.leaf().port(), "ams", "shop");
+    std::uint64_t seq = 0;
+    const auto send = [&](int days) {
+        sender.send(sender.frame_of(
+            ++seq, {R"({"type":"order","number":1,"unheard_of":{"a":[1]},"time":")" +
+                    days_ago(leader, days, "YYYY-MM-DD") + R"(T12:00:00Z"})"}));
+    };
+    const auto count = [&] { return leader.number("SELECT count(*) FROM orders"); };
+    OpenTransaction reader(leader, "orders");
+    send(0);
+    send(4);
+    send(9);
+    CHECK(wait_until(30s, [&] { return count() == 3; }));
+    CHECK(leader.query("SELECT DISTINCT extra FROM orders") ==
+          Rows{{R"({"unheard_of": {"a": [1]}})"}});
+
+    CHECK(bridge.stop_consumer() == 0);
+    bridge.start_consumer();  // looks after the days at once
+    for (int i = 0; i < 20; ++i) {
+        send(0);
+        sleep_ms(50);
+    }
+    CHECK(wait_until(30s, [&] { return count() == 23; }));
+    CHECK(bridge.metric("homeward_retries_total") == 0);
+    const std::string expired = "orders_" + days_ago(leader, 9, "YYYYMMDD");
+    CHECK(leader.query("SELECT to_regclass('" + expired + "')") == Rows{{expired}});
+    reader.end(leader);
+    CHECK(wait_until(40s, [&] { return count() == 22; }));
+    CHECK(leader.query("SELECT to_regclass('" + expired + "')") == Rows{{""}});
+    expect_clean(bridge);
+}
