@@ -100,16 +100,44 @@ FrameLog::Outcome FrameLog::open_segment(std::size_t entry_bytes, std::uint64_t 
     if (last_error_ != 0) {
         std::error_code ignored;
         std::filesystem::remove(segment_path(current_ + 1), ignored);
-        return Outcome::disk_error;
+        delete_released_segments();
+        const bool is_released = current != nullptr && current->unreleased == 0;
+        return is_released ? reuse_segment(seq_next) : Outcome::disk_error;
     }
     {
         const std::lock_guard lock(mutex_);
         segments_.emplace(++current_, std::move(segment));
     }
+    last_error_ = write_opening(seq_next);
+    return last_error_ == 0 ? Outcome::logged : Outcome::disk_error;
+}
+
+/// On a full disk, the one that is full becomes the next once the stream has all of its frames:
+/// waiting for space for another would be waiting for ever.
+FrameLog::Outcome FrameLog::reuse_segment(std::uint64_t seq_next) {
+    const auto before = segment_path(current_);
+    std::shared_ptr<Segment> segment;
+    {
+        const std::lock_guard lock(mutex_);
+        segment = segments_.extract(current_).mapped();
+        segment->used = 0;
+        segments_.emplace(++current_, segment);
+    }
+    // Under the old name all but the first entry are still good, under the new name only this one:
+    // at any moment the highest seq stands in the log.
+    last_error_ = write_opening(seq_next);
+    if (last_error_ == 0 && ::rename(before.c_str(), segment_path(current_).c_str()) != 0) {
+        last_error_ = errno;
+    }
+    if (last_error_ == 0) return Outcome::logged;
+    segment->used = kSegmentBytes;  // tried again with the next number
+    return Outcome::disk_error;
+}
+
+int FrameLog::write_opening(std::uint64_t seq_next) {
     std::array<std::byte, 8> opening;
     put_raw(opening.data(), seq_next);
-    last_error_ = write_entry(LogEntryKind::opening, opening);
-    return last_error_ == 0 ? Outcome::logged : Outcome::disk_error;
+    return write_entry(LogEntryKind::opening, opening);
 }
 
 void FrameLog::delete_released_segments() {
