@@ -19,7 +19,7 @@ namespace {
 // A dead peer is noticed after at most interval × (pings + 1) = 9 s.
 constexpr std::int64_t kPingIntervalMs = 3'000;
 constexpr int kPingsOutMax = 2;
-constexpr std::int64_t kConnectTimeoutMs = 5'000;
+constexpr std::int64_t kConnectTimeoutMs = 3'000;
 constexpr std::int64_t kWriteDeadlineMs = 1'000;
 constexpr std::int64_t kReconnectWaitMs = 250;
 constexpr std::int64_t kReconnectJitterMs = 250;

@@ -39,14 +39,18 @@ Sender::~Sender() {
     stop();
 }
 
-void Sender::stop() {
+void Sender::tell_to_stop() {
     {
         const std::lock_guard lock(mutex_);
-        if (stopping_) return;
         stopping_ = true;
         wakened_.notify_all();
     }
-    thread_.join();
+    shipper_->tell_to_stop();
+}
+
+void Sender::stop() {
+    tell_to_stop();
+    if (thread_.joinable()) thread_.join();
     shipper_->stop();
 }
 
@@ -152,7 +156,11 @@ FlushResult Sender::close(SteadyClock::time_point deadline) {
     const Stats now = stats();
     result.events_left =
         now.audit.in_lanes + now.audit.in_log + now.metric.in_lanes + now.metric.in_log;
-    stop();
+    if (result.done) {
+        stop();
+    } else {
+        tell_to_stop();  // a server that has stopped may hold them for longer than we may wait
+    }
     return result;
 }
 

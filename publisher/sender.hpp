@@ -31,7 +31,8 @@ class Sender {
     }
 
     FlushResult flush(SteadyClock::time_point deadline, FlushUntil until);
-    /// Drains what is there, sends the closing marks, stops both threads.
+    /// Drains what is there, sends the closing marks. Then both threads end; if not everything was
+    /// done in time, they are only told to, and the destructor waits for them.
     FlushResult close(SteadyClock::time_point deadline);
     Stats stats() const;
 
@@ -40,6 +41,7 @@ class Sender {
     void mark_idle(Origin& origin);
     void log(const std::string& line);
     bool wait_until(SteadyClock::time_point deadline, const std::function<bool()>& is_done);
+    void tell_to_stop();
     void stop();
 
     PublisherOptions options_;

@@ -14,17 +14,19 @@ constexpr auto kAckTimeout = 5s;
 constexpr auto kBackoffFirst = 100ms;
 constexpr auto kBackoffMax = 5s;
 constexpr auto kIdleWait = 50ms;
+/// How long frames may wait without a connection, or without any answer, before a new one is tried.
+constexpr auto kSilenceMax = 9s;
 
 }  // namespace
 
 Shipper::Shipper(const PublisherOptions& options, Start start, std::function<void()> on_release)
-    : options_(options), on_release_(std::move(on_release)) {
+    : options_(options), on_release_(std::move(on_release)), start_(start) {
     if (start == Start::at_once) connect();
     thread_ = std::thread([this] { run(); });
 }
 
 void Shipper::connect() {
-    owned_link_ = std::make_unique<NatsLink>(
+    link_ = std::make_unique<NatsLink>(
         options_,
         [this](const PublishAnswer& answer) {
             const std::lock_guard lock(mutex_);
@@ -36,21 +38,23 @@ void Shipper::connect() {
             if (options_.on_log) options_.on_log(line);
             wake();
         });
-    link_.store(owned_link_.get(), std::memory_order_release);
+    is_connected_ = link_->is_connected();
+    heard_at_ = SteadyClock::now();
 }
 
 Shipper::~Shipper() {
     stop();
 }
 
+void Shipper::tell_to_stop() {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    wakened_.notify_one();
+}
+
 void Shipper::stop() {
-    {
-        const std::lock_guard lock(mutex_);
-        if (stopping_) return;
-        stopping_ = true;
-        wakened_.notify_one();
-    }
-    thread_.join();
+    tell_to_stop();
+    if (thread_.joinable()) thread_.join();
 }
 
 void Shipper::add(Origin* origin) {
@@ -73,7 +77,7 @@ void Shipper::wake() {
 
 void Shipper::run() {
     try {
-        if (owned_link_ == nullptr) connect();
+        if (link_ == nullptr) connect();
     } catch (const SetupError& error) {
         if (options_.on_log) options_.on_log(error.what());  // what is logged stays in the spool
         return;
@@ -87,8 +91,27 @@ void Shipper::run() {
         }
         const std::lock_guard lock(origins_mutex_);
         take_answers();
+        replace_dead_link();
+        is_connected_ = link_->is_connected();
         send_due();
         send_new();
+    }
+}
+
+/// The library gives some connections up, whatever it was told, if the first attempt failed in a
+/// way that it does not expect; and it pings by a thread that a forked child does not have.
+void Shipper::replace_dead_link() {
+    const auto now = SteadyClock::now();
+    if (link_->is_connected()) {
+        const bool may_be_silent = start_ == Start::at_once || flights_.empty();
+        if (may_be_silent) heard_at_ = now;
+    }
+    if (now - heard_at_ < kSilenceMax) return;
+    heard_at_ = now;
+    try {
+        connect();
+    } catch (const SetupError&) {
+        // the one that there is stays, and so do the frames
     }
 }
 
@@ -98,6 +121,7 @@ void Shipper::take_answers() {
         const std::lock_guard lock(mutex_);
         answers.swap(answers_);
     }
+    if (!answers.empty()) heard_at_ = SteadyClock::now();
     bool released = false;
     for (const PublishAnswer& answer : answers) {
         const auto found = flights_.find(answer.token);
@@ -156,14 +180,14 @@ bool Shipper::send(std::uint64_t token, Flight& flight) {
     std::string id = message_id(header.publisher, header.event_class, header.seq_first);
     // Marks repeat a seq, so they are told apart by their time.
     if (is_mark) id += "-mark-" + std::to_string(header.cut_time_us);
-    return owned_link_->publish(frame_subject(origin.event_class(), identity.region, identity.app),
-                                id, bytes, token);
+    return link_->publish(frame_subject(origin.event_class(), identity.region, identity.app), id,
+                          bytes, token);
 }
 
 void Shipper::send_new() {
     for (Origin* origin : origins_) {
         Departure departure;
-        while (is_connected() && has_room(*origin) && origin->take_departure(departure)) {
+        while (link_->is_connected() && has_room(*origin) && origin->take_departure(departure)) {
             Window& window = windows_[origin];
             ++window.frames;
             window.bytes += departure.frame.bytes;
@@ -194,7 +218,7 @@ void Shipper::leave_window(const Flight& flight) {
 }
 
 void Shipper::send_due() {
-    if (!is_connected()) return;
+    if (!link_->is_connected()) return;
     const auto now = SteadyClock::now();
     for (auto& [token, flight] : flights_) {
         if (flight.retry_at > now) continue;

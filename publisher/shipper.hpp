@@ -36,13 +36,12 @@ class Shipper {
     void remove(Origin* origin);
     /// There are new departures.
     void wake();
-    /// Sends nothing more; bounded by the link's write deadline.
+    /// Its thread ends as soon as it can.
+    void tell_to_stop();
+    /// Waits for that too; bounded by the link's deadlines for a write and for a connection.
     void stop();
 
-    bool is_connected() const {
-        const NatsLink* link = link_.load(std::memory_order_acquire);
-        return link != nullptr && link->is_connected();
-    }
+    bool is_connected() const { return is_connected_.load(std::memory_order_relaxed); }
     std::uint64_t retries(EventClass event_class) const {
         return retries_[static_cast<std::size_t>(event_class) - 1].load();
     }
@@ -62,6 +61,7 @@ class Shipper {
     };
 
     void connect();
+    void replace_dead_link();
     void run();
     void take_answers();
     void send_new();
@@ -91,8 +91,10 @@ class Shipper {
     std::minstd_rand random_{std::random_device{}()};
     std::string last_refusal_;
 
-    std::unique_ptr<NatsLink> owned_link_;  // its callbacks use what stands above
-    std::atomic<NatsLink*> link_{nullptr};
+    std::atomic<bool> is_connected_{false};
+    Start start_;
+    SteadyClock::time_point heard_at_{};
+    std::unique_ptr<NatsLink> link_;  // its callbacks use what stands above
     std::thread thread_;
 };
 

@@ -27,7 +27,7 @@ drain DIR             sends what processes that are gone have left, each event u
                       it. Nothing lands twice; two drains, or a drain and an app, share the work.
   --server URL[,URL]  NATS; default nats://127.0.0.1:4222 (or environment HOMEWARD_NATS_URL)
   --creds FILE        NATS credentials
-  --nkey FILE         NATS nkey seed
+  --nkey FILE         seed and public key of a NATS user, as nk -gen user -pubout prints them
   --tls-ca FILE       CA certificates; --tls-cert FILE and --tls-key FILE: our own certificate
   --wait SECONDS      how long to try; default 30. What is not sent by then stays.
 --help

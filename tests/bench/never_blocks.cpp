@@ -11,11 +11,11 @@
 #include <homeward/publisher.hpp>
 
 #include "tests/bench/app_home.hpp"
-#include "tests/bench/bad_server.hpp"
 #include "tests/bench/raw_nats.hpp"
-#include "tests/bench/small_disk.hpp"
 #include "tests/bench/streams.hpp"
 #include "tests/bench/worst_call.hpp"
+#include "tests/support/bad_server.hpp"
+#include "tests/support/small_disk.hpp"
 
 namespace homeward::bench {
 namespace {
@@ -63,10 +63,10 @@ class World {
     explicit World(Fault fault) : fault_(fault) {
         switch (fault) {
             case Fault::black_holed:
-                bad_.emplace(BadServer::Manner::black_hole);
+                bad_.emplace(testing::BadServer::Manner::black_hole);
                 break;
             case Fault::garbage:
-                bad_.emplace(BadServer::Manner::garbage);
+                bad_.emplace(testing::BadServer::Manner::garbage);
                 break;
             case Fault::never_there:
             case Fault::disk_full:
@@ -97,7 +97,7 @@ class World {
   private:
     Fault fault_;
     std::optional<testing::NatsServer> server_;
-    std::optional<BadServer> bad_;
+    std::optional<testing::BadServer> bad_;
     int nobody_ = testing::free_port();
 };
 
@@ -106,7 +106,7 @@ WorstCall worst_emit(Fault fault, double seconds, const TickScale& scale) {
     World world(fault);
     const AppHome home;
     PublisherOptions options = home.options(world.url());
-    std::optional<SmallDisk> disk;
+    std::optional<testing::SmallDisk> disk;
     if (fault == Fault::disk_full) {
         disk.emplace(kSmallDiskBytes);
         if (!disk->is_mounted()) return {std::nan("")};

@@ -15,6 +15,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include <homeward/detail/lane_writer.hpp>
@@ -131,7 +132,8 @@ class Publisher {
   public:
     /// Throws SetupError. That NATS is away is no error: events wait in the log.
     explicit Publisher(PublisherOptions options);
-    /// As close(2 s).
+    /// As close(2 s); then what our threads have begun, a write (1 s) or a connection (3 s), comes
+    /// to its end: 6 s at the most. on_log may be called until it returns.
     ~Publisher();
     Publisher(const Publisher&) = delete;
     Publisher& operator=(const Publisher&) = delete;
@@ -140,6 +142,11 @@ class Publisher {
     /// A thread's first call may take microseconds and allocate; no later one does.
     template <typename Event>
     EmitResult emit(const Event& event) noexcept;
+
+    /// As emit(), for who would rather wait: an audit event that finds no room is tried again until
+    /// there is some, or until the deadline. Each try that fails counts as refused in stats().
+    template <typename Event>
+    EmitResult emit_wait(const Event& event, std::chrono::milliseconds deadline) noexcept;
 
     /// An event whose type is known only at run time. `json_object`: the text of one JSON object
     /// with the type's fields; not parsed here. `time_us` 0: now.
@@ -225,6 +232,17 @@ EmitResult Publisher::emit(const Event& event) noexcept {
     event.write_record(at, clock_.load(std::memory_order_relaxed)->now_us());
     lane->commit(bytes);
     return EmitResult::accepted;
+}
+
+template <typename Event>
+EmitResult Publisher::emit_wait(const Event& event, std::chrono::milliseconds deadline) noexcept {
+    const auto until = std::chrono::steady_clock::now() + deadline;
+    EmitResult result = emit(event);
+    while (result == EmitResult::full && std::chrono::steady_clock::now() < until) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        result = emit(event);
+    }
+    return result;
 }
 
 }  // namespace homeward

@@ -1,10 +1,10 @@
-#include "tests/bench/small_disk.hpp"
+#include "tests/support/small_disk.hpp"
 
 #include <sys/mount.h>
 
 #include <string>
 
-namespace homeward::bench {
+namespace homeward::testing {
 
 SmallDisk::SmallDisk(std::size_t bytes) {
     const std::string size = "size=" + std::to_string(bytes);
@@ -15,4 +15,4 @@ SmallDisk::~SmallDisk() {
     if (is_mounted_) ::umount2(dir_.path().c_str(), MNT_DETACH);
 }
 
-}  // namespace homeward::bench
+}  // namespace homeward::testing

@@ -5,7 +5,7 @@
 #include <thread>
 #include <vector>
 
-namespace homeward::bench {
+namespace homeward::testing {
 
 /// Something on a port that is no good NATS server. Has a thread of its own.
 class BadServer {
@@ -33,4 +33,4 @@ class BadServer {
     std::thread thread_;
 };
 
-}  // namespace homeward::bench
+}  // namespace homeward::testing

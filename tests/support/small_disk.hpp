@@ -4,7 +4,7 @@
 
 #include "tests/support/temp_dir.hpp"
 
-namespace homeward::bench {
+namespace homeward::testing {
 
 /// A file system of so many bytes, mounted privately for as long as it lives; needs root.
 class SmallDisk {
@@ -18,8 +18,8 @@ class SmallDisk {
     const std::filesystem::path& path() const { return dir_.path(); }
 
   private:
-    testing::TempDir dir_;
+    TempDir dir_;
     bool is_mounted_;
 };
 
-}  // namespace homeward::bench
+}  // namespace homeward::testing

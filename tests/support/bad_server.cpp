@@ -1,4 +1,4 @@
-#include "tests/bench/bad_server.hpp"
+#include "tests/support/bad_server.hpp"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -10,7 +10,7 @@
 #include <stdexcept>
 #include <string_view>
 
-namespace homeward::bench {
+namespace homeward::testing {
 namespace {
 
 constexpr int kPollMs = 50;
@@ -75,4 +75,4 @@ void BadServer::greet(int client) const {
     say(client, "PONG\r\n");
 }
 
-}  // namespace homeward::bench
+}  // namespace homeward::testing

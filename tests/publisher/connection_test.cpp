@@ -1,0 +1,197 @@
+// The ways to a NATS server: TLS, an nkey, several addresses; and a peer that has died in silence.
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <mutex>
+
+#include <homeward/publisher.hpp>
+
+#include "schemas/subject.hpp"
+#include "tests/publisher/nkey.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/nats_client.hpp"
+#include "tests/support/nats_server.hpp"
+#include "tests/support/tcp_proxy.hpp"
+
+using namespace homeward;
+using namespace homeward::testing;
+using namespace std::chrono_literals;
+
+namespace {
+
+PublisherOptions options_for(const std::string& url) {
+    PublisherOptions options;
+    options.nats_urls = {url};
+    options.region = "ams";
+    options.app = "shop";
+    return options;
+}
+
+bool emits(Publisher& publisher) {
+    return publisher.emit_json("audit", EventClass::audit, R"({"actor":"a"})") ==
+           EmitResult::accepted;
+}
+
+/// What the publisher said, kept for the test.
+class Log {
+  public:
+    auto listener() {
+        return [this](std::string_view line) {
+            const std::lock_guard lock(mutex_);
+            text_.append(line).append("\n");
+        };
+    }
+    bool has(std::string_view part) const {
+        const std::lock_guard lock(mutex_);
+        return text_.find(part) != std::string::npos;
+    }
+    std::string text() const {
+        const std::lock_guard lock(mutex_);
+        return text_;
+    }
+
+  private:
+    mutable std::mutex mutex_;
+    std::string text_;
+};
+
+/// A certificate for 127.0.0.1 that signs itself.
+void make_certificate(const TempDir& dir, const std::string& name) {
+    const CommandResult made = run_command(
+        {"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+         "-nodes", "-days", "2", "-subj", "/CN=" + name, "-addext", "subjectAltName=IP:127.0.0.1",
+         "-keyout", dir / (name + ".key"), "-out", dir / (name + ".pem")});
+    if (made.exit_code != 0) throw std::runtime_error("openssl:\n" + made.output);
+}
+
+NatsOptions with(const std::string& more) {
+    NatsOptions options;
+    options.more = more;
+    return options;
+}
+
+void make_stream(int port) {
+    const std::string name = stream_name(StreamKind::audit, "ams");
+    NatsClient(port).request("$JS.API.STREAM.CREATE." + name,
+                             R"({"name":")" + name + R"(","subjects":[")" +
+                                 stream_subjects(StreamKind::audit, "ams") +
+                                 R"("],"storage":"memory","retention":"limits","num_replicas":1})");
+}
+
+}  // namespace
+
+TEST_CASE("over TLS events reach a server whose certificate is trusted, and no other") {
+    const TempDir dir;
+    make_certificate(dir, "server");
+    make_certificate(dir, "stranger");
+    NatsServer server(with("tls { cert_file: \"" + (dir / "server.pem").string() +
+                           "\", key_file: \"" + (dir / "server.key").string() + "\" }"));
+    const std::string url = "tls://127.0.0.1:" + std::to_string(server.port());
+    Log log;
+    PublisherOptions options = options_for(url);
+    options.tls_ca_file = dir / "server.pem";
+    options.on_log = log.listener();
+    Publisher publisher(options);
+    REQUIRE(emits(publisher));
+    // There is no stream: that refusal comes from the server, through TLS.
+    CHECK(wait_until(30s, [&] { return log.has("no stream listens"); }));
+    CHECK(publisher.stats().connected);
+    publisher.close(0ms);
+
+    Log other_log;
+    options.tls_ca_file = dir / "stranger.pem";
+    options.on_log = other_log.listener();
+    try {
+        Publisher other(options);
+        CHECK(emits(other));
+        sleep_ms(2000);
+        CHECK_FALSE(other.stats().connected);
+        other.close(0ms);
+    } catch (const SetupError& error) {
+        // As good: a certificate that is not trusted can never work.
+        CHECK(std::string(error.what()).find("NATS") != std::string::npos);
+    }
+}
+
+TEST_CASE("an nkey lets in who has its seed, and nobody else") {
+    const TempDir dir;
+    const Nkey ours = Nkey::make();
+    const Nkey strange = Nkey::make();
+    std::ofstream(dir / "ours.nk") << ours.seed << "\n" << ours.public_key << "\n";
+    std::ofstream(dir / "strange.nk") << strange.seed << "\n" << strange.public_key << "\n";
+    NatsServer server(with("authorization { users: [ { nkey: " + ours.public_key + " } ] }"));
+    Log log;
+    PublisherOptions options = options_for(server.url());
+    options.nkey_seed_file = dir / "ours.nk";
+    options.on_log = log.listener();
+    Publisher publisher(options);
+    REQUIRE(emits(publisher));
+    INFO(log.text());
+    CHECK(wait_until(30s, [&] { return log.has("no stream listens"); }));
+    publisher.close(0ms);
+
+    options.nkey_seed_file = dir / "strange.nk";
+    options.on_log = nullptr;
+    try {
+        Publisher other(options);
+        CHECK(emits(other));
+        sleep_ms(1000);
+        CHECK_FALSE(other.stats().connected);
+        other.close(0ms);
+    } catch (const SetupError& error) {
+        CHECK(std::string(error.what()).find("credentials") != std::string::npos);
+    }
+}
+
+TEST_CASE("of several servers the first that answers is used") {
+    NatsServer server;
+    make_stream(server.port());
+    PublisherOptions options = options_for("nats://127.0.0.1:" + std::to_string(free_port()));
+    options.nats_urls.push_back(server.url());
+    Publisher publisher(options);
+    REQUIRE(emits(publisher));
+    CHECK(publisher.flush(30s).done);
+    CHECK(publisher.close(10s).done);
+}
+
+TEST_CASE("a peer that has fallen silent is noticed, by the parent and by a forked child") {
+    // Method: a proxy swallows every byte of the connections that there are, and later lets new
+    // ones through; what was swallowed never comes back.
+    NatsServer server;
+    make_stream(server.port());
+    TcpProxy proxy(server.port());
+    Log log;
+    PublisherOptions options = options_for("nats://127.0.0.1:" + std::to_string(proxy.port()));
+    options.on_log = log.listener();
+    auto publisher = std::make_unique<Publisher>(options);
+    REQUIRE(emits(*publisher));
+    REQUIRE(publisher->flush(30s).done);
+
+    const pid_t child = ::fork();
+    if (child == 0) {
+        ::alarm(120);
+        const bool first = emits(*publisher) && publisher->flush(30s).done;
+        sleep_ms(3000);  // the proxy swallows by now
+        const bool second = emits(*publisher) && publisher->close(80s).done;
+        publisher.reset();
+        ::_exit(first && second ? 0 : 1);
+    }
+    REQUIRE(wait_until(30s, [&] { return proxy.links() == 2; }));
+    sleep_ms(1500);
+    proxy.drop();
+    const auto began = std::chrono::steady_clock::now();
+    sleep_ms(4000);
+    CHECK(emits(*publisher));
+    // It says 10 s; twice that, since others use this machine.
+    CHECK(wait_until(20s, [&] { return log.has("connection to NATS lost"); }));
+    std::printf("noticed after %.1f s\n",
+                std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
+    sleep_ms(2000);
+    proxy.resume();
+    CHECK(publisher->close(60s).done);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    CHECK(status == 0);
+}
