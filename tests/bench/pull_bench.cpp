@@ -53,7 +53,7 @@ class PullBench {
     static consumer::Config config_of(const std::string& url) {
         consumer::Config config;
         config.nats.urls = {url};
-        config.sources = {{kRegion, "", {StreamKind::plain}}};
+        config.sources = {consumer::Source{kRegion, "", 1, {StreamKind::plain}}};
         return config;
     }
 

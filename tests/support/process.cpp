@@ -8,12 +8,17 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <cstddef>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
+#include <mutex>
+#include <random>
 #include <sstream>
 #include <stdexcept>
 #include <thread>
@@ -52,6 +57,32 @@ void redirect(const std::filesystem::path& path, int flags, std::initializer_lis
     argv.push_back(nullptr);
     ::execvp(argv[0], argv.data());
     ::_exit(127);
+}
+
+bool is_port_free(int port) {
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int on = 1;
+    ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);  // as servers do
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    const bool is_free = ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+    ::close(fd);
+    return is_free;
+}
+
+/// For the rest of this process; false if another test, or this one, has it.
+bool reserve_port(int port) {
+    const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    const std::string name = "homeward-test-port-" + std::to_string(port);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path + 1, name.data(), name.size());  // the leading NUL: no file
+    const auto bytes = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+    if (::bind(fd, reinterpret_cast<sockaddr*>(&address), bytes) == 0) return true;
+    ::close(fd);
+    return false;
 }
 
 }  // namespace
@@ -126,19 +157,21 @@ CommandResult run_command(const std::vector<std::string>& command, ProcessOption
     return result;
 }
 
+// Below the range from which the kernel gives ports to outgoing connections: one of these might
+// take a server's port while that is restarted. Tests that run side by side tell each other what is
+// taken by abstract socket names, which end with the process.
 int free_port() {
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t bytes = sizeof address;
-    if (::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
-        ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &bytes) != 0) {
-        ::close(fd);
-        throw std::runtime_error("no free port");
+    constexpr int kPortMin = 15'000;
+    constexpr int kPortMax = 32'000;
+    constexpr int kTriesMax = 1'000;
+    static std::mt19937 random(std::random_device{}());
+    static std::mutex mutex;
+    const std::lock_guard lock(mutex);
+    for (int i = 0; i < kTriesMax; ++i) {
+        const int port = std::uniform_int_distribution<int>(kPortMin, kPortMax)(random);
+        if (is_port_free(port) && reserve_port(port)) return port;
     }
-    ::close(fd);
-    return ntohs(address.sin_port);
+    throw std::runtime_error("no free port");
 }
 
 std::string read_file(const std::filesystem::path& path) {
