@@ -73,7 +73,7 @@ void expect_clean(Bridge& bridge) {
 consumer::Config config_of(const std::string& url) {
     consumer::Config config;
     config.nats.urls = {url};
-    config.sources = {Source{"ams", "", 1, {StreamKind::plain}}};
+    config.sources = {consumer::Source{"ams", "", 1, {StreamKind::plain}}};
     return config;
 }
 
