@@ -1,6 +1,7 @@
 #include "publisher/nats_link.hpp"
 
 #include <nats/nats.h>
+#include <pthread.h>
 
 #include <algorithm>
 #include <array>
@@ -8,6 +9,8 @@
 #include <charconv>
 #include <cstring>
 #include <fstream>
+#include <mutex>
+#include <thread>
 
 #include <nlohmann/json.hpp>
 
@@ -33,7 +36,33 @@ using ConnectionPtr =
     std::unique_ptr<natsConnection, Destroyer<natsConnection, natsConnection_Destroy>>;
 using SubscriptionPtr =
     std::unique_ptr<natsSubscription, Destroyer<natsSubscription, natsSubscription_Destroy>>;
-using MsgPtr = std::unique_ptr<natsMsg, Destroyer<natsMsg, natsMsg_Destroy>>;
+
+/// nats.c frees messages under a lock of the whole library. A thread that fork() does not copy must
+/// not hold it, or the child's connection waits for it for ever; so none frees while we fork.
+class ForkGate {
+  public:
+    static void free(natsMsg* message) {
+        const std::lock_guard lock(mutex());
+        natsMsg_Destroy(message);
+    }
+    static void watch() {
+        static const int once = ::pthread_atfork(&close, &open, &open);
+        static_cast<void>(once);
+    }
+
+  private:
+    static std::mutex& mutex() {
+        static std::mutex mutex;
+        return mutex;
+    }
+    static void close() {
+        mutex().lock();
+        // The library's own thread may still be at what was handed to it just now.
+        std::this_thread::sleep_for(std::chrono::microseconds(500));
+    }
+    static void open() { mutex().unlock(); }
+};
+using MsgPtr = std::unique_ptr<natsMsg, Destroyer<natsMsg, ForkGate::free>>;
 
 void require(natsStatus status, const std::string& what) {
     if (status == NATS_OK) return;
@@ -58,10 +87,9 @@ void set_credentials(natsOptions* options, const PublisherOptions& wanted) {
                 wanted.credentials_file.string() + ": not usable as NATS credentials");
     }
     if (!wanted.nkey_seed_file.empty()) {
-        require(
-            natsOptions_SetNKeyFromSeed(options, public_key_in(wanted.nkey_seed_file).c_str(),
-                                        wanted.nkey_seed_file.c_str()),
-            wanted.nkey_seed_file.string() + ": not usable as an nkey");
+        require(natsOptions_SetNKeyFromSeed(options, public_key_in(wanted.nkey_seed_file).c_str(),
+                                            wanted.nkey_seed_file.c_str()),
+                wanted.nkey_seed_file.string() + ": not usable as an nkey");
     }
     if (!wanted.tls_ca_file.empty()) {
         require(natsOptions_LoadCATrustedCertificates(options, wanted.tls_ca_file.c_str()),
@@ -115,6 +143,7 @@ class NatsLink::Impl {
   public:
     Impl(const PublisherOptions& wanted, OnAnswer on_answer, OnLog on_log)
         : on_answer_(std::move(on_answer)), on_log_(std::move(on_log)) {
+        ForkGate::watch();
         natsOptions* made = nullptr;
         require(natsOptions_Create(&made), "nats.c");
         OptionsPtr options(made);
