@@ -98,7 +98,8 @@ Query rewrite_query(std::string_view text, const HostRule& rule) {
         text.remove_prefix(end);
     }
     if (query.has_host && !query.has_port && !rule.keeps_port()) {
-        query.text += "&port=" + rule.port();
+        // libpq takes an ampersand at the end, but not two in a row.
+        query.text += (query.text.back() == '&' ? "port=" : "&port=") + rule.port();
     }
     return query;
 }

@@ -36,7 +36,8 @@ struct Sample {
             require(encoder.encode(header, std::string(40 * i, 'x') + "\n", frames[seq]));
             const LaneTail tails[] = {{0, seq * 100, 0}, {1, seq * 10, seq}};
             LoggedFrame logged;
-            require(log.append(seq, tails, frames[seq], logged) == FrameLog::Outcome::logged);
+            const SeqRange seqs{seq, seq + i - 1};
+            require(log.append(seqs, tails, frames[seq], logged) == FrameLog::Outcome::logged);
             if (i % 3 == 1) log.release(logged);
             seq += i;
         }

@@ -76,6 +76,7 @@ TEST_CASE("each form of a host is turned into the region's") {
          "postgres:///db?host=ams.h.internal&port=5433"},
         {"postgres:///db?user=u&host=h.internal",
          "postgres:///db?user=u&host=ams.h.internal&port=5433"},
+        {"postgres:///db?host=h.internal&", "postgres:///db?host=ams.h.internal&port=5433"},
         {"postgres://h.internal/db?port=5432", "postgres://ams.h.internal:5433/db?port=5433"},
         // A replica is never read-write.
         {"postgres://h.internal/db?target_session_attrs=read-write&a=b",
