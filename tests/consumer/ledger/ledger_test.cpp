@@ -183,13 +183,14 @@ TEST_CASE("an old snapshot makes neither settle nor claim slow, however much was
             std::to_string(first) + "::int8, " + std::to_string(first + 9'999) + ") AS s");
         ledger.leader.query("SELECT homeward.fold()");
     }
+    // Downwards, so that each looks back on what was folded, and not on the one before it.
     const auto cost = [&](const std::string& function, int origin) {
         return ledger.seconds(
             "SET client_min_messages = warning; DO $$ BEGIN FOR i IN 1 .. 100 LOOP PERFORM "
             "homeward." +
             function + "(ARRAY[" + std::to_string(origin) + "], ARRAY[" + std::to_string(kFrames) +
-            " + i]::int8[], ARRAY[" + std::to_string(kFrames) +
-            " + i]::int8[], '{1}', '{false}');"
+            " + 101 - i]::int8[], ARRAY[" + std::to_string(kFrames) +
+            " + 101 - i]::int8[], '{1}', '{false}');"
             " END LOOP; END $$");
     };
     for (const char* function : {"settle", "claim"}) {

@@ -165,7 +165,9 @@ TEST_CASE("days are made for late events and dropped after retention, behind no 
     // Method: somebody's transaction has read the table and stays open. An event of a day that has
     // no partition lands all the same; a day past its retention stays until nobody is in the way.
     BridgeOptions options;
-    options.environment = {{"HOMEWARD_LEDGER_FOLD_INTERVAL_MS", "300"}};
+    // Whoever waited for a lock as long as it may would hold up the writers for all of the test.
+    options.environment = {{"HOMEWARD_LEDGER_FOLD_INTERVAL_MS", "300"},
+                           {"HOMEWARD_POSTGRES_LOCK_TIMEOUT_MS", "120000"}};
     Bridge bridge(options);
     std::filesystem::create_directory(bridge.dir() / "types");
     std::ofstream(bridge.dir() / "types/order.json")
