@@ -46,6 +46,7 @@ TEST_CASE("a connection that is cut while COMMIT is under way neither loses nor 
         REQUIRE(first < 100'000);
         for (const auto& sender : senders) sender->send(sender->frame(first, 10));
         sent += 40;
+        sleep_ms(5);  // about a batch each: more would only pile up behind the cuts
     }
     expect_clean(bridge);
     CHECK(rows(bridge.leader()) == sent);
