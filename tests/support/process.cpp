@@ -161,8 +161,8 @@ CommandResult run_command(const std::vector<std::string>& command, ProcessOption
 // take a server's port while that is restarted. Tests that run side by side tell each other what is
 // taken by abstract socket names, which end with the process.
 int free_port() {
-    constexpr int kPortMin = 15'000;
-    constexpr int kPortMax = 32'000;
+    constexpr int kPortMin = 10'000;
+    constexpr int kPortMax = 19'999;  // from 20,000 on deploy/up takes its own
     constexpr int kTriesMax = 1'000;
     static std::mt19937 random(std::random_device{}());
     static std::mutex mutex;
