@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <stdexcept>
 #include <string>
 
 #include "publisher/replay/examples/orders.hpp"
@@ -64,7 +65,8 @@ int serve() {
     server.Get("/metrics", [&](const Request&, Response& response) {
         response.set_content(gate.counters().prometheus(), "text/plain; version=0.0.4");
     });
-    return server.listen("127.0.0.1", std::atoi(env("PORT").c_str())) ? 0 : 1;
+    if (server.listen("127.0.0.1", std::atoi(env("PORT").c_str()))) return 0;
+    throw std::runtime_error("can't listen on 127.0.0.1, PORT " + env("PORT"));
 }
 
 }  // namespace

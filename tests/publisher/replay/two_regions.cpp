@@ -28,7 +28,10 @@ void replace_all(std::string& text, const std::string& what, const std::string& 
 }
 
 bool answers(int port) {
-    return static_cast<bool>(client_of(port).Get("/metrics"));
+    httplib::Client client = client_of(port);
+    client.set_connection_timeout(1s);
+    client.set_read_timeout(1s);
+    return static_cast<bool>(client.Get("/metrics"));
 }
 
 }  // namespace
@@ -68,10 +71,17 @@ void TwoRegions::restart(const std::string& region, const AppOptions& options) {
     environment["DATABASE_REPLICA_URL"] = options.replica_url;
     environment["HOMEWARD_REPLAY_KEYS"] = "test:" + std::string(64, 'a');
     environment["REPLAY_ACCEL_PREFIX"] = "@homeward_replay_";
-    of(region).process = Process();
-    of(region).process = Process({options.program}, process_options);
-    if (!wait_until(30s, [&] { return answers(of(region).port); })) {
-        throw std::runtime_error(options.program + " did not start:\n" + log(region));
+    Process& process = of(region).process;
+    process = Process();
+    const bool has_started = wait_until(30s, [&] {
+        // A stranger's connection may have the port for a moment: the app says so and ends.
+        if (!process.is_running()) process = Process({options.program}, process_options);
+        return answers(of(region).port);
+    });
+    if (!has_started) {
+        throw std::runtime_error(options.program + " did not start, and is " +
+                                 (process.is_running() ? "running" : "gone") + ":\n" +
+                                 log(region));
     }
 }
 
