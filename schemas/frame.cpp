@@ -2,6 +2,7 @@
 
 #include <zstd.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cassert>
@@ -49,6 +50,25 @@ void store_header(const FrameHeader& header, std::uint32_t compressed_bytes, std
     store(frame, 48, header.cut_time_us);
     store(frame, 56, header.body_bytes);
     store(frame, 60, compressed_bytes);
+}
+
+/// Also one zstd frame, but with a block for every piece, so that it expands at most some 250
+/// times. An error code of zstd's when that does not work.
+std::size_t compress_in_pieces(ZSTD_CCtx* context, int level, std::string_view body,
+                               std::span<std::byte> compressed) {
+    constexpr std::size_t kPieceBytes = 1'024;
+    ZSTD_CCtx_reset(context, ZSTD_reset_session_and_parameters);
+    ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level);
+    ZSTD_CCtx_setPledgedSrcSize(context, body.size());
+    ZSTD_outBuffer out{compressed.data(), compressed.size(), 0};
+    while (!body.empty()) {
+        ZSTD_inBuffer in{body.data(), std::min(body.size(), kPieceBytes), 0};
+        body.remove_prefix(in.size);
+        const std::size_t left =
+            ZSTD_compressStream2(context, &out, &in, body.empty() ? ZSTD_e_end : ZSTD_e_flush);
+        if (left != 0) return ZSTD_isError(left) != 0 ? left : static_cast<std::size_t>(-1);
+    }
+    return out.pos;
 }
 
 /// What no publisher writes is refused, so that what follows may rely on it.
@@ -109,9 +129,14 @@ bool FrameEncoder::encode(FrameHeader header, std::string_view body,
     std::size_t compressed_bytes = 0;
     frame.resize(kFrameHeaderBytes + (body.empty() ? 0 : ZSTD_compressBound(body.size())));
     if (!body.empty()) {
-        compressed_bytes =
-            ZSTD_compressCCtx(static_cast<ZSTD_CCtx*>(context_), frame.data() + kFrameHeaderBytes,
-                              frame.size() - kFrameHeaderBytes, body.data(), body.size(), level_);
+        auto* context = static_cast<ZSTD_CCtx*>(context_);
+        const auto space = std::span(frame).subspan(kFrameHeaderBytes);
+        compressed_bytes = ZSTD_compressCCtx(context, space.data(), space.size(), body.data(),
+                                             body.size(), level_);
+        // Nothing but one letter, or the same line again and again: no reader would take it.
+        if (body.size() > kBodyRatioMax * compressed_bytes) {
+            compressed_bytes = compress_in_pieces(context, level_, body, space);
+        }
         if (ZSTD_isError(compressed_bytes) != 0 ||
             kFrameHeaderBytes + compressed_bytes > kFrameBytesMax) {
             frame.clear();

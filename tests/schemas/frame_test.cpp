@@ -82,13 +82,30 @@ TEST_CASE("a body that expands to more than its header says is refused") {
     auto frame = sample_frame(header, std::string(1u << 20, 'x'));
     const std::uint32_t less = 50'000;
     std::memcpy(frame.data() + 56, &less, sizeof less);
-    const std::uint32_t sum = crc32c(std::span(frame).subspan(kFrameHeaderBytes),
-                                     crc32c(std::span(frame).first(64)));
+    const std::uint32_t sum =
+        crc32c(std::span(frame).subspan(kFrameHeaderBytes), crc32c(std::span(frame).first(64)));
     std::memcpy(frame.data() + 64, &sum, sizeof sum);
     FrameDecoder decoder;
     std::string body;
     const FrameError error = decoder.decode(frame, header, body);
     CHECK((error == FrameError::bad_body || error == FrameError::too_large));
+}
+
+TEST_CASE("a body of the same over and over is decoded, however far it was compressed") {
+    const std::string line = "{\"type\":\"a\",\"time\":1700000000000000}\n";
+    std::string lines;
+    while (lines.size() < (256u << 10)) lines += line;
+    const std::string letters = "{\"type\":\"a\",\"b\":\"" + std::string(200u << 10, 'b') + "\"}\n";
+    FrameDecoder decoder;
+    for (const std::string& said : {lines, letters, std::string(kBodyBytesMax, 'x')}) {
+        INFO(said.substr(0, 40) << "… of " << said.size() << " bytes");
+        const auto frame = sample_frame(sample_header(), said);
+        FrameHeader header;
+        std::string body;
+        CHECK(decoder.decode(frame, header, body) == FrameError::none);
+        CHECK((body == said));  // not shown: it is long
+        CHECK(frame.size() < said.size() / 50);
+    }
 }
 
 TEST_CASE("what is no frame at all is told apart from a damaged one") {
