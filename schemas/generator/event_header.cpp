@@ -28,7 +28,9 @@ bool is_keyword(const std::string& name) {
         "char32_t", "wchar_t",   "static_assert", "static_cast", "dynamic_cast", "const_cast",
         "reinterpret_cast", "thread_local",
         // names that the struct itself has
-        "record_bytes", "write_record"};
+        "record_bytes", "write_record", "to_text",
+        // macros of <cerrno> and of compilers that take GNU's dialect
+        "errno", "linux", "unix"};
     return kKeywords.count(name) != 0;
 }
 
@@ -152,48 +154,49 @@ std::string descriptor_code(const EventType& type) {
     return code;
 }
 
-std::string value_code(const Field& field, const std::string& access) {
-    return has_enum(field) ? "to_text(" + access + ")" : access;
+std::string value_code(const Field& field) {
+    const std::string value = (field.required ? "" : "*") + member_name(field.name);
+    return has_enum(field) ? "to_text(" + value + ")" : value;
 }
+
+/// In front of what is only to be done when the field is set.
+std::string condition_code(const Field& field) {
+    return field.required ? "" : "if (" + member_name(field.name) + ") ";
+}
+
+// What the functions of the struct have of their own is written with a capital, as no field is: a
+// parameter "at" would hide a field of that name, and be written in its place.
 
 std::string size_code(const EventType& type) {
     std::string code =
         "\n    /// Bytes that write_record() will write.\n"
         "    std::size_t record_bytes() const noexcept {\n"
-        "        std::size_t bytes = homeward::kTypedHeaderBytes;\n";
+        "        std::size_t recordBytes = homeward::kTypedHeaderBytes;\n";
     for (const Field& field : type.fields) {
-        const std::string name = member_name(field.name);
-        code += field.required
-                    ? "        bytes += homeward::record_bytes(" + value_code(field, name) + ");\n"
-                    : "        if (" + name + ") bytes += homeward::record_bytes(" +
-                          value_code(field, "*" + name) + ");\n";
+        code += "        " + condition_code(field) + "recordBytes += homeward::record_bytes(" +
+                value_code(field) + ");\n";
     }
-    return code + "        return bytes;\n    }\n";
+    return code + "        return recordBytes;\n    }\n";
 }
 
 std::string write_code(const EventType& type) {
     std::string code =
         "\n    /// Writes the event as a lane record; returns the end of what it wrote.\n"
-        "    std::byte* write_record(std::byte* at, std::int64_t time_us) const noexcept {\n"
-        "        std::uint64_t presence = 0;\n";
+        "    std::byte* write_record(std::byte* recordAt, std::int64_t timeUs) const noexcept {\n"
+        "        std::uint64_t presenceBits = 0;\n";
     for (std::size_t i = 0; i < type.fields.size(); ++i) {
-        const std::string name = member_name(type.fields[i].name);
-        const std::string bit = "std::uint64_t{1} << " + std::to_string(i);
-        code += type.fields[i].required ? "        presence |= " + bit + ";\n"
-                                        : "        if (" + name + ") presence |= " + bit + ";\n";
+        code += "        " + condition_code(type.fields[i]) +
+                "presenceBits |= std::uint64_t{1} << " + std::to_string(i) + ";\n";
     }
     code +=
-        "        at = homeward::put_raw(at, kDescriptor.hash);\n"
-        "        at = homeward::put_raw(at, time_us);\n"
-        "        at = homeward::put_raw(at, presence);\n";
+        "        recordAt = homeward::put_raw(recordAt, kDescriptor.hash);\n"
+        "        recordAt = homeward::put_raw(recordAt, timeUs);\n"
+        "        recordAt = homeward::put_raw(recordAt, presenceBits);\n";
     for (const Field& field : type.fields) {
-        const std::string name = member_name(field.name);
-        code += field.required
-                    ? "        at = homeward::put(at, " + value_code(field, name) + ");\n"
-                    : "        if (" + name + ") at = homeward::put(at, " +
-                          value_code(field, "*" + name) + ");\n";
+        code += "        " + condition_code(field) + "recordAt = homeward::put(recordAt, " +
+                value_code(field) + ");\n";
     }
-    return code + "        return at;\n    }\n";
+    return code + "        return recordAt;\n    }\n";
 }
 
 }  // namespace
