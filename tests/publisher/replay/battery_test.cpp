@@ -1,6 +1,6 @@
 // Method: everything that an app may ask of a database, sent to a real hot standby in each of
 // libpqxx's and libpq's ways. Our helpers must find the SQLSTATE, and decide() make of it what the
-// README says; the README's table is held against the list that was run.
+// rules say; the table in RULES.md is held against the list that was run.
 
 #include <homeward/replay/libpq.hpp>
 #include <homeward/replay/libpqxx.hpp>
@@ -92,11 +92,11 @@ TEST_CASE("each statement gets its answer from a standby in each way that it can
     }
 }
 
-TEST_CASE("the README's table of what a standby answers is the list that was run") {
-    const std::string readme = read_file(HOMEWARD_REPLAY_README);
+TEST_CASE("the table of what a standby answers in RULES.md is the list that was run") {
+    const std::string rules = read_file(HOMEWARD_REPLAY_RULES);
     for (const std::string& row : battery_table()) {
-        INFO("missing in publisher/replay/README.md:\n" << row);
-        CHECK(readme.find(row + "\n") != std::string::npos);
+        INFO("missing in publisher/replay/RULES.md:\n" << row);
+        CHECK(rules.find(row + "\n") != std::string::npos);
     }
 }
 

@@ -99,7 +99,7 @@ class TokenSigner {
 };
 
 /// Whether a replica has all that the token's session has seen. other_history may turn into
-/// covered as the replica moves on; see publisher/replay/README.md for the table.
+/// covered as the replica moves on; see publisher/replay/RULES.md for the table.
 Coverage coverage_of(const Token& token, const ReplicaPosition& replica);
 
 }  // namespace homeward::replay
