@@ -9,6 +9,11 @@ constexpr std::string_view kNearestPrefix = "top1.nearest.of.";
 constexpr std::string_view kPrivateSuffix = ".internal";
 constexpr std::string_view kFlycastSuffix = ".flycast";
 
+constexpr std::string_view kPublicSuffix = ".fly.dev";
+
+constexpr const char* kIsPublic =
+    "DATABASE_URL names a public address, which is one for all regions; use the private "
+    "<app>.internal, or set DATABASE_REPLICA_URL";
 constexpr const char* kIsManaged =
     "DATABASE_URL names a managed database, whose replicas have no name by region; set "
     "DATABASE_REPLICA_URL instead";
@@ -51,6 +56,7 @@ std::string_view without_region(std::string_view host, std::string_view region) 
 
 Rewritten HostRule::name_of_app(std::string_view host) const {
     host = without_region(without_nearest(host), regions_.primary);
+    if (host.ends_with(kPublicSuffix)) return {{}, kIsPublic};
     if (!host.ends_with(kFlycastSuffix)) return {std::string(host)};
     host.remove_suffix(kFlycastSuffix.size());
     // "<app>.flycast" is one address for all of an app's machines; "pgbouncer.<id>.flycast" and
