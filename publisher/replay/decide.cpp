@@ -19,8 +19,14 @@ bool is_connection_error(std::string_view sqlstate) {
 }
 
 /// Why the SQL error means the primary; none when it does not.
-Reason reason_of_error(std::string_view sqlstate, const Policy& policy) {
+Reason reason_of_error(const Situation& situation, const Policy& policy) {
+    const std::string_view sqlstate = situation.sqlstate;
     if (sqlstate == kReadOnlySqlTransaction) return Reason::read_only_error;
+    // A primary's are the app's own: two writers that were in each other's way.
+    if (policy.recovery_conflict && situation.server_role != ServerRole::primary &&
+        is_recovery_conflict(sqlstate)) {
+        return Reason::recovery_conflict;
+    }
     if (policy.unsupported_on_standby && sqlstate == kFeatureNotSupported) {
         return Reason::unsupported_on_standby;
     }
@@ -53,7 +59,7 @@ Reason need_of(const Situation& situation, const Policy& policy) {
         const bool is_read = !is_write_method(situation.method);
         return is_read && policy.replica_down ? Reason::replica_down : Reason::database_down;
     }
-    if (!situation.sqlstate.empty()) return reason_of_error(situation.sqlstate, policy);
+    if (!situation.sqlstate.empty()) return reason_of_error(situation, policy);
     if (situation.has_handler_run) return Reason::none;
     if (is_write_method(situation.method)) {
         if (policy.writes_by_method) return Reason::write_method;
@@ -86,6 +92,9 @@ Decision decide_at_home(const Situation& situation, const Policy& policy) {
     const std::uint32_t wait_s = policy.retry_after_s;
     if (is_connection_error(situation.sqlstate)) return refuse(Reason::database_down, 503, wait_s);
     const bool is_standby = situation.server_role == ServerRole::standby;
+    if (is_standby && policy.recovery_conflict && is_recovery_conflict(situation.sqlstate)) {
+        return refuse(Reason::primary_is_standby, 503, wait_s);
+    }
     if (situation.sqlstate == kReadOnlySqlTransaction) {
         return refuse(is_standby ? Reason::primary_is_standby : Reason::primary_is_read_only, 503,
                       wait_s);
@@ -98,6 +107,10 @@ Decision decide_at_home(const Situation& situation, const Policy& policy) {
 }
 
 }  // namespace
+
+bool is_recovery_conflict(std::string_view sqlstate) {
+    return sqlstate == "40001" || sqlstate == "40P01";
+}
 
 Decision decide(const Situation& situation, const Regions& regions, const Policy& policy) {
     if (regions.is_primary()) return decide_at_home(situation, policy);
@@ -147,6 +160,8 @@ std::string_view name_of(Reason reason) {
             return "unsupported_on_standby";
         case Reason::schema_lag:
             return "schema_lag";
+        case Reason::recovery_conflict:
+            return "recovery_conflict";
         case Reason::replica_down:
             return "replica_down";
         case Reason::replica_behind:
@@ -189,6 +204,8 @@ std::string_view explain(Reason reason) {
             return "a read replica cannot do it: replayed in the primary region";
         case Reason::schema_lag:
             return "the replica does not know a name yet: replayed in the primary region";
+        case Reason::recovery_conflict:
+            return "the replica cancelled it to keep up: replayed in the primary region";
         case Reason::replica_down:
             return "the replica cannot be reached: replayed in the primary region";
         case Reason::replica_behind:

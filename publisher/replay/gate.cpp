@@ -41,6 +41,11 @@ std::string history_of(const RequestView& request) {
     return text;
 }
 
+/// Means one thing from a standby and another from a primary.
+bool depends_on_role(std::string_view sqlstate) {
+    return sqlstate == kReadOnlySqlTransaction || is_recovery_conflict(sqlstate);
+}
+
 }  // namespace
 
 std::function<Sight(const RequestView&)> look_with(const ReadGate& reads) {
@@ -82,7 +87,7 @@ Outcome Gate::run(const RequestView& request, const std::function<void(Visit&)>&
     } catch (...) {
         thrown = std::current_exception();
     }
-    if (sqlstate == kReadOnlySqlTransaction && visit.server_role == ServerRole::unknown &&
+    if (depends_on_role(sqlstate) && visit.server_role == ServerRole::unknown &&
         options_.ask_role) {
         visit.server_role = options_.ask_role();
     }

@@ -71,7 +71,7 @@ TEST_CASE("each decision that can be made moves the series of its reason") {
                                          "\"} 1\n") != std::string::npos);
     };
     for (const char* method : {"GET", "POST"}) {
-        for (const char* sqlstate : {"", "25006", "0A000", "42P01", "08006"}) {
+        for (const char* sqlstate : {"", "25006", "0A000", "40001", "42P01", "08006"}) {
             for (int i = 0; i < 6 * 3 * 64; ++i) {
                 Situation situation;
                 situation.method = method;

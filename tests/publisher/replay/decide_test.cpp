@@ -45,11 +45,40 @@ TEST_CASE("a request that was replayed already is not replayed again") {
     CHECK(decide(situation, kReplica).reason == Reason::replayed_yet_not_primary);
 }
 
-TEST_CASE("only SQLSTATE 25006 is replayed") {
-    for (const char* sqlstate : {"", "23505", "42501", "25001", "40001"}) {
+TEST_CASE("an error that has nothing to do with standbys is not replayed") {
+    for (const char* sqlstate : {"", "23505", "42501", "25001", "40003", "57014"}) {
         Situation situation = read_only_error();
         situation.sqlstate = sqlstate;
         CHECK(decide(situation, kReplica).verdict == Verdict::proceed);
+    }
+}
+
+TEST_CASE("what a standby cancelled for its log is replayed, and what a primary cancelled is not") {
+    for (const char* sqlstate : {"40001", "40P01"}) {
+        for (const char* method : {"GET", "POST"}) {
+            Situation situation = read_only_error();
+            situation.method = method;
+            situation.sqlstate = sqlstate;
+            INFO(method << " " << sqlstate);
+            for (const ServerRole role : {ServerRole::unknown, ServerRole::standby}) {
+                situation.server_role = role;
+                CHECK(decide(situation, kReplica).verdict == Verdict::replay);
+                CHECK(decide(situation, kReplica).reason == Reason::recovery_conflict);
+            }
+            CHECK(decide(situation, kPrimary).reason == Reason::primary_is_standby);
+            Policy policy;
+            policy.recovery_conflict = false;
+            CHECK(decide(situation, kReplica, policy).verdict == Verdict::proceed);
+            CHECK(decide(situation, kPrimary, policy).verdict == Verdict::proceed);
+            situation.was_replayed = true;
+            CHECK(decide(situation, kReplica).reason == Reason::replayed_yet_not_primary);
+            situation.was_replayed = false;
+            situation.server_role = ServerRole::unknown;
+            CHECK(decide(situation, kPrimary).verdict == Verdict::proceed);
+            situation.server_role = ServerRole::primary;
+            CHECK(decide(situation, kReplica).verdict == Verdict::proceed);
+            CHECK(decide(situation, kPrimary).verdict == Verdict::proceed);
+        }
     }
 }
 
@@ -206,7 +235,8 @@ TEST_CASE("whatever happened, a replayed request is never replayed again") {
     policy.schema_lag = true;
     for (const Regions& regions : {kReplica, kPrimary}) {
         for (const char* method : {"GET", "POST"}) {
-            for (const char* sqlstate : {"", "25006", "0A000", "42P01", "08006", "57P01"}) {
+            for (const char* sqlstate :
+                 {"", "25006", "0A000", "40001", "42P01", "08006", "57P01"}) {
                 for (int coverage = 0; coverage <= 5; ++coverage) {
                     for (int bits = 0; bits < 8; ++bits) {
                         situation.method = method;

@@ -137,7 +137,9 @@ TEST_CASE("the role of the server that the handler used tells a full disk from a
     CHECK(outcome.instead->status == 503);
 }
 
-TEST_CASE("after 25006 the gate asks for the role that the handler did not tell, and only then") {
+TEST_CASE(
+    "where the role matters the gate asks for the one that the handler did not tell, and only "
+    "then") {
     Case test;
     int asked = 0;
     test.options.ask_role = [&] {
@@ -152,6 +154,9 @@ TEST_CASE("after 25006 the gate asks for the role that the handler did not tell,
     REQUIRE(outcome.instead);
     CHECK(outcome.instead->status == 503);
     CHECK(asked == 1);
+    // The server's role is what makes this one the app's own.
+    CHECK_THROWS_AS(gate.run(Asked().view(), [](Visit&) { throw SqlError("40001"); }), SqlError);
+    CHECK(asked == 2);
 }
 
 TEST_CASE("a read that is not covered never reaches its handler") {

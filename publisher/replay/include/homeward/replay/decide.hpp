@@ -69,6 +69,10 @@ struct Policy {
     /// Replay 42P01, 42703 and 42883 as well: the replica may not have a migration yet. Off, since
     /// a misspelt name would send each of its requests to the primary.
     bool schema_lag = false;
+    /// Replay 40001 and 40P01 as well: a standby cancels a long read that needs rows which its
+    /// primary has vacuumed away (max_standby_streaming_delay), and would cancel it again. Nothing
+    /// was committed, so that the primary can answer it. Off for an app that tries again itself.
+    bool recovery_conflict = true;
     /// Replay a read (GET, HEAD, OPTIONS, TRACE) whose replica is down: slower, but answered. Off:
     /// 503, and the primary is spared the reads of a whole region.
     bool replica_down = true;
@@ -96,6 +100,7 @@ enum class Reason : std::uint8_t {
     read_only_error,           ///< 25006 in a replica region
     unsupported_on_standby,    ///< 0A000 in a replica region
     schema_lag,                ///< an unknown table, column or function in a replica region
+    recovery_conflict,         ///< 40001, 40P01 of a standby: cancelled for the log it applies
     replica_down,              ///< a read whose replica cannot be reached
     replica_behind,            ///< the session has seen more than the replica
     other_history,             ///< the session's token is of another timeline or system
@@ -117,6 +122,10 @@ struct Decision {
     int status = 0;                   ///< to answer with, unless proceed
     std::uint32_t retry_after_s = 0;  ///< 0: no Retry-After
 };
+
+/// Whether a standby says so to what stands in the way of the log that it applies. On a primary the
+/// same states mean transactions in each other's way.
+bool is_recovery_conflict(std::string_view sqlstate);
 
 /// Asked twice for each request: before its handler runs, and when the handler met an SQL error.
 Decision decide(const Situation& situation, const Regions& regions, const Policy& policy = {});

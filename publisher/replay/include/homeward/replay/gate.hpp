@@ -55,8 +55,9 @@ struct GateOptions {
     std::function<std::string(const std::exception& error)> sqlstate_of{};
     /// Asked before the handler runs, after the body was read; may wait.
     std::function<Sight(const RequestView& request)> look{};
-    /// Asked after 25006, on the handler's thread, when the handler has not told: the role of the
-    /// server that it used, or unknown. Tells a full disk from a standby.
+    /// Asked after 25006, 40001 and 40P01, on the handler's thread, when the handler has not told:
+    /// the role of the server that it used, or unknown. Tells a standby from a full disk, and from
+    /// two writers in each other's way.
     std::function<ServerRole()> ask_role{};
     /// Called before the handler; what it returns is called once, before the answer is sent.
     std::function<Settle()> on_begin{};
