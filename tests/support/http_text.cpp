@@ -6,6 +6,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <cstdint>
+
 namespace homeward::testing {
 
 std::string http_answer(int port, const std::string& path) {
