@@ -5,6 +5,12 @@
 #include <algorithm>
 
 namespace homeward {
+namespace {
+
+// Trivial, so that it may still be read when the thread's other things are already destroyed.
+constinit thread_local bool has_given_back = false;
+
+}  // namespace
 
 /// A weak hold: if the publisher is gone by the time the thread ends, there is nothing to give.
 struct LanePool::Holding {
@@ -15,6 +21,10 @@ struct LanePool::Holding {
     std::vector<Held> held;
 
     ~Holding() {
+        // What the thread emits from here on, in the destructor of something older than this, must
+        // not go into a lane that may be another thread's by then.
+        has_given_back = true;
+        detail::thread_lanes = {};
         for (const Held& one : held) {
             const auto shelf = one.shelf.lock();
             // In a forked child the parent's shelf may be locked for ever, and is not ours.
@@ -55,34 +65,38 @@ LanePool::Lane* LanePool::make(EventClass event_class, bool shared) {
     return made;
 }
 
-detail::LaneWriter* LanePool::lane_for_this_thread(EventClass event_class) noexcept {
+detail::LaneWriter* LanePool::lane_of_its_own(EventClass event_class) {
+    if (has_given_back) return nullptr;
     thread_local Holding holding;
+    // A thread that came back from another publisher still has the lane it had.
+    for (const Holding::Held& one : holding.held) {
+        if (one.shelf.lock() != shelf_) continue;
+        for (const auto& lane : shelf_->lanes) {
+            if (&lane->writer == one.writer && lane->mapping.event_class() == event_class) {
+                return one.writer;
+            }
+        }
+    }
+    Lane* lane = find_free(event_class);
+    if (lane == nullptr && shelf_->lanes.size() < lanes_max_) {
+        try {
+            lane = make(event_class, false);
+        } catch (const SetupError&) {
+            // no space for another: share
+        }
+    }
+    if (lane == nullptr) return nullptr;
+    std::erase_if(holding.held, [](const auto& one) { return one.shelf.expired(); });
+    holding.held.push_back({shelf_, &lane->writer});
+    lane->is_free = false;
+    return &lane->writer;
+}
+
+detail::LaneWriter* LanePool::lane_for_this_thread(EventClass event_class) noexcept {
     try {
         const std::lock_guard lock(shelf_->mutex);
-        // A thread that came back from another publisher still has the lane it had.
-        for (const Holding::Held& one : holding.held) {
-            if (one.shelf.lock() != shelf_) continue;
-            for (const auto& lane : shelf_->lanes) {
-                if (&lane->writer == one.writer && lane->mapping.event_class() == event_class) {
-                    return one.writer;
-                }
-            }
-        }
+        if (detail::LaneWriter* own = lane_of_its_own(event_class)) return own;
         Lane*& shared = shelf_->shared[static_cast<std::size_t>(event_class) - 1];
-        Lane* lane = find_free(event_class);
-        if (lane == nullptr && shelf_->lanes.size() < lanes_max_) {
-            try {
-                lane = make(event_class, false);
-            } catch (const SetupError&) {
-                lane = nullptr;  // no space for another: share
-            }
-        }
-        if (lane != nullptr) {
-            lane->is_free = false;
-            std::erase_if(holding.held, [](const auto& one) { return one.shelf.expired(); });
-            holding.held.push_back({shelf_, &lane->writer});
-            return &lane->writer;
-        }
         if (shared == nullptr) shared = make(event_class, true);
         return &shared->writer;
     } catch (const std::exception&) {

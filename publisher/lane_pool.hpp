@@ -22,9 +22,10 @@ class LanePool {
     LanePool(const Run& run, std::size_t lane_bytes, std::size_t lanes_max);
     ~LanePool();
 
-    /// The calling thread's lane: a dead thread's, a new one, or, beyond lanes_max or when there
-    /// is no space for another, the one that all late-comers share. nullptr if there is not even
-    /// that. Allocates; called once per thread and class.
+    /// The calling thread's lane: a dead thread's, a new one, or the one that all late-comers
+    /// share: beyond lanes_max, without space for another, and while the thread's own things are
+    /// being destroyed. nullptr if there is not even that. Allocates; called once per thread and
+    /// class.
     detail::LaneWriter* lane_for_this_thread(EventClass event_class) noexcept;
 
     std::function<void(std::uint64_t number, LaneMapping* lane)> on_new_lane;
@@ -47,6 +48,8 @@ class LanePool {
         Lane* shared[2] = {nullptr, nullptr};
     };
     static void give_back(Shelf& shelf, detail::LaneWriter* writer);
+    // The shelf's mutex is held; nullptr: a lane of its own is not to be had.
+    detail::LaneWriter* lane_of_its_own(EventClass event_class);
     Lane* find_free(EventClass event_class) const;
     Lane* make(EventClass event_class, bool shared);
 

@@ -12,6 +12,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <limits>
 #include <mutex>
 #include <thread>
@@ -70,6 +71,14 @@ PublisherOptions options_without_server() {
     options.app = "shop";
     return options;
 }
+
+/// Of a thread; says it when the thread's things are destroyed.
+struct LastWords {
+    std::function<void()> say;
+    ~LastWords() {
+        if (say) say();
+    }
+};
 
 std::atomic<int> trapped{0};
 void on_trapped(int) {
@@ -402,6 +411,28 @@ TEST_CASE("the lanes of threads that have ended are used again") {
     }
     CHECK(lane_files(options.lane_dir) == 1);
     CHECK(publisher.stats().audit.accepted == 500);
+    publisher.close(0ms);
+}
+
+TEST_CASE("what a thread emits while it ends does not get into the lane of another") {
+    const TempDir dir;
+    PublisherOptions options = options_without_server();
+    options.spool_dir = dir / "spool";
+    options.lane_dir = dir / "lanes";
+    Publisher publisher(options);
+    const auto emit_one = [&] { CHECK(publisher.emit(sample_audit()) == EmitResult::accepted); };
+    std::thread([&] {
+        // Older than what the publisher keeps of the thread, and so destroyed after it.
+        thread_local LastWords last;
+        emit_one();
+        last.say = [&] {
+            std::thread(emit_one).join();  // in the lane that has just been given back
+            emit_one();
+        };
+    }).join();
+    CHECK(lane_files(options.lane_dir) == 2);
+    CHECK(publisher.flush(60s, FlushUntil::logged).done);
+    CHECK(publisher.stats().audit.in_log == 3);
     publisher.close(0ms);
 }
 
