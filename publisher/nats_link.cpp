@@ -5,11 +5,11 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <charconv>
 #include <cstring>
 #include <fstream>
 #include <mutex>
+#include <shared_mutex>
 #include <thread>
 
 #include <nlohmann/json.hpp>
@@ -139,17 +139,49 @@ PublishAnswer parse_answer(natsMsg* message) {
 
 }  // namespace
 
+/// Whom nats.c's threads call. They may be at it when the link ends, and still have a call or two
+/// in their queue: so each callback has a hold on this, and what comes too late is not passed on.
+class NatsLink::Listener {
+  public:
+    /// For a callback's closure; given back by the library's last word on it.
+    using Hold = std::shared_ptr<Listener>;
+
+    Listener(OnAnswer on_answer, OnLog on_log)
+        : on_answer_(std::move(on_answer)), on_log_(std::move(on_log)) {}
+
+    void answer(const PublishAnswer& answer) {
+        const std::shared_lock lock(mutex_);
+        if (!is_over_) on_answer_(answer);
+    }
+    void log(std::string_view line) {
+        const std::shared_lock lock(mutex_);
+        if (!is_over_) on_log_(line);
+    }
+    /// Waits for what is under way.
+    void end() {
+        const std::unique_lock lock(mutex_);
+        is_over_ = true;
+    }
+
+  private:
+    std::shared_mutex mutex_;
+    bool is_over_ = false;
+    OnAnswer on_answer_;
+    OnLog on_log_;
+};
+
 class NatsLink::Impl {
   public:
     Impl(const PublisherOptions& wanted, OnAnswer on_answer, OnLog on_log)
-        : on_answer_(std::move(on_answer)), on_log_(std::move(on_log)) {
+        : listener_(std::make_shared<Listener>(std::move(on_answer), std::move(on_log))) {
         ForkGate::watch();
         natsOptions* made = nullptr;
         require(natsOptions_Create(&made), "nats.c");
         OptionsPtr options(made);
         set_servers(options.get(), wanted);
         set_credentials(options.get(), wanted);
-        set_behaviour(options.get(), wanted);
+        auto hold = std::make_unique<Listener::Hold>(listener_);
+        set_behaviour(options.get(), wanted, hold.get());
         natsConnection* connection = nullptr;
         const natsStatus status = natsConnection_Connect(&connection, options.get());
         connection_.reset(connection);
@@ -157,12 +189,12 @@ class NatsLink::Impl {
             throw SetupError(std::string("cannot set up the NATS connection: ") +
                              natsStatus_GetText(status) + "; check nats_urls and the credentials");
         }
+        static_cast<void>(hold.release());  // on_closed() has it
         subscribe();
     }
 
     ~Impl() {
-        closing_ = true;
-        // Unsubscribing first, so that no answer comes into what is being taken apart.
+        listener_->end();
         if (subscription_ != nullptr) natsSubscription_Unsubscribe(subscription_.get());
         if (connection_ != nullptr) natsConnection_Close(connection_.get());
     }
@@ -188,11 +220,12 @@ class NatsLink::Impl {
     }
 
   private:
-    void set_behaviour(natsOptions* options, const PublisherOptions& wanted) {
+    static void set_behaviour(natsOptions* options, const PublisherOptions& wanted,
+                              Listener::Hold* hold) {
         const std::string name = "homeward " + wanted.region + "/" + wanted.app;
         natsStatus s = natsOptions_SetName(options, name.c_str());
         if (s == NATS_OK)
-            s = natsOptions_SetRetryOnFailedConnect(options, true, &Impl::on_reconnected, this);
+            s = natsOptions_SetRetryOnFailedConnect(options, true, &Impl::on_reconnected, hold);
         if (s == NATS_OK) s = natsOptions_SetMaxReconnect(options, -1);
         if (s == NATS_OK) s = natsOptions_SetReconnectWait(options, kReconnectWaitMs);
         if (s == NATS_OK) {
@@ -204,10 +237,11 @@ class NatsLink::Impl {
         if (s == NATS_OK) s = natsOptions_SetMaxPingsOut(options, kPingsOutMax);
         if (s == NATS_OK) s = natsOptions_SetTimeout(options, kConnectTimeoutMs);
         if (s == NATS_OK) s = natsOptions_SetWriteDeadline(options, kWriteDeadlineMs);
-        if (s == NATS_OK) s = natsOptions_SetDisconnectedCB(options, &Impl::on_disconnected, this);
-        if (s == NATS_OK) s = natsOptions_SetReconnectedCB(options, &Impl::on_reconnected, this);
+        if (s == NATS_OK) s = natsOptions_SetDisconnectedCB(options, &Impl::on_disconnected, hold);
+        if (s == NATS_OK) s = natsOptions_SetReconnectedCB(options, &Impl::on_reconnected, hold);
+        if (s == NATS_OK) s = natsOptions_SetClosedCB(options, &Impl::on_closed, hold);
         // Without one, nats.c prints to the host's standard error.
-        if (s == NATS_OK) s = natsOptions_SetErrorHandler(options, &Impl::on_error, this);
+        if (s == NATS_OK) s = natsOptions_SetErrorHandler(options, &Impl::on_error, hold);
         require(s, "the NATS connection's options");
     }
 
@@ -217,40 +251,42 @@ class NatsLink::Impl {
         inbox_ = std::string(inbox) + ".";
         natsInbox_Destroy(inbox);
         natsSubscription* subscription = nullptr;
-        const natsStatus status = natsConnection_Subscribe(
-            &subscription, connection_.get(), (inbox_ + "*").c_str(), &Impl::on_message, this);
-        require(status, "cannot subscribe to the acknowledgements");
+        auto hold = std::make_unique<Listener::Hold>(listener_);
+        const char* const what = "cannot subscribe to the acknowledgements";
+        require(natsConnection_Subscribe(&subscription, connection_.get(), (inbox_ + "*").c_str(),
+                                         &Impl::on_message, hold.get()),
+                what);
         subscription_.reset(subscription);
+        auto* const held = hold.release();
+        require(natsSubscription_SetOnCompleteCB(subscription, &Impl::on_complete, held), what);
         natsSubscription_SetPendingLimits(subscription, -1, -1);  // bounded by our in-flight window
     }
 
-    static void on_message(natsConnection*, natsSubscription*, natsMsg* message, void* self) {
+    static void on_message(natsConnection*, natsSubscription*, natsMsg* message, void* hold) {
         const MsgPtr owned(message);
-        auto* link = static_cast<Impl*>(self);
         const std::string_view subject(natsMsg_GetSubject(message));
-        const std::string_view digits =
-            subject.substr(std::min(subject.size(), link->inbox_.size()));
+        const std::string_view digits = subject.substr(subject.rfind('.') + 1);
         std::uint64_t token = 0;
         const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), token);
         if (parsed.ec != std::errc{}) return;
         PublishAnswer answer = parse_answer(message);
         answer.token = token;
-        link->on_answer_(answer);
+        listener(hold).answer(answer);
     }
-    static void on_disconnected(natsConnection*, void* self) {
-        auto* link = static_cast<Impl*>(self);
-        if (!link->closing_) link->on_log_("connection to NATS lost; events wait in the log");
+    static void on_disconnected(natsConnection*, void* hold) {
+        listener(hold).log("connection to NATS lost; events wait in the log");
     }
-    static void on_reconnected(natsConnection*, void* self) {
-        static_cast<Impl*>(self)->on_log_("connected to NATS");
+    static void on_reconnected(natsConnection*, void* hold) {
+        listener(hold).log("connected to NATS");
     }
-    static void on_error(natsConnection*, natsSubscription*, natsStatus status, void* self) {
-        static_cast<Impl*>(self)->on_log_(std::string("NATS: ") + natsStatus_GetText(status));
+    static void on_error(natsConnection*, natsSubscription*, natsStatus status, void* hold) {
+        listener(hold).log(std::string("NATS: ") + natsStatus_GetText(status));
     }
+    static void on_closed(natsConnection*, void* hold) { on_complete(hold); }
+    static void on_complete(void* hold) { delete static_cast<Listener::Hold*>(hold); }
+    static Listener& listener(void* hold) { return **static_cast<Listener::Hold*>(hold); }
 
-    OnAnswer on_answer_;
-    OnLog on_log_;
-    std::atomic<bool> closing_{false};
+    Listener::Hold listener_;
     std::string inbox_;
     ConnectionPtr connection_;
     SubscriptionPtr subscription_;

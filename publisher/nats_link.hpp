@@ -29,7 +29,7 @@ class NatsLink {
     /// Throws SetupError for options that can never work (files that are not there, bad URLs).
     /// A server that is away is none of those.
     NatsLink(const PublisherOptions& options, OnAnswer on_answer, OnLog on_log);
-    /// Does not wait for the server.
+    /// Does not wait for the server. No callback comes after it.
     ~NatsLink();
     NatsLink(const NatsLink&) = delete;
     NatsLink& operator=(const NatsLink&) = delete;
@@ -41,6 +41,7 @@ class NatsLink {
                  std::span<const std::byte> bytes, std::uint64_t token);
 
   private:
+    class Listener;
     class Impl;
     std::unique_ptr<Impl> impl_;
 };

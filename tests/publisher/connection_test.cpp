@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <fstream>
 #include <mutex>
 
@@ -81,6 +82,25 @@ void make_stream(int port) {
 }
 
 }  // namespace
+
+TEST_CASE("once a publisher is gone nothing is under way in on_log any more") {
+    NatsServer server;
+    std::atomic<bool> is_called{false}, is_gone{false}, is_late{false};
+    PublisherOptions options = options_for(server.url());
+    options.on_log = [&](std::string_view) {
+        is_called = true;
+        is_late = wait_until(2s, [&] { return is_gone.load(); });
+    };
+    {
+        Publisher publisher(options);
+        REQUIRE(publisher.stats().connected);
+        server.kill();
+        REQUIRE(wait_until(30s, [&] { return is_called.load(); }));
+    }
+    is_gone = true;
+    sleep_ms(100);  // longer than it looks again; too short, it would only miss what is wrong
+    CHECK_FALSE(is_late);
+}
 
 TEST_CASE("over TLS events reach a server whose certificate is trusted, and no other") {
     const TempDir dir;
