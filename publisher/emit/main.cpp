@@ -4,8 +4,10 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cinttypes>
 #include <cstdio>
+#include <cstring>
 #include <iostream>
 #include <string>
 #include <thread>
@@ -106,7 +108,10 @@ int stop_descriptor() {
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     ::sigprocmask(SIG_BLOCK, &signals, nullptr);
-    return ::signalfd(-1, &signals, SFD_CLOEXEC);
+    const int descriptor = ::signalfd(-1, &signals, SFD_CLOEXEC);
+    if (descriptor < 0)
+        throw homeward::SetupError(std::string("signalfd: ") + std::strerror(errno));
+    return descriptor;
 }
 
 int emit_sockets(const EmitCommand& command) {

@@ -14,8 +14,12 @@
 namespace homeward {
 namespace {
 
+using SteadyClock = std::chrono::steady_clock;
+
 /// Each may hold a line of LineBuffer::kLineBytesMax; more wait to be accepted.
 constexpr std::size_t kClientsMax = 1000;
+/// Without a descriptor for one more: others than our clients may have given some back by then.
+constexpr int kCrowdedMs = 500;
 /// Of one datagram socket, before the others have their turn.
 constexpr int kTurnDatagrams = 64;
 
@@ -60,7 +64,9 @@ void SocketServer::run(int stop) {
     watch(stop, EPOLLIN, EPOLL_CTL_ADD);
     for (;;) {
         std::array<epoll_event, 64> events;
-        const int count = ::epoll_wait(epoll_, events.data(), events.size(), -1);
+        const int count =
+            ::epoll_wait(epoll_, events.data(), events.size(), is_crowded_ ? kCrowdedMs : -1);
+        if (is_crowded_ && SteadyClock::now() >= listen_due_) listen_again();
         for (int i = 0; i < count; ++i) {
             const epoll_event& event = events[static_cast<std::size_t>(i)];
             if (event.data.fd == stop) return drain();
@@ -114,6 +120,7 @@ void SocketServer::accept_all(ListenSocket& socket) {
         watch(client, EPOLLIN, EPOLL_CTL_ADD);
     }
     is_crowded_ = true;
+    listen_due_ = SteadyClock::now() + std::chrono::milliseconds(kCrowdedMs);
     for (const auto& one : sockets_) {
         if (!one->is_datagram()) watch(one->descriptor(), 0, EPOLL_CTL_MOD);
     }

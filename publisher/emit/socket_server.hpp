@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <memory>
 #include <vector>
@@ -46,7 +47,8 @@ class SocketServer {
     const Sockets& sockets_;
     Publisher& publisher_;
     int epoll_;
-    bool is_crowded_ = false;  // stream sockets are not watched until a client has gone
+    bool is_crowded_ = false;  // stream sockets are not watched until a client has gone, or
+    std::chrono::steady_clock::time_point listen_due_{};
     std::map<int, std::unique_ptr<SocketClient>> clients_;
     std::vector<char> datagram_;
     LineTally tally_;

@@ -1,10 +1,12 @@
 // homeward-emit --listen: events from processes of any language, over Unix sockets.
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <fstream>
 #include <memory>
@@ -57,6 +59,13 @@ class Sidecar {
     }
     void kill() { process_.kill(); }
     int stop() { return process_.stop(60s); }
+    /// How many descriptors it may have; more that it has already stay open.
+    void limit_descriptors(rlim_t count) const {
+        rlimit limit{};
+        REQUIRE(::prlimit(process_.pid(), RLIMIT_NOFILE, nullptr, &limit) == 0);
+        limit.rlim_cur = std::min(count, limit.rlim_max);
+        REQUIRE(::prlimit(process_.pid(), RLIMIT_NOFILE, &limit, nullptr) == 0);
+    }
     CommandResult start_second() const { return run_command(command_); }
 
     fs::path stream() const { return dir_ / "emit.sock"; }
@@ -274,6 +283,18 @@ TEST_CASE("events from a socket become one row each, whatever else its clients d
     CHECK(rows_of(bridge, "last") == 1000);
     CHECK(bridge.leader().number("SELECT count(*) FROM metric_events") == 1);
     CHECK(bridge.leader().number("SELECT count(*) FROM homeward.dead_letter") == 0);
+}
+
+TEST_CASE("who came while there was no descriptor left is heard when there is one again") {
+    Sidecar sidecar("nats://127.0.0.1:1", {"--wait", "0"});
+    REQUIRE(Client(sidecar).finish() == summary(0, 0, 0) + "\n");
+    sidecar.limit_descriptors(3);
+    Client early(sidecar);
+    early.send("\n");
+    sleep_ms(300);  // so that it has tried; too short, it would only miss what is wrong
+    sidecar.limit_descriptors(1'000);
+    INFO(sidecar.log());
+    CHECK(early.read_line() == summary(0, 0, 0));
 }
 
 TEST_CASE("a socket that a killed process left is replaced, one in use or another file is not") {
