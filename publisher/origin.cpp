@@ -12,7 +12,8 @@ using SteadyClock = std::chrono::steady_clock;
 
 /// What one lane may give before the next has its turn.
 constexpr std::uint64_t kTurnBytes = 256u << 10;
-/// Seqs that one tombstone covers at most.
+/// Seqs that one tombstone covers at most, and all drops of one frame together: the other half of
+/// what its 32-bit count can say is more than its events take.
 constexpr std::uint32_t kCountMax = UINT32_MAX / 2;
 constexpr std::string_view kDamaged = "damaged";
 /// Leaves room for the largest single event behind the last check.
@@ -163,9 +164,10 @@ void Origin::take_drops(Source& source) {
     // Audit is refused, never dropped: another number there is damage.
     if (event_class_ == EventClass::audit) return;
     const std::uint64_t drops = source.reader.drops();
-    if (drops <= source.drops_taken) return;
+    const std::uint32_t room = kCountMax - std::min(body_seqs_, kCountMax);
+    if (drops <= source.drops_taken || room == 0) return;
     const auto count =
-        static_cast<std::uint32_t>(std::min<std::uint64_t>(drops - source.drops_taken, kCountMax));
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(drops - source.drops_taken, room));
     if (body_seqs_ == 0) body_since_ = SteadyClock::now();
     append_tombstone(body_, "dropped", count, detail::Clock::system_us());
     source.drops_taken += count;
