@@ -102,6 +102,19 @@ std::size_t File::size() const noexcept {
     return ::fstat(descriptor_, &status) == 0 ? static_cast<std::size_t>(status.st_size) : 0;
 }
 
+void make_private_directory(const std::filesystem::path& path) {
+    if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
+        throw_setup(path, "cannot be made", errno);
+    }
+    struct stat status {};
+    if (::lstat(path.c_str(), &status) != 0) throw_setup(path, "cannot be looked at", errno);
+    const bool is_private = S_ISDIR(status.st_mode) && status.st_uid == ::geteuid() &&
+                            (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+    if (is_private) return;
+    throw SetupError(path.string() +
+                     ": is not a directory of this user alone; remove it, or set lane_dir");
+}
+
 void write_text_file(const std::filesystem::path& path, std::string_view text) {
     const std::filesystem::path fresh = path.string() + ".new";
     File file = File::create(fresh);

@@ -43,6 +43,10 @@ class File {
     int descriptor_ = -1;
 };
 
+/// Makes sure of a directory in a place where everybody may make some, as /dev/shm: ours, and
+/// nobody else may write there. Throws SetupError if it is not; what is in it could be anybody's.
+void make_private_directory(const std::filesystem::path& path);
+
 /// Replaces a small file as a whole: readers see the old text or the new, never half of one.
 void write_text_file(const std::filesystem::path& path, std::string_view text);
 /// Empty when it cannot be read.

@@ -13,6 +13,7 @@
 #include <mutex>
 #include <thread>
 
+#include "publisher/file.hpp"
 #include "publisher/held_events.hpp"
 #include "publisher/lane_pool.hpp"
 #include "publisher/origin.hpp"
@@ -48,6 +49,13 @@ void check_files(const PublisherOptions& options) {
     }
 }
 
+std::filesystem::path default_lane_dir(const std::filesystem::path& spool_dir) {
+    if (!is_tmpfs("/dev/shm")) return spool_dir / "lanes";
+    const std::filesystem::path lanes = "/dev/shm/homeward-" + std::to_string(::geteuid());
+    make_private_directory(lanes);
+    return lanes;
+}
+
 PublisherOptions checked(PublisherOptions options) {
     for (const auto& [what, name] :
          {std::pair("region", &options.region), std::pair("app", &options.app)}) {
@@ -70,12 +78,7 @@ PublisherOptions checked(PublisherOptions options) {
     check_files(options);
     if (!options.spool_dir.empty()) {
         options.spool_dir = std::filesystem::absolute(options.spool_dir);
-        if (options.lane_dir.empty()) {
-            options.lane_dir =
-                is_tmpfs("/dev/shm")
-                    ? std::filesystem::path("/dev/shm/homeward-" + std::to_string(::getuid()))
-                    : options.spool_dir / "lanes";
-        }
+        if (options.lane_dir.empty()) options.lane_dir = default_lane_dir(options.spool_dir);
     }
     return options;
 }

@@ -23,6 +23,7 @@
 #include <audit.event.hpp>
 #include <metric.event.hpp>
 
+#include "publisher/file.hpp"
 #include "schemas/subject.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/nats_client.hpp"
@@ -456,6 +457,17 @@ TEST_CASE("what cannot be carried has a code of its own, and what can be made va
     CHECK(publisher.flush(20s, FlushUntil::logged).done);
     publisher.close(0ms);
     CHECK(publisher.emit(strange) == EmitResult::closed);
+}
+
+TEST_CASE("lanes in a place of everybody's lie in no directory that others may write to") {
+    const TempDir dir;
+    CHECK_NOTHROW(make_private_directory(dir / "fresh"));
+    CHECK_NOTHROW(make_private_directory(dir / "fresh"));
+    std::filesystem::create_directory(dir / "open");
+    std::filesystem::permissions(dir / "open", std::filesystem::perms::all);
+    CHECK_THROWS_WITH(make_private_directory(dir / "open"), Catch::Matchers::Contains("lane_dir"));
+    std::filesystem::create_symlink(dir / "fresh", dir / "link");
+    CHECK_THROWS_AS(make_private_directory(dir / "link"), SetupError);
 }
 
 TEST_CASE("options that can never work are refused with what to change") {
