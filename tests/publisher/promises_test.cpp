@@ -38,7 +38,7 @@ namespace {
 constinit thread_local bool is_counting = false;
 constinit thread_local std::uint64_t allocations = 0;
 
-void count_allocation() {
+[[maybe_unused]] void count_allocation() {
     if (is_counting) ++allocations;
 }
 
