@@ -25,13 +25,13 @@ start_as_postgres() {
     start "$name" "${as_postgres[@]}" "$@"
 }
 
-# stop NAME [SIGNAL]: asks, waits up to 15 s, then insists. Returns the exit status.
+# stop NAME [SIGNAL]: asks, waits up to 60 s, then insists. Returns the exit status.
 stop() {
     local name=$1 pid status=0 i
     eval "pid=\${pid_$name:-}"
     [ -n "$pid" ] || return 0
     kill -"${2:-TERM}" "$pid" 2>/dev/null
-    for ((i = 0; i < 150; i++)); do
+    for ((i = 0; i < 600; i++)); do
         kill -0 "$pid" 2>/dev/null || break
         sleep 0.1
     done

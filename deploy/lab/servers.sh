@@ -13,7 +13,7 @@ shared_buffers = 256MB
 max_wal_size = 2GB
 CONF
     start_as_postgres leader "$pg_bin/postgres" -D "$dir/leader"
-    wait_for 20 leader "$pg_bin/pg_isready" -q -h 127.0.0.1 -p "$leader_port"
+    wait_for 60 leader "$pg_bin/pg_isready" -q -h 127.0.0.1 -p "$leader_port"
     psql_leader -qf "$root/deploy/sample/orders.sql" || fail "cannot make the sample's tables"
 }
 
@@ -28,7 +28,7 @@ primary_conninfo = 'host=127.0.0.1 port=$leader_wan_port user=postgres'
 CONF
     start_as_postgres replica "$pg_bin/postgres" -D "$dir/replica" \
         -c "primary_conninfo=host=127.0.0.1 port=$leader_wan_port user=postgres"
-    wait_for 30 replica "$pg_bin/pg_isready" -q -h 127.0.0.1 -p "$replica_port"
+    wait_for 60 replica "$pg_bin/pg_isready" -q -h 127.0.0.1 -p "$replica_port"
 }
 
 psql_leader() {
@@ -49,9 +49,9 @@ jetstream { domain: ams, store_dir: "$dir/leaf" }
 leafnodes { remotes: [ { url: "nats://127.0.0.1:$leafnode_wan_port" } ] }
 CONF
     start hub nats-server -c "$dir/hub.conf"
-    wait_for 10 hub grep -q 'Server is ready' "$dir/hub.log"
+    wait_for 60 hub grep -q 'Server is ready' "$dir/hub.log"
     start leaf nats-server -c "$dir/leaf.conf"
-    wait_for 20 leaf grep -q 'Leafnode connection created' "$dir/leaf.log"
+    wait_for 60 leaf grep -q 'Leafnode connection created' "$dir/leaf.log"
 }
 
 start_consumer() {
@@ -61,13 +61,13 @@ start_consumer() {
     export HOMEWARD_ADMIN_LISTEN=127.0.0.1:$admin_port
     local i
     # The leaf's domain is known to the hub a round trip after it has connected.
-    for ((i = 0; i < 20; i++)); do
+    for ((i = 0; i < 120; i++)); do
         "$consumer" streams apply >"$dir/streams.log" 2>&1 && break
         sleep 0.5
     done
-    [ $i -lt 20 ] || { cat "$dir/streams.log" >&2; fail "cannot create the streams"; }
+    [ $i -lt 120 ] || { cat "$dir/streams.log" >&2; fail "cannot create the streams"; }
     start consumer "$consumer" run
-    wait_for 20 consumer curl -fsS "http://127.0.0.1:$admin_port/readyz"
+    wait_for 60 consumer curl -fsS "http://127.0.0.1:$admin_port/readyz"
 }
 
 # start_app NAME REGION PORT NATS_PORT DATABASE_PORT REPLICA_PORT
@@ -77,7 +77,7 @@ start_app() {
         REPLAY_ACCEL_PREFIX=@homeward_replay_ \
         DATABASE_URL="postgresql://postgres@127.0.0.1:$5/postgres" \
         DATABASE_REPLICA_URL="${6:+postgresql://postgres@127.0.0.1:$6/postgres}" "$sample"
-    wait_for 10 "$1" curl -fsS "http://127.0.0.1:$3/metrics"
+    wait_for 60 "$1" curl -fsS "http://127.0.0.1:$3/metrics"
 }
 
 start_nginx() {
@@ -86,5 +86,5 @@ start_nginx() {
         -e "s|@EDGE_SCL_PORT@|$edge_scl_port|g; s|@REPLAY_TIMEOUT@|15s|g" \
         "$root/deploy/nginx/replay.conf.in" >"$dir/nginx.conf"
     start nginx nginx -p "$dir" -e "$dir/nginx.log" -c "$dir/nginx.conf"
-    wait_for 10 nginx curl -fsS "http://127.0.0.1:$edge_ams_port/metrics"
+    wait_for 60 nginx curl -fsS "http://127.0.0.1:$edge_ams_port/metrics"
 }

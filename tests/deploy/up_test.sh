@@ -41,7 +41,7 @@ pgrep -af "$TMPDIR" && complain "processes left behind"
 # Interrupted in the middle, it cleans up just as well.
 setsid "$root/deploy/up" --seconds 60 >"$TMPDIR/three.out" 2>&1 &
 three=$!
-for ((i = 0; i < 300; i++)); do
+for ((i = 0; i < 1200; i++)); do
     grep -q 'ams req/s' "$TMPDIR/three.out" && break
     sleep 0.1
 done
