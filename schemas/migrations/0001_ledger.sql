@@ -216,6 +216,12 @@ RETURNS TABLE (frame_index int4, verdict text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
 BEGIN
     CREATE TEMP TABLE IF NOT EXISTS homeward_claimed (o int4, a int8) ON COMMIT DELETE ROWS;
+    -- The caller may have made one of that name, with triggers that would act as our owner.
+    IF (SELECT relowner FROM pg_class WHERE oid = to_regclass('pg_temp.homeward_claimed'))
+       <> current_user::regrole THEN
+        RAISE EXCEPTION 'pg_temp.homeward_claimed is not the ledger''s own; drop it'
+            USING ERRCODE = '42501';
+    END IF;
     TRUNCATE pg_temp.homeward_claimed;
     WITH claimed AS (
         INSERT INTO homeward.ledger_frame (origin, seq_first, seq_last, accepted, closing)
