@@ -2,8 +2,9 @@
 
 #include <spdlog/spdlog.h>
 
+#include <charconv>
 #include <cstdio>
-#include <cstdlib>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -88,6 +89,18 @@ int usage(const std::string& what) {
     return 2;
 }
 
+/// Up to a day; nullopt for anything else.
+std::optional<std::chrono::seconds> parse_seconds(const std::string& text) {
+    constexpr int kMax = 86'400;
+    int seconds = 0;
+    const auto end = text.data() + text.size();
+    const auto parsed = std::from_chars(text.data(), end, seconds);
+    if (parsed.ec != std::errc{} || parsed.ptr != end || seconds < 0 || seconds > kMax) {
+        return std::nullopt;
+    }
+    return std::chrono::seconds(seconds);
+}
+
 bool has_undelivered(NatsConnection& nats, const Config& config) {
     for (const Stream& stream : streams_of(config)) {
         const auto state = read_state(nats, stream);
@@ -123,7 +136,9 @@ int show_proof(const Config& config, const std::vector<std::string>& words) {
         } else if (words[i] == "--final") {
             final_word = true;
         } else if (words[i] == "--wait" && i + 1 < words.size()) {
-            patience = std::chrono::seconds(std::atoi(words[++i].c_str()));
+            const auto seconds = parse_seconds(words[++i]);
+            if (!seconds) return usage("--wait is \"" + words[i] + "\"; expected whole seconds");
+            patience = *seconds;
         } else {
             return usage("proof does not know " + words[i]);
         }

@@ -145,15 +145,17 @@ void name_missing(Leader& leader, Proof& proof) {
 }
 
 Abandonment abandon(Leader& leader, const std::string& whom) {
+    std::string digits = whom;
+    std::erase(digits, '-');
     const QueryResult found = leader.query(
         "SELECT origin, class || ' ' || region || '/' || app || ' ' || left(publisher::text, 8),"
         " holes, closed AND holes = 0, heard_at > now() - interval '3 minutes'"
         " FROM (SELECT *, greatest(accepted - homeward.seq_count(settled), 0) AS holes"
         "       FROM homeward.account) AS a"
-        " WHERE origin::text = $1 OR length($1) >= 8"
-        " AND replace(publisher::text, '-', '') LIKE replace(lower($1), '-', '') || '%'"
+        " WHERE origin::text = $1 OR length($2) >= 8"
+        " AND starts_with(replace(publisher::text, '-', ''), lower($2))"
         " ORDER BY origin",
-        {whom});
+        {whom, digits});
     Abandonment result;
     for (int row = 0; row < found.rows(); ++row) {
         const std::string who =

@@ -1,6 +1,7 @@
 // The ledger's functions on a real leader, where numbers matter that no consumer reaches in a
 // test's time: many origins, many frames, an old snapshot.
 
+#include <algorithm>
 #include <cstdio>
 
 #include "tests/support/catch.hpp"
@@ -193,13 +194,21 @@ TEST_CASE("an old snapshot makes neither settle nor claim slow, however much was
             " + 101 - i]::int8[], '{1}', '{false}');"
             " END LOOP; END $$");
     };
+    // The best of a few: a loaded machine can only add to what it costs.
+    const auto best_cost = [&](const char* function, int origin) {
+        double best = 1e9;
+        for (int i = 0; i < 5; ++i) {
+            best = std::min(best, cost(function, origin));
+            ledger.leader.query("DELETE FROM homeward.ledger_frame");
+        }
+        return best;
+    };
     for (const char* function : {"settle", "claim"}) {
-        const double with_history = cost(function, 1);
-        const double without = cost(function, 2);
+        const double with_history = best_cost(function, 1);
+        const double without = best_cost(function, 2);
         std::printf("%s of 100 frames: %.1f ms behind %d folded ones, %.1f ms without\n", function,
                     with_history * 1e3, kFrames, without * 1e3);
         CHECK(with_history < 10 * without);
-        ledger.leader.query("DELETE FROM homeward.ledger_frame");
     }
     CHECK(snapshot.is_running());
 }
@@ -218,12 +227,17 @@ TEST_CASE("a fold costs what has come since the last one, not what there is") {
     ledger.settle_all();
     ledger.leader.query("SELECT homeward.fold()");
     ledger.leader.query("VACUUM ANALYZE");
-    const double among_few = fold_of_1000(101);
+    // The best of a few: a loaded machine can only add to what it costs.
+    const auto best_fold = [&](int first_seq) {
+        return std::min({fold_of_1000(first_seq), fold_of_1000(first_seq + 1),
+                         fold_of_1000(first_seq + 2), fold_of_1000(first_seq + 3)});
+    };
+    const double among_few = best_fold(101);
     ledger.add_origins(100'000);
     ledger.settle_all();
     CHECK(ledger.leader.number("SELECT homeward.fold()") == 100'000);
     ledger.leader.query("VACUUM ANALYZE");
-    const double among_many = fold_of_1000(102);
+    const double among_many = best_fold(105);
     std::printf("fold of 1,000 frames: %.1f ms among 1,000 origins, %.1f ms among 101,000\n",
                 among_few * 1e3, among_many * 1e3);
     CHECK(among_many < 10 * among_few + 0.05);
@@ -245,7 +259,9 @@ TEST_CASE("an open origin is abandoned by a person's word, a complete or an acti
     CHECK_THAT(abandon("2").output, Contains("complete: there is nothing to give up"));
     CHECK(abandon("2").exit_code == 1);
     CHECK(abandon("77").exit_code == 1);
-    CHECK(abandon("%").exit_code == 1);
+    for (const char* nobody : {"%", "%%%%%%%%", "________", "--------"}) {
+        CHECK(abandon(nobody).exit_code == 1);
+    }
     CHECK(ledger.consumer({"proof", "abandon"}).exit_code == 2);
     const std::string publisher =
         ledger.leader.query("SELECT publisher FROM homeward.origin WHERE id = 1")[0][0];
