@@ -335,7 +335,9 @@ homeward_type* homeward_define(homeward_publisher* publisher, const char* name,
 homeward_result homeward_emit(homeward_publisher* publisher, const homeward_type* type,
                               const homeward_value* values, size_t value_count) {
     if (publisher == nullptr || type == nullptr) return HOMEWARD_INVALID;
-    if (value_count != type->kinds.size()) return HOMEWARD_INVALID;
+    if (value_count != type->kinds.size() || (values == nullptr && value_count > 0)) {
+        return HOMEWARD_INVALID;
+    }
     Values event{*type, values};
     if (!is_valid(event)) return HOMEWARD_INVALID;
     return code_of(publisher->publisher.emit_record(type->descriptor, record_bytes(event), &event,

@@ -1,0 +1,56 @@
+// homeward.h without a server: what it says to who calls it wrongly.
+
+#include <homeward.h>
+
+#include <string>
+
+#include "tests/support/catch.hpp"
+
+namespace {
+
+homeward_options options() {
+    homeward_options options{};
+    options.size = sizeof options;
+    options.region = "ams";
+    options.app = "shop";
+    options.nats_urls = "nats://127.0.0.1:1";  // nobody listens there
+    return options;
+}
+
+}  // namespace
+
+TEST_CASE("values that do not fit their type are told, and no event") {
+    const homeward_options wanted = options();
+    homeward_publisher* publisher = homeward_open(&wanted, nullptr, 0);
+    REQUIRE(publisher != nullptr);
+    const homeward_field fields[] = {{"code", HOMEWARD_TEXT}, {"weight_g", HOMEWARD_INTEGER}};
+    homeward_type* parcel = homeward_define(publisher, "parcel", HOMEWARD_AUDIT, fields, 2);
+    REQUIRE(parcel != nullptr);
+    const homeward_value good[] = {homeward_text("p1", 2), homeward_integer(250)};
+    const homeward_value swapped[] = {homeward_integer(250), homeward_text("p1", 2)};
+    const homeward_value without_text[] = {homeward_text(nullptr, 2), homeward_absent()};
+    CHECK(homeward_emit(publisher, parcel, good, 2) == HOMEWARD_ACCEPTED);
+    CHECK(homeward_emit(publisher, parcel, nullptr, 2) == HOMEWARD_INVALID);
+    CHECK(homeward_emit(publisher, parcel, good, 1) == HOMEWARD_INVALID);
+    CHECK(homeward_emit(publisher, parcel, swapped, 2) == HOMEWARD_INVALID);
+    CHECK(homeward_emit(publisher, parcel, without_text, 2) == HOMEWARD_INVALID);
+    CHECK(homeward_emit(publisher, nullptr, good, 2) == HOMEWARD_INVALID);
+    CHECK(homeward_emit(nullptr, parcel, good, 2) == HOMEWARD_INVALID);
+    homeward_stats stats{};
+    stats.size = sizeof stats;
+    REQUIRE(homeward_get_stats(publisher, &stats) == 1);
+    CHECK(stats.audit.accepted == 1);
+    homeward_close(publisher, 0, nullptr);
+    homeward_free(publisher);
+}
+
+TEST_CASE("a publisher that cannot be opened says why, in as many bytes as there are") {
+    homeward_options wrong = options();
+    wrong.region = "Amsterdam";
+    char why[16] = "";
+    CHECK(homeward_open(&wrong, why, sizeof why) == nullptr);
+    CHECK(std::string(why) == std::string("publisher: region").substr(0, sizeof why - 1));
+    wrong.size = 0;
+    CHECK(homeward_open(&wrong, nullptr, 0) == nullptr);
+    CHECK(homeward_open(nullptr, nullptr, 0) == nullptr);
+}
