@@ -86,7 +86,10 @@ FrameLog::Outcome FrameLog::open_segment(std::size_t entry_bytes, std::uint64_t 
         // A segment without unreleased frames goes as soon as the next has its first.
         const std::size_t leaving = current != nullptr && current->unreleased == 0 ? 1 : 0;
         const std::size_t staying = segments_.size() - leaving;
-        if (staying > 0 && (staying + 1) * kSegmentBytes > bytes_max_) return Outcome::full;
+        if (staying > 0 && (staying + 1) * kSegmentBytes > bytes_max_) {
+            last_error_ = 0;
+            return Outcome::full;
+        }
     }
     auto segment = std::make_shared<Segment>();
     try {

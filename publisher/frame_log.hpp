@@ -55,6 +55,7 @@ class FrameLog {
     /// The stream has it. Segments without other frames are deleted.
     void release(const LoggedFrame& frame);
 
+    /// Of the last append(): errno after disk_error, else 0. For who calls append().
     int last_error() const { return last_error_; }
     /// What it takes on disk, in whole segments, and what it may.
     std::size_t bytes() const;

@@ -91,6 +91,7 @@ class Origin {
     void add_stats(ClassStats& stats) const;
     std::chrono::steady_clock::time_point last_cut() const { return last_cut_; }
     std::uint64_t seq_next() const { return seq_next_.load(std::memory_order_relaxed); }
+    /// Sender, after Cut::blocked: why the disk refuses, as errno; 0: the log is full.
     int disk_error() const { return log_.last_error(); }
     /// Events that became tombstones because lane, log or types were damaged.
     std::uint64_t damaged() const { return damaged_; }

@@ -16,6 +16,8 @@ constexpr auto kClockInterval = 200ms;
 constexpr auto kIdleAfter = 1s;
 /// After that, how often it says that it is still there.
 constexpr auto kHeartbeat = 60s;
+/// Between two words on whether frames can be logged.
+constexpr auto kComplaintInterval = 5s;
 
 }  // namespace
 
@@ -80,6 +82,7 @@ void Sender::run() {
             const Origin::Cut cut = origin->drain(all);
             busy = busy || cut == Origin::Cut::cut;
             blocked = blocked || cut == Origin::Cut::blocked;
+            say_if_blocked(*origin, cut);
             if (!closing) mark_idle(*origin);
         }
         if (closing && !finished_ && !blocked) {
@@ -102,6 +105,26 @@ void Sender::mark_idle(Origin& origin) {
         origin.send_mark(false);
         shipper_->wake();
     }
+}
+
+/// Once for each reason, and when it is over: nobody else is told before emit() refuses. Not often,
+/// as a backlog that is being sent makes room for a moment again and again.
+void Sender::say_if_blocked(const Origin& origin, Origin::Cut cut) {
+    auto& [said, quiet_until] = blocked_[static_cast<std::size_t>(origin.event_class()) - 1];
+    std::string reason;
+    if (cut == Origin::Cut::blocked) {
+        reason = origin.disk_error() == 0
+                     ? "it is full; give NATS back, or raise log_bytes_max"
+                     : std::string(std::strerror(origin.disk_error())) + "; see to the disk of " +
+                           options_.spool_dir.string();
+    }
+    if (reason == said || SteadyClock::now() < quiet_until) return;
+    const std::string what = std::string(to_string(origin.event_class())) + " frames ";
+    log(reason.empty()
+            ? what + "are logged again"
+            : what + "cannot be logged, and events only wait until lanes are full, too: " + reason);
+    said = reason;
+    quiet_until = SteadyClock::now() + kComplaintInterval;
 }
 
 void Sender::log(const std::string& line) {

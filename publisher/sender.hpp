@@ -39,6 +39,7 @@ class Sender {
   private:
     void run();
     void mark_idle(Origin& origin);
+    void say_if_blocked(const Origin& origin, Origin::Cut cut);
     void log(const std::string& line);
     bool wait_until(SteadyClock::time_point deadline, const std::function<bool()>& is_done);
     void tell_to_stop();
@@ -47,6 +48,11 @@ class Sender {
     PublisherOptions options_;
     detail::Clock& clock_;
     std::array<std::unique_ptr<Origin>, 2> origins_;
+    struct Blocked {
+        std::string said;  // empty: all is well
+        SteadyClock::time_point quiet_until{};
+    };
+    std::array<Blocked, 2> blocked_;  // by class
     std::atomic<std::size_t> left_count_{0};
 
     std::mutex mutex_;                 // guards what follows

@@ -4,6 +4,7 @@
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -468,6 +469,41 @@ TEST_CASE("lanes in a place of everybody's lie in no directory that others may w
     CHECK_THROWS_WITH(make_private_directory(dir / "open"), Catch::Matchers::Contains("lane_dir"));
     std::filesystem::create_symlink(dir / "fresh", dir / "link");
     CHECK_THROWS_AS(make_private_directory(dir / "link"), SetupError);
+}
+
+TEST_CASE("a disk that takes no more, and that it does again, is said once each") {
+    // Method: files may not grow to the size of a segment, which is an error as of a full disk.
+    const TempDir dir;
+    std::mutex mutex;
+    std::string said;
+    const auto times = [&](const std::string& part) {
+        const std::lock_guard lock(mutex);
+        int count = 0;
+        for (auto at = said.find(part); at != said.npos; at = said.find(part, at + 1)) ++count;
+        return count;
+    };
+    PublisherOptions options = options_without_server();
+    options.spool_dir = dir / "spool";
+    options.on_log = [&](std::string_view line) {
+        const std::lock_guard lock(mutex);
+        said.append(line).append("\n");
+    };
+    Publisher publisher(options);
+    ::signal(SIGXFSZ, SIG_IGN);
+    rlimit whole{};
+    REQUIRE(::getrlimit(RLIMIT_FSIZE, &whole) == 0);
+    const rlimit small{4u << 20, whole.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &small) == 0);
+    CHECK(publisher.emit(sample_audit()) == EmitResult::accepted);
+    CHECK(wait_until(30s, [&] { return times("File too large") > 0; }));
+    CHECK_FALSE(publisher.flush(500ms, FlushUntil::logged).done);
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &whole) == 0);
+    CHECK(publisher.flush(30s, FlushUntil::logged).done);
+    CHECK(wait_until(60s, [&] { return times("are logged again") > 0; }));
+    CHECK(times("audit frames cannot be logged") == 1);
+    CHECK(times(options.spool_dir.string()) == 1);
+    CHECK(times("are logged again") == 1);
+    publisher.close(0ms);
 }
 
 TEST_CASE("options that can never work are refused with what to change") {
