@@ -29,9 +29,10 @@ using SteadyClock = std::chrono::steady_clock;
 
 namespace {
 
-/// Ten times the budget: this machine has others to serve. Calls in whose middle the kernel ran
-/// somebody else have the second bound: they do not hang.
-constexpr double kWorstMs = 10;
+/// Of blocking, which begins at a hundred; the budget is 1. What a host takes from a virtual
+/// machine counts as ours. Calls in whose middle the kernel ran somebody else have the second
+/// bound: they do not hang.
+constexpr double kWorstMs = 50;
 constexpr double kHangMs = 5'000;
 
 struct Worst {

@@ -49,9 +49,11 @@ TEST_CASE("what a killed app has left is shown and drained by the tool, and noth
     load.start();
     REQUIRE(wait_until(30s, [&] { return bridge.metric("homeward_rows_total") > 500; }));
     bridge.leaf().kill();
-    sleep_ms(1500);
-    const auto alive = inspect(spool);
-    REQUIRE(alive.size() == 1);
+    nlohmann::json alive;
+    REQUIRE(wait_until(60s, [&] {
+        alive = inspect(spool);
+        return alive.size() == 1 && alive[0].at("events") > 1500;
+    }));
     CHECK(alive[0].at("state") == "alive");
     load.kill();
 

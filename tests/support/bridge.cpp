@@ -43,7 +43,7 @@ void Bridge::start_consumer() {
     options.log = dir_ / "consumer.log";
     consumer_ = Process({HOMEWARD_CONSUMER_PROGRAM, "run"}, options);
     const bool up =
-        wait_until(30s, [this] { return !admin("/livez").empty() || !consumer_.is_running(); });
+        wait_until(60s, [this] { return !admin("/livez").empty() || !consumer_.is_running(); });
     if (!up || !consumer_.is_running()) {
         throw std::runtime_error("homeward-consumer did not start:\n" + consumer_log());
     }

@@ -41,7 +41,7 @@ void NatsServer::reload(const std::string& more) {
     };
     const std::size_t before = reloads();
     process_.signal(1);  // SIGHUP
-    if (!wait_until(15s, [&] { return reloads() > before; })) {
+    if (!wait_until(60s, [&] { return reloads() > before; })) {
         throw std::runtime_error("nats-server did not reload:\n" + log());
     }
 }
@@ -54,7 +54,7 @@ void NatsServer::start() {
     const char* sign =
         options_.hub_leafnode_port != 0 ? "Leafnode connection created" : "Server is ready";
     const bool up = wait_until(
-        15s, [&] { return log().find(sign) != std::string::npos || !process_.is_running(); });
+        60s, [&] { return log().find(sign) != std::string::npos || !process_.is_running(); });
     if (!up || !process_.is_running()) {
         throw std::runtime_error("nats-server did not start:\n" + log());
     }

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <sstream>
 #include <stdexcept>
 
 namespace homeward::testing {
@@ -88,7 +89,7 @@ void PostgresServer::start() {
     std::error_code ignored;
     std::filesystem::remove(dir_ / "data/postmaster.pid", ignored);
     process_ = Process({bin_dir() / "postgres", "-D", dir_ / "data"}, as_postgres(dir_ / "log"));
-    const bool up = wait_until(30s, [this] {
+    const bool up = wait_until(60s, [this] {
         try {
             query("SELECT 1");
             return true;
@@ -105,9 +106,13 @@ void PostgresServer::stop() {
     process_.stop(20s, SIGINT);
 }
 void PostgresServer::kill() {
-    // The backends notice that their postmaster is gone; wait for that, or the port stays taken.
+    std::istringstream children(
+        run_command({"pgrep", "-P", std::to_string(process_.pid())}).output);
     process_.kill();
-    sleep_ms(300);
+    // They notice that their postmaster is gone; another must not begin on the same files before.
+    for (pid_t child = 0; children >> child;) {
+        wait_until(30s, [child] { return ::kill(child, 0) != 0; });
+    }
 }
 void PostgresServer::freeze() {
     run_command({"pkill", "-STOP", "-P", std::to_string(process_.pid())});
@@ -137,10 +142,16 @@ void PostgresServer::restore() {
 void PostgresServer::require_password(const std::string& user, const std::string& password) {
     query("ALTER ROLE " + user + " PASSWORD '" + password + "'");
     const std::string rules = read_file(dir_ / "data/pg_hba.conf");
-    std::ofstream(dir_ / "data/pg_hba.conf") << "host all " << user
-                                             << " 127.0.0.1/32 scram-sha-256\n" << rules;
+    std::ofstream(dir_ / "data/pg_hba.conf")
+        << "host all " << user << " 127.0.0.1/32 scram-sha-256\n"
+        << rules;
     query("SELECT pg_reload_conf()");
-    sleep_ms(200);
+    wait_until(30s, [&] {
+        PGconn* connection = PQconnectdb(url(user).c_str());
+        const bool is_in = PQstatus(connection) == CONNECTION_OK;
+        PQfinish(connection);
+        return !is_in;
+    });
 }
 
 std::string PostgresServer::url(const std::string& user) const {

@@ -217,9 +217,13 @@ TEST_CASE("a leader that is read-only is waited for, and makes no dead letter") 
     const auto set_read_only = [&](const std::string& value) {
         bridge.leader().query("ALTER SYSTEM SET default_transaction_read_only = " + value);
         bridge.leader().query("SELECT pg_reload_conf()");
+        // A new session has it only when all others have been told.
+        const Rows wanted{{value}};
+        CHECK(wait_until(30s, [&] {
+            return bridge.leader().query("SHOW default_transaction_read_only") == wanted;
+        }));
     };
     set_read_only("on");
-    sleep_ms(300);
     sender.send(sender.frame(11, 10));
     CHECK(wait_until(20s, [&] { return bridge.metric("homeward_leader_up") == 0; }));
     CHECK(bridge.metric("homeward_paused") == 0);
