@@ -26,15 +26,19 @@ for name in ("app", "nats", "consumer"):
         fly[name] = tomllib.load(file)
     one = fly[name]
     assert one["app"] and one["primary_region"] == "scl", name
-    # Longer than the consumer's 4.5 s and the 10 s that app.toml gives the publisher's close().
-    assert one["kill_timeout"] >= 10, name
+    # Longer than what ends there takes: the app's close(10 s) and its threads' 3 s, the lame duck of
+    # deploy/nats/generate, the consumer's 4.5 s.
+    assert one["kill_timeout"] > {"app": 13, "nats": 32, "consumer": 5}[name], name
     dockerfile = one.get("build", {}).get("dockerfile")
     assert not dockerfile or os.path.exists(f"{root}/deploy/fly/{dockerfile}"), dockerfile
     groups = set(one.get("processes", {"app": ""}))
     for part in one.get("services", []) + one.get("mounts", []):
         assert set(part.get("processes", groups)) <= groups, (name, part)
-    ports = {check["port"] for check in one.get("checks", {}).values()}
-    assert ports <= {8222, 8080}, (name, ports)
+    ports = {check["port"] for check in one["checks"].values()}
+    assert ports == {8080 if name == "app" else 8222}, (name, ports)
+    for check in one["checks"].values():
+        assert check["type"] == "http" and check["path"].startswith("/"), (name, check)
+        assert set(check.get("processes", groups)) == groups, (name, check)
 # Machines that the platform stops have no volume, so nothing of theirs may be promised to stay.
 stopped = {group for service in fly["app"]["services"] if service["auto_stop_machines"] != "off"
            for group in service["processes"]}
@@ -95,6 +99,24 @@ nats-server -c "$work/out/hub/nats.conf" -m "$monitor" >"$work/nats.log" 2>&1 &
 nats=$!
 curl -gsf --retry 30 --retry-connrefused --retry-delay 1 "http://[::1]:$monitor/healthz" |
     grep -q '"ok"' || complain "no health over IPv6: $(tail -n 3 "$work/nats.log")"
+
+# Told to go as there, it goes by itself, although a client stays to the end.
+python3 - "$client" "$work" <<'PYTHON' &
+import socket, sys
+client = socket.create_connection(("::1", int(sys.argv[1])))
+client.recv(4096)
+open(sys.argv[2] + "/connected", "w")
+while client.recv(4096):
+    pass
+PYTHON
+for _ in $(seq 300); do [ -e "$work/connected" ] && break; sleep 0.1; done
+kill -USR2 $nats
+for _ in $(seq 320); do kill -0 $nats 2>/dev/null || break; sleep 0.1; done
+kill -0 $nats 2>/dev/null && complain "nats-server does not go: $(tail -n 3 "$work/nats.log")"
+wait $nats
+[ -e "$work/connected" ] || complain "no client was there: $(tail -n 3 "$work/nats.log")"
+nats=''
+wait
 
 # What the consumer makes of that environment: it comes as far as finding nobody there.
 said=$(env HOMEWARD_SOURCES=scl@hub,ams@ams 'HOMEWARD_ADMIN_LISTEN=[::]:8222' \
