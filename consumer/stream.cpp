@@ -4,6 +4,7 @@
 #include <ctime>
 #include <map>
 #include <set>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -65,7 +66,7 @@ std::optional<json> try_call(NatsConnection& nats, const std::string& domain,
     anywhere.domain = domain;
     try {
         json answer = call(nats, anywhere, method, body);
-        if (error_code(answer) == 0) return answer;
+        if (error_code(answer) == 0) return std::make_optional(std::move(answer));
     } catch (const NatsError&) {
         // Away, or not for us: there is nothing to see.
     }

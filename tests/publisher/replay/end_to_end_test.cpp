@@ -70,9 +70,8 @@ void check_clean(const httplib::Response& response) {
 
 std::set<std::string> cookies_of(const httplib::Response& response) {
     std::set<std::string> cookies;
-    for (std::size_t i = 0; i < response.get_header_value_count("Set-Cookie"); ++i) {
-        cookies.insert(response.get_header_value("Set-Cookie", i));
-    }
+    const auto [begin, end] = response.headers.equal_range("Set-Cookie");
+    for (auto header = begin; header != end; ++header) cookies.insert(header->second);
     return cookies;
 }
 
