@@ -45,6 +45,17 @@ json call(NatsConnection& nats, const Stream& stream, const std::string& method,
     return parsed;
 }
 
+/// What `read` makes of answers. Those of another shape than JetStream's, as whoever owns a leaf
+/// may give, are an error like any other.
+template <typename Read>
+auto understood(const Stream& stream, Read read) {
+    try {
+        return read();
+    } catch (const json::exception& error) {
+        throw NatsError(stream.name + ": the answer is not JetStream's: " + error.what());
+    }
+}
+
 int error_code(const json& answer) {
     return answer.contains("error") ? answer["error"].value("err_code", -1) : 0;
 }
@@ -65,23 +76,28 @@ std::optional<json> try_call(NatsConnection& nats, const std::string& domain,
     Stream anywhere;
     anywhere.domain = domain;
     try {
-        json answer = call(nats, anywhere, method, body);
-        if (error_code(answer) == 0) return std::make_optional(std::move(answer));
+        return understood(anywhere, [&]() -> std::optional<json> {
+            json answer = call(nats, anywhere, method, body);
+            if (error_code(answer) != 0) return std::nullopt;
+            return std::make_optional(std::move(answer));
+        });
     } catch (const NatsError&) {
-        // Away, or not for us: there is nothing to see.
+        return std::nullopt;  // away, or not for us: there is nothing to see
     }
-    return std::nullopt;
 }
 
 std::set<std::string> stream_names(NatsConnection& nats, const std::string& domain) {
+    constexpr std::size_t kNamesMax = 100'000;  // whoever owns a leaf may go on for ever
     std::set<std::string> names;
     for (;;) {
         const auto page = try_call(nats, domain, "STREAM.NAMES", {{"offset", names.size()}});
         const std::size_t before = names.size();
         if (page && page->value("streams", json()).is_array()) {
-            for (const json& name : page->at("streams")) names.insert(name.get<std::string>());
+            for (const json& name : page->at("streams")) {
+                if (name.is_string()) names.insert(name.get<std::string>());
+            }
         }
-        if (names.size() == before) return names;
+        if (names.size() == before || names.size() > kNamesMax) return names;
     }
 }
 
@@ -128,11 +144,29 @@ std::string rfc3339(std::int64_t time_us) {
     return text.data();
 }
 
+StreamState state_of(const json& info, const json& durable) {
+    StreamState state;
+    state.created_us = parse_rfc3339(info.value("created", "")).value_or(0);
+    state.first_us = parse_rfc3339(info.at("state").value("first_ts", "")).value_or(0);
+    state.keeps_history = info.at("config").value("retention", "") == "limits";
+    state.messages = info.at("state").value("messages", std::uint64_t{0});
+    state.bytes = info.at("state").value("bytes", std::uint64_t{0});
+    const auto bytes_max = info.at("config").value("max_bytes", std::int64_t{-1});
+    state.bytes_max = static_cast<std::uint64_t>(std::max<std::int64_t>(bytes_max, 0));
+    state.ack_wait_ms =
+        durable.at("config").value("ack_wait", std::int64_t{30'000'000'000}) / 1'000'000;
+    state.ack_pending = durable.value("num_ack_pending", std::uint64_t{0});
+    state.unprocessed = durable.value("num_pending", std::uint64_t{0});
+    return state;
+}
+
 /// As it is on the server.
 json durable_config(NatsConnection& nats, const Stream& stream) {
     const json durable = call(nats, stream, "CONSUMER.INFO." + stream.name + "." + stream.durable);
-    refuse_error(durable, stream, "read the durable");
-    return durable.at("config");
+    return understood(stream, [&] {
+        refuse_error(durable, stream, "read the durable");
+        return durable.at("config");
+    });
 }
 
 enum class Mode { plan, apply };
@@ -271,26 +305,18 @@ std::vector<Stream> streams_of(const Config& config) {
 
 std::optional<StreamState> read_state(NatsConnection& nats, const Stream& stream,
                                       std::chrono::milliseconds patience) {
-    const json info = call(nats, stream, "STREAM.INFO." + stream.name, json::object(), patience);
-    if (error_code(info) == kStreamNotFound) return std::nullopt;
-    refuse_error(info, stream, "read the stream");
-    const json durable = call(nats, stream, "CONSUMER.INFO." + stream.name + "." + stream.durable,
-                              json::object(), patience);
-    if (error_code(durable) == kConsumerNotFound) return std::nullopt;
-    refuse_error(durable, stream, "read the durable");
-    StreamState state;
-    state.created_us = parse_rfc3339(info.value("created", "")).value_or(0);
-    state.first_us = parse_rfc3339(info.at("state").value("first_ts", "")).value_or(0);
-    state.keeps_history = info.at("config").value("retention", "") == "limits";
-    state.messages = info.at("state").value("messages", std::uint64_t{0});
-    state.bytes = info.at("state").value("bytes", std::uint64_t{0});
-    const auto bytes_max = info.at("config").value("max_bytes", std::int64_t{-1});
-    state.bytes_max = static_cast<std::uint64_t>(std::max<std::int64_t>(bytes_max, 0));
-    state.ack_wait_ms =
-        durable.at("config").value("ack_wait", std::int64_t{30'000'000'000}) / 1'000'000;
-    state.ack_pending = durable.value("num_ack_pending", std::uint64_t{0});
-    state.unprocessed = durable.value("num_pending", std::uint64_t{0});
-    return state;
+    const auto ask = [&](const std::string& method) {
+        return call(nats, stream, method, json::object(), patience);
+    };
+    return understood(stream, [&]() -> std::optional<StreamState> {
+        const json info = ask("STREAM.INFO." + stream.name);
+        if (error_code(info) == kStreamNotFound) return std::nullopt;
+        refuse_error(info, stream, "read the stream");
+        const json durable = ask("CONSUMER.INFO." + stream.name + "." + stream.durable);
+        if (error_code(durable) == kConsumerNotFound) return std::nullopt;
+        refuse_error(durable, stream, "read the durable");
+        return state_of(info, durable);
+    });
 }
 
 Stream open_history(NatsConnection& nats, const Stream& stream, std::int64_t since_us,

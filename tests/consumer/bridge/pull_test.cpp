@@ -4,11 +4,15 @@
 #include <nlohmann/json.hpp>
 
 #include <fstream>
+#include <future>
 #include <set>
+#include <utility>
 
+#include <future>
 #include "consumer/pull.hpp"
 #include "consumer/stream.hpp"
 #include "schemas/subject.hpp"
+
 #include "tests/support/bridge.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/nats_client.hpp"
@@ -137,13 +141,46 @@ TEST_CASE("no word about a pull stops the flow, whoever says it") {
     CHECK(pulling.seqs.size() == sent);
 }
 
+TEST_CASE("an answer of another shape than JetStream's is an error like any other") {
+    // Method: whoever owns a leaf answers in its domain; here a client does.
+    NatsOptions options;
+    options.jetstream = false;
+    NatsServer server(options);
+    const auto config = config_of(server.url());
+    consumer::NatsConnection nats(config.nats, 10s, [](std::string_view) {});
+    consumer::Stream stream = streams_of(config).front();
+    stream.domain = "leaf";
+    NatsClient owner(server.port());
+    owner.subscribe("$JS.leaf.API.>");
+    owner.send_to(owner.inbox(), "");
+    owner.receive();  // so that the server has the subscription
+    // The stream is asked for first, and its durable if that is no error.
+    const std::pair<const char*, int> answers[] = {{R"({"state":7,"config":{}})", 2},
+                                                   {R"({"config":[]})", 2},
+                                                   {R"({"error":7})", 1},
+                                                   {R"({"error":{"err_code":"many"}})", 1}};
+    for (const auto& [answer, questions] : answers) {
+        INFO(answer);
+        auto is_error = std::async(std::launch::async, [&] {
+            try {
+                read_state(nats, stream);
+                return false;
+            } catch (const consumer::NatsError&) {
+                return true;
+            }
+        });
+        for (int i = 0; i < questions; ++i) owner.send_to(owner.next_reply(), answer);
+        CHECK(is_error.get());
+    }
+}
+
 TEST_CASE("an idle stream is never without a pull") {
     // Method: pulls run out after a second; the server is asked for 4 s how many it holds, and
     // again, should this process not have been given the processor.
     NatsServer server;
     Pulling pulling(config_of(server.url()));
     Api api(server.port(), "");
-    CHECK(wait_until(10s, [&] { return api.durable().at("num_waiting") > 0; }));
+    CHECK(wait_until(30s, [&] { return api.durable().at("num_waiting") > 0; }));
     constexpr int kRoundsMax = 4;
     int without = 80;
     for (int round = 0; round < kRoundsMax && without > 0; ++round) {
@@ -271,7 +308,7 @@ TEST_CASE("streams of several domains are consumed by one process, each acknowle
          {std::tuple(bridge.leaf().port(), "ams", "HOMEWARD_PLAIN_ams"),
           std::tuple(bridge.hub().port(), "hub", "HOMEWARD_PLAIN_scl")}) {
         Api api(port, domain);
-        CHECK(wait_until(10s, [&, name = name] {
+        CHECK(wait_until(30s, [&, name = name] {
             return api.call(std::string("STREAM.INFO.") + name).at("state").at("messages") == 0;
         }));
     }
