@@ -78,7 +78,7 @@ TEST_CASE("the consumer does all of its work as homeward_writer") {
     INFO(bridge.consumer_log());
     CHECK(settled);
     // The housekeeper folds and looks after partitions and letters with the same rights.
-    CHECK(wait_until(15s, [&] {
+    CHECK(wait_until(30s, [&] {
         return bridge.metric("homeward_dead_letters_waiting{state=\"parked\"}") == 1;
     }));
     CHECK(bridge.metric("homeward_holes_missing") == 0);

@@ -155,7 +155,7 @@ void Topology::start(const std::string& name) {
     options.log = dir_ / (name + ".log");
     std::filesystem::remove(options.log);
     servers_[name] = Process({"nats-server", "-c", conf(name)}, options);
-    wait_until(10s, [&] {
+    wait_until(60s, [&] {
         return log(name).find("Server is ready") != std::string::npos ||
                !servers_[name].is_running();
     });

@@ -250,7 +250,7 @@ TEST_CASE("when the dead letters are full, bad audit waits in its stream and the
     sender.send(audit_line("good"));
     CHECK(wait_until(
         20s, [&] { return bridge.leader().number("SELECT count(*) FROM audit_events") == 1; }));
-    CHECK(wait_until(10s, [&] { return bridge.metric("homeward_dead_letters_full") == 1; }));
+    CHECK(wait_until(30s, [&] { return bridge.metric("homeward_dead_letters_full") == 1; }));
     CHECK(letters(bridge, "open") == 5);
     CHECK(bridge.metric("homeward_given_back_total") >= 1);
     const CommandResult proof = bridge.consumer_command({"proof", "--wait", "1"});
@@ -269,6 +269,6 @@ TEST_CASE("when the dead letters are full, bad audit waits in its stream and the
 
     // A person makes room; after another ack_wait the stream brings the frame again.
     CHECK(bridge.consumer_command({"dead-letters", "discard", "--all"}).exit_code == 0);
-    CHECK(wait_until(15s, [&] { return letters(bridge, "open") == 1; }));
+    CHECK(wait_until(30s, [&] { return letters(bridge, "open") == 1; }));
     CHECK(settled(bridge).find(" dead=6 ") != std::string::npos);
 }

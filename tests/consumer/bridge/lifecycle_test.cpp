@@ -108,7 +108,7 @@ TEST_CASE("a stop under load is over in 5 s, and leaves no redelivery to the nex
     for (int stop = 0; stop < 5; ++stop) {
         bridge.start_consumer();
         for (int i = 0; i < 40 * stop; ++i) frames.send(10);
-        if (stop == 0) CHECK(wait_until(10s, [&] { return rows(bridge) > 0; }));
+        if (stop == 0) CHECK(wait_until(30s, [&] { return rows(bridge) > 0; }));
         CHECK(bridge.metric("homeward_redelivered_total") == 0);
         bridge.consumer().signal(SIGTERM);
         const auto started = Clock::now();
@@ -129,7 +129,7 @@ TEST_CASE("a stop while the leader does not answer is over in 5 s as well, and l
     bridge.start_consumer();
     Frames frames(bridge);
     frames.send(10);
-    CHECK(wait_until(10s, [&] { return rows(bridge) == 10; }));
+    CHECK(wait_until(30s, [&] { return rows(bridge) == 10; }));
     const bool is_frozen = GENERATE(true, false);
     if (is_frozen) {
         bridge.leader().freeze();
@@ -162,7 +162,7 @@ TEST_CASE("a pause longer than ack_wait brings no redelivery") {
     bridge.leader().query("ALTER TABLE audit_events RENAME TO hidden");
     Frames frames(bridge);
     for (int i = 0; i < 200; ++i) frames.send(10);
-    CHECK(wait_until(10s, [&] { return bridge.metric("homeward_paused") == 1; }));
+    CHECK(wait_until(30s, [&] { return bridge.metric("homeward_paused") == 1; }));
     sleep_ms(6000);
     CHECK(bridge.admin("/readyz").find("503") != std::string::npos);
     bridge.leader().query("ALTER TABLE hidden RENAME TO audit_events");

@@ -83,7 +83,7 @@ TEST_CASE("each class of SQLSTATE is waited out, paused at, or made a dead lette
         faulty.raise("");
         CHECK(faulty.is_all_there());
         CHECK(dead_letters(faulty.leader()) == 0);
-        CHECK(wait_until(5s, [&] { return faulty.bridge().metric("homeward_paused") == 0; }));
+        CHECK(wait_until(30s, [&] { return faulty.bridge().metric("homeward_paused") == 0; }));
     }
     CHECK(faulty.bridge().consumer_log().find("as told [XX000]; nothing is lost") !=
           std::string::npos);

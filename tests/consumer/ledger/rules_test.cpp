@@ -68,7 +68,7 @@ TEST_CASE("a frame that overlaps settled seqs only in part is kept aside, and th
         REQUIRE(bridge.leader().number("SELECT count(*) FROM homeward.ledger_frame") == 0);
     }
     sender.send(sender.frame(6, 10));
-    CHECK(wait_until(10s, [&] { return conflicts(bridge.leader()) == 1; }));
+    CHECK(wait_until(30s, [&] { return conflicts(bridge.leader()) == 1; }));
     CHECK(rows(bridge.leader()) == 10);
     CHECK(bridge.leader().query("SELECT seq_first, seq_last, length(frame) > 68"
                                 " FROM homeward.conflict") == Rows{{"6", "15", "t"}});
@@ -86,7 +86,7 @@ TEST_CASE("two frames of one batch that overlap in part: the first lands, the ot
     FrameSender sender(bridge.leaf().port(), "ams", "shop");
     sender.send(sender.frame(1, 10));
     sender.send(sender.frame(6, 10));
-    CHECK(wait_until(10s, [&] { return conflicts(bridge.leader()) == 1; }));
+    CHECK(wait_until(30s, [&] { return conflicts(bridge.leader()) == 1; }));
     CHECK(wait_until(20s, [&] { return rows(bridge.leader()) == 10; }));
 }
 
@@ -97,7 +97,7 @@ TEST_CASE("an origin stays with the region and app that it was first seen under"
     sender.send(sender.frame(1, 10));
     expect_clean(bridge);
     sender.send_as("ams", "thief", sender.frame(11, 10));
-    CHECK(wait_until(10s, [&] { return conflicts(bridge.leader()) == 1; }));
+    CHECK(wait_until(30s, [&] { return conflicts(bridge.leader()) == 1; }));
     sender.send(sender.frame(11, 10));
     expect_clean(bridge);
     CHECK(rows(bridge.leader()) == 20);

@@ -167,8 +167,8 @@ TEST_CASE("the sentence names decoding where it takes most of the time") {
     BridgeOptions options;
     options.environment = {{"HOMEWARD_BATCH_WRITERS", "1"}};
     Bridge bridge(options);
-    // Events of much white space: long to read, short to write. No two alike, or the frame would
-    // be taken for a bomb.
+    // Events of much white space: long to read, short to write. No two alike, or they would be
+    // unpacked in no time.
     std::mt19937 random(7);
     std::string body;
     std::uint32_t events = 0;

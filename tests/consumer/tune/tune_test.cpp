@@ -78,7 +78,7 @@ TEST_CASE("tune measures in a scratch schema, writes table, page and plots, and 
     INFO(result.output);
     REQUIRE(result.exit_code == 0);
     // Bounded: a trial that is short of commits may take a little longer, on a loaded machine too.
-    CHECK(std::chrono::steady_clock::now() - began < 40s);
+    CHECK(std::chrono::steady_clock::now() - began < 120s);
     CHECK_THAT(result.output, Contains("rows/s") && Contains("leader CPU s/M rows") &&
                                   Contains("[batch]\nrows_max = ") && Contains("ETA") &&
                                   Contains("as the operating system counts it"));
@@ -96,19 +96,19 @@ TEST_CASE("the scratch schema goes when tune is interrupted, and after SIGKILL w
     Tuning tuning;
     for (const int signal : {SIGINT, SIGTERM}) {
         Process process = tuning.start({"--seconds", "60"});
-        REQUIRE(wait_until(20s, [&] { return tuning.has_scratch(); }));
+        REQUIRE(wait_until(60s, [&] { return tuning.has_scratch(); }));
         sleep_ms(1'500);  // well into its first trials
         process.signal(signal);
         INFO(read_file(tuning.dir / "log"));
-        CHECK(process.wait(20s) == 128 + signal);
+        CHECK(process.wait(60s) == 128 + signal);
         CHECK_FALSE(tuning.has_scratch());
     }
     Process process = tuning.start({"--seconds", "60"});
-    REQUIRE(wait_until(20s, [&] { return tuning.has_scratch(); }));
+    REQUIRE(wait_until(60s, [&] { return tuning.has_scratch(); }));
     process.kill();
     CHECK(tuning.has_scratch());
     // The leader notices that its client is gone only when it next writes to it.
-    REQUIRE(wait_until(20s, [&] {
+    REQUIRE(wait_until(60s, [&] {
         return tuning.leader.number(
                    "SELECT count(*) FROM pg_stat_activity"
                    " WHERE application_name LIKE 'homeward%'") == 0;
