@@ -2,6 +2,7 @@
 #
 # Generates one header per event type and puts it on the include path of <target>:
 #   homeward_event_types(shop order.json)   →   #include <order.event.hpp>
+# The types that ship are ${homeward_SCHEMAS_DIR}/audit.json and metric.json.
 # The header's name is the type's "title", which must be the file's name without its extension.
 function(homeward_event_types target)
     set(out ${CMAKE_CURRENT_BINARY_DIR}/${target}_event_types)

@@ -26,7 +26,8 @@ if grep -rlE 'nats/|zstd|nlohmann|openssl/' "$work/prefix/include"; then
 fi
 
 mkdir "$work/types"
-"$work/prefix/bin/homeward-generate" --out "$work/types" "$work/app/parcel.json"
+"$work/prefix/bin/homeward-generate" --out "$work/types" "$work/app/parcel.json" \
+    "$work/prefix/share/homeward/schemas/audit.json"
 PKG_CONFIG_PATH=$(find "$work/prefix" -name pkgconfig) && export PKG_CONFIG_PATH
 c++ ${HOMEWARD_TEST_CXX_FLAGS:-} -I"$work/types" "$work/app/main.cpp" -o "$work/by-pkg-config" \
     $(pkg-config --cflags --libs homeward-publisher homeward-replay)
