@@ -80,8 +80,27 @@ std::string public_key_in(const std::filesystem::path& seed_file) {
                      "`nk -gen user -pubout` prints them");
 }
 
+/// nats.c reads the file at each connection, and says nothing of one that it cannot use.
+void check_credentials(const std::filesystem::path& file) {
+    std::ifstream stream(file);
+    const std::string text{std::istreambuf_iterator<char>(stream), {}};
+    for (const char* part : {"-----BEGIN NATS USER JWT-----", "-----BEGIN USER NKEY SEED-----"}) {
+        if (text.find(part) != std::string::npos) continue;
+        throw SetupError(file.string() + ": not usable as NATS credentials, for the line \"" +
+                         part + "\" is missing; write the file anew with `nsc generate creds`");
+    }
+}
+
+/// What a person should look at when the server does not let us in.
+std::string login_of(const PublisherOptions& wanted) {
+    if (!wanted.credentials_file.empty()) return wanted.credentials_file.string();
+    if (!wanted.nkey_seed_file.empty()) return wanted.nkey_seed_file.string();
+    return "user and password in nats_urls";
+}
+
 void set_credentials(natsOptions* options, const PublisherOptions& wanted) {
     if (!wanted.credentials_file.empty()) {
+        check_credentials(wanted.credentials_file);
         require(natsOptions_SetUserCredentialsFromFiles(options, wanted.credentials_file.c_str(),
                                                         nullptr),
                 wanted.credentials_file.string() + ": not usable as NATS credentials");
@@ -190,6 +209,7 @@ class NatsLink::Impl {
                              natsStatus_GetText(status) + "; check nats_urls and the credentials");
         }
         static_cast<void>(hold.release());  // on_closed() has it
+        log_refused_login(login_of(wanted));
         subscribe();
     }
 
@@ -243,6 +263,14 @@ class NatsLink::Impl {
         // Without one, nats.c prints to the host's standard error.
         if (s == NATS_OK) s = natsOptions_SetErrorHandler(options, &Impl::on_error, hold);
         require(s, "the NATS connection's options");
+    }
+
+    /// No reason to give up: the server may come to know us, and is asked again.
+    void log_refused_login(const std::string& login) {
+        const char* reason = "";
+        const natsStatus status = natsConnection_GetLastError(connection_.get(), &reason);
+        if (status != NATS_CONNECTION_AUTH_FAILED && status != NATS_NOT_PERMITTED) return;
+        listener_->log("NATS does not let us in: " + std::string(reason) + "; check " + login);
     }
 
     void subscribe() {

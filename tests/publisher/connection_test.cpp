@@ -10,6 +10,7 @@
 #include <homeward/publisher.hpp>
 
 #include "schemas/subject.hpp"
+#include "tests/publisher/nats_operator.hpp"
 #include "tests/publisher/nkey.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/nats_client.hpp"
@@ -18,6 +19,7 @@
 
 using namespace homeward;
 using namespace homeward::testing;
+using Catch::Matchers::Contains;
 using namespace std::chrono_literals;
 
 namespace {
@@ -152,16 +154,64 @@ TEST_CASE("an nkey lets in who has its seed, and nobody else") {
     CHECK(wait_until(30s, [&] { return log.has("no stream listens"); }));
     publisher.close(0ms);
 
+    // Told at once which file to look at; and asked again, for the server may come to know it.
+    Log strange_log;
     options.nkey_seed_file = dir / "strange.nk";
-    options.on_log = nullptr;
-    try {
-        Publisher other(options);
-        CHECK(emits(other));
-        sleep_ms(1000);
-        CHECK_FALSE(other.stats().connected);
-        other.close(0ms);
-    } catch (const SetupError& error) {
-        CHECK(std::string(error.what()).find("credentials") != std::string::npos);
+    options.on_log = strange_log.listener();
+    Publisher stranger(options);
+    CHECK(emits(stranger));
+    CHECK(strange_log.has((dir / "strange.nk").string()));
+    CHECK_FALSE(stranger.stats().connected);
+    server.reload("authorization { users: [ { nkey: " + strange.public_key + " } ] }");
+    CHECK(wait_until(60s, [&] { return strange_log.has("no stream listens"); }));
+    stranger.close(0ms);
+}
+
+TEST_CASE("a creds file lets in whom the server's operator has signed, and a bad one is named") {
+    const TempDir dir;
+    const NatsOperator ours;
+    const NatsOperator strange;
+    std::ofstream(dir / "ours.creds") << ours.make_credentials();
+    std::ofstream(dir / "strange.creds") << strange.make_credentials();
+    NatsOptions server_options = with(ours.server_lines());
+    server_options.jetstream = false;  // which would ask for a system account
+    NatsServer server(server_options);
+    Log log;
+    PublisherOptions options = options_for(server.url());
+    options.credentials_file = dir / "ours.creds";
+    options.on_log = log.listener();
+    Publisher publisher(options);
+    REQUIRE(emits(publisher));
+    INFO(log.text());
+    CHECK(wait_until(30s, [&] { return log.has("no stream listens"); }));
+    CHECK(publisher.stats().connected);
+    publisher.close(0ms);
+
+    // The server may come to know this one: no reason to refuse to start.
+    Log strange_log;
+    options.credentials_file = dir / "strange.creds";
+    options.on_log = strange_log.listener();
+    Publisher stranger(options);
+    CHECK(emits(stranger));
+    CHECK(strange_log.has("Authorization"));
+    CHECK(strange_log.has((dir / "strange.creds").string()));
+    CHECK_FALSE(stranger.stats().connected);
+    stranger.close(0ms);
+
+    // These can never work.
+    const std::string whole = ours.make_credentials();
+    const std::string seedless = whole.substr(0, whole.find("-----BEGIN USER NKEY"));
+    const std::string tokenless = whole.substr(whole.find("-----BEGIN USER NKEY"));
+    for (const std::string& text : {std::string(), std::string("\0\xff", 2), seedless, tokenless}) {
+        std::ofstream(dir / "bad.creds", std::ios::trunc) << text;
+        options.credentials_file = dir / "bad.creds";
+        std::string complaint;
+        try {
+            Publisher other(options);
+        } catch (const SetupError& error) {
+            complaint = error.what();
+        }
+        CHECK_THAT(complaint, Contains((dir / "bad.creds").string()) && Contains("-----BEGIN"));
     }
 }
 
