@@ -95,11 +95,14 @@ std::string NatsClient::next_reply() {
         const std::string line = read_line();
         if (line == "PING") send("PONG\r\n");
         if (line.compare(0, 4, "-ERR") == 0) throw std::runtime_error("nats-server: " + line);
-        if (line.compare(0, 4, "MSG ") != 0) continue;
-        read_bytes(std::stoul(line.substr(line.rfind(' ') + 1)) + 2);
-        const std::size_t size = line.rfind(' ');
-        const std::size_t reply = line.rfind(' ', size - 1);
-        if (line.find(" 2 ") < reply) return line.substr(reply + 1, size - reply - 1);
+        const bool has_headers = line.compare(0, 5, "HMSG ") == 0;
+        if (!has_headers && line.compare(0, 4, "MSG ") != 0) continue;
+        // [H]MSG <subject> <subscription> [reply] [bytes of headers] <bytes>
+        std::size_t end = line.rfind(' ');
+        read_bytes(std::stoul(line.substr(end + 1)) + 2);
+        if (has_headers) end = line.rfind(' ', end - 1);
+        const std::size_t reply = line.rfind(' ', end - 1);
+        if (line.find(" 2 ") < reply) return line.substr(reply + 1, end - reply - 1);
     }
 }
 
