@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <thread>
 
 namespace homeward {
 namespace {
@@ -46,6 +47,21 @@ void LanePool::give_back(Shelf& shelf, detail::LaneWriter* writer) {
     for (const auto& lane : shelf.lanes) {
         if (&lane->writer == writer) lane->is_free = true;
     }
+}
+
+bool LanePool::is_in_use() const {
+    const std::lock_guard lock(shelf_->mutex);
+    return std::any_of(shelf_->lanes.begin(), shelf_->lanes.end(),
+                       [](const auto& lane) { return lane->writer.is_in_use(); });
+}
+
+bool LanePool::wait_until_unused(std::chrono::steady_clock::time_point deadline) const {
+    // A use takes less than a microsecond, unless the kernel has stopped the thread in it.
+    while (is_in_use()) {
+        if (std::chrono::steady_clock::now() >= deadline) return false;
+        std::this_thread::sleep_for(std::chrono::microseconds(100));
+    }
+    return true;
 }
 
 LanePool::Lane* LanePool::find_free(EventClass event_class) const {

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -28,6 +29,9 @@ class LanePool {
     /// class.
     detail::LaneWriter* lane_for_this_thread(EventClass event_class) noexcept;
 
+    /// False if a thread is still at a lane then. For close(), after which no thread begins.
+    bool wait_until_unused(std::chrono::steady_clock::time_point deadline) const;
+
     std::function<void(std::uint64_t number, LaneMapping* lane)> on_new_lane;
 
     /// What a thread holds; gives its lanes back when the thread ends.
@@ -48,6 +52,7 @@ class LanePool {
         Lane* shared[2] = {nullptr, nullptr};
     };
     static void give_back(Shelf& shelf, detail::LaneWriter* writer);
+    bool is_in_use() const;
     // The shelf's mutex is held; nullptr: a lane of its own is not to be had.
     detail::LaneWriter* lane_of_its_own(EventClass event_class);
     Lane* find_free(EventClass event_class) const;

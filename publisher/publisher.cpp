@@ -13,6 +13,7 @@
 #include <mutex>
 #include <thread>
 
+#include "publisher/all_threads_fence.hpp"
 #include "publisher/file.hpp"
 #include "publisher/held_events.hpp"
 #include "publisher/lane_pool.hpp"
@@ -157,6 +158,7 @@ class Publisher::Impl {
           run(Run::create(options.spool_dir, identity_of(options))),
           lanes(*run, options.lane_bytes, options.lanes_max),
           sender(options, *run, clock, start) {
+        prepare_all_threads_fence();
         lanes.on_new_lane = [this](std::uint64_t number, LaneMapping* lane) {
             sender.origin(lane->event_class()).add_lane(number, lane);
         };
@@ -247,6 +249,8 @@ EmitResult Publisher::no_room(detail::LaneWriter* lane, EventClass event_class) 
 EmitResult Publisher::emit_shared(detail::LaneWriter* lane, EventClass event_class,
                                   std::size_t record_bytes, void* context,
                                   WriteRecord* write) noexcept {
+    const detail::LaneUse use(*lane);
+    if (is_closed()) return EmitResult::closed;
     if (!lock_soon(*lane)) return no_room(lane, event_class);
     EmitResult result = EmitResult::accepted;
     if (std::byte* at = lane->reserve(record_bytes); at != nullptr) {
@@ -286,6 +290,8 @@ EmitResult Publisher::emit_held(EventClass event_class,
     for (const TypeDescriptor* descriptor : descriptors) {
         if (lane_of(event_class, descriptor) == nullptr) return EmitResult::closed;
     }
+    const detail::LaneUse use(*lane);
+    if (is_closed()) return EmitResult::closed;
     bool fits = false;
     if (lock_soon(*lane)) {
         fits = lane->append(spans, events);
@@ -345,6 +351,8 @@ EmitResult Publisher::emit_with(EventClass event_class, const TypeDescriptor* de
     if (lane == nullptr) return emit_aside(event_class, descriptor, record_bytes, context, write);
     if (record_bytes > lane->record_bytes_max()) return EmitResult::too_large;
     if (lane->is_shared()) return emit_shared(lane, event_class, record_bytes, context, write);
+    const detail::LaneUse use(*lane);
+    if (is_closed()) return EmitResult::closed;
     std::byte* at = lane->reserve(record_bytes);
     if (at == nullptr) return no_room(lane, event_class);
     write(at, clock_.load(std::memory_order_relaxed)->now_us(), context);
@@ -364,7 +372,9 @@ FlushResult Publisher::close(std::chrono::milliseconds deadline) noexcept {
     if (impl == nullptr) return {true, 0};
     impl->owner_page.close();  // or threads would go on filling the lanes that they remember
     const auto until = SteadyClock::now() + deadline;
-    FlushResult result = impl->sender.close(until);
+    fence_all_threads();
+    const bool is_quiet = impl->lanes.wait_until_unused(until);
+    FlushResult result = impl->sender.close(until, is_quiet);
     if (result.done) {
         impl->run->remove();
     } else if (impl->options.on_log) {

@@ -164,8 +164,9 @@ FlushResult Sender::flush(SteadyClock::time_point deadline, FlushUntil until) {
     return result;
 }
 
-FlushResult Sender::close(SteadyClock::time_point deadline) {
+FlushResult Sender::close(SteadyClock::time_point deadline, bool is_quiet) {
     FlushResult result = flush(deadline, FlushUntil::logged);
+    result.done = result.done && is_quiet;
     if (result.done) {
         {
             const std::lock_guard lock(mutex_);

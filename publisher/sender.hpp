@@ -32,8 +32,9 @@ class Sender {
 
     FlushResult flush(SteadyClock::time_point deadline, FlushUntil until);
     /// Drains what is there, sends the closing marks. Then both threads end; if not everything was
-    /// done in time, they are only told to, and the destructor waits for them.
-    FlushResult close(SteadyClock::time_point deadline);
+    /// done in time, they are only told to, and the destructor waits for them. Unless `is_quiet`
+    /// there may come more, which no closing mark must precede: then it is not done.
+    FlushResult close(SteadyClock::time_point deadline, bool is_quiet);
     Stats stats() const;
 
   private:

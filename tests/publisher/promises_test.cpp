@@ -295,6 +295,47 @@ TEST_CASE("accepted is always what is acknowledged, in lanes, in the log, or a t
                 static_cast<unsigned long long>(drops), static_cast<unsigned long long>(samples));
 }
 
+TEST_CASE("close() waits for an emit() that another thread is inside, or says that it did not") {
+    // Method: an event that is written by hand, slowly, holds its thread inside emit().
+    NatsServer server;
+    make_streams(server);
+    struct SlowWrite {
+        const events::Audit event = sample_audit();
+        std::atomic<bool> has_begun{false};
+        int ms;
+    };
+    const auto close_during = [&](int write_ms, std::chrono::milliseconds deadline,
+                                  std::size_t lanes_max) {
+        PublisherOptions options = options_without_server();
+        options.nats_urls = {server.url()};
+        options.lanes_max = lanes_max;
+        Publisher publisher(options);
+        if (lanes_max == 1) REQUIRE(publisher.emit(sample_metric()) == EmitResult::accepted);
+        SlowWrite slow;
+        slow.ms = write_ms;
+        EmitResult result = EmitResult::closed;
+        std::thread thread([&] {
+            result =
+                publisher.emit_record(events::Audit::kDescriptor, slow.event.record_bytes(), &slow,
+                                      [](std::byte* at, std::int64_t time_us, void* context) {
+                                          auto& self = *static_cast<SlowWrite*>(context);
+                                          self.has_begun = true;
+                                          sleep_ms(self.ms);
+                                          self.event.write_record(at, time_us);
+                                      });
+        });
+        CHECK(wait_until(30s, [&] { return slow.has_begun.load(); }));
+        const FlushResult closed = publisher.close(deadline);
+        thread.join();
+        CHECK(result == EmitResult::accepted);
+        CHECK(closed.done == (publisher.stats().audit.acked == 1));
+        return closed.done;
+    };
+    CHECK(close_during(500, 30s, 256));
+    CHECK(close_during(500, 30s, 1));  // a lane that threads share
+    CHECK_FALSE(close_during(2'000, 100ms, 256));
+}
+
 TEST_CASE("a flood of metrics refuses no audit event") {
     PublisherOptions options = options_without_server();
     options.log_bytes_max = 16u << 20;

@@ -163,8 +163,9 @@ class Publisher {
     FlushResult flush(std::chrono::milliseconds deadline,
                       FlushUntil until = FlushUntil::stream) noexcept;
 
-    /// Refuses further events, flushes, tells the leader that the origin has ended. What is left
-    /// stays in the spool for the next start; without a spool it is lost, and said.
+    /// Refuses further events, waits for other threads' emit() to end, flushes, tells the leader
+    /// that the origin has ended. What is left stays in the spool for the next start; without a
+    /// spool it is lost, and said.
     FlushResult close(std::chrono::milliseconds deadline) noexcept;
 
     Stats stats() const noexcept;
@@ -203,6 +204,7 @@ class Publisher {
     std::uint64_t owner() const noexcept {
         return owner_page_.load(std::memory_order_relaxed)->load(std::memory_order_relaxed);
     }
+    bool is_closed() const noexcept { return owner() == detail::kClosedOwner; }
     /// nullptr in a forked child that has not emitted yet: what is there is the parent's.
     Impl* own_impl() const noexcept;
     Impl* begin_as_child() noexcept;
@@ -227,6 +229,9 @@ EmitResult Publisher::emit(const Event& event) noexcept {
     }
     if (bytes > lane->record_bytes_max()) return EmitResult::too_large;
     if (lane->is_shared()) return emit_shared(lane, event_class, bytes, context, write);
+    const detail::LaneUse use(*lane);
+    if (is_closed()) [[unlikely]]
+        return EmitResult::closed;
     std::byte* at = lane->reserve(bytes);
     if (at == nullptr) return no_room(lane, event_class);
     event.write_record(at, clock_.load(std::memory_order_relaxed)->now_us());

@@ -33,7 +33,8 @@ class LaneWriter {
     /// Where the payload goes, or nullptr when the ring has no room for it.
     std::byte* reserve(std::size_t payload_bytes) noexcept {
         const std::size_t span = record_span(payload_bytes);
-        if (!has_room(span)) [[unlikely]] return nullptr;
+        if (!has_room(span)) [[unlikely]]
+            return nullptr;
         std::byte* at = ring_ + (head_ & mask_);
         for (std::size_t line = 0; line < span; line += 64) {
             __builtin_prefetch(at + kPrefetchBytes + line, 1);
@@ -67,12 +68,16 @@ class LaneWriter {
     }
 
     bool is_shared() const noexcept { return shared_; }
+    /// Whether a thread is inside a LaneUse. Any thread may ask.
+    bool is_in_use() const noexcept { return users_.load(std::memory_order_acquire) != 0; }
     bool try_lock() noexcept { return !locked_.test_and_set(std::memory_order_acquire); }
     void unlock() noexcept { locked_.clear(std::memory_order_release); }
 
   private:
+    friend class LaneUse;
     bool has_room(std::size_t bytes) noexcept {
-        if (head_ + bytes - tail_ <= mask_ + 1) [[likely]] return true;
+        if (head_ + bytes - tail_ <= mask_ + 1) [[likely]]
+            return true;
         tail_ = header_->tail.load(std::memory_order_acquire);
         return head_ + bytes - tail_ <= mask_ + 1;
     }
@@ -87,6 +92,36 @@ class LaneWriter {
     std::uint64_t tail_;  // as last seen; the sender may be further
     bool shared_;
     std::atomic_flag locked_ = ATOMIC_FLAG_INIT;
+    std::atomic<std::uint32_t> users_{0};
+};
+
+/// Around what a thread does to a lane, so that close() can wait until nobody is at it. Whether the
+/// publisher is closed must be asked inside: by then either close() sees the use, or the use sees
+/// that it is closed. The order that this needs is close()'s to make (all_threads_fence.hpp); here
+/// two plain stores do.
+class LaneUse {
+  public:
+    explicit LaneUse(LaneWriter& lane) noexcept : lane_(lane), shared_(lane.is_shared()) {
+        if (shared_) {
+            lane_.users_.fetch_add(1, std::memory_order_relaxed);
+        } else {
+            lane_.users_.store(1, std::memory_order_relaxed);
+        }
+        std::atomic_signal_fence(std::memory_order_seq_cst);
+    }
+    ~LaneUse() {
+        if (shared_) {
+            lane_.users_.fetch_sub(1, std::memory_order_release);
+        } else {
+            lane_.users_.store(0, std::memory_order_release);
+        }
+    }
+    LaneUse(const LaneUse&) = delete;
+    LaneUse& operator=(const LaneUse&) = delete;
+
+  private:
+    LaneWriter& lane_;
+    const bool shared_;
 };
 
 /// In place of a publisher's number once it is closed; no thread ever remembers it.
