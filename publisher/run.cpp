@@ -1,6 +1,5 @@
 #include "publisher/run.hpp"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -26,27 +25,6 @@ std::uint32_t checksum_of(const nlohmann::json& json) {
 
 std::string this_process() {
     return std::to_string(::getpid()) + " " + process_start_time();
-}
-
-/// POSIX locks, unlike flock(), are not kept by a forked child that outlives us.
-bool try_lock(const File& file) {
-    struct flock lock {};
-    lock.l_type = F_WRLCK;
-    lock.l_whence = SEEK_SET;
-    return ::fcntl(file.descriptor(), F_SETLK, &lock) == 0;
-}
-
-/// Whether another process holds the lock. Asks only; a lock of our own does not show.
-bool is_locked(const std::filesystem::path& path) {
-    try {
-        const File file = File::open(path);
-        struct flock lock {};
-        lock.l_type = F_WRLCK;
-        lock.l_whence = SEEK_SET;
-        return ::fcntl(file.descriptor(), F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
-    } catch (const SetupError&) {
-        return false;
-    }
 }
 
 void make_directory(const std::filesystem::path& path) {
@@ -113,11 +91,9 @@ std::unique_ptr<Run> Run::create(const std::filesystem::path& spool, RunIdentity
     if (directory.empty()) return run;
     make_directory(directory);
     make_directory(run->lanes_path());
-    run->lock_ = File::create(directory / "lock");
-    if (!try_lock(run->lock_)) {
-        throw SetupError((directory / "lock").string() +
-                         ": cannot be locked: " + std::strerror(errno));
-    }
+    File::create(directory / "lock");
+    run->lock_ = RunLock::take(directory);
+    if (run->lock_ == nullptr) throw SetupError(directory.string() + ": cannot be locked");
     run->types_ = File::create(directory / "types.jsonl");
     write_text_file(directory / "run.json", run->identity_.to_json());
     return run;
@@ -156,26 +132,19 @@ Run::Found Run::read(const std::filesystem::path& directory) {
 Run::Found Run::adopt(const std::filesystem::path& directory) {
     Found found = read(directory);
     if (found.run == nullptr) return found;
-    // A process may lock again what it holds itself, so a sibling in this process must be told by
-    // name; and the lock file must not even be opened: closing it would give up the sibling's lock.
-    if (found.run->identity_.process == this_process()) {
-        found.finding = Finding::alive;
-        return found;
-    }
     try {
-        found.run->lock_ = File::open(directory / "lock");
+        found.run->lock_ = RunLock::take(directory);
+        if (found.run->lock_ == nullptr) found.finding = Finding::alive;
     } catch (const SetupError&) {
         found.finding = Finding::unreadable;
         found.run.reset();
-        return found;
     }
-    if (!try_lock(found.run->lock_)) found.finding = Finding::alive;
     return found;
 }
 
 Run::Found Run::inspect(const std::filesystem::path& directory) {
     Found found = read(directory);
-    if (found.run != nullptr && is_locked(directory / "lock")) found.finding = Finding::alive;
+    if (found.run != nullptr && RunLock::is_taken(directory)) found.finding = Finding::alive;
     return found;
 }
 

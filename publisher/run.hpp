@@ -11,6 +11,7 @@
 
 #include "publisher/file.hpp"
 #include "publisher/lane.hpp"
+#include "publisher/run_lock.hpp"
 #include "schemas/publisher_id.hpp"
 #include "schemas/record_json.hpp"
 
@@ -39,7 +40,7 @@ struct RunIdentity {
 };
 
 /// One run of one process, as it stands on disk:
-///   <spool>/<publisher>/run.json, types.jsonl, lock, audit/log-*, metric/log-*
+///   <spool>/<publisher>/run.json, types.jsonl, lock, held-*, audit/log-*, metric/log-*
 ///   <lane_dir>/<publisher>/lane-<n>
 /// Owns the lock on it. With an empty spool everything is anonymous memory.
 class Run {
@@ -48,8 +49,8 @@ class Run {
     static std::unique_ptr<Run> create(const std::filesystem::path& spool, RunIdentity identity);
     /// Why a directory in the spool is, or is not, a run to look at or to send.
     enum class Finding : std::uint8_t {
-        left,        ///< its process is gone
-        alive,       ///< its process holds the lock
+        left,        ///< nobody holds the lock: its publisher is gone
+        alive,       ///< its publisher, or whoever sends what it left, holds the lock
         none,        ///< no run
         damaged,     ///< run.json cannot be understood: left alone
         newer,       ///< written by a newer Homeward: left alone
@@ -102,7 +103,7 @@ class Run {
 
     std::filesystem::path directory_;  // empty: anonymous
     RunIdentity identity_;
-    File lock_;
+    std::unique_ptr<RunLock> lock_;
     File types_;
     std::size_t types_bytes_ = 0;
 

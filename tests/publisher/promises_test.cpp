@@ -336,6 +336,43 @@ TEST_CASE("close() waits for an emit() that another thread is inside, or says th
     CHECK_FALSE(close_during(2'000, 100ms, 256));
 }
 
+TEST_CASE("what a publisher left is sent by the next one in the same process, and by one only") {
+    NatsServer server;
+    make_streams(server);
+    const TempDir dir;
+    PublisherOptions options = options_without_server();
+    options.spool_dir = dir / "spool";
+    options.lane_dir = dir / "lanes";
+    const auto start = [&options] { return std::make_unique<Publisher>(options); };
+    {
+        const auto first = start();
+        for (int i = 0; i < 100; ++i) REQUIRE(first->emit(sample_audit()) == EmitResult::accepted);
+        CHECK_FALSE(first->close(0ms).done);
+    }
+    auto second = start();
+    CHECK(second->stats().spools_recovering == 1);
+    auto third = start();
+    CHECK(third->stats().spools_recovering == 0);  // that is the second's
+    second->close(0ms);
+    second.reset();
+    third.reset();
+
+    std::mutex mutex;
+    std::string log;
+    options.nats_urls = {server.url()};
+    options.on_log = [&](std::string_view line) {
+        const std::lock_guard lock(mutex);
+        log.append(line).append("\n");
+    };
+    auto last = start();
+    CHECK(wait_until(60s, [&] { return last->stats().spools_recovering == 0; }));
+    CHECK(last->close(60s).done);
+    last.reset();
+    INFO(log);
+    CHECK(log.find(": sent 100 events") != std::string::npos);
+    CHECK(std::filesystem::is_empty(options.spool_dir));
+}
+
 TEST_CASE("a flood of metrics refuses no audit event") {
     PublisherOptions options = options_without_server();
     options.log_bytes_max = 16u << 20;
