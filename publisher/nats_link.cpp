@@ -281,9 +281,13 @@ class NatsLink::Impl {
         natsSubscription* subscription = nullptr;
         auto hold = std::make_unique<Listener::Hold>(listener_);
         const char* const what = "cannot subscribe to the acknowledgements";
-        require(natsConnection_Subscribe(&subscription, connection_.get(), (inbox_ + "*").c_str(),
-                                         &Impl::on_message, hold.get()),
-                what);
+        const natsStatus status =
+            natsConnection_Subscribe(&subscription, connection_.get(), (inbox_ + "*").c_str(),
+                                     &Impl::on_message, hold.get());
+        // A server that answers garbage can make the library give the connection up as early as
+        // here; the shipper replaces it, as it does later.
+        if (status == NATS_CONNECTION_CLOSED) return;
+        require(status, what);
         subscription_.reset(subscription);
         auto* const held = hold.release();
         require(natsSubscription_SetOnCompleteCB(subscription, &Impl::on_complete, held), what);
