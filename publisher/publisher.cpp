@@ -100,6 +100,7 @@ class OwnerPage {
                    std::strerror(error));
         }
         content_->owner = owner;
+        prepare_all_threads_fence();  // for close(); now there are fewer threads than then
     }
     ~OwnerPage() { ::munmap(content_, kBytes); }
     OwnerPage(const OwnerPage&) = delete;
@@ -158,7 +159,6 @@ class Publisher::Impl {
           run(Run::create(options.spool_dir, identity_of(options))),
           lanes(*run, options.lane_bytes, options.lanes_max),
           sender(options, *run, clock, start) {
-        prepare_all_threads_fence();
         lanes.on_new_lane = [this](std::uint64_t number, LaneMapping* lane) {
             sender.origin(lane->event_class()).add_lane(number, lane);
         };
