@@ -11,10 +11,9 @@ namespace homeward::bench {
 class LeaderCpu {
   public:
     explicit LeaderCpu(const testing::PostgresServer& leader);
-    double seconds() const { return total() - at_start_; }
+    double seconds() const;
 
   private:
-    double total() const;
     pid_t postmaster_;
     double at_start_;
 };

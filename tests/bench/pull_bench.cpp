@@ -2,7 +2,12 @@
 //
 // Workload: single messages of 300 B, as plain clients send them; pulled by the consumer's own
 // puller with its defaults, by one thread that takes, acknowledges and looks at nothing. Beside it,
-// in the same run and from the same durable: nats.c's natsSubscription_Fetch in a loop.
+// in the same run and from the same durable: nats.c's natsSubscription_Fetch in a loop, and a bare
+// socket whose client costs next to nothing, which is all that the server has to give here. Counted
+// is processor time too, of the client and of the server: what others do on the machine does not
+// change that much.
+
+#include <unistd.h>
 
 #include <chrono>
 #include <cstdio>
@@ -10,7 +15,9 @@
 
 #include "consumer/pull.hpp"
 #include "consumer/stream.hpp"
+#include "consumer/tune/process_stat.hpp"
 #include "tests/bench/command_line.hpp"
+#include "tests/bench/lean_puller.hpp"
 #include "tests/bench/raw_nats.hpp"
 #include "tests/bench/report.hpp"
 #include "tests/support/nats_server.hpp"
@@ -27,6 +34,19 @@ constexpr std::size_t kMessageBytes = 300;
 constexpr double kRateMin = 150'000;
 constexpr const char* kRegion = "ams";
 
+/// How fast messages came, and what one of them cost whom.
+struct Pace {
+    double per_second;
+    double client_cpu_us;
+    double server_cpu_us;
+};
+
+/// Of this process, and of the server, which is the only child that it has.
+struct CpuClock {
+    double client = consumer::read_process_stat(::getpid()).value().own_seconds;
+    double server = consumer::family_seconds(::getpid()) - client;
+};
+
 class PullBench {
   public:
     PullBench(const BenchOptions& options, Report& report)
@@ -39,14 +59,30 @@ class PullBench {
     }
 
     void run() {
-        const double ours = rate_of([this] { return pull_all(); });
-        const double theirs = rate_of(
+        const Pace ours = pace_of([this] { return pull_all(); });
+        const Pace fetch = pace_of(
             [this] { return fetch_all(server_.url(), stream_.name, stream_.durable, messages_); });
+        const Pace lean = pace_of([this] {
+            return LeanPuller(server_.port(), stream_.name, stream_.durable).pull(messages_);
+        });
         report_.begin("messages of 300 B out of a stream, each acknowledged");
-        report_.add(
-            {"pull, one process", ours, "messages/s", "", std::nan(""), value_at_least(kRateMin)});
-        report_.add({"pull, beside nats.c's Fetch", ours, "messages/s",
-                     "Fetch: " + short_number(theirs) + "/s", ours / theirs});
+        report_.add({"pull, one process", ours.per_second, "messages/s", "", std::nan(""),
+                     value_at_least(kRateMin)});
+        report_.add({"pull, beside nats.c's Fetch", ours.per_second, "messages/s",
+                     "Fetch: " + short_number(fetch.per_second) + "/s",
+                     ours.per_second / fetch.per_second});
+        report_.add({"pull, of all that the server gives", ours.per_second, "messages/s",
+                     "bare socket: " + short_number(lean.per_second) + "/s",
+                     ours.per_second / lean.per_second});
+        report_.add({"pull, our CPU a message", ours.client_cpu_us, "us",
+                     "Fetch: " + short_number(fetch.client_cpu_us) + " us",
+                     ours.client_cpu_us / fetch.client_cpu_us});
+        report_.add({"pull, the server's CPU a message", ours.server_cpu_us, "us",
+                     "bare socket: " + short_number(lean.server_cpu_us) + " us",
+                     ours.server_cpu_us / lean.server_cpu_us});
+        report_.note("the bare socket's client took " + short_number(lean.client_cpu_us) +
+                     " us of CPU a message; a message here is one event, in the product a frame of "
+                     "up to thousands");
     }
 
   private:
@@ -71,13 +107,17 @@ class PullBench {
     }
 
     template <typename Reader>
-    double rate_of(Reader reader) {
+    Pace pace_of(Reader reader) {
         fill();
+        const CpuClock cpu_before;
         const auto began = SteadyClock::now();
         const std::uint64_t read = reader();
         const double took = std::chrono::duration<double>(SteadyClock::now() - began).count();
+        const CpuClock cpu_after;
         if (read < messages_) throw std::runtime_error("messages stay away");
-        return static_cast<double>(read) / took;
+        const auto count = static_cast<double>(read);
+        return {count / took, (cpu_after.client - cpu_before.client) / count * 1e6,
+                (cpu_after.server - cpu_before.server) / count * 1e6};
     }
 
     std::uint64_t pull_all() {
