@@ -1,19 +1,23 @@
 #include "consumer/message.hpp"
 
+#include <array>
 #include <charconv>
-#include <vector>
+#include <cstddef>
 
 namespace homeward::consumer {
 namespace {
 
-std::vector<std::string_view> split(std::string_view text) {
-    std::vector<std::string_view> tokens;
-    for (;;) {
+constexpr std::size_t kTokensMax = 12;
+
+/// How many there are; up to one more than fit. On the stack, as every message has one.
+std::size_t split(std::string_view text, std::array<std::string_view, kTokensMax>& tokens) {
+    for (std::size_t count = 0; count < kTokensMax; ++count) {
         const std::size_t dot = text.find('.');
-        tokens.push_back(text.substr(0, dot));
-        if (dot == std::string_view::npos) return tokens;
+        tokens[count] = text.substr(0, dot);
+        if (dot == std::string_view::npos) return count + 1;
         text.remove_prefix(dot + 1);
     }
+    return kTokensMax + 1;
 }
 
 template <typename T>
@@ -25,11 +29,12 @@ bool parse_number(std::string_view text, T& value) {
 }  // namespace
 
 bool parse_ack_subject(std::string_view subject, Delivery& delivery) {
-    const auto tokens = split(subject);
-    if (tokens.size() < 9 || tokens[0] != "$JS" || tokens[1] != "ACK") return false;
+    std::array<std::string_view, kTokensMax> tokens;
+    const std::size_t count = split(subject, tokens);
+    if (count < 9 || count == 10 || count > kTokensMax) return false;
+    if (tokens[0] != "$JS" || tokens[1] != "ACK") return false;
     // The long form has two tokens more in front and perhaps one behind.
-    const std::size_t stream = tokens.size() == 9 ? 2 : 4;
-    if (tokens.size() == 10 || tokens.size() > 12) return false;
+    const std::size_t stream = count == 9 ? 2 : 4;
     std::int64_t time_ns = 0;
     if (!parse_number(tokens[stream + 2], delivery.deliveries) ||
         !parse_number(tokens[stream + 3], delivery.stream_seq) ||

@@ -3,14 +3,13 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <string>
 #include <string_view>
 
 namespace homeward::consumer {
 
 /// What an ack subject tells about its message.
 struct Delivery {
-    std::string stream;
+    std::string_view stream;  ///< points into the ack subject
     std::uint64_t stream_seq = 0;
     std::uint64_t deliveries = 1;
     std::int64_t time_us = 0;  ///< when the stream took it

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <future>
 #include <random>
 #include <utility>
 #include <vector>
@@ -115,8 +116,11 @@ class NatsConnection::Impl {
     ~Impl() {
         closing_ = true;
         for (auto& subscription : subscriptions_) close(*subscription);
-        if (connection_ != nullptr) natsConnection_FlushTimeout(connection_.get(), 1'000);
-        if (connection_ != nullptr) natsConnection_Close(connection_.get());
+        natsConnection_FlushTimeout(connection_.get(), 1'000);
+        natsConnection_Close(connection_.get());
+        // The library tells of it on a thread of its own, last of all that it has to tell: until
+        // then that thread may be in any of our callbacks.
+        is_closed_.get_future().wait();
     }
 
     natsConnection* handle() const { return connection_.get(); }
@@ -130,17 +134,21 @@ class NatsConnection::Impl {
                                          (subscription->inbox + "*").c_str(), &Impl::on_message,
                                          subscription.get()),
                 "cannot subscribe to an inbox");
+        require(natsSubscription_SetOnCompleteCB(subscription->handle, &Impl::on_complete,
+                                                 subscription.get()),
+                "cannot watch the end of an inbox");
         // The pulls bound what can arrive.
         natsSubscription_SetPendingLimits(subscription->handle, -1, -1);
         subscriptions_.push_back(std::move(subscription));
         return subscriptions_.back()->inbox;
     }
 
-    /// What its callback stands on stays: a last call of it may still be under way.
     void unsubscribe(const std::string& inbox) {
-        for (auto& subscription : subscriptions_) {
-            if (subscription->inbox == inbox) close(*subscription);
-        }
+        std::erase_if(subscriptions_, [&](const auto& subscription) {
+            if (subscription->inbox != inbox) return false;
+            close(*subscription);
+            return true;
+        });
     }
 
     /// Not the library's own request, whose inbox is one for all domains.
@@ -169,10 +177,13 @@ class NatsConnection::Impl {
         natsSubscription* handle = nullptr;
         std::string inbox;
         std::function<void(Arrival)> on_arrival;
+        std::promise<void> is_complete;
     };
 
+    /// Returns when its callback has been called for the last time.
     static void close(Subscription& subscription) {
-        natsSubscription_Destroy(std::exchange(subscription.handle, nullptr));
+        natsSubscription_Destroy(subscription.handle);
+        subscription.is_complete.get_future().wait();
     }
 
     void configure(natsOptions* options, const Config::Nats& config) {
@@ -214,6 +225,7 @@ class NatsConnection::Impl {
         if (s == NATS_OK) s = natsOptions_SetWriteDeadline(options, kWriteDeadlineMs);
         if (s == NATS_OK) s = natsOptions_SetDisconnectedCB(options, &Impl::on_disconnected, this);
         if (s == NATS_OK) s = natsOptions_SetReconnectedCB(options, &Impl::on_reconnected, this);
+        if (s == NATS_OK) s = natsOptions_SetClosedCB(options, &Impl::on_closed, this);
         if (s == NATS_OK) s = natsOptions_SetErrorHandler(options, &Impl::on_error, this);
         require(s, "the NATS connection's options");
     }
@@ -247,6 +259,12 @@ class NatsConnection::Impl {
         ++impl->connects_;
         impl->on_log_("connected to NATS again");
     }
+    static void on_closed(natsConnection*, void* self) {
+        static_cast<Impl*>(self)->is_closed_.set_value();
+    }
+    static void on_complete(void* self) {
+        static_cast<Subscription*>(self)->is_complete.set_value();
+    }
     static void on_error(natsConnection*, natsSubscription*, natsStatus status, void* self) {
         static_cast<Impl*>(self)->on_log_(std::string("NATS: ") + natsStatus_GetText(status));
     }
@@ -254,6 +272,7 @@ class NatsConnection::Impl {
     OnLog on_log_;
     std::atomic<std::uint64_t> connects_{0};
     std::atomic<bool> closing_{false};
+    std::promise<void> is_closed_;
     std::vector<std::unique_ptr<Subscription>> subscriptions_;
     ConnectionPtr connection_;
 };

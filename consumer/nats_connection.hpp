@@ -47,7 +47,8 @@ class NatsConnection {
 
     /// A fresh inbox "_INBOX.homeward.<domain>.….": deploy/nats lets a domain's leaf send to no
     /// other. `on_arrival` is called by one thread for everything below it, as long as the
-    /// connection lives or until it is unsubscribed. Both by one thread at a time.
+    /// connection lives or until it is unsubscribed: which waits for a call that is under way, so
+    /// hold no lock that it takes. Both by one thread at a time.
     std::string subscribe(const std::string& domain, std::function<void(Arrival)> on_arrival);
     void unsubscribe(const std::string& inbox);
 

@@ -32,13 +32,14 @@ constexpr std::size_t kMessagesMin = 16;
 }  // namespace
 
 Puller::Puller(NatsConnection& nats, std::vector<Stream> streams, const Config::Pull& limits,
-               std::chrono::milliseconds ack_wait)
+               std::chrono::milliseconds ack_wait, const std::set<std::string>& away)
     : nats_(nats), streams_(std::move(streams)), limits_(limits), ack_wait_(ack_wait) {
     channels_.resize(streams_.size());
     {
         const std::lock_guard lock(mutex_);
         for (std::size_t i = 0; i < streams_.size(); ++i) {
             channels_[i].stream = &streams_[i];
+            channels_[i].is_open = away.count(streams_[i].name) == 0;
             listen(i);
         }
     }
@@ -50,6 +51,19 @@ Puller::Puller(NatsConnection& nats, std::vector<Stream> streams, const Config::
 Puller::~Puller() {
     stop();
     thread_.join();
+    // Whatever still comes, comes to nobody.
+    for (const Channel& channel : channels_) {
+        nats_.unsubscribe(channel.inbox);
+        nats_.unsubscribe(channel.inbox_before);
+    }
+}
+
+void Puller::open(const std::string& stream) {
+    const std::lock_guard lock(mutex_);
+    for (Channel& channel : channels_) {
+        if (channel.stream->name == stream) channel.is_open = true;
+    }
+    room_.notify_one();
 }
 
 void Puller::stop() {
@@ -84,18 +98,20 @@ void Puller::listen(std::size_t index) {
                         [this, index](Arrival arrival) { on_arrival(index, std::move(arrival)); });
 }
 
-void Puller::listen_anew_where_silent() {
-    if (!nats_.is_connected()) return;
+std::vector<std::string> Puller::listen_anew_where_silent() {
+    std::vector<std::string> given_up;
+    if (!nats_.is_connected()) return given_up;
     for (std::size_t i = 0; i < channels_.size(); ++i) {
         Channel& channel = channels_[i];
         if (channel.unheard < kUnheardMax) continue;
         complain(channel, "pull after pull ends without a word; listening anew");
         channel.unheard = 0;
         // The last inbox stays for now: it may be only slow.
-        if (!channel.inbox_before.empty()) nats_.unsubscribe(channel.inbox_before);
+        if (!channel.inbox_before.empty()) given_up.push_back(channel.inbox_before);
         channel.inbox_before = channel.inbox;
         listen(i);
     }
+    return given_up;
 }
 
 void Puller::run() {
@@ -103,7 +119,13 @@ void Puller::run() {
     while (!is_dry_) {
         const auto now = SteadyClock::now();
         drop_ended_pulls(now);
-        if (!stopping_) listen_anew_where_silent();
+        if (!stopping_) {
+            const auto given_up = listen_anew_where_silent();
+            // Each of them may just be waiting for the lock.
+            lock.unlock();
+            for (const std::string& inbox : given_up) nats_.unsubscribe(inbox);
+            lock.lock();
+        }
         measure_rate(now);
         speak_for_waiting(now);
         if (!stopping_) ask_all(now);
@@ -141,6 +163,7 @@ void Puller::ask_all(SteadyClock::time_point now) {
     const std::size_t share_bytes =
         std::max(limits_.bytes_max / channels_.size() / 2, kPullBytesMin);
     for (Channel& channel : channels_) {
+        if (!channel.is_open) continue;
         channel.batch = batch;
         const std::size_t ahead = expected(channel, now - kPullFresh);
         const std::size_t held_bytes = unfinished_bytes_ + expected_bytes();
@@ -270,7 +293,8 @@ void Puller::on_message(Channel& channel, Message message) {
     if (queue_.size() == 1 || queue_.is_full(taker_wants_) || is_at_limit()) {
         arrived_.notify_one();
     }
-    if (expected(channel, {}) <= channel.batch / 2) room_.notify_one();
+    // Once: what cannot be asked for then, for want of room, is asked for when there is room.
+    if (expected(channel, {}) == channel.batch / 2) room_.notify_one();
 }
 
 std::vector<Pulled> Puller::take(const std::function<Want()>& want_now) {

@@ -9,6 +9,8 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -26,8 +28,9 @@ namespace homeward::consumer {
 /// was taken and given back. Writers take from it by any number of threads.
 class Puller {
   public:
+    /// `away`: names of streams that are asked for nothing until they are opened.
     Puller(NatsConnection& nats, std::vector<Stream> streams, const Config::Pull& limits,
-           std::chrono::milliseconds ack_wait);
+           std::chrono::milliseconds ack_wait, const std::set<std::string>& away = {});
     ~Puller();
 
     using Want = BatchWant;
@@ -37,6 +40,7 @@ class Puller {
     std::vector<Pulled> take(const std::function<Want()>& want_now);
     /// The messages are acknowledged or given up: there is room for others.
     void finish(std::size_t messages, std::size_t bytes);
+    void open(const std::string& stream);
     /// Asks for nothing more. What the streams were asked for before may still arrive, and is to be
     /// taken: their pulls run out within kPullExpires.
     void stop();
@@ -58,6 +62,7 @@ class Puller {
         std::string inbox;
         std::string inbox_before;  ///< of before it listened anew; may still be answered
         std::deque<Pull> pulls;
+        bool is_open = true;
         std::size_t batch = 0;      ///< messages that it should be ahead by
         int unheard = 0;            ///< pulls in a row that ended without a word
         bool is_oversized = false;  ///< the next message does not fit into what a pull may bring
@@ -66,7 +71,8 @@ class Puller {
 
     void run();
     void listen(std::size_t channel);
-    void listen_anew_where_silent();
+    /// Returns the inboxes that are listened to no more.
+    std::vector<std::string> listen_anew_where_silent();
     void on_arrival(std::size_t channel, Arrival arrival);
     void on_message(Channel& channel, Message message);
     void on_status(Channel& channel, const Arrival& arrival);
