@@ -106,6 +106,9 @@ struct Config {
         /// After so long a finished origin is forgotten. A frame of it that comes even later, as
         /// out of an old spool or a stream's retained history, would be committed a second time.
         std::size_t forget_days = 400;
+        /// Ranges of settled seqs that one origin may have, that is holes between them: every fold
+        /// and every check reads them all. A frame that would begin another is kept aside.
+        std::size_t ranges_max = 10'000;
     } ledger;
 
     /// Dead letters that wait, parked ones included. When they are full, a frame of audit with bad

@@ -80,8 +80,11 @@ void Housekeeper::look_back(Leader& leader) {
 }
 
 void Housekeeper::fold(Leader& leader) {
-    metrics_.folded_frames +=
-        static_cast<std::uint64_t>(leader.query("SELECT homeward.fold()").number(0, 0));
+    metrics_.folded_frames += static_cast<std::uint64_t>(
+        leader
+            .query("SELECT homeward.fold($1)",
+                   {static_cast<std::int64_t>(config_.ledger.ranges_max)})
+            .number(0, 0));
     leader.query("SELECT homeward.finish()");
 }
 

@@ -14,7 +14,12 @@ namespace ledger {
 /// Gives seqs to plain units, and marks as skip those whose message was taken before.
 void claim_plain(Leader& leader, Units& units);
 
-enum class Verdict : unsigned char { fresh, settled, overlap };
+enum class Verdict : unsigned char {
+    fresh,
+    settled,
+    overlap,
+    ragged  ///< would begin one range more in an origin that has ledger.ranges_max of them
+};
 /// For a batch that is to be careful: what of it is new; that is claimed at once. One verdict a
 /// unit; for marks and skipped units `fresh`.
 std::vector<Verdict> claim(Leader& leader, const Units& units);

@@ -350,7 +350,10 @@ bool Writer::write_carefully(Units& units) {
             context_.metrics.skipped_events += unit.seq_count;
             continue;
         }
-        ledger::keep_aside(*leader_, unit, "the ledger has settled a part of it");
+        ledger::keep_aside(*leader_, unit,
+                           verdicts[i] == ledger::Verdict::ragged
+                               ? "its origin has more holes than ledger.ranges_max allows"
+                               : "the ledger has settled a part of it");
         ++context_.metrics.conflicts;
     }
     decode(units);

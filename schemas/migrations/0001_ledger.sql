@@ -51,10 +51,14 @@ CREATE TABLE homeward.ledger (
     settled  int8multirange NOT NULL DEFAULT '{}',
     accepted int8 NOT NULL DEFAULT 0,
     closed   boolean NOT NULL DEFAULT false,
+    is_ragged boolean NOT NULL DEFAULT false,
     heard_at timestamptz NOT NULL DEFAULT now()
 );
+COMMENT ON COLUMN homeward.ledger.is_ragged IS
+    'has so many ranges (ledger.ranges_max) that no frame may begin another, only go on with one';
 
 CREATE INDEX ledger_closed ON homeward.ledger (heard_at) WHERE closed;
+CREATE INDEX ledger_ragged ON homeward.ledger (origin) WHERE is_ragged;
 
 -- All that is kept of an origin that has ended and is whole: its seqs from 1 to `accepted` are
 -- settled. Small, since there is one for every run of every process; see homeward.finish().
@@ -173,9 +177,41 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT coalesce(sum(upper(r) - lower(r)), 0)::int8 FROM unnest(ranges) AS r
 $$;
 
+CREATE FUNCTION homeward.range_count(ranges int8multirange) RETURNS int8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT count(*) FROM unnest(ranges)
+$$;
+
+-- Which of these frames would begin one more range in an origin that has too many of them. Frames
+-- that join are judged together, or the second of a run would find the first and pass. What another
+-- transaction has settled meanwhile, and is not folded yet, counts as a range to go on with.
+CREATE FUNCTION homeward.ragged_frames(origins int4[], firsts int8[], lasts int8[])
+RETURNS TABLE (origin int4, seq_first int8)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
+    WITH frame AS (
+        SELECT f.o, f.a, int8range(f.a, f.z, '[]') AS seqs
+        FROM unnest(origins, firsts, lasts) AS f (o, a, z)
+        WHERE EXISTS (SELECT FROM homeward.ledger l WHERE l.origin = f.o AND l.is_ragged)
+    ), run AS (
+        SELECT g.o, unnest(g.ranges) AS seqs
+        FROM (SELECT frame.o, range_agg(frame.seqs) AS ranges FROM frame GROUP BY frame.o) AS g
+    )
+    SELECT frame.o, frame.a
+    FROM run
+    JOIN frame ON frame.o = run.o AND frame.seqs <@ run.seqs
+    JOIN homeward.ledger l ON l.origin = run.o
+    WHERE NOT (l.settled @> lower(run.seqs) - 1 OR l.settled @> upper(run.seqs)
+               OR l.settled && run.seqs)
+      AND (SELECT p.seq_last FROM homeward.ledger_frame p
+           WHERE p.origin = run.o AND p.seq_first < lower(run.seqs)
+           ORDER BY p.seq_first DESC LIMIT 1) IS DISTINCT FROM lower(run.seqs) - 1
+      AND NOT EXISTS (SELECT FROM homeward.ledger_frame n
+                      WHERE n.origin = run.o AND n.seq_first = upper(run.seqs))
+$$;
+
 -- The last statement before COMMIT. Raises unique_violation when a frame of the same seq_first is
--- there, HW001 when the seqs of one are settled already, in whole or in part. Each statement in
--- here sees what was committed before it started, so the check sees what a fold has moved while
+-- there, HW001 when the seqs of one are settled already, in whole or in part, or would begin a range
+-- too many. Each statement in here sees what was committed before it started, so the check sees what a fold has moved while
 -- the insert waited for it.
 CREATE FUNCTION homeward.settle(origins int4[], firsts int8[], lasts int8[], counts int8[],
                                 closings boolean[]) RETURNS void
@@ -205,10 +241,20 @@ BEGIN
         RAISE EXCEPTION 'origin %: seqs % to % are settled already', clash.o, clash.a, clash.z
             USING ERRCODE = 'HW001';
     END IF;
+
+    IF EXISTS (SELECT FROM homeward.ledger l WHERE l.is_ragged AND l.origin = ANY (origins)) THEN
+        SELECT r.origin, r.seq_first INTO clash
+        FROM homeward.ragged_frames(origins, firsts, lasts) AS r LIMIT 1;
+        IF FOUND THEN
+            RAISE EXCEPTION 'origin %: seq % would begin a range too many', clash.origin,
+                clash.seq_first USING ERRCODE = 'HW001';
+        END IF;
+    END IF;
 END $$;
 
 -- The careful way round, for a batch that failed once: says of each frame, before any row is
--- written, whether it is new (and then claims it), settled, or at odds with the ledger. A frame
+-- written, whether it is new (and then claims it), settled, at odds with the ledger, or would begin a
+-- range too many. A frame
 -- that another transaction is about to settle is waited for (lock_timeout bounds that).
 CREATE FUNCTION homeward.claim(origins int4[], firsts int8[], lasts int8[], counts int8[],
                                closings boolean[])
@@ -255,8 +301,11 @@ BEGIN
         SELECT s.i, s.o, s.a, s.ours,
                CASE WHEN s.settled @> s.seqs THEN 'settled'
                     WHEN s.settled && s.seqs THEN 'overlap'
+                    WHEN r.origin IS NOT NULL THEN 'ragged'
                     ELSE 'new' END AS v
         FROM seen s
+        LEFT JOIN homeward.ragged_frames(origins, firsts, lasts) AS r
+               ON r.origin = s.o AND r.seq_first = s.a
     ), unclaimed AS (
         DELETE FROM homeward.ledger_frame p USING judged j
         WHERE j.ours AND j.v <> 'new' AND p.origin = j.o AND p.seq_first = j.a
@@ -353,7 +402,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_
 $$;
 
 -- Moves frames and marks into the second level. One at a time; returns how many frames it moved.
-CREATE FUNCTION homeward.fold(frames_max int4 DEFAULT 100000) RETURNS int4
+-- `ranges_max`: with so many ranges an origin is ragged. What comes between two folds may exceed it.
+CREATE FUNCTION homeward.fold(ranges_max int4 DEFAULT 10000, frames_max int4 DEFAULT 100000)
+RETURNS int4
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
 DECLARE
     moved int4;
@@ -378,10 +429,12 @@ BEGIN
               SELECT origin, NULL, accepted, closing, noted_at FROM marked) AS n
         GROUP BY origin
     ), kept AS (
-        INSERT INTO homeward.ledger AS l (origin, settled, accepted, closed, heard_at)
-        SELECT origin, settled, accepted, closed, at FROM news ORDER BY origin
+        INSERT INTO homeward.ledger AS l (origin, settled, accepted, closed, is_ragged, heard_at)
+        SELECT origin, settled, accepted, closed, homeward.range_count(settled) >= ranges_max, at
+        FROM news ORDER BY origin
         ON CONFLICT (origin) DO UPDATE
         SET settled = l.settled + excluded.settled,
+            is_ragged = homeward.range_count(l.settled + excluded.settled) >= ranges_max,
             accepted = greatest(l.accepted, excluded.accepted),
             closed = l.closed OR excluded.closed,
             heard_at = greatest(l.heard_at, excluded.heard_at)

@@ -289,3 +289,56 @@ TEST_CASE("a careful batch and an optimistic one that deadlock are both tried ag
     // Tried again at once: it is nothing that a person has to look at.
     CHECK(bridge.consumer_log().find("writing pauses") == std::string::npos);
 }
+
+TEST_CASE("an origin with too many holes may fill them and go on, but begin no more ranges") {
+    // Method: events of every other seq, until a fold finds that they are too many; then frames
+    // that begin a range, join one, and fill a hole.
+    BridgeOptions options = one_batch();
+    options.environment["HOMEWARD_LEDGER_RANGES_MAX"] = "100";
+    options.environment["HOMEWARD_LEDGER_FOLD_INTERVAL_MS"] = "200";
+    Bridge bridge(options);
+    bridge.start_consumer();
+    FrameSender ragged(bridge.leaf().port(), "ams", "shop");
+    FrameSender other(bridge.leaf().port(), "ams", "web");
+    for (std::uint64_t seq = 2; seq <= 240; seq += 2) ragged.send(ragged.frame(seq, 1));
+    const auto ranges = [&] {
+        return bridge.leader().number(
+            "SELECT coalesce(max(homeward.range_count(settled)), 0) FROM homeward.account");
+    };
+    const auto is_ragged = [&] {
+        return bridge.leader().number("SELECT count(*) FROM homeward.ledger WHERE is_ragged") == 1;
+    };
+    REQUIRE(wait_until(60s, [&] { return rows(bridge.leader()) == 120 && is_ragged(); }));
+
+    SECTION("frames that begin a range are kept aside, also when they join one another") {
+        for (std::uint64_t seq : {1'001, 1'011, 1'021}) ragged.send(ragged.frame(seq, 10));
+        REQUIRE(wait_until(60s, [&] { return conflicts(bridge.leader()) == 3; }));
+        CHECK(ranges() == 120);
+        // Kept whole, with the reason; and the proof owns up to the holes.
+        CHECK(bridge.leader().number("SELECT count(*) FROM homeward.conflict WHERE reason LIKE"
+                                     " '%ledger.ranges_max%' AND octet_length(frame) > 0") == 3);
+        CHECK(bridge.leader().number("SELECT sum(in_flight) FROM homeward.proof") == 1'030 - 120);
+    }
+    SECTION("frames that go on from a range land, one by one and together, folded or not") {
+        ragged.send(ragged.frame(241, 10));
+        REQUIRE(wait_until(60s, [&] { return rows(bridge.leader()) == 130; }));
+        for (std::uint64_t seq : {251, 261, 271}) ragged.send(ragged.frame(seq, 10));
+        CHECK(wait_until(60s, [&] { return rows(bridge.leader()) == 160; }));
+        ragged.send(ragged.frame(281, 10));
+        CHECK(wait_until(60s, [&] { return rows(bridge.leader()) == 170; }));
+        CHECK(ranges() == 120);
+        CHECK(conflicts(bridge.leader()) == 0);
+    }
+    SECTION("once enough holes are filled, a new range may begin") {
+        for (std::uint64_t seq = 3; seq <= 101; seq += 2) ragged.send(ragged.frame(seq, 1));
+        REQUIRE(wait_until(60s, [&] { return rows(bridge.leader()) == 170 && !is_ragged(); }));
+        ragged.send(ragged.frame(1'001, 10));
+        CHECK(wait_until(60s, [&] { return rows(bridge.leader()) == 180; }));
+    }
+    // Another origin in the same batches is not touched by any of it.
+    const std::int64_t before = rows(bridge.leader());
+    ragged.send(ragged.frame(5'001, 1));
+    other.send(other.frame(7, 5));
+    CHECK(wait_until(60s, [&] { return rows(bridge.leader()) >= before + 5; }));
+    CHECK(bridge.stop_consumer() == 0);
+}

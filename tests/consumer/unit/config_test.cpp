@@ -53,6 +53,7 @@ TEST_CASE("the file that ships holds every default") {
     CHECK(shipped.pull.bytes_max == defaults.pull.bytes_max);
     CHECK(shipped.pull.ack_wait_ms == defaults.pull.ack_wait_ms);
     CHECK(shipped.schema.automatic == defaults.schema.automatic);
+    CHECK(shipped.ledger.ranges_max == defaults.ledger.ranges_max);
     CHECK(shipped.schema.partitions_ahead_days == defaults.schema.partitions_ahead_days);
     CHECK(shipped.schema.past_max_days == defaults.schema.past_max_days);
     CHECK(shipped.ledger.fold_interval_ms == defaults.ledger.fold_interval_ms);
