@@ -1,9 +1,13 @@
 // What the leader says, by SQLSTATE, and what the consumer does: it waits, pauses, or makes a dead
 // letter; through a real leader, in the middle of a batch.
 
+#include <filesystem>
+#include <fstream>
+
 #include "tests/consumer/ledger/account.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/frame_sender.hpp"
+#include "tests/support/small_disk.hpp"
 
 using namespace homeward::testing;
 using namespace std::chrono_literals;
@@ -139,4 +143,50 @@ TEST_CASE("sessions that are killed, locks and logins that are refused for a whi
     CHECK(faulty.retries() > before);  // 55P03
     CHECK(dead_letters(faulty.leader()) == 0);
     expect_clean(faulty.bridge());
+}
+
+TEST_CASE(
+    "a leader whose disk is full is waited for, makes no dead letter, and goes on with room") {
+    // Method: its tables lie on a small file system of their own, which a file of nothing fills.
+    const SmallDisk disk(96u << 20);
+    if (!disk.is_mounted()) {
+        WARN("not run: it takes root to mount a file system");
+        return;
+    }
+    Bridge bridge;
+    PostgresServer& leader = bridge.leader();
+    const std::filesystem::path tables = disk.path() / "tables";
+    std::filesystem::create_directory(tables);
+    REQUIRE(run_command({"chown", "postgres", tables}).exit_code == 0);
+    leader.query("CREATE TABLESPACE small LOCATION '" + tables.string() + "'");
+    leader.query("ALTER DATABASE postgres SET default_tablespace = small");
+    bridge.start_consumer();
+    FrameSender sender(bridge.leaf().port(), "ams", "shop");
+    sender.send(sender.frame(1, 10));
+    REQUIRE(wait_until(60s, [&] { return rows(leader) == 10; }));
+
+    const std::filesystem::path ballast = disk.path() / "ballast";
+    {
+        std::ofstream file(ballast, std::ios::binary);
+        const std::string zeros(1u << 16, '\0');
+        while (file.write(zeros.data(), static_cast<std::streamsize>(zeros.size())).flush()) {
+        }
+    }
+    REQUIRE(std::filesystem::space(disk.path()).available < 1u << 16);
+    for (std::uint64_t frame = 0; frame < 20; ++frame) {
+        sender.send(sender.frame(11 + frame * 1'000, 1'000));
+    }
+    CHECK(wait_until(60s, [&] {
+        return bridge.consumer_log().find("[53100]") != std::string::npos &&
+               bridge.metric("homeward_leader_up") == 0;
+    }));
+    CHECK(bridge.metric("homeward_paused") == 0);
+    CHECK(dead_letters(leader) == 0);
+    CHECK(rows(leader) < 20'010);
+
+    std::filesystem::remove(ballast);
+    CHECK(wait_until(60s, [&] { return rows(leader) == 20'010; }));
+    CHECK(dead_letters(leader) == 0);
+    expect_clean(bridge);
+    CHECK(bridge.stop_consumer() == 0);
 }
