@@ -10,7 +10,7 @@ namespace homeward::consumer {
 class Admin::Impl {
   public:
     Impl(const std::string& listen, const Metrics& metrics, StatusPage& status,
-         std::function<std::string()> not_ready) {
+         std::function<Readiness()> readiness) {
         server_.new_task_queue = [] { return new httplib::ThreadPool(4); };
         // Whoever says nothing holds one of the threads only so long; there is nothing to upload.
         server_.set_read_timeout(1);
@@ -38,10 +38,10 @@ class Admin::Impl {
         server_.Get("/livez", [](const httplib::Request&, httplib::Response& response) {
             response.set_content("ok\n", "text/plain");
         });
-        server_.Get("/readyz", [not_ready](const httplib::Request&, httplib::Response& response) {
-            const std::string reason = not_ready();
-            response.status = reason.empty() ? 200 : 503;
-            response.set_content((reason.empty() ? "ok" : reason) + "\n", "text/plain");
+        server_.Get("/readyz", [readiness](const httplib::Request&, httplib::Response& response) {
+            const Readiness now = readiness();
+            response.status = now.is_ready ? 200 : 503;
+            response.set_content(now.text + "\n", "text/plain");
         });
         const std::size_t colon = listen.rfind(':');
         std::string host = listen.substr(0, colon);
@@ -65,8 +65,8 @@ class Admin::Impl {
 };
 
 Admin::Admin(const std::string& listen, const Metrics& metrics, StatusPage& status,
-             std::function<std::string()> not_ready)
-    : impl_(std::make_unique<Impl>(listen, metrics, status, std::move(not_ready))) {}
+             std::function<Readiness()> readiness)
+    : impl_(std::make_unique<Impl>(listen, metrics, status, std::move(readiness))) {}
 Admin::~Admin() = default;
 
 }  // namespace homeward::consumer

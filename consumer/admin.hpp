@@ -9,13 +9,18 @@
 
 namespace homeward::consumer {
 
+/// What /readyz says.
+struct Readiness {
+    bool is_ready;
+    std::string text;  ///< why not; or what is not as it should be, although writes are possible
+};
+
 /// /, /status.json, /metrics, /livez and /readyz over HTTP; on loopback unless told otherwise.
 class Admin {
   public:
     /// `listen`: "host:port". Throws std::runtime_error when the address cannot be had.
-    /// `not_ready`: empty when writes are possible, else the reason.
     Admin(const std::string& listen, const Metrics& metrics, StatusPage& status,
-          std::function<std::string()> not_ready);
+          std::function<Readiness()> readiness);
     ~Admin();
 
   private:

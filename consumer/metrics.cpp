@@ -108,11 +108,13 @@ void Metrics::set_pending(const std::string& stream, std::uint64_t count) {
 void Metrics::set_backlog(const std::string& stream, const Backlog& backlog) {
     const std::lock_guard lock(mutex_);
     backlogs_[stream] = backlog;
+    streams_up_[stream] = true;
 }
 
 void Metrics::forget_backlog(const std::string& stream) {
     const std::lock_guard lock(mutex_);
     backlogs_.erase(stream);
+    streams_up_[stream] = false;
 }
 
 std::map<std::string, Metrics::Backlog> Metrics::backlogs() const {
@@ -218,6 +220,11 @@ std::string Metrics::print() const {
             out += std::string(name) + "{stream=\"" + stream + "\"} " +
                    std::to_string(backlog.*member) + "\n";
         }
+    }
+    print_head(out, "homeward_stream_up", "gauge",
+               "1 while the stream answers, 0 while it is away.");
+    for (const auto& [stream, is_up] : streams_up_) {
+        out += "homeward_stream_up{stream=\"" + stream + "\"} " + (is_up ? "1\n" : "0\n");
     }
     return out;
 }

@@ -91,6 +91,7 @@ class Metrics {
         std::uint64_t bytes_max = 0;       ///< what it may store; 0: no limit of its own
     };
     void set_backlog(const std::string& stream, const Backlog& backlog);
+    /// It does not answer.
     void forget_backlog(const std::string& stream);
     /// Of the streams that have answered.
     std::map<std::string, Backlog> backlogs() const;
@@ -103,6 +104,7 @@ class Metrics {
     mutable std::mutex mutex_;  // guards the maps, not what they hold
     std::map<std::pair<std::string, std::string>, Histogram> freshness_;
     std::map<std::string, Backlog> backlogs_;
+    std::map<std::string, bool> streams_up_;
 };
 
 }  // namespace homeward::consumer

@@ -11,12 +11,20 @@ std::chrono::milliseconds shortest_ack_wait(const Config& config, const StreamSt
     return std::chrono::milliseconds(shortest);
 }
 
+std::set<std::string> streams_away(const std::vector<Stream>& streams, const StreamStates& states) {
+    std::set<std::string> away;
+    for (const Stream& stream : streams) {
+        if (states.count(stream.name) == 0) away.insert(stream.name);
+    }
+    return away;
+}
+
 }  // namespace
 
 Pipeline::Pipeline(const Parts& parts, std::vector<Stream> streams, bool is_replay)
     : keeper_(parts.nats, shortest_ack_wait(parts.config, parts.states)),
-      puller_(parts.nats, streams, parts.config.pull,
-              shortest_ack_wait(parts.config, parts.states)),
+      puller_(parts.nats, streams, parts.config.pull, shortest_ack_wait(parts.config, parts.states),
+              streams_away(streams, parts.states)),
       lineage_(parts.nats, std::move(streams)),
       context_{parts.config,
                parts.limits,
@@ -29,10 +37,12 @@ Pipeline::Pipeline(const Parts& parts, std::vector<Stream> streams, bool is_repl
                parts.catalog,
                parts.metrics,
                parts.letter_room,
-               [&states = parts.states](const Stream& stream) {
-                   return states.at(stream.name).created_us;
-               },
+               [this](const Stream& stream) { return created_us_.at(stream.name).load(); },
                is_replay} {
+    for (const Stream& stream : puller_.streams()) {
+        const auto state = parts.states.find(stream.name);
+        created_us_[stream.name] = state == parts.states.end() ? 0 : state->second.created_us;
+    }
     if (parts.config.postgres.ack_after == "replicated" && !is_replay) {
         gate_.emplace(parts.nats, keeper_, parts.config.postgres, parts.metrics);
         context_.gate = &*gate_;
@@ -40,6 +50,11 @@ Pipeline::Pipeline(const Parts& parts, std::vector<Stream> streams, bool is_repl
     for (std::size_t i = 0; i < parts.config.batch.writers; ++i) {
         writers_.push_back(std::make_unique<Writer>(context_));
     }
+}
+
+void Pipeline::open(const Stream& stream, const StreamState& state) {
+    created_us_.at(stream.name) = state.created_us;
+    puller_.open(stream.name);
 }
 
 void Pipeline::stop() {

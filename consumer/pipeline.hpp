@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -9,7 +11,8 @@
 
 namespace homeward::consumer {
 
-/// What streams and their durables are like at the start, by stream name.
+/// What streams and their durables are like at the start, by stream name; those that are away then
+/// are not in it.
 using StreamStates = std::map<std::string, StreamState>;
 
 /// From the streams to the leader: pulls, writes and acknowledges, from its construction until
@@ -31,11 +34,15 @@ class Pipeline {
     Pipeline(const Parts& parts, std::vector<Stream> streams, bool is_replay);
     ~Pipeline() { stop(); }
 
+    /// A stream that was away at the start is there: it is consumed from now on. Any thread.
+    void open(const Stream& stream, const StreamState& state);
     /// Pulls no more, commits what has arrived, and returns when that is done.
     void stop();
     const Puller& puller() const { return puller_; }
 
   private:
+    /// By stream; 0: not known yet, and not pulled from.
+    std::map<std::string, std::atomic<std::int64_t>> created_us_;
     AckKeeper keeper_;
     Puller puller_;
     Lineage lineage_;

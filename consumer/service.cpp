@@ -6,10 +6,11 @@
 #include <algorithm>
 #include <condition_variable>
 #include <cstdlib>
-#include <map>
+#include <set>
 
 #include "consumer/admin.hpp"
 #include "consumer/housekeeper.hpp"
+#include "consumer/latecomers.hpp"
 #include "consumer/pipeline.hpp"
 #include "consumer/schema.hpp"
 #include "consumer/stream_watch.hpp"
@@ -63,27 +64,41 @@ bool prepare_schema(const Config& config, const std::vector<EventType>& types,
     }
 }
 
-StreamStates stream_states(NatsConnection& nats, const std::vector<Stream>& streams,
-                           const sigset_t& signals) {
+/// Of the streams that answer; one that does but is missing is an exception.
+StreamStates stream_states(NatsConnection& nats, const std::vector<Stream>& streams) {
     StreamStates states;
+    std::set<std::string> silent_domains;
     for (const Stream& stream : streams) {
-        for (;;) {
-            try {
-                const auto state = read_state(nats, stream);
-                if (!state) {
-                    throw std::runtime_error("stream " + stream.name + " or its durable " +
-                                             stream.durable +
-                                             " is missing; run homeward-consumer streams apply");
-                }
-                states[stream.name] = *state;
-                break;
-            } catch (const NatsError& error) {
-                spdlog::warn("{}; waiting for it", error.what());
+        // The others of a region that does not answer would only take their time.
+        if (silent_domains.count(stream.domain) == 1) continue;
+        try {
+            const auto state = read_state(nats, stream);
+            if (!state) {
+                throw std::runtime_error("stream " + stream.name + " or its durable " +
+                                         stream.durable +
+                                         " is missing; run homeward-consumer streams apply");
             }
-            if (!wait(signals, kStartRetry)) return {};
+            states[stream.name] = *state;
+        } catch (const NatsError& error) {
+            spdlog::warn("{}; region {} is consumed when it answers", error.what(), stream.region);
+            silent_domains.insert(stream.domain);
         }
     }
     return states;
+}
+
+Readiness readiness_of(const NatsConnection& nats, const Metrics& metrics,
+                       const std::vector<Stream>& streams, const Latecomers& latecomers) {
+    if (!nats.is_connected()) return {false, "no connection to NATS"};
+    if (!metrics.leader_up) return {false, "the leader takes no writes; see the log"};
+    if (metrics.paused) return {false, "writing pauses because of an error; see the log"};
+    const auto waiting = latecomers.waiting();
+    if (waiting.empty()) return {true, "ok"};
+    std::string names;
+    for (const std::string& name : waiting) names += " " + name;
+    const bool is_any_there = waiting.size() < streams.size();
+    return {is_any_there, (is_any_there ? "ok, but these streams" : "all streams") +
+                              std::string(" have been away since the start:") + names};
 }
 
 void reload(const std::filesystem::path& file, const Config& config, BatchLimits& limits) {
@@ -164,8 +179,7 @@ int run_service(const Config& config, const std::filesystem::path& file) {
     NatsConnection nats(config.nats, kNatsPatience,
                         [](std::string_view line) { spdlog::warn("{}", line); });
     const std::vector<Stream> streams = streams_of(config);
-    const auto states = stream_states(nats, streams, signals);
-    if (states.size() != streams.size()) return 0;
+    const StreamStates states = stream_states(nats, streams);
     for (const std::string& twin : find_twins(nats, streams)) throw std::runtime_error(twin);
 
     Metrics metrics;
@@ -177,17 +191,17 @@ int run_service(const Config& config, const std::filesystem::path& file) {
     Housekeeper housekeeper(config, catalog, metrics, letter_room, memory);
     Pipeline pipeline({config, nats, states, catalog, metrics, letter_room, memory, limits},
                       streams, false);
-    const StreamWatch watch(nats, streams, metrics);
+    Latecomers latecomers(nats, streams, states, pipeline);
+    const StreamWatch watch(
+        nats, streams, metrics,
+        [&](const Stream& stream, const StreamState& state) { latecomers.seen(stream, state); });
     StatusPage status({config, metrics, streams, [&nats] { return nats.is_connected(); }});
     std::optional<Admin> admin;
     if (!config.admin.listen.empty()) {
-        admin.emplace(config.admin.listen, metrics, status, [&]() -> std::string {
-            if (!nats.is_connected()) return "no connection to NATS";
-            if (!metrics.leader_up) return "the leader takes no writes; see the log";
-            return metrics.paused ? "writing pauses because of an error; see the log" : "";
-        });
+        admin.emplace(config.admin.listen, metrics, status,
+                      [&] { return readiness_of(nats, metrics, streams, latecomers); });
     }
-    spdlog::info("consuming {} streams of {} regions with {} writers", streams.size(),
+    spdlog::info("consuming {} streams of {} regions with {} writers", states.size(),
                  config.sources.size(), config.batch.writers);
     serve(signals, systemd, pipeline.puller(), [&] { reload(file, config, limits); });
     spdlog::info("stopping: what has arrived is committed first");

@@ -13,8 +13,13 @@ constexpr auto kLookPatience = 1s;
 
 }  // namespace
 
-StreamWatch::StreamWatch(NatsConnection& nats, const std::vector<Stream>& streams, Metrics& metrics)
-    : nats_(nats), streams_(streams), metrics_(metrics), thread_([this] { run(); }) {}
+StreamWatch::StreamWatch(NatsConnection& nats, const std::vector<Stream>& streams, Metrics& metrics,
+                         OnSeen on_seen)
+    : nats_(nats),
+      streams_(streams),
+      metrics_(metrics),
+      on_seen_(std::move(on_seen)),
+      thread_([this] { run(); }) {}
 
 StreamWatch::~StreamWatch() {
     {
@@ -43,6 +48,7 @@ void StreamWatch::run() {
             if (state) {
                 metrics_.set_backlog(stream.name, {state->unprocessed, state->ack_pending,
                                                    state->bytes, state->bytes_max});
+                on_seen_(stream, *state);
             } else {
                 metrics_.forget_backlog(stream.name);
             }

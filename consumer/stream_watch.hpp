@@ -1,6 +1,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -12,10 +13,14 @@
 namespace homeward::consumer {
 
 /// Asks every stream now and then what waits in it, also while nothing is taken from it, and tells
-/// the metrics. Has a thread of its own; borrows all it is given.
+/// the metrics, and whoever waits for a stream that was away. Has a thread of its own; borrows all
+/// it is given.
 class StreamWatch {
   public:
-    StreamWatch(NatsConnection& nats, const std::vector<Stream>& streams, Metrics& metrics);
+    using OnSeen = std::function<void(const Stream&, const StreamState&)>;
+    /// `on_seen` is called, by its thread, for every stream that has answered.
+    StreamWatch(NatsConnection& nats, const std::vector<Stream>& streams, Metrics& metrics,
+                OnSeen on_seen);
     ~StreamWatch();
 
   private:
@@ -25,6 +30,7 @@ class StreamWatch {
     NatsConnection& nats_;
     const std::vector<Stream>& streams_;
     Metrics& metrics_;
+    OnSeen on_seen_;
 
     std::mutex mutex_;
     std::condition_variable stop_;

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <atomic>
 #include <fstream>
 #include <future>
 #include <set>
@@ -337,4 +338,85 @@ TEST_CASE("a stream's name that exists in two domains is refused, by check and a
         CHECK(result.output.find("HOMEWARD_AUDIT_ams") != std::string::npos);
         CHECK(result.output.find("also in domain \"hub\"") != std::string::npos);
     }
+}
+
+TEST_CASE("a region that is away at the start holds up no other, and is consumed when it comes") {
+    Bridge bridge;
+    bridge.environment()["HOMEWARD_SOURCES"] = "ams@ams,scl@hub";
+    CHECK(bridge.consumer_command({"streams", "apply"}).exit_code == 0);
+    {
+        NatsClient ams(bridge.leaf().port());
+        for (int i = 0; i < 20; ++i) ams.publish(plain_subject("ams", "web"), kLine);
+    }
+    bridge.leaf().stop();
+    bridge.start_consumer();
+    NatsClient scl(bridge.hub().port());
+    for (int i = 0; i < 30; ++i) scl.publish(plain_subject("scl", "web"), kLine);
+    CHECK(has_rows(bridge, 30));
+    const std::string ready = bridge.admin("/readyz");
+    CHECK(ready.find(" 200 ") != std::string::npos);
+    CHECK(ready.find(" HOMEWARD_AUDIT_ams HOMEWARD_METRIC_ams HOMEWARD_PLAIN_ams") !=
+          std::string::npos);
+    const std::string up_ams = "homeward_stream_up{stream=\"HOMEWARD_PLAIN_ams\"}";
+    CHECK(wait_until(30s, [&] { return bridge.metric(up_ams) == 0; }));
+    CHECK(bridge.metric("homeward_stream_up{stream=\"HOMEWARD_PLAIN_scl\"}") == 1);
+
+    bridge.leaf().start();
+    CHECK(has_rows(bridge, 50));
+    CHECK(wait_until(30s, [&] {
+        return bridge.admin("/readyz").find("HOMEWARD_") == std::string::npos &&
+               bridge.metric(up_ams) == 1;
+    }));
+    expect_clean(bridge);
+    CHECK(bridge.leader().number("SELECT count(*) FROM homeward.plain_stream"
+                                 " WHERE created < '2000-01-01'") == 0);
+    CHECK(bridge.stop_consumer() == 0);
+}
+
+TEST_CASE("a region that comes later with a stream of a name that another has is not consumed") {
+    // Method: the leaf has streams that the hub has as well, and is away while names are compared.
+    Bridge bridge;
+    for (const char* sources : {"scl@ams", "ams@ams,scl@hub"}) {
+        bridge.environment()["HOMEWARD_SOURCES"] = sources;
+        CHECK(bridge.consumer_command({"streams", "apply"}).exit_code == 0);
+    }
+    {
+        NatsClient ams(bridge.leaf().port());
+        ams.publish(plain_subject("ams", "web"), kLine);
+    }
+    bridge.leaf().stop();
+    bridge.start_consumer();
+    bridge.leaf().start();
+    CHECK(says(bridge, "HOMEWARD_PLAIN_ams is not consumed: stream HOMEWARD_AUDIT_scl"));
+    CHECK(rows(bridge) == 0);
+    CHECK(bridge.admin("/readyz").find("HOMEWARD_PLAIN_ams") != std::string::npos);
+    CHECK(bridge.stop_consumer() == 0);
+}
+
+TEST_CASE("who has given up an inbox is called no more, not even by a call that was under way") {
+    NatsServer server;
+    consumer::NatsConnection nats(config_of(server.url()).nats, 10s, [](std::string_view) {});
+    std::atomic<int> calls{0};
+    std::atomic<bool> is_inside{false};
+    const std::string inbox = nats.subscribe("", [&](const consumer::Arrival&) {
+        is_inside = true;
+        sleep_ms(20);
+        ++calls;
+        is_inside = false;
+    });
+    NatsClient others(server.port());
+    // The server may not know yet that somebody listens.
+    REQUIRE(wait_until(20s, [&] {
+        others.send_to(inbox + "1", "x");
+        return calls > 0;
+    }));
+    const int calls_first = calls;
+    for (int i = 0; i < 200; ++i) others.send_to(inbox + "1", "x");
+    REQUIRE(wait_until(20s, [&] { return is_inside && calls > calls_first; }));
+    nats.unsubscribe(inbox);
+    CHECK_FALSE(is_inside);
+    const int calls_before = calls;
+    sleep_ms(200);
+    CHECK(calls == calls_before);
+    CHECK(calls - calls_first < 200);  // or it was over before it was given up
 }
