@@ -115,6 +115,18 @@ void make_private_directory(const std::filesystem::path& path) {
                      ": is not a directory of this user alone; remove it, or set lane_dir");
 }
 
+std::vector<std::filesystem::path> entries_of(const std::filesystem::path& directory) {
+    std::vector<std::filesystem::path> entries;
+    std::error_code error;
+    // Not a range-for: its ++ throws when the disk cannot be read, and that where nobody catches
+    // it.
+    std::filesystem::directory_iterator entry(directory, error);
+    for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+        entries.push_back(entry->path());
+    }
+    return entries;
+}
+
 void write_text_file(const std::filesystem::path& path, std::string_view text) {
     const std::filesystem::path fresh = path.string() + ".new";
     File file = File::create(fresh);

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace homeward {
 
@@ -46,6 +47,9 @@ class File {
 /// Makes sure of a directory in a place where everybody may make some, as /dev/shm: ours, and
 /// nobody else may write there. Throws SetupError if it is not; what is in it could be anybody's.
 void make_private_directory(const std::filesystem::path& path);
+
+/// What lies in a directory, as far as it can be read.
+std::vector<std::filesystem::path> entries_of(const std::filesystem::path& directory);
 
 /// Replaces a small file as a whole: readers see the old text or the new, never half of one.
 void write_text_file(const std::filesystem::path& path, std::string_view text);

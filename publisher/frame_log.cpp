@@ -80,6 +80,7 @@ std::size_t FrameLog::bytes() const {
 
 FrameLog::Outcome FrameLog::open_segment(std::size_t entry_bytes, std::uint64_t seq_next) {
     const auto current = find(current_);
+    if (current != nullptr && current->used == 0) return begin_segment(seq_next);
     if (current != nullptr && current->used + entry_bytes <= kSegmentBytes) return Outcome::logged;
     {
         const std::lock_guard lock(mutex_);
@@ -111,6 +112,11 @@ FrameLog::Outcome FrameLog::open_segment(std::size_t entry_bytes, std::uint64_t 
         const std::lock_guard lock(mutex_);
         segments_.emplace(++current_, std::move(segment));
     }
+    return begin_segment(seq_next);
+}
+
+/// Again, if the disk refused it the last time: a segment without it could not tell what is lost.
+FrameLog::Outcome FrameLog::begin_segment(std::uint64_t seq_next) {
     last_error_ = write_opening(seq_next);
     return last_error_ == 0 ? Outcome::logged : Outcome::disk_error;
 }
@@ -320,11 +326,10 @@ void FrameLog::scan(std::uint64_t number, const Segment& segment, Scan& scan) co
 
 FrameLog::Recovery FrameLog::recover() {
     Scan found;
-    std::error_code error;
     std::vector<std::uint64_t> numbers;
-    for (const auto& entry : std::filesystem::directory_iterator(directory_, error)) {
+    for (const auto& path : entries_of(directory_)) {
         unsigned long long number = 0;
-        if (std::sscanf(entry.path().filename().c_str(), "log-%8llu", &number) == 1) {
+        if (std::sscanf(path.filename().c_str(), "log-%8llu", &number) == 1) {
             numbers.push_back(number);
         }
     }

@@ -85,6 +85,7 @@ class FrameLog {
     std::filesystem::path segment_path(std::uint64_t number) const;
     std::shared_ptr<Segment> find(std::uint64_t number) const;
     Outcome open_segment(std::size_t entry_bytes, std::uint64_t seq_next);
+    Outcome begin_segment(std::uint64_t seq_next);
     Outcome reuse_segment(std::uint64_t seq_next);
     int write_opening(std::uint64_t seq_next);
     int write_entry(LogEntryKind kind, std::span<const std::byte> body);

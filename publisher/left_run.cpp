@@ -118,7 +118,7 @@ void LeftRuns::advance() {
     for (auto& run : waiting_) {
         try {
             runs_.push_back(std::make_unique<LeftRun>(std::move(run), limits_, shipper_, on_log_));
-        } catch (const SetupError& error) {
+        } catch (const std::exception& error) {
             on_log_(error.what());  // stays for the next start, or for a person to look at
         }
     }

@@ -175,13 +175,12 @@ Run::Lanes Run::copy_lanes(std::size_t& damaged) const {
 
 Run::Lanes Run::map_lanes(std::size_t& damaged, File (*open)(const std::filesystem::path&)) const {
     Lanes lanes;
-    std::error_code error;
-    for (const auto& entry : std::filesystem::directory_iterator(lanes_path(), error)) {
+    for (const auto& path : entries_of(lanes_path())) {
         unsigned long long number = 0;
-        if (std::sscanf(entry.path().filename().c_str(), "lane-%llu", &number) != 1) continue;
+        if (std::sscanf(path.filename().c_str(), "lane-%llu", &number) != 1) continue;
         std::unique_ptr<LaneMapping> lane;
         try {
-            lane = LaneMapping::open(open(entry.path()));
+            lane = LaneMapping::open(open(path));
         } catch (const SetupError&) {
             // counted, like one that is damaged beyond use
         }
@@ -278,10 +277,9 @@ std::string explain(const Run::Found& found) {
 std::vector<Run::Found> find_runs(const std::filesystem::path& spool,
                                   Run::Found (*find)(const std::filesystem::path&)) {
     std::vector<Run::Found> found;
-    std::error_code error;
-    for (const auto& entry : std::filesystem::directory_iterator(spool, error)) {
-        if (!entry.is_directory(error)) continue;
-        found.push_back(find(entry.path()));
+    for (const auto& path : entries_of(spool)) {
+        std::error_code ignored;
+        if (std::filesystem::is_directory(path, ignored)) found.push_back(find(path));
     }
     return found;
 }

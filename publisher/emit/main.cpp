@@ -137,7 +137,7 @@ int main(int argc, char** argv) {
     try {
         command.publisher.on_log = log_to_stderr;
         return command.listen.empty() ? emit_input(command) : emit_sockets(command);
-    } catch (const homeward::SetupError& error) {
+    } catch (const std::exception& error) {
         std::fprintf(stderr, "homeward-emit: %s\n", error.what());
         return 2;
     }

@@ -71,8 +71,12 @@ FrameLog::Recovery view_log(const Run& run, EventClass event_class, ClassView& v
 double age_of(const std::filesystem::path& directory) {
     std::error_code ignored;
     auto newest = std::filesystem::last_write_time(directory, ignored);
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(directory, ignored)) {
-        newest = std::max(newest, std::filesystem::last_write_time(entry.path(), ignored));
+    // What a process at work deletes meanwhile is no error.
+    std::filesystem::recursive_directory_iterator entry(directory, ignored);
+    for (; entry != std::filesystem::recursive_directory_iterator(); entry.increment(ignored)) {
+        std::error_code gone;
+        const auto written = std::filesystem::last_write_time(entry->path(), gone);
+        if (!gone) newest = std::max(newest, written);
     }
     const auto age = std::filesystem::file_time_type::clock::now() - newest;
     return std::max(0.0, std::chrono::duration<double>(age).count());

@@ -68,8 +68,8 @@ int main(int argc, char** argv) {
     try {
         return command.verb == SpoolCommand::Verb::drain ? drain(std::move(command))
                                                          : inspect(command);
-    } catch (const homeward::SetupError& setup) {
-        say(setup.what());
+    } catch (const std::exception& failure) {
+        say(failure.what());
         return 2;
     }
 }
