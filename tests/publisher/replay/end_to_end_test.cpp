@@ -86,7 +86,9 @@ httplib::Headers session_of(const httplib::Response& response) {
 
 /// curl's status for a request whose body it may not be able to send to its end.
 std::string curl_post(const std::string& url, std::vector<std::string> words) {
-    words.insert(words.begin(), {"curl", "-s", "-o", "/dev/null", "-w", "%{http_code}"});
+    // It asks before it sends much, and waits for the answer as long as a loaded machine takes.
+    words.insert(words.begin(), {"curl", "-s", "-o", "/dev/null", "-w", "%{http_code}",
+                                 "--expect100-timeout", "60"});
     words.push_back(url + "/orders");
     return run_command(words).output;
 }

@@ -64,7 +64,8 @@ class HttplibReplay {
             return refuse(request, response) ? httplib::Server::HandlerResponse::Handled
                                              : httplib::Server::HandlerResponse::Unhandled;
         });
-        // A client that asks first (curl does) never sends the body.
+        // A client that asks first (curl does) never sends the body. One that does not may find its
+        // connection reset before it has read the answer: this library closes without lingering.
         server.set_expect_100_continue_handler([this](const Request& request, Response& response) {
             return refuse(request, response) ? response.status : 100;
         });
