@@ -31,7 +31,12 @@ Origin::Origin(Run& run, EventClass event_class, const Limits& limits)
       event_class_(event_class),
       limits_(limits),
       log_(run.log_directory(event_class), limits.log_bytes_max, limits.sync),
-      find_type_([&run](std::uint32_t hash) { return run.find_type(hash); }),
+      // One lock a type, not one an event: descriptors are never removed.
+      find_type_(
+          [&run, last = static_cast<const OwnedDescriptor*>(nullptr)](std::uint32_t hash) mutable {
+              if (last == nullptr || last->hash != hash) last = run.find_type(hash);
+              return last;
+          }),
       publisher_(run.identity().publisher) {}
 
 void Origin::add_lane(std::uint64_t number, LaneMapping* lane) {

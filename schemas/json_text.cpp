@@ -4,6 +4,8 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstdint>
+#include <cstring>
 
 namespace homeward {
 namespace {
@@ -22,6 +24,29 @@ constexpr std::array<bool, 256> kPlain = make_plain_table();
 
 bool is_plain(char c) {
     return kPlain[static_cast<unsigned char>(c)];
+}
+
+/// Whether eight bytes are all plain.
+bool are_plain(const char* eight) {
+    constexpr std::uint64_t kOnes = 0x0101010101010101u;
+    constexpr std::uint64_t kHigh = 0x8080808080808080u;
+    std::uint64_t word;
+    std::memcpy(&word, eight, sizeof word);
+    // The high bit of every byte below the limit; of others only behind such a one.
+    const auto below = [](std::uint64_t bytes, std::uint64_t limit) {
+        return (bytes - kOnes * limit) & ~bytes;
+    };
+    const std::uint64_t special =
+        word | below(word, 0x20) | below(word ^ kOnes * '"', 1) | below(word ^ kOnes * '\\', 1);
+    return (special & kHigh) == 0;
+}
+
+/// How many bytes at the text's front are plain.
+std::size_t count_plain(std::string_view text) {
+    std::size_t count = 0;
+    while (count + 8 <= text.size() && are_plain(text.data() + count)) count += 8;
+    while (count < text.size() && is_plain(text[count])) ++count;
+    return count;
 }
 
 void append_escape(std::string& out, unsigned char c) {
@@ -86,8 +111,7 @@ std::size_t append_multibyte(std::string& out, std::string_view text) {
 void append_json_string(std::string& out, std::string_view text) {
     out += '"';
     while (!text.empty()) {
-        const auto special = std::find_if_not(text.begin(), text.end(), is_plain);
-        const auto plain_bytes = static_cast<std::size_t>(special - text.begin());
+        const std::size_t plain_bytes = count_plain(text);
         out.append(text.substr(0, plain_bytes));
         text.remove_prefix(plain_bytes);
         if (text.empty()) break;
@@ -103,9 +127,11 @@ void append_json_string(std::string& out, std::string_view text) {
 }
 
 void append_json_line(std::string& out, std::string_view json) {
-    const auto start = static_cast<std::ptrdiff_t>(out.size());
+    for (std::size_t end = json.find('\n'); end != json.npos; end = json.find('\n')) {
+        out.append(json.substr(0, end)).push_back('\r');
+        json.remove_prefix(end + 1);
+    }
     out.append(json);
-    std::replace(out.begin() + start, out.end(), '\n', '\r');
 }
 
 std::string_view whole_characters(std::string_view text, std::size_t bytes_max) {

@@ -49,7 +49,8 @@ TEST_CASE("a record becomes JSON with every present field and no other") {
 }
 
 TEST_CASE("text that is not UTF-8 still gives valid JSON") {
-    for (const char* text : {"\xff", "a\xc3", "\xed\xa0\x80", "\xf5\x80\x80\x80", "\xe2\x82", "\xc0\xaf"}) {
+    for (const char* text :
+         {"\xff", "a\xc3", "\xed\xa0\x80", "\xf5\x80\x80\x80", "\xe2\x82", "\xc0\xaf"}) {
         const auto json = nlohmann::json::parse(render(record(text, 0, "1")), nullptr, false);
         REQUIRE_FALSE(json.is_discarded());
         CHECK(json["text"].get<std::string>().find("\xef\xbf\xbd") != std::string::npos);
@@ -73,9 +74,9 @@ TEST_CASE("a record cut short anywhere is told, and leaves nothing behind") {
     for (std::size_t size = 0; size < bytes.size(); ++size) {
         std::string out = "before";
         INFO(size);
-        CHECK(append_record_json(std::span(bytes).first(size),
-                                 [&](std::uint32_t) { return &owned; },
-                                 out) == RecordError::cut_short);
+        CHECK(append_record_json(
+                  std::span(bytes).first(size), [&](std::uint32_t) { return &owned; }, out) ==
+              RecordError::cut_short);
         CHECK(out == "before");
     }
 }
@@ -89,4 +90,17 @@ TEST_CASE("a descriptor is read back as written, and not when it was altered") {
     std::string altered = owned.to_json();
     altered.replace(altered.find("number"), 6, "numbel");
     CHECK_FALSE(OwnedDescriptor::parse(altered, read));
+}
+
+TEST_CASE("a character that needs escaping is found at every place of a text") {
+    for (int c = 0; c < 0x80; ++c) {
+        for (std::size_t place = 0; place < 20; ++place) {
+            std::string text(20, 'x');
+            text[place] = static_cast<char>(c);
+            std::string json;
+            append_json_string(json, text);
+            CAPTURE(c, place, json);
+            REQUIRE(nlohmann::json::parse(json).get<std::string>() == text);
+        }
+    }
 }
