@@ -92,8 +92,8 @@ int main(int argc, char** argv) {
     std::vector<std::unique_ptr<testing::JournalWriter>> journals;
     for (std::uint32_t i = 0; i < threads_max; ++i) {
         journals.push_back(std::make_unique<testing::JournalWriter>(argv[3], run, i));
-        threads.emplace_back([&, i] {
-            emit_for_ever(publisher, *journals[i], run * 1000 + i, events_per_second);
+        threads.emplace_back([&, i, journal = journals.back().get()] {  // the vector still grows
+            emit_for_ever(publisher, *journal, run * 1000 + i, events_per_second);
         });
     }
     if (threads.empty()) send_what_was_left(publisher);
