@@ -52,8 +52,8 @@ void emit_for_ever(Publisher& publisher, testing::JournalWriter& journal, std::u
         event.resource = key;
         event.outcome = events::Audit::Outcome::allowed;
         journal.end(fate_of(publisher.emit(event)));
-        const auto due = started + std::chrono::duration<double>(static_cast<double>(i) /
-                                                                 events_per_second);
+        const auto due =
+            started + std::chrono::duration<double>(static_cast<double>(i) / events_per_second);
         if (i % 16 == 0 && due > std::chrono::steady_clock::now()) {
             std::this_thread::sleep_until(due);
         }
