@@ -204,8 +204,9 @@ FrameLog::Outcome FrameLog::append(SeqRange seqs, std::span<const LaneTail> tail
     const auto segment = find(current_);
     std::vector<std::byte> body(tails_bytes + frame.size());
     put_raw(body.data(), static_cast<std::uint32_t>(tails.size()));
-    std::memcpy(body.data() + 8, tails.data(), tails.size_bytes());
-    std::memcpy(body.data() + tails_bytes, frame.data(), frame.size());
+    // Not memcpy(): of a dead run's damage there may be no tail, and no pointer to it.
+    std::ranges::copy(std::as_bytes(tails), body.begin() + 8);
+    std::ranges::copy(frame, body.begin() + static_cast<std::ptrdiff_t>(tails_bytes));
     const std::size_t offset = segment->used;
     last_error_ = write_entry(LogEntryKind::frame, body);
     if (last_error_ == 0 && sync_) last_error_ = segment->file.sync();

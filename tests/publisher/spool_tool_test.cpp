@@ -47,7 +47,7 @@ TEST_CASE("what a killed app has left is shown and drained by the tool, and noth
     Load load(bridge);
     const auto spool = bridge.dir() / "spool";
     load.start();
-    REQUIRE(wait_until(30s, [&] { return bridge.metric("homeward_rows_total") > 500; }));
+    REQUIRE(wait_until(120s, [&] { return bridge.metric("homeward_rows_total") > 500; }));
     bridge.leaf().kill();
     nlohmann::json alive;
     REQUIRE(wait_until(60s, [&] {
