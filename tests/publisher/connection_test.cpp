@@ -193,7 +193,7 @@ TEST_CASE("a creds file lets in whom the server's operator has signed, and a bad
     options.on_log = strange_log.listener();
     Publisher stranger(options);
     CHECK(emits(stranger));
-    CHECK(strange_log.has("Authorization"));
+    CHECK(wait_until(60s, [&] { return strange_log.has("Authorization"); }));
     CHECK(strange_log.has((dir / "strange.creds").string()));
     CHECK_FALSE(stranger.stats().connected);
     stranger.close(0ms);

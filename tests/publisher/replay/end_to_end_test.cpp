@@ -86,7 +86,7 @@ httplib::Headers session_of(const httplib::Response& response) {
 
 /// curl's status for a request whose body it may not be able to send to its end.
 std::string curl_post(const std::string& url, std::vector<std::string> words) {
-    // It asks before it sends much, and waits for the answer as long as a loaded machine takes.
+    // Where it asks before it sends, it waits for the answer as long as a loaded machine takes.
     words.insert(words.begin(), {"curl", "-s", "-o", "/dev/null", "-w", "%{http_code}",
                                  "--expect100-timeout", "60"});
     words.push_back(url + "/orders");
@@ -181,8 +181,9 @@ TEST_CASE(
     const TempDir dir;
     std::ofstream(dir / "too_large") << largest << "x";
     std::ofstream(dir / "small") << "chunked " << name;
-    const std::vector<std::string> too_large = {"--data-binary",
-                                                "@" + (dir / "too_large").string()};
+    // From 1 MiB on curl would ask of its own accord.
+    const std::vector<std::string> too_large = {"--data-binary", "@" + (dir / "too_large").string(),
+                                                "-H", "Expect: 100-continue"};
     const std::vector<std::string> small = {"--data-binary", "@" + (dir / "small").string(), "-H",
                                             "Transfer-Encoding: chunked"};
     std::vector<std::string> endless = too_large;
