@@ -29,6 +29,7 @@
 #include "tests/support/catch.hpp"
 #include "tests/support/nats_client.hpp"
 #include "tests/support/nats_server.hpp"
+#include "tests/support/sanitizer.hpp"
 
 using namespace homeward;
 using namespace homeward::testing;
@@ -42,13 +43,6 @@ constinit thread_local std::uint64_t allocations = 0;
 [[maybe_unused]] void count_allocation() {
     if (is_counting) ++allocations;
 }
-
-/// Sanitizers have a malloc of their own, and make system calls at any time.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kIsSanitized = true;
-#else
-constexpr bool kIsSanitized = false;
-#endif
 
 events::Audit sample_audit() {
     events::Audit event;

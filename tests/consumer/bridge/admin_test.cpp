@@ -13,6 +13,7 @@
 #include "tests/support/bridge.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/nats_client.hpp"
+#include "tests/support/sanitizer.hpp"
 
 using namespace homeward::testing;
 using namespace std::chrono_literals;
@@ -112,7 +113,11 @@ TEST_CASE("the admin endpoint takes neither writes nor other methods nor anythin
     long_body.say("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n" +
                   std::string(32 << 20, 'x'));
     CHECK_THAT(long_body.hear(), !Contains(" 200 "));
-    CHECK(resident_kib(bridge.consumer()) - before < 16 << 10);
+    if (kIsSanitized) {
+        WARN("memory not looked at: a sanitizer keeps what was freed");
+    } else {
+        CHECK(resident_kib(bridge.consumer()) - before < 16 << 10);
+    }
     CHECK_THAT(bridge.admin("/livez"), Contains(" 200 "));
 }
 

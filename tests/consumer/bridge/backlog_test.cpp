@@ -9,6 +9,7 @@
 #include "tests/support/bridge.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/frame_sender.hpp"
+#include "tests/support/sanitizer.hpp"
 
 using namespace homeward;
 using namespace homeward::testing;
@@ -86,7 +87,11 @@ TEST_CASE("a long backlog and an outage of the leader in its midst stay below 25
                 static_cast<unsigned long long>(events), static_cast<long long>(outage.count()),
                 static_cast<long long>(peak));
     CHECK(peak > 0);
-    CHECK(peak <= kPeakMaxMiB);
+    if (kIsSanitized) {
+        WARN("peak not judged: a sanitizer keeps what was freed");
+    } else {
+        CHECK(peak <= kPeakMaxMiB);
+    }
     CHECK(bridge.stop_consumer() == 0);
 }
 

@@ -11,6 +11,7 @@
 #include "tests/support/catch.hpp"
 #include "tests/support/postgres_server.hpp"
 #include "tests/support/process.hpp"
+#include "tests/support/sanitizer.hpp"
 #include "tests/support/temp_dir.hpp"
 
 using namespace homeward::testing;
@@ -60,12 +61,8 @@ class Tuning {
     }
 };
 
-/// A sanitizer leaves so little speed that no trial of the usual length has a large batch.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr const char* kRows = "50,500";
-#else
-constexpr const char* kRows = "500,5000";
-#endif
+/// A sanitizer leaves no speed for a large batch in so short a trial.
+constexpr const char* kRows = kIsSanitized ? "50,500" : "500,5000";
 
 const std::vector<std::string> kShort{"--seconds", "3",    "--rows",    kRows,
                                       "--delays",  "0,20", "--writers", "1,2"};
