@@ -2,14 +2,13 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <functional>
-#include <map>
-#include <sstream>
+
+#include "publisher/command_words.hpp"
 
 namespace homeward {
 namespace {
 
-constexpr const char* kHelp =
+constexpr const char* kHelpBegin =
     R"(homeward-emit - sends events to the PostgreSQL leader, by way of NATS JetStream
 
   homeward-emit --region ams --app shop < events.ndjson
@@ -30,12 +29,13 @@ SIGTERM: takes what clients have sent by then, waits for the stream as above, an
 
   --region NAME       where this runs: a-z 0-9 _ - (or environment HOMEWARD_REGION)
   --app NAME          what this is: a-z 0-9 _ -    (or environment HOMEWARD_APP)
-  --server URL[,URL]  NATS; default nats://127.0.0.1:4222 (or environment HOMEWARD_NATS_URL)
-  --creds FILE        NATS credentials
-  --nkey FILE         seed and public key of a NATS user (or environment HOMEWARD_NATS_NKEY_FILE)
-  --ca FILE           whom to trust with a tls:// server (or environment HOMEWARD_NATS_TLS_CA_FILE)
-  --spool DIR         keep accepted events here until they are acknowledged, so that they survive
+)";
+// kNatsHelp comes between.
+constexpr const char* kHelpEnd =
+    R"(  --spool DIR         keep accepted events here until they are acknowledged, so that they survive
                       the death of this process; what an earlier one left is sent first
+  --durability WHAT   with --spool, what an accepted event survives: process (default), the death of
+                      this process; disk, also a power cut, once its frame is logged
   --log-mib MIB       keep up to this much, compressed, while NATS is away; default 256, of each class
   --listen ADDRESS    unix:PATH (stream) or unixgram:PATH (datagram); may be given again
   --socket-mode MODE  permissions of the socket files, in octal; default 0660
@@ -58,27 +58,9 @@ int usage_error(const std::string& what) {
     return 2;
 }
 
-std::vector<std::string> split(const std::string& text) {
-    std::vector<std::string> parts;
-    std::istringstream stream(text);
-    for (std::string part; std::getline(stream, part, ',');) {
-        if (!part.empty()) parts.push_back(part);
-    }
-    return parts;
-}
-
-std::string from_environment(const char* name) {
-    const char* value = std::getenv(name);
-    return value == nullptr ? "" : value;
-}
-
 void set_defaults(EmitCommand& command) {
     command.publisher.region = from_environment("HOMEWARD_REGION");
     command.publisher.app = from_environment("HOMEWARD_APP");
-    const std::string urls = from_environment("HOMEWARD_NATS_URL");
-    if (!urls.empty()) command.publisher.nats_urls = split(urls);
-    command.publisher.nkey_seed_file = from_environment("HOMEWARD_NATS_NKEY_FILE");
-    command.publisher.tls_ca_file = from_environment("HOMEWARD_NATS_TLS_CA_FILE");
 }
 
 std::optional<int> check(const EmitCommand& command) {
@@ -86,6 +68,9 @@ std::optional<int> check(const EmitCommand& command) {
     if (command.publisher.app.empty()) return usage_error("--app is missing");
     if (!command.text_field.empty() && command.type.empty()) {
         return usage_error("--text-field needs --type");
+    }
+    if (command.publisher.durability == Durability::disk && command.publisher.spool_dir.empty()) {
+        return usage_error("--durability disk needs --spool");
     }
     if (!command.text_field.empty() && !command.listen.empty()) {
         return usage_error("--text-field is for standard input, not for --listen");
@@ -98,14 +83,16 @@ std::optional<int> check(const EmitCommand& command) {
 std::optional<int> parse_command_line(int argc, char** argv, EmitCommand& command) {
     set_defaults(command);
     std::string mistake;
-    const std::map<std::string, std::function<void(const std::string&)>> options{
+    CommandOptions options = nats_options(command.publisher);
+    options.merge(CommandOptions{
         {"--region", [&](const auto& v) { command.publisher.region = v; }},
         {"--app", [&](const auto& v) { command.publisher.app = v; }},
-        {"--server", [&](const auto& v) { command.publisher.nats_urls = split(v); }},
-        {"--creds", [&](const auto& v) { command.publisher.credentials_file = v; }},
-        {"--nkey", [&](const auto& v) { command.publisher.nkey_seed_file = v; }},
-        {"--ca", [&](const auto& v) { command.publisher.tls_ca_file = v; }},
         {"--spool", [&](const auto& v) { command.publisher.spool_dir = v; }},
+        {"--durability",
+         [&](const auto& v) {
+             if (v != "process" && v != "disk") mistake = "--durability must be process or disk";
+             command.publisher.durability = v == "disk" ? Durability::disk : Durability::process;
+         }},
         {"--type", [&](const auto& v) { command.type = v; }},
         {"--text-field", [&](const auto& v) { command.text_field = v; }},
         {"--class",
@@ -141,18 +128,15 @@ std::optional<int> parse_command_line(int argc, char** argv, EmitCommand& comman
          }},
         {"--wait",
          [&](const auto& v) {
-             char* end = nullptr;
-             const long seconds = std::strtol(v.c_str(), &end, 10);
-             if (v.empty() || *end != '\0' || seconds < 0 || seconds > 86'400) {
-                 mistake = "--wait must be a number of seconds from 0 to 86400";
-             }
-             command.patience = std::chrono::seconds(seconds);
+             const auto seconds = parse_seconds(v);
+             if (!seconds) mistake = "--wait must be a number of seconds from 0 to 86400";
+             command.patience = seconds.value_or(command.patience);
          }},
-    };
+    });
     for (int i = 1; i < argc; ++i) {
         const std::string name = argv[i];
         if (name == "--help") {
-            std::fputs(kHelp, stdout);
+            std::printf("%s%s%s", kHelpBegin, kNatsHelp, kHelpEnd);
             return 0;
         }
         if (name == "--quiet") {

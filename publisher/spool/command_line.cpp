@@ -1,16 +1,15 @@
 #include "publisher/spool/command_line.hpp"
 
 #include <cstdio>
-#include <cstdlib>
-#include <functional>
-#include <map>
-#include <sstream>
+#include <string>
 #include <vector>
+
+#include "publisher/command_words.hpp"
 
 namespace homeward {
 namespace {
 
-constexpr const char* kHelp =
+constexpr const char* kHelpBegin =
     R"(homeward-spool - looks at, and sends, what apps keep in a spool directory
 
   homeward-spool inspect /var/lib/shop
@@ -25,11 +24,10 @@ inspect DIR           what every process has left or is at work with: frames, la
 drain DIR             sends what processes that are gone have left, each event under the identity,
                       region and app that it was accepted with, and removes it once the stream has
                       it. Nothing lands twice; two drains, or a drain and an app, share the work.
-  --server URL[,URL]  NATS; default nats://127.0.0.1:4222 (or environment HOMEWARD_NATS_URL)
-  --creds FILE        NATS credentials
-  --nkey FILE         seed and public key of a NATS user, as nk -gen user -pubout prints them
-  --tls-ca FILE       CA certificates; --tls-cert FILE and --tls-key FILE: our own certificate
-  --wait SECONDS      how long to try; default 30. What is not sent by then stays.
+)";
+// kNatsHelp comes between.
+constexpr const char* kHelpEnd =
+    R"(  --wait SECONDS      how long to try; default 30. What is not sent by then stays.
 --help
 
 Exit status: 0 nothing is left behind by processes that are gone (inspect: or nothing asked that);
@@ -41,29 +39,13 @@ int usage_error(const std::string& what) {
     return 2;
 }
 
-std::vector<std::string> split(const std::string& text) {
-    std::vector<std::string> parts;
-    std::istringstream stream(text);
-    for (std::string part; std::getline(stream, part, ',');) {
-        if (!part.empty()) parts.push_back(part);
-    }
-    return parts;
-}
-
-std::optional<std::chrono::seconds> parse_seconds(const std::string& text) {
-    char* end = nullptr;
-    const long seconds = std::strtol(text.c_str(), &end, 10);
-    if (text.empty() || *end != '\0' || seconds < 0 || seconds > 86'400) return std::nullopt;
-    return std::chrono::seconds(seconds);
-}
-
 }  // namespace
 
 std::optional<int> parse_command_line(int argc, char** argv, SpoolCommand& command) {
     std::vector<std::string> words(argv + 1, argv + argc);
     for (const std::string& word : words) {
         if (word != "--help" && word != "-h") continue;
-        std::fputs(kHelp, stdout);
+        std::printf("%s%s%s", kHelpBegin, kNatsHelp, kHelpEnd);
         return 0;
     }
     if (words.size() < 2)
@@ -73,15 +55,7 @@ std::optional<int> parse_command_line(int argc, char** argv, SpoolCommand& comma
     command.spool = words[1];
 
     PublisherOptions& publisher = command.publisher;
-    if (const char* url = std::getenv("HOMEWARD_NATS_URL")) publisher.nats_urls = split(url);
-    const std::map<std::string, std::function<void(const std::string&)>> options{
-        {"--server", [&](const auto& v) { publisher.nats_urls = split(v); }},
-        {"--creds", [&](const auto& v) { publisher.credentials_file = v; }},
-        {"--nkey", [&](const auto& v) { publisher.nkey_seed_file = v; }},
-        {"--tls-ca", [&](const auto& v) { publisher.tls_ca_file = v; }},
-        {"--tls-cert", [&](const auto& v) { publisher.tls_cert_file = v; }},
-        {"--tls-key", [&](const auto& v) { publisher.tls_key_file = v; }},
-    };
+    const CommandOptions options = nats_options(publisher);
     for (std::size_t i = 2; i < words.size(); ++i) {
         if (words[i] == "--json") {
             command.json = true;

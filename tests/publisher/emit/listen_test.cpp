@@ -345,3 +345,21 @@ TEST_CASE("without NATS a socket takes events until the log is full, and then re
     CHECK(sidecar.stop() == 1);
     CHECK(sidecar.log().find("the next start sends them") != std::string::npos);
 }
+
+TEST_CASE("a command line that can never work is refused with what to change") {
+    const auto refusal = [](const std::vector<std::string>& more) {
+        std::vector<std::string> words{HOMEWARD_EMIT_PROGRAM, "--region", "ams", "--app", "side"};
+        words.insert(words.end(), more.begin(), more.end());
+        const CommandResult result = run_command(words, {}, 30s);
+        CHECK(result.exit_code == 2);
+        return result.output;
+    };
+    CHECK_THAT(refusal({"--durability", "disk"}), Catch::Matchers::Contains("needs --spool"));
+    CHECK_THAT(refusal({"--durability", "paper"}),
+               Catch::Matchers::Contains("--durability must be process or disk"));
+    CHECK_THAT(refusal({"--wait", "long"}), Catch::Matchers::Contains("--wait must be a number"));
+    CHECK_THAT(refusal({"--tls-ca", "/nowhere/ca.pem"}),
+               Catch::Matchers::Contains("/nowhere/ca.pem cannot be read"));
+    CHECK_THAT(refusal({"--tls-cert", "/nowhere/us.pem", "--tls-key", "/nowhere/us.key"}),
+               Catch::Matchers::Contains("/nowhere/us.pem cannot be read"));
+}

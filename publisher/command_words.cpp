@@ -1,0 +1,58 @@
+#include "publisher/command_words.hpp"
+
+#include <cstdlib>
+#include <sstream>
+
+namespace homeward {
+
+const char* const kNatsHelp =
+    R"(  --server URL[,URL]  NATS; default nats://127.0.0.1:4222 (or environment HOMEWARD_NATS_URL)
+  --creds FILE        NATS credentials (or HOMEWARD_NATS_CREDENTIALS_FILE)
+  --nkey FILE         seed and public key of a NATS user, as nk -gen user -pubout prints them
+                      (or HOMEWARD_NATS_NKEY_FILE)
+  --tls-ca FILE       whom to trust with a tls:// server (or HOMEWARD_NATS_TLS_CA_FILE)
+  --tls-cert FILE, --tls-key FILE
+                      our own certificate, for a server that asks for one
+                      (or HOMEWARD_NATS_TLS_CERT_FILE, HOMEWARD_NATS_TLS_KEY_FILE)
+)";
+
+std::vector<std::string> split(const std::string& text) {
+    std::vector<std::string> parts;
+    std::istringstream stream(text);
+    for (std::string part; std::getline(stream, part, ',');) {
+        if (!part.empty()) parts.push_back(part);
+    }
+    return parts;
+}
+
+std::optional<std::chrono::seconds> parse_seconds(const std::string& text) {
+    char* end = nullptr;
+    const long seconds = std::strtol(text.c_str(), &end, 10);
+    if (text.empty() || *end != '\0' || seconds < 0 || seconds > 86'400) return std::nullopt;
+    return std::chrono::seconds(seconds);
+}
+
+std::string from_environment(const char* name) {
+    const char* value = std::getenv(name);
+    return value == nullptr ? "" : value;
+}
+
+CommandOptions nats_options(PublisherOptions& options) {
+    const std::string urls = from_environment("HOMEWARD_NATS_URL");
+    if (!urls.empty()) options.nats_urls = split(urls);
+    options.credentials_file = from_environment("HOMEWARD_NATS_CREDENTIALS_FILE");
+    options.nkey_seed_file = from_environment("HOMEWARD_NATS_NKEY_FILE");
+    options.tls_ca_file = from_environment("HOMEWARD_NATS_TLS_CA_FILE");
+    options.tls_cert_file = from_environment("HOMEWARD_NATS_TLS_CERT_FILE");
+    options.tls_key_file = from_environment("HOMEWARD_NATS_TLS_KEY_FILE");
+    return {
+        {"--server", [&](const auto& v) { options.nats_urls = split(v); }},
+        {"--creds", [&](const auto& v) { options.credentials_file = v; }},
+        {"--nkey", [&](const auto& v) { options.nkey_seed_file = v; }},
+        {"--tls-ca", [&](const auto& v) { options.tls_ca_file = v; }},
+        {"--tls-cert", [&](const auto& v) { options.tls_cert_file = v; }},
+        {"--tls-key", [&](const auto& v) { options.tls_key_file = v; }},
+    };
+}
+
+}  // namespace homeward
