@@ -38,6 +38,9 @@ struct AppOptions {
 class TwoRegions {
   public:
     TwoRegions(const AppOptions& ams, const AppOptions& scl);
+    ~TwoRegions() { nginx_.stop(); }  // SIGKILL would leave its worker behind
+    TwoRegions(const TwoRegions&) = delete;
+    TwoRegions& operator=(const TwoRegions&) = delete;
 
     /// Through the edge of a region, as a client comes.
     httplib::Client edge(const std::string& region) const;
