@@ -7,6 +7,7 @@
 
 #include <signal.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -26,7 +27,7 @@ namespace {
 using namespace std::chrono_literals;
 using namespace homeward;
 
-volatile sig_atomic_t stopping = 0;
+std::atomic<bool> stopping{false};
 
 testing::Fate fate_of(EmitResult result) {
     return result == EmitResult::accepted ? testing::Fate::accepted : testing::Fate::refused;
@@ -42,7 +43,7 @@ void emit_for_ever(Publisher& publisher, testing::JournalWriter& journal, std::u
                    double events_per_second) {
     std::mt19937_64 random(seed);
     const auto started = std::chrono::steady_clock::now();
-    for (std::uint64_t i = 0; stopping == 0; ++i) {
+    for (std::uint64_t i = 0; !stopping; ++i) {
         const std::string actor = random_text(random);
         const std::uint64_t hash = testing::hash_of(actor);
         const std::string key = journal.begin(hash);
@@ -61,7 +62,7 @@ void emit_for_ever(Publisher& publisher, testing::JournalWriter& journal, std::u
 }
 
 void send_what_was_left(Publisher& publisher) {
-    for (int i = 0; i < 600 && stopping == 0; ++i) {
+    for (int i = 0; i < 600 && !stopping; ++i) {
         std::this_thread::sleep_for(100ms);
         if (publisher.stats().spools_recovering == 0) return;
     }
@@ -74,7 +75,7 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "usage: emitter NATS SPOOL JOURNAL RUN THREADS EVENTS_PER_SECOND\n");
         return 2;
     }
-    signal(SIGTERM, [](int) { stopping = 1; });
+    signal(SIGTERM, [](int) { stopping = true; });
     const std::uint64_t run = std::strtoull(argv[4], nullptr, 10);
     const auto threads_max = static_cast<std::uint32_t>(std::atoi(argv[5]));
     const double events_per_second = std::atof(argv[6]);

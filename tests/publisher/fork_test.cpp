@@ -15,6 +15,7 @@
 
 #include "tests/fault/load.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/sanitizer.hpp"
 
 using namespace homeward;
 using namespace homeward::testing;
@@ -92,6 +93,10 @@ void emit_some(Publisher& publisher, const std::filesystem::path& journals, std:
 }  // namespace
 
 TEST_CASE("parent and child both go on after fork(), under identities of their own") {
+    if (!kCanForkThreads) {
+        WARN("not tried: ThreadSanitizer lets no forked child start threads");
+        return;
+    }
     // Method: four threads emit without a pause while the main thread forks a hundred times; two
     // children live at a time.
     Bridge bridge;

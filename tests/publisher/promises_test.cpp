@@ -408,7 +408,7 @@ TEST_CASE("emit_wait() waits for room until its deadline, and emit() does not") 
         for (char& c : noise) c = static_cast<char>('!' + std::rand() % 90);
         events::Audit event = sample_audit();
         event.resource = noise;
-        result = publisher.emit_wait(event, 200ms);
+        result = publisher.emit_wait(event, 2s);  // no slow sender takes that long
     }
     REQUIRE(result == EmitResult::full);
     events::Audit event = sample_audit();

@@ -10,4 +10,11 @@ constexpr bool kIsSanitized = true;
 constexpr bool kIsSanitized = false;
 #endif
 
+/// ThreadSanitizer ends a forked child that starts threads of its own ("dup thread").
+#if defined(__SANITIZE_THREAD__)
+constexpr bool kCanForkThreads = false;
+#else
+constexpr bool kCanForkThreads = true;
+#endif
+
 }  // namespace homeward::testing
