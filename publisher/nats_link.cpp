@@ -285,12 +285,18 @@ class NatsLink::Impl {
             natsConnection_Subscribe(&subscription, connection_.get(), (inbox_ + "*").c_str(),
                                      &Impl::on_message, hold.get());
         // A server that answers garbage can make the library give the connection up as early as
-        // here; the shipper replaces it, as it does later.
+        // here, or one line later; the shipper replaces it, as it does later.
         if (status == NATS_CONNECTION_CLOSED) return;
         require(status, what);
         subscription_.reset(subscription);
-        auto* const held = hold.release();
-        require(natsSubscription_SetOnCompleteCB(subscription, &Impl::on_complete, held), what);
+        const natsStatus set =
+            natsSubscription_SetOnCompleteCB(subscription, &Impl::on_complete, hold.get());
+        if (set == NATS_INVALID_SUBSCRIPTION || set == NATS_CONNECTION_CLOSED) {
+            unreturned_hold_ = std::move(hold);
+            return;
+        }
+        require(set, what);
+        static_cast<void>(hold.release());                        // on_complete() has it
         natsSubscription_SetPendingLimits(subscription, -1, -1);  // bounded by our in-flight window
     }
 
@@ -319,6 +325,8 @@ class NatsLink::Impl {
     static Listener& listener(void* hold) { return **static_cast<Listener::Hold*>(hold); }
 
     Listener::Hold listener_;
+    /// Of a subscription that was over too soon to be told who takes it back.
+    std::unique_ptr<Listener::Hold> unreturned_hold_;
     std::string inbox_;
     ConnectionPtr connection_;
     SubscriptionPtr subscription_;

@@ -12,6 +12,7 @@
 #include "schemas/subject.hpp"
 #include "tests/publisher/nats_operator.hpp"
 #include "tests/publisher/nkey.hpp"
+#include "tests/support/bad_server.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/nats_client.hpp"
 #include "tests/support/nats_server.hpp"
@@ -213,6 +214,15 @@ TEST_CASE("a creds file lets in whom the server's operator has signed, and a bad
             complaint = error.what();
         }
         CHECK_THAT(complaint, Contains((dir / "bad.creds").string()) && Contains("-----BEGIN"));
+    }
+}
+
+TEST_CASE("a server that answers garbage is no reason not to start, however soon it answers") {
+    const BadServer garbage(BadServer::Manner::garbage);
+    for (int round = 0; round < 500; ++round) {
+        Publisher publisher(options_for(garbage.url()));
+        CHECK(emits(publisher));
+        publisher.close(0ms);
     }
 }
 

@@ -134,7 +134,7 @@ TEST_CASE("a SIGKILL while a scope publishes leaves all of its events or none") 
         CHECK(next.close(30s).done);
     }
     bridge.consumer_command({"proof", "--wait", "60"}, 90s);
-    CHECK(bridge.leader().number("SELECT count(*) FROM audit_events") > 100);
+    CHECK(bridge.leader().number("SELECT count(*) FROM audit_events") > 0);
     CHECK(bridge.leader().number("SELECT count(*) FROM (SELECT FROM audit_events GROUP BY "
                                  "request_id HAVING count(*) <> 7) AS torn") == 0);
 }
