@@ -41,7 +41,7 @@ json wait_for(const Bridge& bridge, const std::function<bool(const json&)>& is_s
 /// way to the same limit.
 std::string wait_for_limit(const Bridge& bridge, const std::string& name,
                            const std::string& part = "") {
-    const auto sentence = [&](const json& status) -> std::string {
+    const auto sentence = [&](json status) -> std::string {
         const std::string text = status["limit"]["sentence"];
         const bool fits = status["limit"]["name"] == name && text.find(part) != std::string::npos;
         return fits ? text : "";
