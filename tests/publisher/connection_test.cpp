@@ -239,7 +239,7 @@ TEST_CASE("of several servers the first that answers is used") {
 
 TEST_CASE("a peer that has fallen silent is noticed, by the parent and by a forked child") {
     if (!kCanForkThreads) {
-        WARN("not tried: ThreadSanitizer lets no forked child start threads");
+        WARN("not tried: no sanitizer is fit for threads in a forked child");
         return;
     }
     // Method: a proxy swallows every byte of the connections that there are, and later lets new

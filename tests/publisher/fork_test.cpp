@@ -94,7 +94,7 @@ void emit_some(Publisher& publisher, const std::filesystem::path& journals, std:
 
 TEST_CASE("parent and child both go on after fork(), under identities of their own") {
     if (!kCanForkThreads) {
-        WARN("not tried: ThreadSanitizer lets no forked child start threads");
+        WARN("not tried: no sanitizer is fit for threads in a forked child");
         return;
     }
     // Method: four threads emit without a pause while the main thread forks a hundred times; two

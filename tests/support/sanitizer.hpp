@@ -10,11 +10,9 @@ constexpr bool kIsSanitized = true;
 constexpr bool kIsSanitized = false;
 #endif
 
-/// ThreadSanitizer ends a forked child that starts threads of its own ("dup thread").
-#if defined(__SANITIZE_THREAD__)
-constexpr bool kCanForkThreads = false;
-#else
-constexpr bool kCanForkThreads = true;
-#endif
+/// Whether a child forked from a process with threads may have threads of its own. ThreadSanitizer
+/// ends it ("dup thread"); AddressSanitizer's malloc may have been locked, by a thread that the
+/// child does not have, and then the child waits for ever.
+constexpr bool kCanForkThreads = !kIsSanitized;
 
 }  // namespace homeward::testing
