@@ -54,9 +54,6 @@ class Frames {
     std::uint64_t next_ = 1;
 };
 
-/// It ends itself after 4.5 s; the rest is for a machine that has other things to do.
-constexpr auto kStopMax = 9s;
-
 std::uint64_t rows(Bridge& bridge) {
     return static_cast<std::uint64_t>(bridge.leader().number("SELECT count(*) FROM audit_events"));
 }
@@ -114,7 +111,7 @@ TEST_CASE("a stop under load is over in 5 s, and leaves no redelivery to the nex
         const auto started = Clock::now();
         for (int i = 0; i < 20; ++i) frames.send(10);
         CHECK(bridge.consumer().wait(30s) == 0);
-        CHECK(Clock::now() - started < kStopMax);
+        CHECK(Clock::now() - started < 5s);
     }
     bridge.start_consumer();
     expect_clean(bridge);
@@ -140,7 +137,7 @@ TEST_CASE("a stop while the leader does not answer is over in 5 s as well, and l
     sleep_ms(500);
     const auto started = Clock::now();
     CHECK(bridge.stop_consumer() == 0);
-    CHECK(Clock::now() - started < kStopMax);
+    CHECK(Clock::now() - started < 5500ms);
     if (is_frozen) {
         bridge.leader().thaw();
     } else {
@@ -218,7 +215,7 @@ TEST_CASE("systemd hears of start, life, reload and stop") {
     sleep_ms(1500);
     bridge.consumer().signal(SIGHUP);
     CHECK(socket.next_word() == "RELOADING=1");
-    CHECK(socket.watchdogs >= 2);
+    CHECK(socket.watchdogs >= 4);
     CHECK(socket.next_word() == "READY=1");
     CHECK(bridge.stop_consumer() == 0);
     CHECK(socket.next_word() == "STOPPING=1");
