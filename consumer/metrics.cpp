@@ -27,6 +27,124 @@ void print_value(std::string& out, const std::string& name, const char* type, co
     out += name + " " + std::to_string(value) + "\n";
 }
 
+void print_events(std::string& out, const Metrics& of) {
+    print_value(out, "homeward_rows_total", "counter", "Rows committed to the leader.", of.rows);
+    print_value(out, "homeward_row_bytes_total", "counter", "COPY bytes of these rows.",
+                of.row_bytes);
+    print_value(out, "homeward_batches_total", "counter", "Transactions committed.", of.batches);
+    print_value(out, "homeward_messages_total", "counter", "Messages acknowledged.", of.messages);
+    print_value(out, "homeward_message_bytes_total", "counter", "Bytes of messages taken.",
+                of.message_bytes);
+    print_value(out, "homeward_redelivered_total", "counter",
+                "Messages that had been delivered before.", of.redelivered);
+    print_value(out, "homeward_skipped_events_total", "counter",
+                "Events that the ledger had settled already.", of.skipped_events);
+    print_value(out, "homeward_replaced_nuls_total", "counter",
+                "NUL characters replaced by U+FFFD.", of.replaced_nuls);
+}
+
+void print_dead_letters(std::string& out, const Metrics& of) {
+    print_value(out, "homeward_dead_letters_total", "counter", "Events that could not become rows.",
+                of.dead_letters);
+    print_value(out, "homeward_parked_total", "counter", "Events of a type not known yet.",
+                of.parked);
+    print_value(out, "homeward_redriven_total", "counter",
+                "Dead letters that this process has made rows of.", of.redriven);
+    print_value(out, "homeward_given_back_total", "counter",
+                "Messages given back to their stream because the dead letters are full.",
+                of.given_back);
+    print_head(out, "homeward_dead_letters_waiting", "gauge",
+               "Dead letters on the leader that are neither redriven nor discarded.");
+    out += "homeward_dead_letters_waiting{state=\"open\"} " + std::to_string(of.letters_open) +
+           "\n" + "homeward_dead_letters_waiting{state=\"parked\"} " +
+           std::to_string(of.letters_parked) + "\n";
+    print_value(out, "homeward_dead_letters_waiting_bytes", "gauge", "Size of their payloads.",
+                of.letter_bytes);
+    print_value(out, "homeward_dead_letters_full", "gauge",
+                "1 while there is no room for dead letters.", of.letters_full);
+}
+
+void print_ledger(std::string& out, const Metrics& of) {
+    print_value(out, "homeward_holes", "gauge",
+                "Events that origins have accepted and the leader has not settled.", of.holes);
+    print_value(out, "homeward_holes_missing", "gauge",
+                "Holes of origins not heard of for longer than events may be under way.",
+                of.holes_missing);
+    print_value(out, "homeward_tombstones_total", "counter",
+                "Seqs that will never be rows, as their publishers reported.", of.tombstones);
+    print_value(out, "homeward_conflicts_total", "counter",
+                "Frames at odds with the ledger, kept aside.", of.conflicts);
+    print_value(out, "homeward_folded_frames_total", "counter",
+                "Frames moved to the ledger's second level.", of.folded_frames);
+}
+
+void print_leader(std::string& out, const Metrics& of) {
+    print_value(out, "homeward_leader_up", "gauge", "1 while the leader takes writes.",
+                of.leader_up);
+    print_value(out, "homeward_paused", "gauge",
+                "1 while writing pauses because of an error that a person must mend.", of.paused);
+    print_value(out, "homeward_retries_total", "counter",
+                "Attempts after an error of the leader or the way to it.", of.retries);
+    print_value(out, "homeward_redos_total", "counter",
+                "Batches written again with the ledger asked first.", of.redos);
+    print_value(out, "homeward_acks_waiting", "gauge",
+                "Committed batches whose acks wait for a standby.", of.acks_waiting);
+    print_value(out, "homeward_failover_lacking_frames_total", "counter",
+                "Frames that had been committed and that a new leader lacked.", of.lacking_frames);
+}
+
+void print_batches(std::string& out, const Metrics& of) {
+    print_head(out, "homeward_writer_seconds_total", "counter",
+               "How the writers spend their time, all together.");
+    const StageSeconds spent = of.stages.read();
+    for (std::size_t i = 0; i < kStages; ++i) {
+        out += "homeward_writer_seconds_total{stage=\"" +
+               std::string(to_string(static_cast<Stage>(i))) + "\"} " + number(spent.of[i]) + "\n";
+    }
+    const std::tuple<const char*, const char*, const Histogram*> histograms[] = {
+        {"homeward_batch_rows", "Rows of a transaction.", &of.batch_rows},
+        {"homeward_batch_delay_seconds",
+         "How long the oldest message of a batch waited here until it was taken.",
+         &of.batch_delay_seconds},
+        {"homeward_batch_seconds", "From a batch's first attempt until it was committed.",
+         &of.batch_seconds},
+        {"homeward_batch_decode_seconds", "Messages into rows, on this machine.",
+         &of.decode_seconds},
+        {"homeward_batch_copy_seconds", "COPY, dead letters and tombstones.", &of.copy_seconds},
+        {"homeward_batch_commit_seconds", "Ledger and COMMIT.", &of.commit_seconds},
+    };
+    for (const auto& [name, help, histogram] : histograms) {
+        print_head(out, name, "histogram", help);
+        histogram->print(out, name, "");
+    }
+}
+
+void print_streams(std::string& out, const std::map<std::string, Metrics::Backlog>& backlogs,
+                   const std::map<std::string, bool>& streams_up) {
+    const std::tuple<const char*, const char*, std::uint64_t Metrics::Backlog::*> gauges[] = {
+        {"homeward_pending_messages", "Messages that the stream has not delivered yet.",
+         &Metrics::Backlog::pending},
+        {"homeward_unacknowledged_messages",
+         "Messages that the stream has delivered and not seen acknowledged.",
+         &Metrics::Backlog::unacknowledged},
+        {"homeward_stream_bytes", "Size of what the stream stores.", &Metrics::Backlog::bytes},
+        {"homeward_stream_bytes_max", "What the stream may store; 0: no limit of its own.",
+         &Metrics::Backlog::bytes_max},
+    };
+    for (const auto& [name, help, member] : gauges) {
+        print_head(out, name, "gauge", help);
+        for (const auto& [stream, backlog] : backlogs) {
+            out += std::string(name) + "{stream=\"" + stream + "\"} " +
+                   std::to_string(backlog.*member) + "\n";
+        }
+    }
+    print_head(out, "homeward_stream_up", "gauge",
+               "1 while the stream answers, 0 while it is away.");
+    for (const auto& [stream, is_up] : streams_up) {
+        out += "homeward_stream_up{stream=\"" + stream + "\"} " + (is_up ? "1\n" : "0\n");
+    }
+}
+
 }  // namespace
 
 Histogram::Histogram(std::vector<double> bounds)
@@ -124,79 +242,11 @@ std::map<std::string, Metrics::Backlog> Metrics::backlogs() const {
 
 std::string Metrics::print() const {
     std::string out;
-    print_value(out, "homeward_rows_total", "counter", "Rows committed to the leader.", rows);
-    print_value(out, "homeward_row_bytes_total", "counter", "COPY bytes of these rows.", row_bytes);
-    print_value(out, "homeward_batches_total", "counter", "Transactions committed.", batches);
-    print_value(out, "homeward_messages_total", "counter", "Messages acknowledged.", messages);
-    print_value(out, "homeward_message_bytes_total", "counter", "Bytes of messages taken.",
-                message_bytes);
-    print_value(out, "homeward_redelivered_total", "counter",
-                "Messages that had been delivered before.", redelivered);
-    print_value(out, "homeward_skipped_events_total", "counter",
-                "Events that the ledger had settled already.", skipped_events);
-    print_value(out, "homeward_dead_letters_total", "counter", "Events that could not become rows.",
-                dead_letters);
-    print_value(out, "homeward_parked_total", "counter", "Events of a type not known yet.", parked);
-    print_value(out, "homeward_redriven_total", "counter",
-                "Dead letters that this process has made rows of.", redriven);
-    print_value(out, "homeward_given_back_total", "counter",
-                "Messages given back to their stream because the dead letters are full.",
-                given_back);
-    print_head(out, "homeward_dead_letters_waiting", "gauge",
-               "Dead letters on the leader that are neither redriven nor discarded.");
-    out += "homeward_dead_letters_waiting{state=\"open\"} " + std::to_string(letters_open) + "\n";
-    out +=
-        "homeward_dead_letters_waiting{state=\"parked\"} " + std::to_string(letters_parked) + "\n";
-    print_value(out, "homeward_dead_letters_waiting_bytes", "gauge", "Size of their payloads.",
-                letter_bytes);
-    print_value(out, "homeward_dead_letters_full", "gauge",
-                "1 while there is no room for dead letters.", letters_full);
-    print_value(out, "homeward_holes", "gauge",
-                "Events that origins have accepted and the leader has not settled.", holes);
-    print_value(out, "homeward_holes_missing", "gauge",
-                "Holes of origins not heard of for longer than events may be under way.",
-                holes_missing);
-    print_value(out, "homeward_tombstones_total", "counter",
-                "Seqs that will never be rows, as their publishers reported.", tombstones);
-    print_value(out, "homeward_conflicts_total", "counter",
-                "Frames at odds with the ledger, kept aside.", conflicts);
-    print_value(out, "homeward_retries_total", "counter",
-                "Attempts after an error of the leader or the way to it.", retries);
-    print_value(out, "homeward_redos_total", "counter",
-                "Batches written again with the ledger asked first.", redos);
-    print_value(out, "homeward_replaced_nuls_total", "counter",
-                "NUL characters replaced by U+FFFD.", replaced_nuls);
-    print_value(out, "homeward_folded_frames_total", "counter",
-                "Frames moved to the ledger's second level.", folded_frames);
-    print_value(out, "homeward_acks_waiting", "gauge",
-                "Committed batches whose acks wait for a standby.", acks_waiting);
-    print_value(out, "homeward_failover_lacking_frames_total", "counter",
-                "Frames that had been committed and that a new leader lacked.", lacking_frames);
-    print_value(out, "homeward_leader_up", "gauge", "1 while the leader takes writes.", leader_up);
-    print_value(out, "homeward_paused", "gauge",
-                "1 while writing pauses because of an error that a person must mend.", paused);
-    print_head(out, "homeward_writer_seconds_total", "counter",
-               "How the writers spend their time, all together.");
-    const StageSeconds spent = stages.read();
-    for (std::size_t i = 0; i < kStages; ++i) {
-        out += "homeward_writer_seconds_total{stage=\"" +
-               std::string(to_string(static_cast<Stage>(i))) + "\"} " + number(spent.of[i]) + "\n";
-    }
-    const std::tuple<const char*, const char*, const Histogram*> histograms[] = {
-        {"homeward_batch_rows", "Rows of a transaction.", &batch_rows},
-        {"homeward_batch_delay_seconds",
-         "How long the oldest message of a batch waited here until it was taken.",
-         &batch_delay_seconds},
-        {"homeward_batch_seconds", "From a batch's first attempt until it was committed.",
-         &batch_seconds},
-        {"homeward_batch_decode_seconds", "Messages into rows, on this machine.", &decode_seconds},
-        {"homeward_batch_copy_seconds", "COPY, dead letters and tombstones.", &copy_seconds},
-        {"homeward_batch_commit_seconds", "Ledger and COMMIT.", &commit_seconds},
-    };
-    for (const auto& [name, help, histogram] : histograms) {
-        print_head(out, name, "histogram", help);
-        histogram->print(out, name, "");
-    }
+    print_events(out, *this);
+    print_dead_letters(out, *this);
+    print_ledger(out, *this);
+    print_leader(out, *this);
+    print_batches(out, *this);
     const std::lock_guard lock(mutex_);
     print_head(out, "homeward_freshness_seconds", "histogram",
                "From emit() until the row was visible on the leader, clock skew included.");
@@ -204,28 +254,7 @@ std::string Metrics::print() const {
         histogram.print(out, "homeward_freshness_seconds",
                         "region=\"" + key.first + "\",class=\"" + key.second + "\"");
     }
-    const std::tuple<const char*, const char*, std::uint64_t Backlog::*> gauges[] = {
-        {"homeward_pending_messages", "Messages that the stream has not delivered yet.",
-         &Backlog::pending},
-        {"homeward_unacknowledged_messages",
-         "Messages that the stream has delivered and not seen acknowledged.",
-         &Backlog::unacknowledged},
-        {"homeward_stream_bytes", "Size of what the stream stores.", &Backlog::bytes},
-        {"homeward_stream_bytes_max", "What the stream may store; 0: no limit of its own.",
-         &Backlog::bytes_max},
-    };
-    for (const auto& [name, help, member] : gauges) {
-        print_head(out, name, "gauge", help);
-        for (const auto& [stream, backlog] : backlogs_) {
-            out += std::string(name) + "{stream=\"" + stream + "\"} " +
-                   std::to_string(backlog.*member) + "\n";
-        }
-    }
-    print_head(out, "homeward_stream_up", "gauge",
-               "1 while the stream answers, 0 while it is away.");
-    for (const auto& [stream, is_up] : streams_up_) {
-        out += "homeward_stream_up{stream=\"" + stream + "\"} " + (is_up ? "1\n" : "0\n");
-    }
+    print_streams(out, backlogs_, streams_up_);
     return out;
 }
 
