@@ -73,7 +73,7 @@ constexpr const char* kHelp =
                          lie here, as in the unit's /etc/homeward/consumer.env
   --config FILE          TOML; every key section.key is overridden by HOMEWARD_SECTION_KEY, and
                          the regions by HOMEWARD_SOURCES=region[@domain][:replicas],…
-  --help
+  --help, --version
 
 Exit status: 0 well; 1 the answer is no; 2 wrong usage or configuration.
 )";
@@ -237,6 +237,10 @@ int main(int argc, char** argv) {
         const std::string word = argv[i];
         if (word == "--help") {
             std::fputs(kHelp, stdout);
+            return 0;
+        }
+        if (word == "--version") {
+            std::puts("homeward-consumer " HOMEWARD_VERSION);
             return 0;
         }
         if (word == "--config" || word == "--env-file") {

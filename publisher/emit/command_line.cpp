@@ -47,7 +47,7 @@ constexpr const char* kHelpEnd =
   --metrics TYPE[,TYPE]  types of class metric, all others are audit; default "metric" with --listen
   --wait SECONDS      for the last acknowledgement; default 30
   --quiet             no summary
-  --help
+  --help, --version
 
 Exit status: 0 all acknowledged; 1 something was not, or a line of standard input was left out (it
 says what); 2 wrong usage.
@@ -137,6 +137,10 @@ std::optional<int> parse_command_line(int argc, char** argv, EmitCommand& comman
         const std::string name = argv[i];
         if (name == "--help") {
             std::printf("%s%s%s", kHelpBegin, kNatsHelp, kHelpEnd);
+            return 0;
+        }
+        if (name == "--version") {
+            std::puts("homeward-emit " HOMEWARD_VERSION);
             return 0;
         }
         if (name == "--quiet") {

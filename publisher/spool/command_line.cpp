@@ -28,7 +28,7 @@ drain DIR             sends what processes that are gone have left, each event u
 // kNatsHelp comes between.
 constexpr const char* kHelpEnd =
     R"(  --wait SECONDS      how long to try; default 30. What is not sent by then stays.
---help
+--help, --version
 
 Exit status: 0 nothing is left behind by processes that are gone (inspect: or nothing asked that);
 1 something is, and it says what; 2 wrong usage.
@@ -46,6 +46,10 @@ std::optional<int> parse_command_line(int argc, char** argv, SpoolCommand& comma
     for (const std::string& word : words) {
         if (word != "--help" && word != "-h") continue;
         std::printf("%s%s%s", kHelpBegin, kNatsHelp, kHelpEnd);
+        return 0;
+    }
+    if (!words.empty() && words[0] == "--version") {
+        std::puts("homeward-spool " HOMEWARD_VERSION);
         return 0;
     }
     if (words.size() < 2)
