@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+"""The documents' commands are today's: every verb and option of ours that they name is in the
+program's --help, and every setting is in homeward-consumer.toml.
+
+usage: commands_test.py ROOT PROGRAM…        PROGRAM: homeward-consumer, homeward-emit, …
+
+Taken for commands: lines that begin with "$ " (and "> ") in console blocks, what stands in backquotes,
+ExecStart= of the unit, and the actions of the alerts.
+"""
+import glob
+import os
+import re
+import subprocess
+import sys
+import tomllib
+
+SCRIPTS = ("deploy/up", "deploy/nats/generate", "deploy/package/build", "tests/run",
+           "tests/bench/run")
+# The walk's short name for homeward-consumer with its configuration; elsewhere a word.
+ALIASES = {"deploy/WALK.md": {"consumer": "homeward-consumer"}}
+# Every command takes these.
+GENERAL = {"--config", "--env-file", "--help", "--version"}
+
+
+class Verb:
+    """What one program's --help says of one of its verbs."""
+
+    def __init__(self):
+        self.seconds = set()  # `apply` of `streams plan|apply`; empty: any word may follow
+        self.options = set()
+
+
+def options_in(text):
+    return set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", text))
+
+
+def read_help(program):
+    """Its verbs by name; under "" what it takes without one."""
+    text = subprocess.run([program, "--help"], capture_output=True, text=True, check=True,
+                          timeout=60).stdout
+    verbs = {"": Verb()}
+    verbs[""].options = options_in(text)
+    if os.path.basename(program) not in ("homeward-consumer", "homeward-spool"):
+        return verbs
+    under = []
+    for line in text.splitlines():
+        # A verb begins a line of its own: "  streams plan|apply  …" or "drain DIR  …".
+        begin = re.match(r" {0,2}([a-z][a-z-]+)((?: [a-z][a-z-]*(?:\|[a-z-]+)*)?)(?=$|  | [\[A-Z-])", line)
+        if begin and not begin.group(1).startswith("homeward-"):
+            verb = verbs.setdefault(begin.group(1), Verb())
+            verb.seconds |= set(begin.group(2).strip().split("|")) - {""}
+            under = [verb]
+        elif re.match(r"(  )?--|$|Exit", line):
+            under = []
+        for verb in under:
+            verb.options |= options_in(line)
+    return verbs
+
+
+def mistake_of(program, words, verbs):
+    """What is wrong with these words after the program's name; None if nothing is."""
+    words = list(words)
+    options = [word.split("=")[0] for word in words if re.match(r"--?[a-z]", word)]
+    if len(verbs) == 1:
+        unknown = set(options) - verbs[""].options
+        return f"{program} has no {' '.join(sorted(unknown))}" if unknown else None
+    while words and words[0] in ("--config", "--env-file"):
+        del words[:2]
+    if not words or words[0] in GENERAL:
+        return None
+    if not re.fullmatch(r"[a-z-]+", words[0]):
+        return None  # a name in a sentence, or a package's file
+    verb = verbs.get(words[0])
+    if verb is None:
+        return f"{program} has no verb {words[0]}"
+    if verb.seconds and (len(words) < 2 or words[1] not in verb.seconds):
+        if words[0] != "proof":  # `proof abandon`, and `proof` alone
+            return f"{program} {words[0]} wants one of {', '.join(sorted(verb.seconds))}"
+    unknown = set(options) - verb.options - GENERAL
+    return f"{program} {words[0]} has no {' '.join(sorted(unknown))}" if unknown else None
+
+
+def commands_of(text, name):
+    """Pieces of a document that are commands, each with its line number."""
+    if name.endswith((".yml", ".service")):
+        for number, line in enumerate(text.splitlines(), 1):
+            if re.match(r"\s*(action:|ExecStart=)", line):
+                yield number, line
+        return
+    fenced = False
+    plain = []
+    goes_on = False  # the command, with this line
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.startswith("```"):
+            fenced = not fenced
+        elif fenced and (goes_on or line[:2] in ("$ ", "> ")):
+            command = command + line if goes_on else line[2:]
+            goes_on = command.endswith("\\")
+            command = command.rstrip("\\")
+            if not goes_on:
+                yield number, command.split(" # ")[0]
+        plain.append("" if fenced or line.startswith("```") else line)
+    for found in re.finditer(r"`([^`]+)`", "\n".join(plain)):
+        yield "\n".join(plain)[:found.start()].count("\n") + 1, found.group(1).replace("\n", " ")
+
+
+def calls_in(piece, programs, aliases):
+    """(program, words) for each of ours that a piece of shell calls."""
+    names = sorted({*programs, *aliases}, key=len, reverse=True)
+    pattern = r"(?<![\w./@-])(?:\./)?(" + "|".join(map(re.escape, names)) + r")(?=\s|$)([^|;&<>()`\"']*)"
+    for found in re.finditer(pattern, piece):
+        yield aliases.get(found.group(1), found.group(1)), found.group(2).split()
+
+
+def check_document(text, name, programs, settings):
+    """Complaints, and how many commands and settings were looked at."""
+    complaints, count = [], 0
+    for number, piece in commands_of(text, name):
+        for program, words in calls_in(piece, programs, ALIASES.get(name, {})):
+            # systemctl and apt take the name of a unit or a package.
+            if re.search(r"\b(systemctl|journalctl|apt-get|dpkg-query)\b[^|;&]*" + program, piece):
+                continue
+            count += 1
+            mistake = mistake_of(program, words, programs[program])
+            if mistake:
+                complaints.append(f"{name}:{number}: {mistake}")
+        if name.endswith(".md"):
+            for section, key in re.findall(r"(?<![\w./-])([a-z_]+)\.([a-z_]+)\b(?![./(])", piece):
+                if section in settings:
+                    count += 1
+                    if key not in settings[section]:
+                        complaints.append(f"{name}:{number}: there is no setting {section}.{key}")
+    return complaints, count
+
+
+def check_itself(programs, settings):
+    """It must be able to fail."""
+    for wrong in ("$ homeward-consumer strems apply", "$ homeward-consumer streams aply",
+                  "$ homeward-consumer --config a.toml proof --wiat 3",
+                  "$ echo | homeward-emit --ap shop", "$ homeward-consumer tune --limit 3",
+                  "$ homeward-spool emtpy DIR", "$ FOO=1 ./deploy/up --second 3"):
+        assert check_document(f"```console\n{wrong}\n```\n", "x.md", programs, settings)[0], wrong
+    for wrong in ("Call `homeward-consumer\nprof`.", "Set `batch.row_max`."):
+        assert check_document(wrong, "x.md", programs, settings)[0], wrong
+    assert check_document('  action: "homeward-consumer letters list"\n', "x.yml", programs,
+                          settings)[0]
+
+
+def main():
+    root, *paths = sys.argv[1:]
+    programs = {os.path.basename(path): read_help(path) for path in paths}
+    programs |= {script: read_help(f"{root}/{script}") for script in SCRIPTS}
+    with open(f"{root}/deploy/homeward-consumer.toml", "rb") as file:
+        settings = {section: set(keys) for section, keys in tomllib.load(file).items()
+                    if isinstance(keys, dict)}
+    check_itself(programs, settings)
+    complaints, count = [], 0
+    documents = [f"{root}/README.md", f"{root}/deploy/homeward-consumer.service",
+                 f"{root}/deploy/monitoring/alerts.yml"]
+    for room in ("consumer", "deploy", "publisher", "schemas", "tests"):
+        documents += sorted(glob.glob(f"{root}/{room}/**/*.md", recursive=True))
+    for document in documents:
+        with open(document) as file:
+            found, looked_at = check_document(file.read(), os.path.relpath(document, root),
+                                              programs, settings)
+        complaints += found
+        count += looked_at
+    print(*complaints, sep="\n", end="\n" if complaints else "")
+    print(f"{count} commands and settings in {len(documents)} documents, {len(complaints)} wrong")
+    assert count > 80, "the documents were not read as they are written"
+    return 1 if complaints else 0
+
+
+sys.exit(main())
