@@ -11,11 +11,17 @@ complain() {
     echo "FAILED: $*" >&2
     failed=1
 }
+# What nothing that follows could do without.
+give_up() {
+    complain "$@"
+    exit 1
+}
 
 HOMEWARD_PACKAGE_BUILD_DIR=$2/package "$root/deploy/package/build" "$work/debs" \
-    >"$work/build.log" 2>&1 || { tail -n 30 "$work/build.log" >&2; exit 1; }
+    >"$work/build.log" 2>&1 ||
+    give_up "deploy/package/build ends with $?: $(tail -n 30 "$work/build.log")"
 debs=("$work"/debs/*.deb)
-[ ${#debs[@]} -eq 4 ] || complain "expected four packages, not ${debs[*]}"
+[ ${#debs[@]} -eq 4 ] || give_up "expected four packages, not ${debs[*]}"
 
 consumer=$work/debs/homeward-consumer_*.deb
 contents=$(dpkg -c $consumer)
@@ -47,12 +53,13 @@ if [ -z "${HOMEWARD_FULL:-}" ] || [ "$(id -u)" -ne 0 ] || ! command -v debootstr
     exit $failed
 fi
 clean=$work/root
-"$root/tests/support/clean_root" make bookworm "$2/base/bookworm" || exit 1
-cp -a "$2/base/bookworm" "$clean"
-cp "${debs[@]}" "$clean/tmp/"
+"$root/tests/support/clean_root" make bookworm "$2/base/bookworm" ||
+    give_up "no clean Debian 12 in $2/base/bookworm (exit status $?)"
+cp -a "$2/base/bookworm" "$clean" && cp "${debs[@]}" "$clean/tmp/" ||
+    give_up "$2/base/bookworm cannot be copied to $clean"
 inside() { "$root/tests/support/clean_root" enter "$clean" env DEBIAN_FRONTEND=noninteractive "$@"; }
 inside sh -c 'apt-get update -q && apt-get install -qy --no-install-recommends /tmp/*.deb' >"$work/install.log" 2>&1 ||
-    complain "apt-get install: $(tail -n 5 "$work/install.log")"
+    give_up "apt-get install: $(tail -n 5 "$work/install.log")"
 inside getent passwd homeward | grep -q /usr/sbin/nologin || complain "no user homeward"
 [ "$(inside stat -c '%U:%G %a' /etc/homeward/consumer.toml)" = 'root:homeward 640' ] ||
     complain "consumer.toml: $(inside stat -c '%U:%G %a' /etc/homeward/consumer.toml)"

@@ -2,7 +2,8 @@
 # The first hour of deploy/WALK.md, typed into a clean Debian 12 that boots systemd and has no
 # network: commands work, and show what the document says that they show. With --write as the third
 # word the document gets what they show. Wants root, debootstrap, systemd-nspawn and a mirror.
-set -eu
+set -eEu
+trap 'echo "FAILED: line $LINENO: $BASH_COMMAND: exit status $?" >&2' ERR
 root=$1 build=$2
 if [ "$(id -u)" -ne 0 ] || ! command -v systemd-nspawn >/dev/null; then
     echo "skipped: a Debian of its own wants root, debootstrap and systemd-nspawn"
