@@ -85,7 +85,7 @@ struct Config {
 
     struct Pull {
         /// Messages fetched and not yet acknowledged, of all streams together.
-        std::size_t messages_max = 1'024;
+        std::size_t messages_max = 8'192;
         std::size_t bytes_max = 64u << 20;
         std::size_t ack_wait_ms = 30'000;
     } pull;

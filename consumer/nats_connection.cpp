@@ -10,6 +10,7 @@
 #include <fstream>
 #include <future>
 #include <random>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -21,6 +22,17 @@ constexpr int kPingsOutMax = 2;
 constexpr std::int64_t kConnectTimeoutMs = 5'000;
 constexpr std::int64_t kWriteDeadlineMs = 5'000;
 constexpr std::int64_t kReconnectWaitMs = 250;
+/// Of what is read and written at once.
+constexpr int kBufferBytes = 256 * 1'024;
+/// How long a reader of an inbox waits before it looks whether it is still wanted. It is woken
+/// when it is not; this is only the bound.
+constexpr std::int64_t kListenMs = 1'000;
+/// What is handed on at once, at most.
+constexpr std::size_t kArrivalsMax = 512;
+/// After so many at once, more are on their way, and the reader lets them come together: to be
+/// woken for each of them costs more than the message.
+constexpr std::size_t kArrivalsMany = 16;
+constexpr auto kGather = std::chrono::microseconds(500);
 
 template <typename T, void (*destroy)(T*)>
 struct Destroyer {
@@ -87,6 +99,25 @@ std::string header_of(natsMsg* message, const char* name) {
     return value;
 }
 
+Arrival arrival_of(natsMsg* handle) {
+    std::shared_ptr<void> owner(
+        handle, [](void* message) { natsMsg_Destroy(static_cast<natsMsg*>(message)); });
+    Arrival arrival;
+    const char* reply = natsMsg_GetReply(handle);
+    const std::string_view data(natsMsg_GetData(handle),
+                                static_cast<std::size_t>(natsMsg_GetDataLength(handle)));
+    Delivery delivery;
+    if (reply != nullptr && parse_ack_subject(reply, delivery)) {
+        arrival.message = Message{std::move(owner), natsMsg_GetSubject(handle), reply,
+                                  std::as_bytes(std::span<const char>(data)), delivery};
+    } else {
+        arrival.status = std::atoi(header_of(handle, "Status").c_str());
+        arrival.description = header_of(handle, "Description");
+        arrival.inbox = natsMsg_GetSubject(handle);
+    }
+    return arrival;
+}
+
 }  // namespace
 
 class NatsConnection::Impl {
@@ -115,7 +146,7 @@ class NatsConnection::Impl {
 
     ~Impl() {
         closing_ = true;
-        for (auto& subscription : subscriptions_) close(*subscription);
+        subscriptions_.clear();
         natsConnection_FlushTimeout(connection_.get(), 1'000);
         natsConnection_Close(connection_.get());
         // The library tells of it on a thread of its own, last of all that it has to tell: until
@@ -126,29 +157,25 @@ class NatsConnection::Impl {
     natsConnection* handle() const { return connection_.get(); }
     std::uint64_t connects() const { return connects_; }
 
-    std::string subscribe(const std::string& domain, std::function<void(Arrival)> on_arrival) {
+    std::string subscribe(const std::string& domain, OnArrivals on_arrivals) {
         auto subscription = std::make_unique<Subscription>();
         subscription->inbox = fresh_inbox(domain) + ".";
-        subscription->on_arrival = std::move(on_arrival);
-        require(natsConnection_Subscribe(&subscription->handle, connection_.get(),
-                                         (subscription->inbox + "*").c_str(), &Impl::on_message,
-                                         subscription.get()),
+        subscription->on_arrivals = std::move(on_arrivals);
+        natsSubscription* made = nullptr;
+        require(natsConnection_SubscribeSync(&made, connection_.get(),
+                                             (subscription->inbox + "*").c_str()),
                 "cannot subscribe to an inbox");
-        require(natsSubscription_SetOnCompleteCB(subscription->handle, &Impl::on_complete,
-                                                 subscription.get()),
-                "cannot watch the end of an inbox");
+        subscription->handle.reset(made);
         // The pulls bound what can arrive.
-        natsSubscription_SetPendingLimits(subscription->handle, -1, -1);
+        natsSubscription_SetPendingLimits(made, -1, -1);
+        subscription->reader = std::thread([one = subscription.get()] { one->read(); });
         subscriptions_.push_back(std::move(subscription));
         return subscriptions_.back()->inbox;
     }
 
     void unsubscribe(const std::string& inbox) {
-        std::erase_if(subscriptions_, [&](const auto& subscription) {
-            if (subscription->inbox != inbox) return false;
-            close(*subscription);
-            return true;
-        });
+        std::erase_if(subscriptions_,
+                      [&](const auto& subscription) { return subscription->inbox == inbox; });
     }
 
     /// Not the library's own request, whose inbox is one for all domains.
@@ -173,18 +200,46 @@ class NatsConnection::Impl {
     }
 
   private:
+    /// Read by a thread of ours: the library's own would hand over, and be woken for, each message
+    /// alone.
     struct Subscription {
-        natsSubscription* handle = nullptr;
+        SubscriptionPtr handle;
         std::string inbox;
-        std::function<void(Arrival)> on_arrival;
-        std::promise<void> is_complete;
-    };
+        OnArrivals on_arrivals;
+        std::thread reader;
 
-    /// Returns when its callback has been called for the last time.
-    static void close(Subscription& subscription) {
-        natsSubscription_Destroy(subscription.handle);
-        subscription.is_complete.get_future().wait();
-    }
+        /// Returns when its callback has been called for the last time.
+        ~Subscription() {
+            if (!reader.joinable()) return;
+            natsSubscription_Unsubscribe(handle.get());
+            reader.join();
+        }
+
+        void read() {
+            std::vector<Arrival> arrivals;
+            for (;;) {
+                if (!take(arrivals, kListenMs)) {
+                    if (!natsSubscription_IsValid(handle.get())) return;
+                    continue;
+                }
+                while (arrivals.size() < kArrivalsMax && take(arrivals, 0)) {
+                }
+                const bool are_many = arrivals.size() >= kArrivalsMany;
+                on_arrivals(arrivals);
+                arrivals.clear();
+                if (are_many) std::this_thread::sleep_for(kGather);
+            }
+        }
+
+        bool take(std::vector<Arrival>& arrivals, std::int64_t patience_ms) {
+            natsMsg* message = nullptr;
+            if (natsSubscription_NextMsg(&message, handle.get(), patience_ms) != NATS_OK) {
+                return false;
+            }
+            arrivals.push_back(arrival_of(message));
+            return true;
+        }
+    };
 
     void configure(natsOptions* options, const Config::Nats& config) {
         std::vector<const char*> urls;
@@ -219,6 +274,7 @@ class NatsConnection::Impl {
         if (s == NATS_OK) s = natsOptions_SetMaxReconnect(options, -1);
         if (s == NATS_OK) s = natsOptions_SetReconnectWait(options, kReconnectWaitMs);
         if (s == NATS_OK) s = natsOptions_SetReconnectBufSize(options, 0);
+        if (s == NATS_OK) s = natsOptions_SetIOBufSize(options, kBufferBytes);
         if (s == NATS_OK) s = natsOptions_SetPingInterval(options, kPingIntervalMs);
         if (s == NATS_OK) s = natsOptions_SetMaxPingsOut(options, kPingsOutMax);
         if (s == NATS_OK) s = natsOptions_SetTimeout(options, kConnectTimeoutMs);
@@ -230,26 +286,6 @@ class NatsConnection::Impl {
         require(s, "the NATS connection's options");
     }
 
-    static void on_message(natsConnection*, natsSubscription*, natsMsg* handle, void* self) {
-        const auto* subscription = static_cast<Subscription*>(self);
-        std::shared_ptr<void> owner(
-            handle, [](void* message) { natsMsg_Destroy(static_cast<natsMsg*>(message)); });
-        Arrival arrival;
-        const char* reply = natsMsg_GetReply(handle);
-        const std::string_view data(natsMsg_GetData(handle),
-                                    static_cast<std::size_t>(natsMsg_GetDataLength(handle)));
-        Delivery delivery;
-        if (reply != nullptr && parse_ack_subject(reply, delivery)) {
-            arrival.message =
-                Message{owner, natsMsg_GetSubject(handle), reply,
-                        std::as_bytes(std::span<const char>(data)), std::move(delivery)};
-        } else {
-            arrival.status = std::atoi(header_of(handle, "Status").c_str());
-            arrival.description = header_of(handle, "Description");
-            arrival.inbox = natsMsg_GetSubject(handle);
-        }
-        subscription->on_arrival(std::move(arrival));
-    }
     static void on_disconnected(natsConnection*, void* self) {
         auto* impl = static_cast<Impl*>(self);
         if (!impl->closing_) impl->on_log_("connection to NATS lost");
@@ -261,9 +297,6 @@ class NatsConnection::Impl {
     }
     static void on_closed(natsConnection*, void* self) {
         static_cast<Impl*>(self)->is_closed_.set_value();
-    }
-    static void on_complete(void* self) {
-        static_cast<Subscription*>(self)->is_complete.set_value();
     }
     static void on_error(natsConnection*, natsSubscription*, natsStatus status, void* self) {
         static_cast<Impl*>(self)->on_log_(std::string("NATS: ") + natsStatus_GetText(status));
@@ -306,9 +339,8 @@ bool NatsConnection::publish(const std::string& subject, const std::string& repl
                                          body.data(), static_cast<int>(body.size())) == NATS_OK;
 }
 
-std::string NatsConnection::subscribe(const std::string& domain,
-                                      std::function<void(Arrival)> on_arrival) {
-    return impl_->subscribe(domain, std::move(on_arrival));
+std::string NatsConnection::subscribe(const std::string& domain, OnArrivals on_arrivals) {
+    return impl_->subscribe(domain, std::move(on_arrivals));
 }
 void NatsConnection::unsubscribe(const std::string& inbox) {
     impl_->unsubscribe(inbox);

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "consumer/config.hpp"
 #include "consumer/message.hpp"
@@ -29,6 +30,7 @@ class NatsError : public std::runtime_error {
 class NatsConnection {
   public:
     using OnLog = std::function<void(std::string_view)>;
+    using OnArrivals = std::function<void(std::vector<Arrival>&)>;
     /// Waits for the first connection for `patience`; throws NatsError that says what to check.
     NatsConnection(const Config::Nats& config, std::chrono::milliseconds patience, OnLog on_log);
     ~NatsConnection();
@@ -46,10 +48,11 @@ class NatsConnection {
     bool publish(const std::string& subject, const std::string& reply, std::string_view body);
 
     /// A fresh inbox "_INBOX.homeward.<domain>.….": deploy/nats lets a domain's leaf send to no
-    /// other. `on_arrival` is called by one thread for everything below it, as long as the
+    /// other. `on_arrivals` is called by one thread for everything below it, as long as the
     /// connection lives or until it is unsubscribed: which waits for a call that is under way, so
-    /// hold no lock that it takes. Both by one thread at a time.
-    std::string subscribe(const std::string& domain, std::function<void(Arrival)> on_arrival);
+    /// hold no lock that it takes. It gets what has come meanwhile, in order, at least one; may
+    /// move it away. Both by one thread at a time.
+    std::string subscribe(const std::string& domain, OnArrivals on_arrivals);
     void unsubscribe(const std::string& inbox);
 
   private:

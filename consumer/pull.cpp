@@ -18,7 +18,7 @@ constexpr auto kPullExpires = 1s;
 constexpr auto kPullGrace = 500ms;
 /// The next is asked before the last has run out, so that an idle stream is never without one.
 constexpr auto kPullFresh = 500ms;
-constexpr std::size_t kPullMessagesMax = 256;
+constexpr std::size_t kPullMessagesMax = 1'024;
 /// A pull for less is not worth asking; more than the largest frame.
 constexpr std::size_t kPullBytesMin = 1u << 20;
 /// One pull may be lost with a message; with so many in a row nobody hears us.
@@ -93,9 +93,9 @@ std::size_t Puller::expected_bytes() const {
 }
 
 void Puller::listen(std::size_t index) {
-    channels_[index].inbox =
-        nats_.subscribe(streams_[index].domain,
-                        [this, index](Arrival arrival) { on_arrival(index, std::move(arrival)); });
+    channels_[index].inbox = nats_.subscribe(
+        streams_[index].domain,
+        [this, index](std::vector<Arrival>& arrivals) { on_arrivals(index, arrivals); });
 }
 
 std::vector<std::string> Puller::listen_anew_where_silent() {
@@ -238,14 +238,16 @@ void Puller::ask(Channel& channel, std::size_t messages, std::size_t bytes) {
     if (nats_.publish(subject, pull.inbox, body)) channel.pulls.push_back(std::move(pull));
 }
 
-void Puller::on_arrival(std::size_t index, Arrival arrival) {
+void Puller::on_arrivals(std::size_t index, std::vector<Arrival>& arrivals) {
     const std::lock_guard lock(mutex_);
     Channel& channel = channels_[index];
     channel.unheard = 0;
-    if (arrival.message) {
-        on_message(channel, std::move(*arrival.message));
-    } else {
-        on_status(channel, arrival);
+    for (Arrival& arrival : arrivals) {
+        if (arrival.message) {
+            on_message(channel, std::move(*arrival.message));
+        } else {
+            on_status(channel, arrival);
+        }
     }
 }
 

@@ -73,7 +73,7 @@ class Puller {
     void listen(std::size_t channel);
     /// Returns the inboxes that are listened to no more.
     std::vector<std::string> listen_anew_where_silent();
-    void on_arrival(std::size_t channel, Arrival arrival);
+    void on_arrivals(std::size_t channel, std::vector<Arrival>& arrivals);
     void on_message(Channel& channel, Message message);
     void on_status(Channel& channel, const Arrival& arrival);
     void complain(Channel& channel, const std::string& what);

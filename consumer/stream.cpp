@@ -124,8 +124,8 @@ json durable_basics(const Stream& stream, const Config& config) {
             {"ack_policy", "explicit"},
             {"max_deliver", -1},
             {"ack_wait", static_cast<std::int64_t>(config.pull.ack_wait_ms) * 1'000'000},
-            // Several consumers share it, each with its own bound on what it fetches.
-            {"max_ack_pending", static_cast<std::int64_t>(config.pull.messages_max) * 16}};
+            // Two consumers may have fetched all that they hold at most; more than two share it.
+            {"max_ack_pending", static_cast<std::int64_t>(config.pull.messages_max) * 2}};
 }
 
 void create_durable(NatsConnection& nats, const Stream& stream, json settings) {

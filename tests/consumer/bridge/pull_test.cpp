@@ -398,7 +398,7 @@ TEST_CASE("who has given up an inbox is called no more, not even by a call that 
     consumer::NatsConnection nats(config_of(server.url()).nats, 10s, [](std::string_view) {});
     std::atomic<int> calls{0};
     std::atomic<bool> is_inside{false};
-    const std::string inbox = nats.subscribe("", [&](const consumer::Arrival&) {
+    const std::string inbox = nats.subscribe("", [&](std::vector<consumer::Arrival>&) {
         is_inside = true;
         sleep_ms(20);
         ++calls;
