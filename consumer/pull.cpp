@@ -28,6 +28,8 @@ constexpr auto kCheckInterval = 100ms;
 constexpr auto kRateWindow = 1s;
 /// However slow the leader is.
 constexpr std::size_t kMessagesMin = 16;
+/// As long as nobody knows how fast it is.
+constexpr std::size_t kMessagesUnknown = 1'024;
 
 }  // namespace
 
@@ -190,7 +192,7 @@ bool Puller::is_at_limit() const {
 /// What is fetched and then waits for a slow leader longer than ack_wait would be delivered again
 /// and again; so no more is fetched than it has lately committed in half of that.
 std::size_t Puller::messages_max() const {
-    if (!messages_per_second_) return limits_.messages_max;
+    if (!messages_per_second_) return std::min(kMessagesUnknown, limits_.messages_max);
     const double in_time =
         *messages_per_second_ * std::chrono::duration<double>(ack_wait_).count() / 2;
     const auto messages = static_cast<std::size_t>(std::min(in_time, 1e9));
@@ -203,7 +205,7 @@ void Puller::measure_rate(SteadyClock::time_point now) {
     const double rate =
         static_cast<double>(rate_finished_) / std::chrono::duration<double>(elapsed).count();
     // Only while there is enough to do does the rate tell what the leader can take.
-    const bool is_busy = unfinished_ >= messages_max() / 2;
+    const bool is_busy = unfinished_ >= std::min(messages_max(), kMessagesUnknown) / 2;
     if (is_busy) {
         messages_per_second_ = (messages_per_second_.value_or(rate) + rate) / 2;
     } else {

@@ -97,7 +97,8 @@ TEST_CASE("a long backlog and an outage of the leader in its midst stay below 25
 
 TEST_CASE("from a slow leader no more is fetched than it can commit in time") {
     // Method: each COPY takes half a second, for 64 frames of one event at most: 128 frames a
-    // second, and twice as many in half of ack_wait. Without that bound 1,024 would stay in hand.
+    // second, and twice as many in half of ack_wait. Without that bound all of them
+    // would be in hand at once.
     BridgeOptions options;
     options.environment = {{"HOMEWARD_PULL_ACK_WAIT_MS", "4000"},
                            {"HOMEWARD_BATCH_ROWS_MAX", "64"},

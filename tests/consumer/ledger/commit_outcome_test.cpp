@@ -46,8 +46,11 @@ TEST_CASE("a connection that is cut while COMMIT is under way neither loses nor 
         REQUIRE(first < 100'000);
         for (const auto& sender : senders) sender->send(sender->frame(first, 10));
         sent += 40;
-        sleep_ms(5);  // about a batch each: more would only pile up behind the cuts
+        // About a batch each, and never far ahead: more would only pile up behind the cuts.
+        sleep_ms(5);
+        REQUIRE(wait_until(120s, [&] { return sent / 40 < commits + 100; }));
     }
+    CHECK(wait_until(120s, [&] { return rows(bridge.leader()) == sent; }));
     expect_clean(bridge);
     CHECK(rows(bridge.leader()) == sent);
     CHECK(distinct_rows(bridge.leader()) == sent);

@@ -248,6 +248,8 @@ TEST_CASE("of several cookies of one name the genuine one that asks for most cou
     const std::string planted =
         "__Host-homeward_seen=v1.k1.7.1.1.9999999999." + std::string(64, '0');
     const std::string good = stage.cookie(2000);
+    // Or the replica may not have been asked yet within the gate's wait.
+    REQUIRE(stage.poller->wait_for(token_at(1000), 60s).coverage == Coverage::covered);
     CHECK(stage.gate->ask_now(planted + "; " + good, ReadMode::session).token == TokenState::fresh);
     CHECK(stage.gate->ask(planted + "; " + good + "; " + stage.cookie(10)).coverage ==
           Coverage::behind);
