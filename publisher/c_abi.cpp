@@ -5,12 +5,14 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstring>
 #include <mutex>
 #include <new>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <homeward/request_scope.hpp>
@@ -61,6 +63,12 @@ static_assert(is_same(EmitResult::accepted, HOMEWARD_ACCEPTED) &&
               is_same(EmitResult::closed, HOMEWARD_CLOSED));
 homeward_result code_of(EmitResult result) {
     return static_cast<homeward_result>(result);
+}
+
+template <typename Emit>
+homeward_result emit_within(uint32_t deadline_ms, Emit&& emit) {
+    return code_of(homeward::detail::retry_while_full(std::chrono::milliseconds(deadline_ms),
+                                                      std::forward<Emit>(emit)));
 }
 
 bool is_class(homeward_class event_class) {
@@ -297,10 +305,19 @@ homeward_publisher* homeward_open(const homeward_options* options, char* why, si
 homeward_result homeward_emit_json(homeward_publisher* publisher, homeward_class event_class,
                                    const char* type, size_t type_bytes, const char* json,
                                    size_t json_bytes, int64_t time_us) {
+    return homeward_emit_json_wait(publisher, event_class, type, type_bytes, json, json_bytes,
+                                   time_us, 0);
+}
+
+homeward_result homeward_emit_json_wait(homeward_publisher* publisher, homeward_class event_class,
+                                        const char* type, size_t type_bytes, const char* json,
+                                        size_t json_bytes, int64_t time_us, uint32_t deadline_ms) {
     const bool is_text = type != nullptr && json != nullptr;
     if (publisher == nullptr || !is_text || !is_class(event_class)) return HOMEWARD_INVALID;
-    return code_of(publisher->publisher.emit_json({type, type_bytes}, class_of(event_class),
-                                                  {json, json_bytes}, time_us));
+    return emit_within(deadline_ms, [&] {
+        return publisher->publisher.emit_json({type, type_bytes}, class_of(event_class),
+                                              {json, json_bytes}, time_us);
+    });
 }
 
 homeward_type* homeward_define(homeward_publisher* publisher, const char* name,
@@ -334,14 +351,22 @@ homeward_type* homeward_define(homeward_publisher* publisher, const char* name,
 
 homeward_result homeward_emit(homeward_publisher* publisher, const homeward_type* type,
                               const homeward_value* values, size_t value_count) {
+    return homeward_emit_wait(publisher, type, values, value_count, 0);
+}
+
+homeward_result homeward_emit_wait(homeward_publisher* publisher, const homeward_type* type,
+                                   const homeward_value* values, size_t value_count,
+                                   uint32_t deadline_ms) {
     if (publisher == nullptr || type == nullptr) return HOMEWARD_INVALID;
     if (value_count != type->kinds.size() || (values == nullptr && value_count > 0)) {
         return HOMEWARD_INVALID;
     }
     Values event{*type, values};
     if (!is_valid(event)) return HOMEWARD_INVALID;
-    return code_of(publisher->publisher.emit_record(type->descriptor, record_bytes(event), &event,
-                                                    write_record));
+    return emit_within(deadline_ms, [&] {
+        return publisher->publisher.emit_record(type->descriptor, record_bytes(event), &event,
+                                                write_record);
+    });
 }
 
 int homeward_flush(homeward_publisher* publisher, uint32_t deadline_ms, homeward_until until,

@@ -98,6 +98,11 @@ homeward_publisher *homeward_open(const homeward_options *options, char *why, si
 homeward_result homeward_emit_json(homeward_publisher *publisher, homeward_class event_class,
                                    const char *type, size_t type_bytes, const char *json,
                                    size_t json_bytes, int64_t time_us);
+/* As homeward_emit_json(), for who would rather wait: HOMEWARD_FULL is tried again until there is
+ * room, or for deadline_ms. Each try that fails counts as refused. */
+homeward_result homeward_emit_json_wait(homeward_publisher *publisher, homeward_class event_class,
+                                        const char *type, size_t type_bytes, const char *json,
+                                        size_t json_bytes, int64_t time_us, uint32_t deadline_ms);
 
 /* The same without any JSON: the type is described once, and values are copied as they are.
  *
@@ -140,6 +145,10 @@ homeward_type *homeward_define(homeward_publisher *publisher, const char *name,
 /* values[i] is of fields[i]: of its kind, or HOMEWARD_ABSENT. */
 homeward_result homeward_emit(homeward_publisher *publisher, const homeward_type *type,
                               const homeward_value *values, size_t value_count);
+/* As homeward_emit(), waiting for room as homeward_emit_json_wait() does. */
+homeward_result homeward_emit_wait(homeward_publisher *publisher, const homeward_type *type,
+                                   const homeward_value *values, size_t value_count,
+                                   uint32_t deadline_ms);
 
 static inline homeward_value homeward_absent(void) {
     homeward_value value = {HOMEWARD_ABSENT, {0}};

@@ -64,6 +64,9 @@ module Homeward
     attach_function :homeward_open, [Options.by_ref, :pointer, :size_t], :pointer, blocking: true
     attach_function :homeward_emit_json,
                     %i[pointer int buffer_in size_t buffer_in size_t int64], :int
+    attach_function :homeward_emit_json_wait,
+                    %i[pointer int buffer_in size_t buffer_in size_t int64 uint32], :int,
+                    blocking: true
     attach_function :homeward_flush, %i[pointer uint32 int pointer], :int, blocking: true
     attach_function :homeward_close, %i[pointer uint32 pointer], :int, blocking: true
     attach_function :homeward_free, [:pointer], :void, blocking: true
@@ -92,8 +95,9 @@ module Homeward
       open
     end
 
-    def audit(time: nil, **fields)
-      emit("audit", fields, event_class: :audit, time: time)
+    # wait: seconds that an audit event which finds no room waits for it, instead of :full at once.
+    def audit(time: nil, wait: nil, **fields)
+      emit("audit", fields, event_class: :audit, time: time, wait: wait)
     end
 
     def metric(time: nil, **fields)
@@ -101,15 +105,19 @@ module Homeward
     end
 
     # An event of a type of your own; `fields` is whatever becomes a JSON object.
-    def emit(type, fields, event_class: :audit, time: nil)
-      emit_json(type, JSON.generate(fields), event_class: event_class, time: time)
+    def emit(type, fields, event_class: :audit, time: nil, wait: nil)
+      emit_json(type, JSON.generate(fields), event_class: event_class, time: time, wait: wait)
     end
 
-    def emit_json(type, json, event_class: :audit, time: nil)
+    def emit_json(type, json, event_class: :audit, time: nil, wait: nil)
       time_us = time ? (time.to_r * 1_000_000).to_i : 0
+      event = [Native::CLASSES.fetch(event_class), type, type.bytesize, json, json.bytesize, time_us]
       Native::RESULTS.fetch(
-        Native.homeward_emit_json(handle, Native::CLASSES.fetch(event_class), type, type.bytesize,
-                                  json, json.bytesize, time_us)
+        if wait
+          Native.homeward_emit_json_wait(handle, *event, (wait * 1000).to_i)
+        else
+          Native.homeward_emit_json(handle, *event)
+        end
       )
     end
 

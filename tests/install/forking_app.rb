@@ -32,6 +32,7 @@ publisher = Homeward::Publisher.new(
   end
 end.each(&:join)
 audit(publisher, "ruby", "order.old", time: Time.utc(2026, 1, 2, 3, 4, 5.678901r))
+expect "an emit that would wait", :accepted, audit(publisher, "ruby", "order.wait", wait: 1)
 
 # Workers as Puma and Unicorn make them, of a master that has already emitted.
 workers = 3.times.map do
@@ -71,8 +72,8 @@ expect "a huge event", :too_large,
        publisher.emit("audit", { actor: "x" * 300_000 }, event_class: :audit)
 expect "a flush", true, publisher.flush(30)
 stats = publisher.stats
-expect "accepted", 1012, stats[:audit][:accepted]
-expect "acked", 1012, stats[:audit][:acked]
+expect "accepted", 1013, stats[:audit][:accepted]
+expect "acked", 1013, stats[:audit][:acked]
 expect "the log's bound", 256 << 20, stats[:audit][:log_bytes_max]
 expect "the metric log's bound", 256 << 20, stats[:metric][:log_bytes_max]
 expect "what is left", 0, publisher.close(30)

@@ -102,6 +102,7 @@ void expect_ruby_to_work(Bridge& bridge, const Prefix& prefix) {
     CHECK(audits(bridge,
                  "actor = 'ruby' AND action = 'order.old' AND "
                  "time = '2026-01-02 03:04:05.678901+00'") == 1);
+    CHECK(audits(bridge, "actor = 'ruby' AND action = 'order.wait'") == 1);
 }
 
 }  // namespace

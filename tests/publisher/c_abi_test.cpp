@@ -2,6 +2,8 @@
 
 #include <homeward.h>
 
+#include <chrono>
+#include <cstdlib>
 #include <string>
 
 #include "tests/support/catch.hpp"
@@ -40,6 +42,31 @@ TEST_CASE("values that do not fit their type are told, and no event") {
     stats.size = sizeof stats;
     REQUIRE(homeward_get_stats(publisher, &stats) == 1);
     CHECK(stats.audit.accepted == 1);
+    homeward_close(publisher, 0, nullptr);
+    homeward_free(publisher);
+}
+
+TEST_CASE("who would rather wait for room waits until its deadline") {
+    homeward_options wanted = options();
+    wanted.log_bytes_max = 16u << 20;
+    homeward_publisher* publisher = homeward_open(&wanted, nullptr, 0);
+    REQUIRE(publisher != nullptr);
+    const homeward_field field{"note", HOMEWARD_TEXT};
+    homeward_type* note = homeward_define(publisher, "note", HOMEWARD_AUDIT, &field, 1);
+    REQUIRE(note != nullptr);
+    std::string noise(200'000, ' ');
+    homeward_result result = HOMEWARD_ACCEPTED;
+    for (int i = 0; i < 1'000 && result != HOMEWARD_FULL; ++i) {
+        for (char& c : noise) c = static_cast<char>('#' + std::rand() % 50);  // needs no escape
+        const homeward_value value = homeward_text(noise.data(), noise.size());
+        result = homeward_emit_wait(publisher, note, &value, 1, 2'000);  // no sender is as slow
+    }
+    REQUIRE(result == HOMEWARD_FULL);
+    const std::string json = "{\"note\":\"" + noise + "\"}";
+    const auto before = std::chrono::steady_clock::now();
+    CHECK(homeward_emit_json_wait(publisher, HOMEWARD_AUDIT, "note", 4, json.data(), json.size(), 0,
+                                  300) == HOMEWARD_FULL);
+    CHECK(std::chrono::steady_clock::now() - before >= std::chrono::milliseconds(300));
     homeward_close(publisher, 0, nullptr);
     homeward_free(publisher);
 }

@@ -239,15 +239,26 @@ EmitResult Publisher::emit(const Event& event) noexcept {
     return EmitResult::accepted;
 }
 
-template <typename Event>
-EmitResult Publisher::emit_wait(const Event& event, std::chrono::milliseconds deadline) noexcept {
+namespace detail {
+
+/// Calls `emit` until it finds room or the deadline has passed; at least once.
+template <typename Emit>
+EmitResult retry_while_full(std::chrono::milliseconds deadline, Emit&& emit) noexcept {
+    EmitResult result = emit();
+    if (result != EmitResult::full) return result;
     const auto until = std::chrono::steady_clock::now() + deadline;
-    EmitResult result = emit(event);
     while (result == EmitResult::full && std::chrono::steady_clock::now() < until) {
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
-        result = emit(event);
+        result = emit();
     }
     return result;
+}
+
+}  // namespace detail
+
+template <typename Event>
+EmitResult Publisher::emit_wait(const Event& event, std::chrono::milliseconds deadline) noexcept {
+    return detail::retry_while_full(deadline, [&] { return emit(event); });
 }
 
 }  // namespace homeward
