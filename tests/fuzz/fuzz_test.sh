@@ -24,6 +24,8 @@ cc=$(compiler '') || exit 1
         -DHOMEWARD_SANITIZE=fuzzer-no-link,address,undefined &&
         cmake --build "$build" --target fuzzers
 } >"$work/build.log" 2>&1 || { tail -n 40 "$work/build.log" >&2; exit 1; }
+# The first build takes the longest, and on a machine that is busy a multiple of the runs below.
+echo "built in $SECONDS s"
 
 # run PROGRAM: leaves what it said in NAME.log, and NAME.ok if nothing was found
 run() {
