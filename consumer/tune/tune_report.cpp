@@ -25,7 +25,8 @@ section { background: var(--card); border: 1px solid var(--line); border-radius:
   margin: 1rem 0; overflow-x: auto }
 .plots section { margin: 0 } pre { margin: 0; overflow-x: auto }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
-th, td { text-align: right; padding: .2rem .8rem .2rem 0; border-bottom: 1px solid var(--line) }
+th, td { text-align: right; white-space: nowrap; padding: .2rem .8rem .2rem 0;
+  border-bottom: 1px solid var(--line) }
 th { color: var(--soft); font-weight: 500 }
 )";
 
