@@ -24,7 +24,7 @@ bool parse_ack_subject(std::string_view subject, Delivery& delivery);
 
 /// One message as it came from a stream. Owns the library's message; moved along, never copied.
 struct Message {
-    std::shared_ptr<void> owner;
+    std::unique_ptr<void, void (*)(void*)> owner{nullptr, nullptr};
     std::string_view subject;  ///< points into `owner`, as do `reply` and `data`
     std::string_view reply;
     std::span<const std::byte> data;

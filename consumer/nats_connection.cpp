@@ -100,7 +100,7 @@ std::string header_of(natsMsg* message, const char* name) {
 }
 
 Arrival arrival_of(natsMsg* handle) {
-    std::shared_ptr<void> owner(
+    std::unique_ptr<void, void (*)(void*)> owner(
         handle, [](void* message) { natsMsg_Destroy(static_cast<natsMsg*>(message)); });
     Arrival arrival;
     const char* reply = natsMsg_GetReply(handle);

@@ -18,7 +18,7 @@ constexpr auto kPullExpires = 1s;
 constexpr auto kPullGrace = 500ms;
 /// The next is asked before the last has run out, so that an idle stream is never without one.
 constexpr auto kPullFresh = 500ms;
-constexpr std::size_t kPullMessagesMax = 1'024;
+constexpr std::size_t kPullMessagesMax = 2'048;
 /// A pull for less is not worth asking; more than the largest frame.
 constexpr std::size_t kPullBytesMin = 1u << 20;
 /// One pull may be lost with a message; with so many in a row nobody hears us.
