@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The documents' commands are today's: every verb and option of ours that they name is in the
-program's --help, and every setting is in homeward-consumer.toml.
+program's --help, every setting is in homeward-consumer.toml, and every test is there.
 
 usage: commands_test.py ROOT PROGRAM…        PROGRAM: homeward-consumer, homeward-emit, …
 
@@ -112,8 +112,18 @@ def calls_in(piece, programs, aliases):
         yield aliases.get(found.group(1), found.group(1)), found.group(2).split()
 
 
-def check_document(text, name, programs, settings):
-    """Complaints, and how many commands and settings were looked at."""
+def tests_of(root):
+    """Names of tests, and of the files that they are made of."""
+    names = {os.path.basename(path).split(".")[0]
+             for path in glob.glob(f"{root}/tests/**/*_test.*", recursive=True)}
+    for path in glob.glob(f"{root}/tests/**/CMakeLists.txt", recursive=True):
+        with open(path) as file:
+            names |= set(re.findall(r"NAME (\w+)", file.read()))
+    return names
+
+
+def check_document(text, name, programs, settings, tests):
+    """Complaints, and how many commands, settings and tests were looked at."""
     complaints, count = [], 0
     for number, piece in commands_of(text, name):
         for program, words in calls_in(piece, programs, ALIASES.get(name, {})):
@@ -130,20 +140,24 @@ def check_document(text, name, programs, settings):
                     count += 1
                     if key not in settings[section]:
                         complaints.append(f"{name}:{number}: there is no setting {section}.{key}")
+            for test in re.findall(r"^(?:[\w/]*/)?(\w+_test)(?:\.\w+)?$", piece):
+                count += 1
+                if test not in tests:
+                    complaints.append(f"{name}:{number}: there is no test {test}")
     return complaints, count
 
 
-def check_itself(programs, settings):
+def check_itself(*known):
     """It must be able to fail."""
     for wrong in ("$ homeward-consumer strems apply", "$ homeward-consumer streams aply",
                   "$ homeward-consumer --config a.toml proof --wiat 3",
                   "$ echo | homeward-emit --ap shop", "$ homeward-consumer tune --limit 3",
                   "$ homeward-spool emtpy DIR", "$ FOO=1 ./deploy/up --second 3"):
-        assert check_document(f"```console\n{wrong}\n```\n", "x.md", programs, settings)[0], wrong
-    for wrong in ("Call `homeward-consumer\nprof`.", "Set `batch.row_max`."):
-        assert check_document(wrong, "x.md", programs, settings)[0], wrong
-    assert check_document('  action: "homeward-consumer letters list"\n', "x.yml", programs,
-                          settings)[0]
+        assert check_document(f"```console\n{wrong}\n```\n", "x.md", *known)[0], wrong
+    for wrong in ("Call `homeward-consumer\nprof`.", "Set `batch.row_max`.",
+                  "See `tests/deploy/wlak_test.sh`."):
+        assert check_document(wrong, "x.md", *known)[0], wrong
+    assert check_document('  action: "homeward-consumer letters list"\n', "x.yml", *known)[0]
 
 
 def main():
@@ -153,7 +167,8 @@ def main():
     with open(f"{root}/deploy/homeward-consumer.toml", "rb") as file:
         settings = {section: set(keys) for section, keys in tomllib.load(file).items()
                     if isinstance(keys, dict)}
-    check_itself(programs, settings)
+    known = programs, settings, tests_of(root)
+    check_itself(*known)
     complaints, count = [], 0
     documents = [f"{root}/README.md", f"{root}/deploy/homeward-consumer.service",
                  f"{root}/deploy/monitoring/alerts.yml"]
@@ -162,12 +177,12 @@ def main():
     for document in documents:
         with open(document) as file:
             found, looked_at = check_document(file.read(), os.path.relpath(document, root),
-                                              programs, settings)
+                                              *known)
         complaints += found
         count += looked_at
     print(*complaints, sep="\n", end="\n" if complaints else "")
-    print(f"{count} commands and settings in {len(documents)} documents, {len(complaints)} wrong")
-    assert count > 80, "the documents were not read as they are written"
+    print(f"{count} commands, settings and tests in {len(documents)} documents, {len(complaints)} wrong")
+    assert count > 120, "the documents were not read as they are written"
     return 1 if complaints else 0
 
 
