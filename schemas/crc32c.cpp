@@ -45,7 +45,20 @@ __attribute__((target("sse4.2"))) std::uint32_t update_by_instruction(
         wide = _mm_crc32_u64(wide, word);
     }
     auto narrow = static_cast<std::uint32_t>(wide);
-    for (; left > 0; ++at, --left) narrow = _mm_crc32_u8(narrow, static_cast<unsigned char>(*at));
+    // Each step waits for the one before: at most three of them, where bytes would be seven.
+    if ((left & 4) != 0) {
+        std::uint32_t word;
+        std::memcpy(&word, at, sizeof word);
+        narrow = _mm_crc32_u32(narrow, word);
+        at += 4;
+    }
+    if ((left & 2) != 0) {
+        std::uint16_t word;
+        std::memcpy(&word, at, sizeof word);
+        narrow = _mm_crc32_u16(narrow, word);
+        at += 2;
+    }
+    if ((left & 1) != 0) narrow = _mm_crc32_u8(narrow, static_cast<unsigned char>(*at));
     return narrow;
 }
 #endif

@@ -51,11 +51,15 @@ void append_head(std::string& out, std::string_view type, std::int64_t time_us) 
 
 void append_field(RecordReader& reader, const OwnedDescriptor::OwnedField& field,
                   std::string& out) {
-    out.append(",\"").append(field.name).append("\":");
+    out.append(field.key);
     switch (field.kind) {
         case RecordKind::integer:
-        case RecordKind::timestamp: append_json_number(out, reader.take<std::int64_t>()); break;
-        case RecordKind::real: append_json_number(out, reader.take<double>()); break;
+        case RecordKind::timestamp:
+            append_json_number(out, reader.take<std::int64_t>());
+            break;
+        case RecordKind::real:
+            append_json_number(out, reader.take<double>());
+            break;
         case RecordKind::boolean:
             out.append(reader.take<std::uint8_t>() != 0 ? "true" : "false");
             break;
@@ -98,9 +102,13 @@ void append_dynamic(RecordReader& reader, std::int64_t time_us, std::string& out
     append_json_line(out, object);
 }
 
-RecordKind kind_from(int value) { return static_cast<RecordKind>(value); }
+RecordKind kind_from(int value) {
+    return static_cast<RecordKind>(value);
+}
 
-bool is_kind(int value) { return value >= 0 && value <= static_cast<int>(RecordKind::json); }
+bool is_kind(int value) {
+    return value >= 0 && value <= static_cast<int>(RecordKind::json);
+}
 
 std::uint32_t hash_of(const OwnedDescriptor& descriptor) {
     std::vector<FieldDescriptor> fields;
@@ -111,8 +119,8 @@ std::uint32_t hash_of(const OwnedDescriptor& descriptor) {
 }  // namespace
 
 OwnedDescriptor OwnedDescriptor::copy_of(const TypeDescriptor& descriptor) {
-    OwnedDescriptor owned{std::string(descriptor.name), descriptor.event_class, {},
-                          descriptor.hash};
+    OwnedDescriptor owned{
+        std::string(descriptor.name), descriptor.event_class, {}, descriptor.hash};
     for (const FieldDescriptor& field : descriptor.fields) {
         owned.fields.push_back({std::string(field.name), field.kind});
     }
@@ -124,10 +132,8 @@ std::string OwnedDescriptor::to_json() const {
     for (const OwnedField& field : fields) {
         fields_json.push_back({{"name", field.name}, {"kind", static_cast<int>(field.kind)}});
     }
-    return nlohmann::json{{"name", name},
-                          {"class", to_string(event_class)},
-                          {"fields", fields_json},
-                          {"hash", hash}}
+    return nlohmann::json{
+        {"name", name}, {"class", to_string(event_class)}, {"fields", fields_json}, {"hash", hash}}
         .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

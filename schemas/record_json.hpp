@@ -17,6 +17,7 @@ struct OwnedDescriptor {
     struct OwnedField {
         std::string name;
         RecordKind kind;
+        std::string key = ",\"" + name + "\":";  ///< as it stands in every line
     };
     std::string name;
     EventClass event_class = EventClass::audit;
@@ -31,8 +32,8 @@ struct OwnedDescriptor {
 
 enum class RecordError : std::uint8_t {
     none,
-    cut_short,        ///< a length points beyond the record's end
-    unknown_type,     ///< no descriptor of that hash
+    cut_short,     ///< a length points beyond the record's end
+    unknown_type,  ///< no descriptor of that hash
 };
 
 /// Appends one event line (without '\n') to `out`:
