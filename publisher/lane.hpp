@@ -34,6 +34,7 @@ class LaneMapping {
 
   private:
     LaneMapping(File file, EventClass event_class, std::size_t ring_bytes);
+    void populate();
 
     File file_;
     EventClass event_class_;
@@ -81,7 +82,7 @@ class LaneReader {
 
   private:
     bool is_record(std::uint64_t position, std::uint64_t end) const;
-    std::uint64_t end() const;
+    std::uint64_t end();
     bool is_all_read() const;
     bool is_plausible(std::uint64_t head) const;
     Outcome skip_damage(std::uint64_t end);
@@ -95,6 +96,7 @@ class LaneReader {
     std::uint64_t drops_reported_ = 0;
     std::uint64_t seq_next_ = 1;
     std::uint64_t lap_end_ = 0;  ///< of a left lane; 0: follow the head
+    std::uint64_t head_seen_ = 0;
     std::uint64_t damaged_bytes_ = 0;
     std::uint64_t damaged_at_least_ = 0;
 };

@@ -252,15 +252,11 @@ EmitResult Publisher::emit_shared(detail::LaneWriter* lane, EventClass event_cla
     const detail::LaneUse use(*lane);
     if (is_closed()) return EmitResult::closed;
     if (!lock_soon(*lane)) return no_room(lane, event_class);
-    EmitResult result = EmitResult::accepted;
-    if (std::byte* at = lane->reserve(record_bytes); at != nullptr) {
+    const bool fits = lane->append(record_bytes, [&](std::byte* at) {
         write(at, clock_.load(std::memory_order_relaxed)->now_us(), context);
-        lane->commit(record_bytes);
-    } else {
-        result = no_room(lane, event_class);
-    }
+    });
     lane->unlock();
-    return result;
+    return fits ? EmitResult::accepted : no_room(lane, event_class);
 }
 
 EmitResult Publisher::emit_aside(EventClass event_class, const TypeDescriptor* descriptor,
@@ -353,11 +349,10 @@ EmitResult Publisher::emit_with(EventClass event_class, const TypeDescriptor* de
     if (lane->is_shared()) return emit_shared(lane, event_class, record_bytes, context, write);
     const detail::LaneUse use(*lane);
     if (is_closed()) return EmitResult::closed;
-    std::byte* at = lane->reserve(record_bytes);
-    if (at == nullptr) return no_room(lane, event_class);
-    write(at, clock_.load(std::memory_order_relaxed)->now_us(), context);
-    lane->commit(record_bytes);
-    return EmitResult::accepted;
+    const bool fits = lane->append(record_bytes, [&](std::byte* at) {
+        write(at, clock_.load(std::memory_order_relaxed)->now_us(), context);
+    });
+    return fits ? EmitResult::accepted : no_room(lane, event_class);
 }
 
 FlushResult Publisher::flush(std::chrono::milliseconds deadline, FlushUntil until) noexcept {

@@ -22,10 +22,8 @@ void write_records(const LaneMapping& lane, fuzz::Bytes& input,
     const std::size_t count = input.take<std::uint8_t>() % kRecordsMax;
     for (std::size_t i = 0; i < count; ++i) {
         const std::size_t bytes = input.take<std::uint16_t>() % 1024;
-        std::byte* at = writer.reserve(bytes);
-        require(at != nullptr);
-        std::memset(at, static_cast<int>(i + 1), bytes);
-        writer.commit(bytes);
+        require(writer.append(
+            bytes, [&](std::byte* at) { std::memset(at, static_cast<int>(i + 1), bytes); }));
         written.emplace_back(bytes, static_cast<std::byte>(i + 1));
     }
 }

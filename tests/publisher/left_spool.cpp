@@ -126,13 +126,13 @@ void LeftSpool::emit(detail::LaneWriter& writer, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) {
         const std::string object = object_of(++events_);
         const std::size_t bytes = kRecordHeaderBytes + 2 + kType.size() + object.size();
-        std::byte* at = writer.reserve(bytes);
-        if (at == nullptr) throw std::logic_error("the lane is full");
-        at = put_raw(put_raw(at, std::uint32_t{0}), detail::Clock::system_us());
-        at = put_raw(at, static_cast<std::uint16_t>(kType.size()));
-        std::memcpy(at, kType.data(), kType.size());
-        std::memcpy(at + kType.size(), object.data(), object.size());
-        writer.commit(bytes);
+        const bool fits = writer.append(bytes, [&](std::byte* at) {
+            at = put_raw(put_raw(at, std::uint32_t{0}), detail::Clock::system_us());
+            at = put_raw(at, static_cast<std::uint16_t>(kType.size()));
+            std::memcpy(at, kType.data(), kType.size());
+            std::memcpy(at + kType.size(), object.data(), object.size());
+        });
+        if (!fits) throw std::logic_error("the lane is full");
     }
 }
 

@@ -232,11 +232,10 @@ EmitResult Publisher::emit(const Event& event) noexcept {
     const detail::LaneUse use(*lane);
     if (is_closed()) [[unlikely]]
         return EmitResult::closed;
-    std::byte* at = lane->reserve(bytes);
-    if (at == nullptr) return no_room(lane, event_class);
-    event.write_record(at, clock_.load(std::memory_order_relaxed)->now_us());
-    lane->commit(bytes);
-    return EmitResult::accepted;
+    const bool fits = lane->append(bytes, [&](std::byte* at) {
+        event.write_record(at, clock_.load(std::memory_order_relaxed)->now_us());
+    });
+    return fits ? EmitResult::accepted : no_room(lane, event_class);
 }
 
 namespace detail {

@@ -16,8 +16,8 @@ namespace homeward::detail {
 std::uint32_t record_checksum(std::uint64_t position, const std::byte* payload,
                               std::size_t payload_bytes) noexcept;
 
-/// The producer's end of a lane; reserve → write → commit. One thread at a time; the mapping
-/// belongs to the publisher, which outlives every writer that a thread can still reach.
+/// The producer's end of a lane. One thread at a time; the mapping belongs to the publisher, which
+/// outlives every writer that a thread can still reach.
 class LaneWriter {
   public:
     LaneWriter(LaneHeader* header, std::byte* ring, bool shared)
@@ -26,32 +26,34 @@ class LaneWriter {
           mask_(header->shape.ring_bytes - 1),
           head_(header->head.load(std::memory_order_relaxed)),
           tail_(header->tail.load(std::memory_order_acquire)),
+          records_(header->records.load(std::memory_order_relaxed)),
           shared_(shared) {}
 
     std::size_t record_bytes_max() const noexcept { return detail::record_bytes_max(mask_ + 1); }
 
-    /// Where the payload goes, or nullptr when the ring has no room for it.
-    std::byte* reserve(std::size_t payload_bytes) noexcept {
+    /// One record, whose payload `write(at)` writes. When this returns it is visible, and the death
+    /// of the process does not lose it. False, and nothing written, when the ring has no room.
+    template <typename Write>
+    bool append(std::size_t payload_bytes, const Write& write) noexcept {
         const std::size_t span = record_span(payload_bytes);
         if (!has_room(span)) [[unlikely]]
-            return nullptr;
+            return false;
         std::byte* at = ring_ + (head_ & mask_);
         for (std::size_t line = 0; line < span; line += 64) {
             __builtin_prefetch(at + kPrefetchBytes + line, 1);
         }
-        return at + kRecordPrefixBytes;
-    }
-
-    /// Makes the record visible; after this the death of the process does not lose it.
-    void commit(std::size_t payload_bytes) noexcept {
-        std::byte* at = ring_ + (head_ & mask_);
-        put_raw(at, static_cast<std::uint32_t>(payload_bytes));
-        put_raw(at + 4, record_checksum(head_, at + kRecordPrefixBytes, payload_bytes));
-        head_ += record_span(payload_bytes);
-        header_->head.store(head_, std::memory_order_release);
-        // Counted second, so that a kill between the two never leaves a count without its event.
-        header_->records.store(header_->records.load(std::memory_order_relaxed) + 1,
-                               std::memory_order_release);
+        if (span <= kAsideBytesMax) [[likely]] {
+            // Not in the ring: the checksum would read what has just been written there, and wait
+            // for lines that the sender's processor still has.
+            alignas(kRecordAlign) std::byte aside[kAsideBytesMax];
+            std::memset(aside + span - kRecordAlign, 0, kRecordAlign);
+            finish(aside, payload_bytes, write);
+            std::memcpy(at, aside, span);
+        } else {
+            finish(at, payload_bytes, write);
+        }
+        make_visible(span, 1);
+        return true;
     }
 
     /// Makes many records visible at once: all survive the death of the process, or none.
@@ -75,6 +77,20 @@ class LaneWriter {
 
   private:
     friend class LaneUse;
+    template <typename Write>
+    void finish(std::byte* record, std::size_t payload_bytes, const Write& write) noexcept {
+        std::byte* payload = record + kRecordPrefixBytes;
+        write(payload);
+        put_raw(record, static_cast<std::uint32_t>(payload_bytes));
+        put_raw(record + 4, record_checksum(head_, payload, payload_bytes));
+    }
+    void make_visible(std::size_t spans_bytes, std::size_t records) noexcept {
+        head_ += spans_bytes;
+        header_->head.store(head_, std::memory_order_release);
+        // Counted second, so that a kill between the two never leaves a count without its event.
+        records_ += records;
+        header_->records.store(records_, std::memory_order_release);
+    }
     bool has_room(std::size_t bytes) noexcept {
         if (head_ + bytes - tail_ <= mask_ + 1) [[likely]]
             return true;
@@ -84,12 +100,15 @@ class LaneWriter {
 
     /// Far enough ahead to hide a cache miss behind a few calls; the mirror makes it always valid.
     static constexpr std::size_t kPrefetchBytes = 2048;
+    /// Nearly all records; no more than a stack surely has.
+    static constexpr std::size_t kAsideBytesMax = 512;
 
     LaneHeader* header_;
     std::byte* ring_;
     std::size_t mask_;
     std::uint64_t head_;
-    std::uint64_t tail_;  // as last seen; the sender may be further
+    std::uint64_t tail_;     // as last seen; the sender may be further
+    std::uint64_t records_;  // not read from the header, whose line the sender may have
     bool shared_;
     std::atomic_flag locked_ = ATOMIC_FLAG_INIT;
     std::atomic<std::uint32_t> users_{0};
