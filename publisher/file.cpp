@@ -102,17 +102,44 @@ std::size_t File::size() const noexcept {
     return ::fstat(descriptor_, &status) == 0 ? static_cast<std::size_t>(status.st_size) : 0;
 }
 
-void make_private_directory(const std::filesystem::path& path) {
+std::filesystem::path private_directory_in(const std::filesystem::path& place) {
+    return place / ("homeward-" + std::to_string(::geteuid()));
+}
+
+bool is_private_directory(const std::filesystem::path& path) {
+    return path == private_directory_in(path.parent_path());
+}
+
+namespace {
+
+/// False if it was removed by the one who left it last, just now.
+bool make_private_directory(const std::filesystem::path& path) {
     if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
         throw_setup(path, "cannot be made", errno);
     }
     struct stat status {};
-    if (::lstat(path.c_str(), &status) != 0) throw_setup(path, "cannot be looked at", errno);
+    if (::lstat(path.c_str(), &status) != 0) {
+        if (errno == ENOENT) return false;
+        throw_setup(path, "cannot be looked at", errno);
+    }
     const bool is_private = S_ISDIR(status.st_mode) && status.st_uid == ::geteuid() &&
                             (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
-    if (is_private) return;
+    if (is_private) return true;
     throw SetupError(path.string() +
                      ": is not a directory of this user alone; remove it, or set lane_dir");
+}
+
+}  // namespace
+
+void make_in_private_directory(const std::filesystem::path& path) {
+    // Each try meets somebody else's removal between two of our system calls.
+    constexpr int kTriesMax = 1000;
+    for (int i = 0; i < kTriesMax; ++i) {
+        if (!make_private_directory(path.parent_path())) continue;
+        if (::mkdir(path.c_str(), 0700) == 0) return;
+        if (errno != ENOENT) break;
+    }
+    throw_setup(path, "cannot be made", errno);
 }
 
 std::vector<std::filesystem::path> entries_of(const std::filesystem::path& directory) {

@@ -44,9 +44,13 @@ class File {
     int descriptor_ = -1;
 };
 
-/// Makes sure of a directory in a place where everybody may make some, as /dev/shm: ours, and
-/// nobody else may write there. Throws SetupError if it is not; what is in it could be anybody's.
-void make_private_directory(const std::filesystem::path& path);
+/// Where this user's lanes are, one directory a run, in a place where everybody may make some. A
+/// directory of that name is made by whoever needs it first, and removed by whoever leaves it last.
+std::filesystem::path private_directory_in(const std::filesystem::path& place);
+bool is_private_directory(const std::filesystem::path& path);
+/// Makes `path` in one of those, and that too if it is not there: ours, and nobody else may write
+/// there. Throws SetupError if it is not; what is in it could be anybody's.
+void make_in_private_directory(const std::filesystem::path& path);
 
 /// What lies in a directory, as far as it can be read.
 std::vector<std::filesystem::path> entries_of(const std::filesystem::path& directory);

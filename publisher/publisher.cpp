@@ -51,10 +51,7 @@ void check_files(const PublisherOptions& options) {
 }
 
 std::filesystem::path default_lane_dir(const std::filesystem::path& spool_dir) {
-    if (!is_tmpfs("/dev/shm")) return spool_dir / "lanes";
-    const std::filesystem::path lanes = "/dev/shm/homeward-" + std::to_string(::geteuid());
-    make_private_directory(lanes);
-    return lanes;
+    return is_tmpfs("/dev/shm") ? private_directory_in("/dev/shm") : spool_dir / "lanes";
 }
 
 PublisherOptions checked(PublisherOptions options) {

@@ -89,14 +89,27 @@ std::unique_ptr<Run> Run::create(const std::filesystem::path& spool, RunIdentity
         spool.empty() ? spool : spool / identity.publisher.hex();
     std::unique_ptr<Run> run(new Run(directory, std::move(identity)));
     if (directory.empty()) return run;
-    make_directory(directory);
-    make_directory(run->lanes_path());
-    File::create(directory / "lock");
-    run->lock_ = RunLock::take(directory);
-    if (run->lock_ == nullptr) throw SetupError(directory.string() + ": cannot be locked");
-    run->types_ = File::create(directory / "types.jsonl");
-    write_text_file(directory / "run.json", run->identity_.to_json());
+    try {
+        run->make();
+    } catch (const SetupError&) {
+        run->remove();
+        throw;
+    }
     return run;
+}
+
+void Run::make() {
+    if (is_private_directory(identity_.lane_dir)) {
+        make_in_private_directory(lanes_path());
+    } else {
+        make_directory(lanes_path());
+    }
+    make_directory(directory_);
+    File::create(directory_ / "lock");
+    lock_ = RunLock::take(directory_);
+    if (lock_ == nullptr) throw SetupError(directory_.string() + ": cannot be locked");
+    types_ = File::create(directory_ / "types.jsonl");
+    write_text_file(directory_ / "run.json", identity_.to_json());
 }
 
 Run::Found Run::read(const std::filesystem::path& directory) {
@@ -246,6 +259,8 @@ void Run::remove() noexcept {
     if (directory_.empty()) return;
     std::error_code ignored;
     std::filesystem::remove_all(lanes_path(), ignored);
+    // Which fails, as it should, while another run is in it.
+    if (is_private_directory(identity_.lane_dir)) ::rmdir(identity_.lane_dir.c_str());
     // run.json goes first: a directory without it is no run and is never adopted by halves.
     std::filesystem::remove(directory_ / "run.json", ignored);
     std::filesystem::remove_all(directory_, ignored);

@@ -95,6 +95,7 @@ class Run {
   private:
     Run(std::filesystem::path directory, RunIdentity identity)
         : directory_(std::move(directory)), identity_(std::move(identity)) {}
+    void make();
     bool add_type(const OwnedDescriptor& descriptor);  // mutex_ is held
     static Found read(const std::filesystem::path& directory);
     void read_types();
