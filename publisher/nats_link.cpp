@@ -1,19 +1,19 @@
 #include "publisher/nats_link.hpp"
 
 #include <nats/nats.h>
-#include <pthread.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <mutex>
 #include <shared_mutex>
-#include <thread>
 
 #include <nlohmann/json.hpp>
 
+#include "publisher/fork_gate.hpp"
 #include "schemas/subject.hpp"
 
 namespace homeward {
@@ -39,30 +39,11 @@ using SubscriptionPtr =
 
 /// nats.c frees messages under a lock of the whole library. A thread that fork() does not copy must
 /// not hold it, or the child's connection waits for it for ever; so none frees while we fork.
-class ForkGate {
-  public:
-    static void free(natsMsg* message) {
-        const std::lock_guard lock(mutex());
-        natsMsg_Destroy(message);
-    }
-    static void watch() {
-        static const int once = ::pthread_atfork(&close, &open, &open);
-        static_cast<void>(once);
-    }
-
-  private:
-    static std::mutex& mutex() {
-        static std::mutex mutex;
-        return mutex;
-    }
-    static void close() {
-        mutex().lock();
-        // The library's own thread may still be at what was handed to it just now.
-        std::this_thread::sleep_for(std::chrono::microseconds(500));
-    }
-    static void open() { mutex().unlock(); }
-};
-using MsgPtr = std::unique_ptr<natsMsg, Destroyer<natsMsg, ForkGate::free>>;
+void free_message(natsMsg* message) {
+    const auto nobody_forks = ForkGate::hold();
+    natsMsg_Destroy(message);
+}
+using MsgPtr = std::unique_ptr<natsMsg, Destroyer<natsMsg, free_message>>;
 
 void require(natsStatus status, const std::string& what) {
     if (status == NATS_OK) return;
@@ -133,6 +114,15 @@ void set_servers(natsOptions* options, const PublisherOptions& wanted) {
     if (wants_tls) require(natsOptions_SetSecure(options, true), "TLS");
 }
 
+/// nats.c opens it for everybody: children, and programs that they become.
+void keep_socket(natsConnection* connection) {
+    char* ip = nullptr;
+    int port = 0;
+    if (natsConnection_GetLocalIPAndPort(connection, &ip, &port) != NATS_OK) return;
+    ForkGate::keep_socket(connection, ip, port);
+    std::free(ip);
+}
+
 /// {"stream":…,"seq":…} or {"error":{"code":…,"description":…}}
 PublishAnswer parse_answer(natsMsg* message) {
     PublishAnswer answer;
@@ -176,6 +166,12 @@ class NatsLink::Listener {
         const std::shared_lock lock(mutex_);
         if (!is_over_) on_log_(line);
     }
+    void connected(natsConnection* connection) {
+        const std::shared_lock lock(mutex_);
+        if (is_over_) return;
+        keep_socket(connection);
+        on_log_("connected to NATS");
+    }
     /// Waits for what is under way.
     void end() {
         const std::unique_lock lock(mutex_);
@@ -211,10 +207,12 @@ class NatsLink::Impl {
         static_cast<void>(hold.release());  // on_closed() has it
         log_refused_login(login_of(wanted));
         subscribe();
+        keep_socket(connection);
     }
 
     ~Impl() {
         listener_->end();
+        ForkGate::forget_socket(connection_.get());
         if (subscription_ != nullptr) natsSubscription_Unsubscribe(subscription_.get());
         if (connection_ != nullptr) natsConnection_Close(connection_.get());
     }
@@ -314,8 +312,8 @@ class NatsLink::Impl {
     static void on_disconnected(natsConnection*, void* hold) {
         listener(hold).log("connection to NATS lost; events wait in the log");
     }
-    static void on_reconnected(natsConnection*, void* hold) {
-        listener(hold).log("connected to NATS");
+    static void on_reconnected(natsConnection* connection, void* hold) {
+        listener(hold).connected(connection);
     }
     static void on_error(natsConnection*, natsSubscription*, natsStatus status, void* hold) {
         listener(hold).log(std::string("NATS: ") + natsStatus_GetText(status));

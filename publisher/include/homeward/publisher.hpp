@@ -127,6 +127,8 @@ struct FlushResult {
 /// After fork() both go on. The child becomes a publisher of its own at its first emit(), which
 /// takes some milliseconds: a fresh identity, lanes, spool lock and connection. Until then, and if
 /// it never emits, its copy costs nothing, and close() and the destructor leave the parent's alone.
+/// The parent's connection is the parent's alone, and ends with it: a child lets go of its copy
+/// within fork(). (vfork() and what is made of it, as system() and posix_spawn(), never have one.)
 /// request_scope.hpp holds a request's events back until it is known where the request is handled.
 class Publisher {
   public:
