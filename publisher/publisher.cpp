@@ -37,6 +37,19 @@ bool is_tmpfs(const char* path) {
     return ::statfs(path, &status) == 0 && status.f_type == kTmpfsMagic;
 }
 
+/// So that no thread of ours, nor of nats.c's in C, meets an exception of the app's.
+std::function<void(std::string_view)> without_exceptions(
+    std::function<void(std::string_view)> on_log) {
+    if (!on_log) return on_log;
+    return [on_log = std::move(on_log)](std::string_view line) noexcept {
+        try {
+            on_log(line);
+        } catch (...) {
+            // there is nobody else to tell
+        }
+    };
+}
+
 [[noreturn]] void refuse(const std::string& what) {
     throw SetupError("publisher: " + what);
 }
@@ -74,6 +87,7 @@ PublisherOptions checked(PublisherOptions options) {
     if (options.log_bytes_max < 2 * kSegmentBytes) refuse("log_bytes_max must be at least 16 MiB");
     if (options.in_flight_max == 0) refuse("in_flight_max must be at least 1");
     check_files(options);
+    options.on_log = without_exceptions(std::move(options.on_log));
     if (!options.spool_dir.empty()) {
         options.spool_dir = std::filesystem::absolute(options.spool_dir);
         if (options.lane_dir.empty()) options.lane_dir = default_lane_dir(options.spool_dir);

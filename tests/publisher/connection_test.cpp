@@ -5,16 +5,17 @@
 
 #include <atomic>
 #include <fstream>
+#include <functional>
 #include <mutex>
 
 #include <homeward/publisher.hpp>
 
-#include "schemas/subject.hpp"
+#include "tests/publisher/certificate.hpp"
 #include "tests/publisher/nats_operator.hpp"
 #include "tests/publisher/nkey.hpp"
+#include "tests/publisher/streams.hpp"
 #include "tests/support/bad_server.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/nats_client.hpp"
 #include "tests/support/nats_server.hpp"
 #include "tests/support/sanitizer.hpp"
 #include "tests/support/tcp_proxy.hpp"
@@ -62,27 +63,41 @@ class Log {
     std::string text_;
 };
 
-/// A certificate for 127.0.0.1 that signs itself.
-void make_certificate(const TempDir& dir, const std::string& name) {
-    const CommandResult made = run_command(
-        {"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-         "-nodes", "-days", "2", "-subj", "/CN=" + name, "-addext", "subjectAltName=IP:127.0.0.1",
-         "-keyout", dir / (name + ".key"), "-out", dir / (name + ".pem")});
-    if (made.exit_code != 0) throw std::runtime_error("openssl:\n" + made.output);
-}
-
 NatsOptions with(const std::string& more) {
     NatsOptions options;
     options.more = more;
     return options;
 }
 
-void make_stream(int port) {
-    const std::string name = stream_name(StreamKind::audit, "ams");
-    NatsClient(port).request("$JS.API.STREAM.CREATE." + name,
-                             R"({"name":")" + name + R"(","subjects":[")" +
-                                 stream_subjects(StreamKind::audit, "ams") +
-                                 R"("],"storage":"memory","retention":"limits","num_replicas":1})");
+/// There is no stream: that it is missed says that the server has let the publisher in.
+void check_gets_in(PublisherOptions options) {
+    Log log;
+    options.on_log = log.listener();
+    Publisher publisher(options);
+    REQUIRE(emits(publisher));
+    const bool is_in = wait_until(30s, [&] { return log.has("no stream listens"); });
+    INFO(log.text());
+    CHECK(is_in);
+    CHECK(publisher.stats().connected);
+    publisher.close(0ms);
+}
+
+/// Told which file to look at; and asked again, for the server may come to know it, as it does
+/// once `admit` was called.
+void check_stays_out(PublisherOptions options, const std::filesystem::path& file,
+                     const std::function<void()>& admit = {}) {
+    Log log;
+    options.on_log = log.listener();
+    Publisher stranger(options);
+    CHECK(emits(stranger));
+    CHECK(wait_until(60s, [&] { return log.has(file.string()); }));
+    CHECK(log.has("Authorization"));
+    CHECK_FALSE(stranger.stats().connected);
+    if (admit) {
+        admit();
+        CHECK(wait_until(60s, [&] { return log.has("no stream listens"); }));
+    }
+    stranger.close(0ms);
 }
 
 }  // namespace
@@ -106,23 +121,34 @@ TEST_CASE("once a publisher is gone nothing is under way in on_log any more") {
     CHECK_FALSE(is_late);
 }
 
+TEST_CASE("an on_log that throws disturbs nobody, whichever thread calls it") {
+    NatsServer server;
+    std::atomic<int> lines{0};
+    PublisherOptions options = options_for(server.url());
+    options.on_log = [&](std::string_view) {
+        ++lines;
+        throw std::runtime_error("the log is full");
+    };
+    Publisher publisher(options);
+    REQUIRE(emits(publisher));
+    CHECK(wait_until(30s, [&] { return lines > 0; }));  // the shipper: no stream listens
+    const int before = lines;
+    server.kill();
+    CHECK(wait_until(30s, [&] { return lines > before; }));  // nats.c: the connection is lost
+    const int by_then = lines;
+    CHECK_FALSE(publisher.close(0ms).done);
+    CHECK(lines > by_then);  // this thread: what was left
+}
+
 TEST_CASE("over TLS events reach a server whose certificate is trusted, and no other") {
     const TempDir dir;
     make_certificate(dir, "server");
     make_certificate(dir, "stranger");
-    NatsServer server(with("tls { cert_file: \"" + (dir / "server.pem").string() +
-                           "\", key_file: \"" + (dir / "server.key").string() + "\" }"));
+    NatsServer server(with(tls_lines(dir, "server")));
     const std::string url = "tls://127.0.0.1:" + std::to_string(server.port());
-    Log log;
     PublisherOptions options = options_for(url);
     options.tls_ca_file = dir / "server.pem";
-    options.on_log = log.listener();
-    Publisher publisher(options);
-    REQUIRE(emits(publisher));
-    // There is no stream: that refusal comes from the server, through TLS.
-    CHECK(wait_until(30s, [&] { return log.has("no stream listens"); }));
-    CHECK(publisher.stats().connected);
-    publisher.close(0ms);
+    check_gets_in(options);
 
     Log other_log;
     options.tls_ca_file = dir / "stranger.pem";
@@ -146,27 +172,13 @@ TEST_CASE("an nkey lets in who has its seed, and nobody else") {
     std::ofstream(dir / "ours.nk") << ours.seed << "\n" << ours.public_key << "\n";
     std::ofstream(dir / "strange.nk") << strange.seed << "\n" << strange.public_key << "\n";
     NatsServer server(with("authorization { users: [ { nkey: " + ours.public_key + " } ] }"));
-    Log log;
     PublisherOptions options = options_for(server.url());
     options.nkey_seed_file = dir / "ours.nk";
-    options.on_log = log.listener();
-    Publisher publisher(options);
-    REQUIRE(emits(publisher));
-    INFO(log.text());
-    CHECK(wait_until(30s, [&] { return log.has("no stream listens"); }));
-    publisher.close(0ms);
-
-    // Told which file to look at; and asked again, for the server may come to know it.
-    Log strange_log;
+    check_gets_in(options);
     options.nkey_seed_file = dir / "strange.nk";
-    options.on_log = strange_log.listener();
-    Publisher stranger(options);
-    CHECK(emits(stranger));
-    CHECK(wait_until(60s, [&] { return strange_log.has((dir / "strange.nk").string()); }));
-    CHECK_FALSE(stranger.stats().connected);
-    server.reload("authorization { users: [ { nkey: " + strange.public_key + " } ] }");
-    CHECK(wait_until(60s, [&] { return strange_log.has("no stream listens"); }));
-    stranger.close(0ms);
+    check_stays_out(options, options.nkey_seed_file, [&] {
+        server.reload("authorization { users: [ { nkey: " + strange.public_key + " } ] }");
+    });
 }
 
 TEST_CASE("a creds file lets in whom the server's operator has signed, and a bad one is named") {
@@ -178,27 +190,11 @@ TEST_CASE("a creds file lets in whom the server's operator has signed, and a bad
     NatsOptions server_options = with(ours.server_lines());
     server_options.jetstream = false;  // which would ask for a system account
     NatsServer server(server_options);
-    Log log;
     PublisherOptions options = options_for(server.url());
     options.credentials_file = dir / "ours.creds";
-    options.on_log = log.listener();
-    Publisher publisher(options);
-    REQUIRE(emits(publisher));
-    INFO(log.text());
-    CHECK(wait_until(30s, [&] { return log.has("no stream listens"); }));
-    CHECK(publisher.stats().connected);
-    publisher.close(0ms);
-
-    // The server may come to know this one: no reason to refuse to start.
-    Log strange_log;
+    check_gets_in(options);
     options.credentials_file = dir / "strange.creds";
-    options.on_log = strange_log.listener();
-    Publisher stranger(options);
-    CHECK(emits(stranger));
-    CHECK(wait_until(60s, [&] { return strange_log.has("Authorization"); }));
-    CHECK(strange_log.has((dir / "strange.creds").string()));
-    CHECK_FALSE(stranger.stats().connected);
-    stranger.close(0ms);
+    check_stays_out(options, options.credentials_file);
 
     // These can never work.
     const std::string whole = ours.make_credentials();
@@ -228,7 +224,7 @@ TEST_CASE("a server that answers garbage is no reason not to start, however soon
 
 TEST_CASE("of several servers the first that answers is used") {
     NatsServer server;
-    make_stream(server.port());
+    make_stream(server, StreamKind::audit);
     PublisherOptions options = options_for("nats://127.0.0.1:" + std::to_string(free_port()));
     options.nats_urls.push_back(server.url());
     Publisher publisher(options);
@@ -245,7 +241,7 @@ TEST_CASE("a peer that has fallen silent is noticed, by the parent and by a fork
     // Method: a proxy swallows every byte of the connections that there are, and later lets new
     // ones through; what was swallowed never comes back.
     NatsServer server;
-    make_stream(server.port());
+    make_stream(server, StreamKind::audit);
     TcpProxy proxy(server.port());
     Log log;
     PublisherOptions options = options_for("nats://127.0.0.1:" + std::to_string(proxy.port()));

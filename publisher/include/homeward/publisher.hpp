@@ -79,7 +79,8 @@ struct PublisherOptions {
     std::filesystem::path tls_key_file{};
 
     /// Told of what a person should know: connection lost and back, refused frames, recovered
-    /// spools. Called from our threads, never from emit(); must not call back into the publisher.
+    /// spools. Called from our threads, never from emit(); must not call back into the publisher,
+    /// and must not throw: what it throws is lost, with the line that it was told.
     std::function<void(std::string_view line)> on_log{};
 };
 
@@ -118,7 +119,9 @@ enum class FlushUntil : std::uint8_t {
 };
 struct FlushResult {
     bool done = false;
-    std::uint64_t events_left = 0;  ///< accepted before the call and not there yet
+    /// Accepted and not there when the call ended, those included that came while it waited; drops
+    /// count as events. 0 when done. Of close(): not acknowledged.
+    std::uint64_t events_left = 0;
 };
 
 /// Any number of threads may call emit(), flush() and stats(). close() once, by whoever owns it.
