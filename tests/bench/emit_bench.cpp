@@ -126,6 +126,10 @@ class EmitBench {
         return scale_.quantile_ns(times_.at({who, threads}).ticks, share);
     }
 
+    double undisturbed_p99_ns(const std::string& who, int threads) const {
+        return scale_.quantile_ns(times_.at({who, threads}).undisturbed, 0.99);
+    }
+
     void show(int threads, const std::vector<std::string>& others) {
         const std::string label = std::to_string(threads) + (threads == 1 ? " thread" : " threads");
         for (const Quantile& quantile : kQuantiles) {
@@ -140,6 +144,9 @@ class EmitBench {
                              is_promised ? ratio_at_least(quantile.spdlog_ratio) : Budget{}});
             }
         }
+        report_.note("p99 from the ninth call on after the thread last lost its processor: emit " +
+                     short_duration(undisturbed_p99_ns("emit", threads)) + ", " + kControl + " " +
+                     short_duration(undisturbed_p99_ns(kControl, threads)));
         show_worst(threads, others);
         const CallTimes& ours = times_.at({"emit", threads});
         if (ours.refused == 0) return;
