@@ -19,6 +19,8 @@ constexpr auto kPullGrace = 500ms;
 /// The next is asked before the last has run out, so that an idle stream is never without one.
 constexpr auto kPullFresh = 500ms;
 constexpr std::size_t kPullMessagesMax = 2'048;
+/// What is fetched ahead is asked for in so many parts or more.
+constexpr std::size_t kPullsAtLeast = 4;
 /// A pull for less is not worth asking; more than the largest frame.
 constexpr std::size_t kPullBytesMin = 1u << 20;
 /// One pull may be lost with a message; with so many in a row nobody hears us.
@@ -178,10 +180,11 @@ void Puller::ask_all(SteadyClock::time_point now) {
     }
 }
 
-/// Every stream gets its share, so that a flood in one does not starve another.
+/// Every stream gets its share, so that a flood in one does not starve another; and only a part of
+/// all, so that more can be asked for while some of it waits for a writer.
 std::size_t Puller::pull_messages() const {
-    const std::size_t share = std::max<std::size_t>(messages_max() / channels_.size(), 1);
-    return std::min(share, kPullMessagesMax);
+    const std::size_t parts = std::max(channels_.size(), kPullsAtLeast);
+    return std::clamp<std::size_t>(messages_max() / parts, 1, kPullMessagesMax);
 }
 
 bool Puller::is_at_limit() const {

@@ -9,7 +9,6 @@
 #include <set>
 #include <utility>
 
-#include <future>
 #include "consumer/pull.hpp"
 #include "consumer/stream.hpp"
 #include "schemas/subject.hpp"
@@ -119,6 +118,23 @@ class Pulling {
 };
 
 }  // namespace
+
+TEST_CASE("messages of an idle stream wait for company as long as a batch may, and come together") {
+    NatsServer server;
+    const consumer::Config config = config_of(server.url());
+    consumer::NatsConnection nats(config.nats, 10s, [](std::string_view) {});
+    apply_streams(nats, config);
+    Puller puller(nats, streams_of(config), config.pull, 30s);
+    auto batch = std::async(std::launch::async, [&] {
+        return puller.take([] { return Puller::Want{10, 1u << 20, 60s}; }).size();
+    });
+    NatsClient app(server.port());
+    for (int i = 0; i < 10; ++i) {
+        app.publish(plain_subject("ams", "web"), kLine);
+        sleep_ms(5);
+    }
+    CHECK(batch.get() == 10);
+}
 
 TEST_CASE("no word about a pull stops the flow, whoever says it") {
     // Method: a spy sees every pull, as anybody in the account may, and answers it in the server's
