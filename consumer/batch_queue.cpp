@@ -1,6 +1,7 @@
 #include "consumer/batch_queue.hpp"
 
-#include <algorithm>
+#include <span>
+#include <string_view>
 #include <utility>
 
 #include "schemas/frame.hpp"
@@ -8,12 +9,19 @@
 namespace homeward::consumer {
 namespace {
 
+/// By memchr(), as a compiler counts byte by byte, and every plain message is counted.
+std::size_t newlines_in(std::span<const std::byte> data) {
+    const std::string_view text(reinterpret_cast<const char*>(data.data()), data.size());
+    std::size_t count = 0;
+    for (std::size_t at = 0; (at = text.find('\n', at)) != std::string_view::npos; ++at) ++count;
+    return count;
+}
+
 void weigh(Pulled& pulled) {
     const auto data = pulled.message.data;
     pulled.body_bytes = data.size();
     if (pulled.stream->kind == StreamKind::plain) {
-        pulled.events += static_cast<std::size_t>(
-            std::count(data.begin(), data.end(), static_cast<std::byte>('\n')));
+        pulled.events += newlines_in(data);
         return;
     }
     const FrameSize size = claimed_size(data);

@@ -208,7 +208,8 @@ void Puller::measure_rate(SteadyClock::time_point now) {
     const double rate =
         static_cast<double>(rate_finished_) / std::chrono::duration<double>(elapsed).count();
     // Only while there is enough to do does the rate tell what the leader can take.
-    const bool is_busy = unfinished_ >= std::min(messages_max(), kMessagesUnknown) / 2;
+    const std::size_t enough = std::min(messages_max(), kMessagesUnknown);
+    const bool is_busy = unfinished_ >= enough / 2 || rate_finished_ >= enough;
     if (is_busy) {
         messages_per_second_ = (messages_per_second_.value_or(rate) + rate) / 2;
     } else {
