@@ -34,12 +34,6 @@ std::string literal(const std::string& text) {
     return quoted + "'";
 }
 
-std::string index_name(const EventType& type, const Index& index) {
-    std::string name = type.table;
-    for (const std::string& column : index.columns) name += "_" + column;
-    return name.substr(0, 55) + "_" + index.method;
-}
-
 std::string column_list(Leader& leader, const std::vector<std::string>& columns) {
     std::string list;
     for (const std::string& column : columns) {
@@ -154,17 +148,18 @@ void Schema::plan_table(const EventType& type, std::vector<std::string>& stateme
                    (field.required ? " NOT NULL" : "");
     }
     columns += ",\n    extra jsonb";
-    statements.push_back(
+    // PostgreSQL names the indexes, as no rule of ours would be free of clashes: (b_c) and (b, c),
+    // or names that differ only behind the 63rd byte.
+    std::string made =
         "CREATE TABLE " + table + " (\n" + columns + ")" +
-        (type.partitioning == Partitioning::day ? " PARTITION BY RANGE (time)" : ""));
-    statements.push_back("CREATE INDEX " + leader_.quote(type.table + "_time_brin") + " ON " +
-                         table + " USING brin (time)");
+        (type.partitioning == Partitioning::day ? " PARTITION BY RANGE (time)" : "") +
+        ";\nCREATE INDEX ON " + table + " USING brin (time)";
     for (const Index& index : type.indexes) {
-        statements.push_back("CREATE INDEX " + leader_.quote(index_name(type, index)) + " ON " +
-                             table + " USING " + index.method + " (" +
-                             column_list(leader_, index.columns) + ")");
+        made += ";\nCREATE INDEX ON " + table + " USING " + index.method + " (" +
+                column_list(leader_, index.columns) + ")";
     }
-    statements.push_back(registration(type));
+    // One transaction: with a table that is there already, nobody would look for its indexes.
+    statements.push_back(made + ";\n" + registration(type));
 }
 
 void Schema::plan_columns(const EventType& type, std::vector<std::string>& statements) {

@@ -137,6 +137,48 @@ TEST_CASE(
     CHECK(types.leader.query("SELECT number, note FROM orders") == Rows{{"7", ""}});
 }
 
+TEST_CASE("every index of a type is made, also where their names would be the same when cut") {
+    Types types;
+    const std::string stem(55, 'n');
+    std::string properties = R"("b": {"type": "string"}, "c": {"type": "string"},)"
+                             R"("b_c": {"type": "string"})";
+    std::string indexes = R"({"columns": ["b_c"]}, {"columns": ["b", "c"]}, {"columns": ["time"],)"
+                          R"( "method": "brin"})";
+    for (const char* end : {"_first", "_second", "_third"}) {
+        properties += ", \"" + stem + end + R"(": {"type": "string"})";
+        indexes += R"(, {"columns": [")" + stem + end + R"("]})";
+    }
+    types.write(order_type(properties, R"(, "indexes": [)" + indexes + "]"));
+    const CommandResult applied = types.schema("apply");
+    INFO(applied.output);
+    CHECK(applied.exit_code == 0);
+    CHECK_THAT(types.schema("plan").output, Contains("up to date"));
+    // Each with its columns, and ours on time.
+    CHECK(types.leader.number("SELECT count(DISTINCT indexrelid) FROM pg_index"
+                              " WHERE indrelid = 'orders'::regclass") == 7);
+    CHECK(types.leader.number("SELECT count(DISTINCT indkey::text) FROM pg_index"
+                              " WHERE indrelid = 'orders'::regclass") == 6);
+}
+
+TEST_CASE("a table is made with its indexes and its name in the ledger, or not at all") {
+    // Method: a trigger refuses the registration, which comes last.
+    Types types;
+    REQUIRE(types.schema("apply").exit_code == 0);
+    types.leader.query(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'not now'; END $$");
+    types.leader.query(
+        "CREATE TRIGGER refuse BEFORE INSERT ON homeward.event_type"
+        " FOR EACH ROW WHEN (new.name = 'order') EXECUTE FUNCTION refuse()");
+    types.write(order_type(kNumber));
+    CHECK_THAT(types.schema("apply").output, Contains("not now"));
+    CHECK(types.leader.query("SELECT to_regclass('orders')") == Rows{{""}});
+    types.leader.query("DROP TRIGGER refuse ON homeward.event_type");
+    CHECK(types.schema("apply").exit_code == 0);
+    CHECK(types.leader.number("SELECT count(*) FROM pg_index"
+                              " WHERE indrelid = 'orders'::regclass") == 1);
+}
+
 TEST_CASE("a column is added behind somebody's open transaction without holding up the writers") {
     Types types;
     types.write(order_type(kNumber));
