@@ -2,11 +2,10 @@
 
 #include <unistd.h>
 
-#include <algorithm>
-#include <charconv>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "consumer/command_words.hpp"
 #include "consumer/dead_letters.hpp"
 #include "consumer/schema.hpp"
 
@@ -25,53 +24,31 @@ struct Order {
     std::int64_t letters_max = kListedDefault;
 };
 
-std::int64_t number_of(const std::string& text, const std::string& what) {
-    std::int64_t value = 0;
-    const auto end = text.data() + text.size();
-    const auto result = std::from_chars(text.data(), end, value);
-    if (result.ec != std::errc{} || result.ptr != end || value < 0) {
-        throw UsageError(what + " is \"" + text + "\"; expected a whole number");
-    }
-    return value;
-}
-
-std::vector<std::string> states_of(const std::string& text) {
-    if (text == "all") return {};
-    for (const char* state : {"open", "parked", "redriven", "discarded"}) {
-        if (text == state) return {text};
-    }
-    throw UsageError("--state is \"" + text +
-                     "\"; expected open, parked, redriven, discarded or all");
-}
-
 Order parse(const std::vector<std::string>& words) {
     Order order;
-    for (std::size_t i = 1; i < words.size(); ++i) {
-        const std::string& word = words[i];
-        const auto value = [&]() -> const std::string& {
-            if (i + 1 == words.size()) throw UsageError(word + " needs a value");
-            return words[++i];
-        };
+    for (WordReader reader(words, 1); reader.next();) {
+        const std::string& word = reader.word();
         if (word == "--json") {
             order.as_json = true;
         } else if (word == "--all") {
             order.all = true;
         } else if (word == "--limit") {
-            order.letters_max = number_of(value(), word);
+            order.letters_max = number_of(reader.value(), word);
         } else if (word == "--state") {
-            order.filter.states = states_of(value());
+            order.filter.states =
+                states_of(reader.value(), {"open", "parked", "redriven", "discarded"});
         } else if (word == "--type") {
-            order.filter.type = value();
+            order.filter.type = reader.value();
         } else if (word == "--region") {
-            order.filter.region = value();
+            order.filter.region = reader.value();
         } else if (word == "--app") {
-            order.filter.app = value();
+            order.filter.app = reader.value();
         } else if (word == "--sqlstate") {
-            order.filter.sqlstate = value();
+            order.filter.sqlstate = reader.value();
         } else if (word == "--reason") {
-            order.filter.reason = value();
+            order.filter.reason = reader.value();
         } else if (word == "--since") {
-            order.filter.since = value();
+            order.filter.since = reader.value();
         } else if (word.rfind("--", 0) == 0) {
             throw UsageError("dead-letters does not know " + word);
         } else {
@@ -79,26 +56,6 @@ Order parse(const std::vector<std::string>& words) {
         }
     }
     return order;
-}
-
-/// What payload and reasons hold may be anything; JSON and terminals take only valid text.
-std::string dumped(const json& value) {
-    return value.dump(2, ' ', false, json::error_handler_t::replace);
-}
-
-std::string printable(const std::string& text) {
-    std::string result;
-    for (char c : text) {
-        const bool is_control = static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-        result += is_control && c != '\n' && c != '\t' ? '?' : c;
-    }
-    return result;
-}
-
-std::string one_line(const std::string& text, std::size_t bytes_max) {
-    std::string line = printable(tidy_text(text, bytes_max));
-    std::replace(line.begin(), line.end(), '\n', ' ');
-    return line.size() < text.size() ? line + "…" : line;
 }
 
 json to_json(const DeadLetter& letter, bool with_payload) {
@@ -153,11 +110,7 @@ int show(Leader& leader, Order order) {
             std::printf("%s\n", dumped(to_json(letter, true)).c_str());
             continue;
         }
-        const json object = to_json(letter, false);
-        for (const auto& [key, value] : object.items()) {
-            const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
-            std::printf("%-14s %s\n", key.c_str(), printable(text).c_str());
-        }
+        print_fields(to_json(letter, false));
         std::printf("%s\n\n", printable(letter.payload).c_str());
     }
     if (letters.size() == order.filter.ids.size()) return 0;
@@ -172,18 +125,6 @@ void draw_bar(std::size_t done, std::size_t all) {
     std::fprintf(stderr, "\r[%s%s] %zu of %zu%s", std::string(filled, '#').c_str(),
                  std::string(kBarWidth - filled, '.').c_str(), done, all, done == all ? "\n" : "");
     std::fflush(stderr);
-}
-
-void print_result(bool as_json, const json& result) {
-    if (as_json) {
-        std::printf("%s\n", result.dump().c_str());
-        return;
-    }
-    std::string line;
-    for (const auto& [key, value] : result.items()) {
-        line += (line.empty() ? "" : " ") + key + "=" + value.dump();
-    }
-    std::printf("%s\n", line.c_str());
 }
 
 int redrive(Leader& leader, const Config& config, const Order& order) {

@@ -1,33 +1,25 @@
 #include "consumer/dead_letters.hpp"
 
+#include "consumer/query_conditions.hpp"
+
 namespace homeward::consumer {
 namespace {
 
-/// FROM and WHERE of a filter, with their parameters.
-struct Clause {
-    std::string sql;
-    std::vector<Parameter> parameters;
+constexpr const char* kFrom =
+    " FROM homeward.dead_letter d JOIN homeward.known_origin o ON o.id = d.origin WHERE true";
 
-    explicit Clause(const LetterFilter& filter) {
-        sql = " FROM homeward.dead_letter d JOIN homeward.known_origin o ON o.id = d.origin WHERE true";
-        if (!filter.ids.empty()) add(" AND d.id = ANY (?::int8[])", array_text(filter.ids));
-        if (!filter.states.empty())
-            add(" AND d.state = ANY (?::text[])", array_text(filter.states));
-        if (filter.type) add(" AND d.type = ?", *filter.type);
-        if (filter.region) add(" AND o.region = ?", *filter.region);
-        if (filter.app) add(" AND o.app = ?", *filter.app);
-        if (filter.sqlstate) add(" AND d.sqlstate = ?", *filter.sqlstate);
-        if (filter.reason) add(" AND strpos(lower(d.reason), lower(?)) > 0", *filter.reason);
-        if (filter.since) add(" AND d.first_seen >= ?::timestamptz", *filter.since);
-    }
-
-  private:
-    void add(std::string condition, const std::string& value) {
-        parameters.emplace_back(value);
-        condition.replace(condition.find('?'), 1, "$" + std::to_string(parameters.size()));
-        sql += condition;
-    }
-};
+QueryConditions conditions_of(const LetterFilter& filter) {
+    QueryConditions where;
+    if (!filter.ids.empty()) where.add("d.id = ANY (?::int8[])", array_text(filter.ids));
+    if (!filter.states.empty()) where.add("d.state = ANY (?::text[])", array_text(filter.states));
+    if (filter.type) where.add("d.type = ?", *filter.type);
+    if (filter.region) where.add("o.region = ?", *filter.region);
+    if (filter.app) where.add("o.app = ?", *filter.app);
+    if (filter.sqlstate) where.add("d.sqlstate = ?", *filter.sqlstate);
+    if (filter.reason) where.add("strpos(lower(d.reason), lower(?)) > 0", *filter.reason);
+    if (filter.since) where.add("d.first_seen >= ?::timestamptz", *filter.since);
+    return where;
+}
 
 constexpr std::size_t kDiscardLettersMax = 10'000;
 
@@ -39,14 +31,14 @@ bool LetterFilter::is_narrow() const {
 
 std::vector<DeadLetter> read_letters(Leader& leader, const LetterFilter& filter,
                                      std::int64_t letters_max, bool with_payload) {
-    const Clause clause(filter);
+    const QueryConditions where = conditions_of(filter);
     const QueryResult rows = leader.query(
         std::string("SELECT d.id, d.state, o.class, o.region, o.app, o.publisher, d.seq, d.type,"
                     " d.reason, d.sqlstate, d.times_seen, d.message_time, d.first_seen,"
                     " d.last_seen, d.payload_bytes, ") +
-            (with_payload ? "d.payload" : "''") + clause.sql + " ORDER BY d.id" +
+            (with_payload ? "d.payload" : "''") + kFrom + where.sql() + " ORDER BY d.id" +
             (letters_max > 0 ? " LIMIT " + std::to_string(letters_max) : ""),
-        clause.parameters);
+        where.parameters());
     std::vector<DeadLetter> letters;
     for (int i = 0; i < rows.rows(); ++i) {
         const auto text = [&](int column) { return std::string(rows.at(i, column)); };
@@ -73,9 +65,10 @@ std::vector<DeadLetter> read_letters(Leader& leader, const LetterFilter& filter,
 }
 
 std::vector<LetterRef> find_letters(Leader& leader, const LetterFilter& filter) {
-    const Clause clause(filter);
+    const QueryConditions where = conditions_of(filter);
     const QueryResult rows = leader.query(
-        "SELECT d.id, d.payload_bytes" + clause.sql + " ORDER BY d.id", clause.parameters);
+        std::string("SELECT d.id, d.payload_bytes") + kFrom + where.sql() + " ORDER BY d.id",
+        where.parameters());
     std::vector<LetterRef> letters;
     for (int i = 0; i < rows.rows(); ++i) {
         letters.push_back({rows.number(i, 0), static_cast<std::size_t>(rows.number(i, 1))});

@@ -39,6 +39,14 @@ bool is_line_by_line(std::string_view body) {
     return all && lines > 1;
 }
 
+void fill_from_header(FrameUnit& unit) {
+    unit.is_mark = (unit.header.flags & kFrameCountOnly) != 0;
+    unit.closing = (unit.header.flags & kFrameClosing) != 0;
+    unit.seq_first = unit.header.seq_first;
+    unit.seq_count = unit.header.seq_count;
+    unit.accepted = unit.header.accepted;
+}
+
 }  // namespace
 
 UnitDecoder::UnitDecoder(std::shared_ptr<const Catalog> catalog, EventDecoder::Limits limits)
@@ -72,16 +80,20 @@ FrameUnit UnitDecoder::open(Pulled pulled) {
                                                  : "a frame of the other class than its stream";
         return unit;
     }
-    unit.is_mark = (unit.header.flags & kFrameCountOnly) != 0;
-    unit.closing = (unit.header.flags & kFrameClosing) != 0;
-    unit.seq_first = unit.header.seq_first;
-    unit.seq_count = unit.header.seq_count;
-    unit.accepted = unit.header.accepted;
+    fill_from_header(unit);
     return unit;
 }
 
 void UnitDecoder::open_plain(FrameUnit& unit) {
     unit.is_plain = true;
+bool UnitDecoder::open_frame(FrameUnit& unit) {
+    if (FrameDecoder::decode_header(unit.pulled.message.data, unit.header) != FrameError::none) {
+        return false;
+    }
+    fill_from_header(unit);
+    return true;
+}
+
     const std::string_view data = text_of(unit.pulled.message.data);
     unit.body.reserve(data.size() + EventDecoder::padding());
     unit.body = data;
@@ -176,6 +188,7 @@ void UnitDecoder::refuse_whole(FrameUnit& unit, std::string reason, std::string 
     unit.tombstones.clear();
     unit.dead.clear();
     unit.dead.push_back({unit.seq_first, false, "", std::move(reason), "", std::move(payload)});
+    unit.is_refused = true;
     if (unit.seq_count > 1) {
         unit.tombstones.push_back({unit.seq_first + 1, unit.seq_last(), "bad_body"});
     }

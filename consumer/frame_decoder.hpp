@@ -16,6 +16,9 @@ class UnitDecoder {
     /// What the header alone tells; a message that is no frame becomes a plain unit. Its seq_count
     /// is known after this, so that the ledger can be asked before anything is decompressed.
     FrameUnit open(Pulled pulled);
+    /// What the header of a frame says, into the unit whose message it is. False: it is no frame,
+    /// or a damaged one.
+    static bool open_frame(FrameUnit& unit);
     /// Rows, dead events and tombstones of a unit that was reset. Its origin and seq_first must be
     /// set.
     void decode(FrameUnit& unit, std::int64_t now_us);

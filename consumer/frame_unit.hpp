@@ -54,7 +54,8 @@ struct FrameUnit {
     std::string refusal;  ///< set: no frame at all; the message is one dead letter
 
     // What follows is made anew by every attempt to write the batch; see reset().
-    bool skip = false;  ///< settled already, kept aside, or given back
+    bool skip = false;        ///< settled already, kept aside, or given back
+    bool is_refused = false;  ///< its body cannot be read: one dead letter for all of it
     std::string body;
     std::string rows;
     std::vector<EventRow> events;
@@ -63,6 +64,7 @@ struct FrameUnit {
 
     void reset() {
         skip = false;
+        is_refused = false;
         rows.clear();
         events.clear();
         dead.clear();

@@ -198,12 +198,29 @@ void keep_aside(Leader& leader, const FrameUnit& unit, const std::string& reason
     const std::string_view frame(reinterpret_cast<const char*>(message.data.data()),
                                  message.data.size());
     leader.query(
-        "INSERT INTO homeward.conflict (origin, seq_first, seq_last, region, app, reason, frame)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
+        "INSERT INTO homeward.conflict (origin, seq_first, seq_last, region, app, reason, frame,"
+        " frame_sha256, message_time) VALUES ($1, $2, $3, $4, $5, $6, $7, sha256($7),"
+        " 'epoch'::timestamptz + $8::int8 * interval '1 microsecond') ON CONFLICT DO NOTHING",
         {Parameter(unit.origin), Parameter(static_cast<std::int64_t>(unit.seq_first)),
          Parameter(static_cast<std::int64_t>(unit.seq_first + unit.seq_count) - 1),
          subject ? Parameter(subject->region) : Parameter("?"),
-         subject ? Parameter(subject->app) : Parameter("?"), reason, Parameter::bytes(frame)});
+         subject ? Parameter(subject->app) : Parameter("?"), reason, Parameter::bytes(frame),
+         Parameter(message.delivery.time_us)});
+}
+
+std::vector<Run> claim_rest(Leader& leader, const FrameUnit& unit) {
+    const QueryResult rest =
+        leader.query("SELECT seq_first, seq_last FROM homeward.claim_rest($1, $2, $3, $4, $5)",
+                     {Parameter(unit.origin), Parameter(static_cast<std::int64_t>(unit.seq_first)),
+                      Parameter(static_cast<std::int64_t>(unit.seq_last())),
+                      Parameter(static_cast<std::int64_t>(unit.accepted)),
+                      Parameter(unit.closing ? "true" : "false")});
+    std::vector<Run> runs;
+    for (int row = 0; row < rest.rows(); ++row) {
+        runs.push_back({static_cast<std::uint64_t>(rest.number(row, 0)),
+                        static_cast<std::uint64_t>(rest.number(row, 1))});
+    }
+    return runs;
 }
 
 }  // namespace homeward::consumer::ledger

@@ -27,7 +27,6 @@ std::vector<Verdict> claim(Leader& leader, const Units& units);
 /// Dead letters and tombstones; marks.
 void write_rest(Leader& leader, const Units& units);
 
-/// The optimistic end: settles the frames, checks both levels, and commits, in one round trip.
 /// What the leader says of a commit.
 struct Settlement {
     double ledger_s;   ///< the time that it spent before it came to COMMIT
@@ -41,6 +40,13 @@ std::int64_t commit(Leader& leader);
 
 /// A frame that contradicts the ledger is kept for a person.
 void keep_aside(Leader& leader, const FrameUnit& unit, const std::string& reason);
+
+struct Run {
+    std::uint64_t seq_first, seq_last;
+};
+/// Of a frame that a person accepts after all: what the ledger has not settled yet, which is
+/// settled herewith. Whoever else settles anything waits until the transaction ends.
+std::vector<Run> claim_rest(Leader& leader, const FrameUnit& unit);
 
 }  // namespace ledger
 }  // namespace homeward::consumer

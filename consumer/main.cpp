@@ -11,7 +11,9 @@
 
 #include "consumer/check.hpp"
 #include "consumer/column_value.hpp"
+#include "consumer/command_words.hpp"
 #include "consumer/config.hpp"
+#include "consumer/conflict_command.hpp"
 #include "consumer/dead_letter_command.hpp"
 #include "consumer/lineage.hpp"
 #include "consumer/proof.hpp"
@@ -52,6 +54,15 @@ constexpr const char* kHelp =
       FILTER             --type T --region R --app A --sqlstate S --reason PART --since TIME
                          --state open|parked|redriven|discarded|all (what waits: open and parked)
       --limit N          list so many, 100 without it; 0 for all
+  conflicts list|show|accept|discard [NUMBER…] [FILTER…] [--json]
+                         frames kept aside because they are at odds with the ledger: of another's
+                         origin, or of seqs that are settled in part. accept takes one for its
+                         origin's: what the ledger lacks of it lands, and what it has stays as it
+                         is. discard gives one up: what the origin's own frame had and the ledger
+                         lacks becomes tombstones; a stranger's leaves no trace. Both want numbers,
+                         a filter or --all
+      FILTER             --region R --app A (it came from) --reason PART --since TIME
+                         --state open|accepted|discarded|all (what waits: open)
 
   replay --since TIME    read the streams' history again from that time on (RFC 3339), after the
                          leader was restored from a backup; its ledger decides what is missing.
@@ -218,6 +229,9 @@ int dispatch(const CommandLine& line) {
     if (command == "check") return run_check(config) == 0 ? 0 : 1;
     if (command == "dead-letters") {
         return run_dead_letters(config, {line.words.begin() + 1, line.words.end()});
+    }
+    if (command == "conflicts") {
+        return run_conflicts(config, {line.words.begin() + 1, line.words.end()});
     }
     if (command == "tune") return run_tune(config, {line.words.begin() + 1, line.words.end()});
     if (command == "proof" && how == "abandon") return abandon_origins(config, line.words);

@@ -52,7 +52,7 @@ std::vector<Reason> find_reasons(const Metrics& metrics, const Moment& last, Lim
     add(metrics.conflicts > 0, Health::look,
         counted(metrics.conflicts, "frame was", "frames were") +
             " at odds with the ledger and kept aside.",
-        "SELECT * FROM homeward.conflict");
+        "homeward-consumer conflicts list; accept or discard");
     for (const auto& [key, fresh] : last.fresh) {
         add(fresh.p99_s > kFreshMaxS, Health::look,
             key.second + " of " + key.first + " reaches the leader after " +

@@ -15,7 +15,7 @@
 #include <stdexcept>
 #include <thread>
 
-#include "consumer/dead_letter_command.hpp"
+#include "consumer/command_words.hpp"
 #include "consumer/schema.hpp"
 #include "consumer/tune/advice.hpp"
 #include "consumer/tune/progress.hpp"

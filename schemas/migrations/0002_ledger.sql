@@ -47,21 +47,6 @@ CREATE TABLE homeward.tombstone (
     PRIMARY KEY (origin, seq_first)
 );
 
--- Frames that contradict the ledger: kept whole, for a person to judge.
-CREATE TABLE homeward.conflict (
-    id        int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    origin    int4 NOT NULL,
-    seq_first int8 NOT NULL,
-    seq_last  int8 NOT NULL,
-    region    text NOT NULL,
-    app       text NOT NULL,
-    reason    text NOT NULL,
-    frame     bytea NOT NULL,
-    frame_sha256 bytea GENERATED ALWAYS AS (sha256(frame)) STORED,
-    seen_at   timestamptz NOT NULL DEFAULT now(),
-    UNIQUE (origin, seq_first, frame_sha256, region, app)
-);
-
 CREATE FUNCTION homeward.seq_count(ranges int8multirange) RETURNS int8
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT coalesce(sum(upper(r) - lower(r)), 0)::int8 FROM unnest(ranges) AS r

@@ -84,16 +84,24 @@ END $$;
 
 -- Forgets origins that finished, or were abandoned, so many days ago, with all that was noted of
 -- them; their rows stay. A frame of theirs that came only now would be taken for a new origin's.
+-- Not while one is kept aside: whoever accepts it must know what of it is settled.
 CREATE FUNCTION homeward.forget(days int4, origins_max int4 DEFAULT 100000) RETURNS int4
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
 DECLARE
     old int4[] := ARRAY(
         (SELECT f.origin FROM homeward.finished f
-         WHERE f.finished_on < current_date - days LIMIT origins_max)
+         WHERE f.finished_on < current_date - days
+           AND NOT EXISTS (SELECT FROM homeward.conflict c
+                           WHERE c.origin = f.origin AND c.state = 'open')
+         LIMIT origins_max)
         UNION ALL
         (SELECT o.id FROM homeward.origin o
-         WHERE o.abandoned < now() - make_interval(days => days) LIMIT origins_max));
+         WHERE o.abandoned < now() - make_interval(days => days)
+           AND NOT EXISTS (SELECT FROM homeward.conflict c
+                           WHERE c.origin = o.id AND c.state = 'open')
+         LIMIT origins_max));
 BEGIN
+    DELETE FROM homeward.conflict WHERE origin = ANY (old);
     DELETE FROM homeward.tombstone WHERE origin = ANY (old);
     DELETE FROM homeward.retired WHERE origin = ANY (old);
     DELETE FROM homeward.dead_letter WHERE origin = ANY (old);
