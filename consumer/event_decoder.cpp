@@ -447,6 +447,11 @@ bool EventDecoder::append_row(const EventType& type, std::int32_t origin, std::i
 }
 
 EventOutcome EventDecoder::decode(std::string_view line, std::int32_t origin, std::int64_t seq,
+bool EventDecoder::is_json(std::string_view text) {
+    return text.size() <= kEventBytesMax * 4 &&
+           parser_->parse(text.data(), text.size(), false).error() == simdjson::SUCCESS;
+}
+
                                   std::int64_t time_us, std::int64_t now_us, std::string& rows) {
     EventOutcome outcome;
     const auto bad = [&](std::string reason) {

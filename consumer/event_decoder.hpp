@@ -65,6 +65,9 @@ class EventDecoder {
     EventOutcome decode(std::string_view line, std::int32_t origin, std::int64_t seq,
                         std::int64_t time_us, std::int64_t now_us, std::string& rows);
 
+    /// Whether it is one JSON text of any kind; padded like a line.
+    bool is_json(std::string_view text);
+
     /// NUL characters in text, which PostgreSQL cannot hold, were replaced by U+FFFD.
     std::uint64_t replaced_nuls() const { return replaced_nuls_; }
 

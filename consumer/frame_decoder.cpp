@@ -25,18 +25,20 @@ void for_each_line(std::string_view body, Each each) {
     }
 }
 
-/// A plain message is NDJSON if every line looks like an object of its own; else one event, which
-/// may well be spread over several lines: no JSON text has a line end between `}` and `{`.
-bool is_line_by_line(std::string_view body) {
-    bool all = true;
-    std::size_t lines = 0;
+/// How many lines a plain message has, and how many of them look like an object of their own.
+struct LineCounts {
+    std::size_t all = 0;
+    std::size_t objects = 0;
+};
+LineCounts count_lines(std::string_view body) {
+    LineCounts counts;
     for_each_line(body, [&](std::size_t begin, std::size_t end) {
         std::string_view line = body.substr(begin, end - begin);
-        while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.remove_suffix(1);
-        all = all && line.front() == '{' && line.back() == '}';
-        ++lines;
+        while (is_blank(line.substr(line.size() - 1))) line.remove_suffix(1);
+        counts.objects += line.front() == '{' && line.back() == '}' ? 1 : 0;
+        ++counts.all;
     });
-    return all && lines > 1;
+    return counts;
 }
 
 void fill_from_header(FrameUnit& unit) {
@@ -84,8 +86,6 @@ FrameUnit UnitDecoder::open(Pulled pulled) {
     return unit;
 }
 
-void UnitDecoder::open_plain(FrameUnit& unit) {
-    unit.is_plain = true;
 bool UnitDecoder::open_frame(FrameUnit& unit) {
     if (FrameDecoder::decode_header(unit.pulled.message.data, unit.header) != FrameError::none) {
         return false;
@@ -94,17 +94,22 @@ bool UnitDecoder::open_frame(FrameUnit& unit) {
     return true;
 }
 
+void UnitDecoder::open_plain(FrameUnit& unit) {
+    unit.is_plain = true;
     const std::string_view data = text_of(unit.pulled.message.data);
     unit.body.reserve(data.size() + EventDecoder::padding());
     unit.body = data;
-    unit.seq_count = 1;
-    if (is_line_by_line(data)) {
-        unit.seq_count = 0;
-        for_each_line(data, [&](std::size_t, std::size_t) { ++unit.seq_count; });
-    } else {
-        unit.is_one_event = true;
-        if (is_blank(unit.body)) unit.refusal = "an empty message";
+    // One event may well be spread over several lines, and some of these may look like events: then
+    // the whole tells. No JSON text has a line end between `}` and `{`.
+    const LineCounts lines = count_lines(data);
+    const bool all_look_like_it = lines.objects == lines.all;
+    if (lines.all > 1 && lines.objects > 0 && (all_look_like_it || !events_.is_json(unit.body))) {
+        unit.seq_count = lines.all;
+        return;
     }
+    unit.seq_count = 1;
+    unit.is_one_event = true;
+    if (lines.all == 0) unit.refusal = "an empty message";
 }
 
 void UnitDecoder::decode(FrameUnit& unit, std::int64_t now_us) {
@@ -183,12 +188,12 @@ void UnitDecoder::decode_lines(FrameUnit& unit, std::int64_t now_us) {
 
 /// One dead letter that holds it all, the rest of its seqs tombstones, so that nothing stays open.
 void UnitDecoder::refuse_whole(FrameUnit& unit, std::string reason, std::string payload) {
+    unit.is_refused = true;
     unit.rows.clear();
     unit.events.clear();
     unit.tombstones.clear();
     unit.dead.clear();
     unit.dead.push_back({unit.seq_first, false, "", std::move(reason), "", std::move(payload)});
-    unit.is_refused = true;
     if (unit.seq_count > 1) {
         unit.tombstones.push_back({unit.seq_first + 1, unit.seq_last(), "bad_body"});
     }

@@ -208,7 +208,7 @@ TEST_CASE("a stream that was made to take another's subjects speaks for its own 
     CHECK(forged_plain.dead.size() == 1);
 }
 
-TEST_CASE("a plain message is one event, or one a line if every line looks like one") {
+TEST_CASE("a plain message is one event, or one a line if its lines look like events") {
     Opener opener;
     CHECK(opener.plain("{\"type\":\"sample\"}").events.size() == 1);
     CHECK(opener.plain("\n\n {\n\"type\"\n:\r\n\"sample\"\n}\n").events.size() == 1);
@@ -223,6 +223,28 @@ TEST_CASE("a plain message is one event, or one a line if every line looks like 
     for (const char* empty : {"", " ", "\n", "\r\n \t\r\n"}) {
         CHECK_THAT(opener.plain(empty).refusal, Contains("empty"));
     }
+}
+
+TEST_CASE("bad lines of a plain message are dead letters of their own, and the others are rows") {
+    Opener opener;
+    for (const std::string bad :
+         {"not JSON", "{\"type\":\"sample\"", "[]", "\"\xff\"", "}{", "7"}) {
+        INFO(bad);
+        const FrameUnit unit = opener.plain(kLine + bad + "\n" + kLine);
+        CHECK(unit.events.size() == 2);
+        REQUIRE(unit.dead.size() == 1);
+        CHECK(unit.dead[0].seq == 2);
+        CHECK(unit.dead[0].payload == bad);
+        CHECK(opener.plain(bad + "\r\n" + kLine).events.size() == 1);
+    }
+    // One event over several lines, of which some look like events of their own.
+    const FrameUnit spread = opener.plain("{\"type\":\"sample\",\"body\":[\n" + std::string(kLine) +
+                                          ",\n" + kLine + "]}\n");
+    CHECK(spread.events.size() == 1);
+    CHECK(spread.dead.empty());
+    // What is not even in part like lines of events is one letter, whole.
+    CHECK(opener.plain("{\"type\":\"sample\",\n\"body\":[1,]\n}").dead.size() == 1);
+    CHECK(opener.plain("some\nlog\nlines\n").dead.size() == 1);
 }
 
 TEST_CASE(
