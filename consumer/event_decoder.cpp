@@ -127,6 +127,7 @@ bool EventDecoder::read_head(const object& event, Head& head) {
             }
             head.type = text;
         } else if (key == kTimeKey) {
+            if (head.time_us) return fail("the key \"time\" stands twice");
             std::int64_t number = 0;
             std::string_view text;
             if (value.get(number) == simdjson::SUCCESS) {
@@ -138,7 +139,7 @@ bool EventDecoder::read_head(const object& event, Head& head) {
                 return fail("\"time\" is neither whole microseconds nor RFC 3339 text");
             }
         } else if (key == "count") {
-            if (value.get(head.count) != simdjson::SUCCESS) head.count = 1;
+            if (value.get(head.count) != simdjson::SUCCESS) head.count = 0;
         } else if (key == "reason") {
             if (value.get(head.reason) != simdjson::SUCCESS) head.reason = "";
         }
@@ -446,12 +447,12 @@ bool EventDecoder::append_row(const EventType& type, std::int32_t origin, std::i
     return true;
 }
 
-EventOutcome EventDecoder::decode(std::string_view line, std::int32_t origin, std::int64_t seq,
 bool EventDecoder::is_json(std::string_view text) {
     return text.size() <= kEventBytesMax * 4 &&
            parser_->parse(text.data(), text.size(), false).error() == simdjson::SUCCESS;
 }
 
+EventOutcome EventDecoder::decode(std::string_view line, std::int32_t origin, std::int64_t seq,
                                   std::int64_t time_us, std::int64_t now_us, std::string& rows) {
     EventOutcome outcome;
     const auto bad = [&](std::string reason) {

@@ -12,6 +12,7 @@
 #include "tests/support/bridge.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/nats_client.hpp"
+#include "tests/support/sanitizer.hpp"
 
 using namespace homeward;
 using namespace homeward::testing;
@@ -232,6 +233,36 @@ TEST_CASE("the odd and the monstrous become rows or dead letters side by side, i
     }
     CHECK(bridge.leader().number(
               "SELECT count(*) FROM audit_events WHERE detail::text LIKE '%\xef\xbf\xbd😀%'") == 1);
+    CHECK(bridge.stop_consumer() == 0);
+}
+
+TEST_CASE(
+    "fields of 8 MB and whatever a server lets through become dead letters, in bounded memory") {
+    // Method: servers that take 16 MiB a message, and a client that uses it, again and again.
+    Bridge bridge;
+    for (NatsServer* server : {&bridge.hub(), &bridge.leaf()})
+        server->reload("max_payload: 16777216");
+    bridge.start_consumer();
+    Garbage garbage(bridge);
+    const std::string large(8u << 20, 'x');
+    constexpr int kRounds = 5;
+    for (int i = 0; i < kRounds; ++i) {
+        garbage.plain(R"({"type":"audit","actor":")" + large +
+                      R"(","action":"b","resource":"r","outcome":"allowed"})");
+        garbage.plain(R"({"type":"audit",")" + large + R"(":1})");
+        garbage.plain(large);
+        garbage.plain(kGoodLine);
+    }
+    garbage.settle();
+    CHECK(garbage.rows() == kRounds);
+    CHECK(bridge.leader().number("SELECT count(*) FROM homeward.dead_letter"
+                                 " WHERE octet_length(payload) >= 8388608"
+                                 " AND reason = 'larger than 1 MiB'") == 3 * kRounds);
+    const std::string status =
+        read_file("/proc/" + std::to_string(bridge.consumer().pid()) + "/status");
+    const std::size_t at = status.find("VmHWM:");
+    REQUIRE(at != std::string::npos);
+    if (!kIsSanitized) CHECK(std::stol(status.substr(at + 6)) < 512 * 1024);
     CHECK(bridge.stop_consumer() == 0);
 }
 

@@ -340,6 +340,9 @@ TEST_CASE("a tombstone's count is believed only within its bounds") {
     CHECK(kind("0") == EventOutcome::Kind::bad);
     CHECK(kind("-1") == EventOutcome::Kind::bad);
     CHECK(kind("4294967296") == EventOutcome::Kind::bad);
+    for (const char* no_number : {"1e99", "1.5", "\"3\"", "null", "[1]", "99999999999999999999"}) {
+        CHECK(kind(no_number) == EventOutcome::Kind::bad);
+    }
 }
 
 TEST_CASE("what surrounds the rows is what COPY's binary format asks for") {

@@ -312,6 +312,7 @@ TEST_CASE("a key that stands twice is refused by name, whether the type knows it
     // RFC 8259, section 4, leaves open which of the two would count: nobody shall have to guess.
     SampleDecoder decoder;
     CHECK_THAT(decoder.refusal(R"({"type":"sample","type":"other"})"), Contains("stands twice"));
+    CHECK_THAT(decoder.field(R"("time":1,"time":1)"), Contains("\"time\" stands twice"));
     CHECK_THAT(decoder.field(R"("name":"a","name":"a")"), Contains("\"name\" stands twice"));
     CHECK_THAT(decoder.field(R"("name":null,"name":"a")"), Contains("\"name\" stands twice"));
     CHECK_THAT(decoder.field(R"("more":1,"other":2,"more":3)"), Contains("\"more\" stands twice"));
