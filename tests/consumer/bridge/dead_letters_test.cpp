@@ -272,3 +272,44 @@ TEST_CASE("when the dead letters are full, bad audit waits in its stream and the
     CHECK(wait_until(30s, [&] { return letters(bridge, "open") == 1; }));
     CHECK(settled(bridge).find(" dead=6 ") != std::string::npos);
 }
+
+TEST_CASE(
+    "a flood of bad events pauses writing and makes no dead letter, until a person allows it") {
+    BridgeOptions options = quick();
+    options.environment["HOMEWARD_BATCH_BAD_EVENTS_MAX"] = "10";
+    options.environment["HOMEWARD_BATCH_WRITERS"] = "1";
+    Bridge bridge(options);
+    bridge.start_consumer();
+    PlainSender sender(bridge);
+    std::string flood = audit_line("good") + "\n";
+    for (int i = 0; i < 11; ++i) flood += "{\"type\":\"audit\",\"actor\":7}\n";
+    sender.send(flood);
+    CHECK(wait_until(30s, [&] { return bridge.metric("homeward_paused") == 1; }));
+    CHECK_THAT(bridge.admin("/readyz"), Catch::Matchers::Contains("writing pauses"));
+    CHECK_THAT(bridge.consumer_log(), Catch::Matchers::Contains("batch.bad_events_max"));
+    CHECK(letters(bridge, "open") == 0);
+    CHECK(bridge.leader().number("SELECT count(*) FROM audit_events") == 0);
+    CHECK(bridge.stop_consumer() == 0);
+
+    bridge.environment()["HOMEWARD_BATCH_BAD_EVENTS_MAX"] = "11";
+    bridge.start_consumer();
+    CHECK_THAT(settled(bridge), Catch::Matchers::Contains(" committed=1 dead=11 "));
+    CHECK(letters(bridge, "open") == 11);
+}
+
+TEST_CASE("a frame with bad events that comes again makes no second letter of them") {
+    Bridge bridge(quick());
+    bridge.start_consumer();
+    NatsClient client(bridge.leaf().port());
+    const std::string frame =
+        metric_frame({"bad", R"({"type":"metric","name":"m","kind":"gauge","value":1})", "worse"});
+    for (int copy = 1; copy <= 3; ++copy) {
+        client.publish(frame_subject(EventClass::metric, "ams", "shop"), frame);
+        settled(bridge);
+    }
+    CHECK(wait_until(20s, [&] { return bridge.metric("homeward_skipped_events_total") == 6; }));
+    CHECK(letters(bridge, "open") == 2);
+    CHECK(bridge.leader().query("SELECT seq, times_seen FROM homeward.dead_letter ORDER BY seq") ==
+          Rows{{"1", "1"}, {"3", "1"}});
+    CHECK(bridge.leader().number("SELECT count(*) FROM metric_events") == 1);
+}

@@ -112,6 +112,27 @@ TEST_CASE("an origin stays with the region and app that it was first seen under"
           Rows{{"thief", "11"}});
 }
 
+TEST_CASE("an origin's frames from another region are kept aside, and settle nothing of it") {
+    // Method: two regions, whose streams one server has; the thief may publish in his own alone.
+    BridgeOptions options;
+    options.environment = {{"HOMEWARD_SOURCES", "ams@ams,syd@ams"}};
+    Bridge bridge(options);
+    bridge.start_consumer();
+    FrameSender sender(bridge.leaf().port(), "ams", "shop");
+    sender.send(sender.frame(1, 10));
+    expect_clean(bridge);
+    sender.send_as("syd", "shop", sender.frame(11, 10));
+    sender.send_as("syd", "shop", sender.closing_mark(10));
+    CHECK(wait_until(30s, [&] { return conflicts(bridge.leader()) == 2; }));
+    CHECK(bridge.leader().query("SELECT DISTINCT region, app FROM homeward.conflict") ==
+          Rows{{"syd", "shop"}});
+    CHECK(rows(bridge.leader()) == 10);
+    CHECK(bridge.leader().query("SELECT state FROM homeward.proof") == Rows{{"active"}});
+    sender.send(sender.frame(11, 10));
+    expect_clean(bridge);
+    CHECK(rows(bridge.leader()) == 20);
+}
+
 TEST_CASE("thousands of holes are kept and filled in any order, with folds in between") {
     BridgeOptions options;
     options.environment = {{"HOMEWARD_LEDGER_FOLD_INTERVAL_MS", "100"}};
