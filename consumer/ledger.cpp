@@ -28,9 +28,13 @@ struct FrameArrays {
     }
     /// Only digits, commas and braces: safe inside a statement's text.
     std::string arguments() const {
+        return seqs() + ",'" + array_text(counts) + "'::int8[],'" + array_text(closings) +
+               "'::boolean[]";
+    }
+    /// The first three of these.
+    std::string seqs() const {
         return "'" + array_text(origins) + "'::int4[],'" + array_text(firsts) + "'::int8[],'" +
-               array_text(lasts) + "'::int8[],'" + array_text(counts) + "'::int8[],'" +
-               array_text(closings) + "'::boolean[]";
+               array_text(lasts) + "'::int8[]";
     }
 };
 
@@ -69,6 +73,10 @@ struct Burial {
              array_text(times_us)});
     }
 };
+
+std::int64_t commit(Leader& leader) {
+    return leader.execute(kCommit).number(0, 0);
+}
 
 void write_dead(Leader& leader, const Units& units) {
     Burial burial;
@@ -188,8 +196,11 @@ Settlement settle_and_commit(Leader& leader, const Units& units) {
             results.back().number(0, 0)};
 }
 
-std::int64_t commit(Leader& leader) {
-    return leader.execute(kCommit).number(0, 0);
+std::int64_t seal_and_commit(Leader& leader, const Units& units) {
+    const FrameArrays frames(units);
+    if (frames.units.empty()) return commit(leader);
+    return leader.execute("SELECT FROM homeward.seal(" + frames.seqs() + "); " + kCommit)
+        .number(0, 0);
 }
 
 void keep_aside(Leader& leader, const FrameUnit& unit, const std::string& reason) {

@@ -35,8 +35,9 @@ struct Settlement {
 /// The optimistic end: settles the frames, checks both levels, and commits, in one round trip.
 /// 23505 or HW001 mean that some of it was settled before: nothing was committed.
 Settlement settle_and_commit(Leader& leader, const Units& units);
-/// Of a batch whose frames were claimed before; returns the LSN.
-std::int64_t commit(Leader& leader);
+/// Of a batch whose frames were claimed before; returns the LSN. HW001: somebody has settled a part
+/// of them meanwhile, under other keys.
+std::int64_t seal_and_commit(Leader& leader, const Units& units);
 
 /// A frame that contradicts the ledger is kept for a person.
 void keep_aside(Leader& leader, const FrameUnit& unit, const std::string& reason);

@@ -84,19 +84,19 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_
                       WHERE n.origin = run.o AND n.seq_first = upper(run.seqs))
 $$;
 
--- The last statement before COMMIT. Raises unique_violation when a frame of the same seq_first is
--- there, HW001 when the seqs of one are settled already, in whole or in part, or would begin a range
--- too many. Each statement in here sees what was committed before it started, so the check sees what a fold has moved while
--- the insert waited for it.
-CREATE FUNCTION homeward.settle(origins int4[], firsts int8[], lasts int8[], counts int8[],
-                                closings boolean[]) RETURNS void
+-- The last statement before COMMIT, when the frames are in the ledger: HW001 when the seqs of one are
+-- settled by others as well, in whole or in part. Two transactions that settle overlapping seqs under
+-- different keys do not see each other, so those of one origin pass here one by one until they commit,
+-- by a lock that many origins share: one each for 2,000 origins would cost more than the check. Each
+-- statement in here sees what was committed before it started, so the check sees what was settled, or
+-- moved by a fold, while the insert or the lock was waited for.
+CREATE FUNCTION homeward.seal(origins int4[], firsts int8[], lasts int8[]) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
 DECLARE
     clash record;
 BEGIN
-    INSERT INTO homeward.ledger_frame (origin, seq_first, seq_last, accepted, closing)
-    SELECT * FROM unnest(origins, firsts, lasts, counts, closings) AS f (o, a, z, n, c)
-    ORDER BY o, a;
+    PERFORM pg_advisory_xact_lock(hashtext('homeward.seal'), b.bucket)
+    FROM (SELECT DISTINCT o & 63 AS bucket FROM unnest(origins) AS o ORDER BY 1) AS b;
 
     SELECT f.o, f.a, f.z INTO clash
     FROM unnest(origins, firsts, lasts) AS f (o, a, z)
@@ -116,6 +116,21 @@ BEGIN
         RAISE EXCEPTION 'origin %: seqs % to % are settled already', clash.o, clash.a, clash.z
             USING ERRCODE = 'HW001';
     END IF;
+END $$;
+
+-- Settles frames, and seals them. Raises unique_violation when a frame of the same seq_first is there,
+-- HW001 as seal() does, and when one would begin a range too many.
+CREATE FUNCTION homeward.settle(origins int4[], firsts int8[], lasts int8[], counts int8[],
+                                closings boolean[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
+DECLARE
+    clash record;
+BEGIN
+    INSERT INTO homeward.ledger_frame (origin, seq_first, seq_last, accepted, closing)
+    SELECT * FROM unnest(origins, firsts, lasts, counts, closings) AS f (o, a, z, n, c)
+    ORDER BY o, a;
+
+    PERFORM homeward.seal(origins, firsts, lasts);
 
     IF EXISTS (SELECT FROM homeward.ledger l WHERE l.is_ragged AND l.origin = ANY (origins)) THEN
         SELECT r.origin, r.seq_first INTO clash
@@ -130,7 +145,8 @@ END $$;
 -- The careful way round, for a batch that failed once: says of each frame, before any row is
 -- written, whether it is new (and then claims it), settled, at odds with the ledger, or would begin a
 -- range too many. A frame
--- that another transaction is about to settle is waited for (lock_timeout bounds that).
+-- that another transaction is about to settle is waited for (lock_timeout bounds that). What is
+-- claimed is to be sealed before COMMIT.
 CREATE FUNCTION homeward.claim(origins int4[], firsts int8[], lasts int8[], counts int8[],
                                closings boolean[])
 RETURNS TABLE (frame_index int4, verdict text)

@@ -67,13 +67,12 @@ class Ledger {
             "SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c"
             " WHERE relnamespace = 'homeward'::regnamespace AND relkind = 'r'");
     }
-    PostgresServer leader;
-
-  private:
+    /// As the ledger's functions take it.
     static std::string frame(int origin, int first, int last) {
         const auto one = [](int n) { return "'{" + std::to_string(n) + "}', "; };
         return one(origin) + one(first) + one(last) + one(last) + "'{false}'";
     }
+    PostgresServer leader;
 };
 
 }  // namespace
@@ -161,6 +160,43 @@ TEST_CASE("a frame that a fold is just moving is found behind the fold, by settl
     }
     CHECK(fold.wait(20s) == 0);  // so it was waited for
     CHECK(ledger.leader.number("SELECT count(*) FROM homeward.ledger_frame") == 0);
+}
+
+TEST_CASE(
+    "of two transactions that settle overlapping seqs at once, under different keys, one fails") {
+    // Method: the first stays open behind its last statement; the other must wait for it, and then
+    // see what it has settled. The same for one that has claimed, and looks again before COMMIT.
+    Ledger ledger;
+    ledger.add_origins(2);
+    const auto sleeps = [&] {
+        return ledger.leader.number(
+                   "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == 1;
+    };
+    const auto open_transaction = [&](const std::string& statements) {
+        return Process({"psql", "-q", "-v", "ON_ERROR_STOP=1", ledger.leader.url(), "-c",
+                        "SET client_min_messages = warning; BEGIN; " + statements + "COMMIT"},
+                       {.log = "/dev/null"});
+    };
+    SECTION("both settle") {
+        Process first = open_transaction("SELECT homeward.settle(" + Ledger::frame(1, 1, 10) +
+                                         "); SELECT pg_sleep(2); ");
+        REQUIRE(wait_until(20s, sleeps));
+        CHECK(ledger.settle(2, 1, 10).empty());
+        CHECK_THAT(ledger.settle(1, 6, 15), Contains("are settled already"));
+        CHECK(first.wait(20s) == 0);
+    }
+    SECTION("one has claimed") {
+        Process first = open_transaction("SELECT homeward.claim(" + Ledger::frame(1, 1, 10) +
+                                         "); SELECT pg_sleep(2); SELECT homeward.seal('{1}', '{1}',"
+                                         " '{10}'); ");
+        REQUIRE(wait_until(20s, sleeps));
+        CHECK(ledger.settle(1, 6, 15).empty());
+        CHECK(first.wait(20s) != 0);
+        CHECK(ledger.verdict(1, 1, 10) == "overlap");
+    }
+    ledger.leader.query("SELECT homeward.fold()");
+    CHECK(ledger.leader.number("SELECT homeward.seq_count(settled) FROM homeward.ledger"
+                               " WHERE origin = 1") == 10);
 }
 
 TEST_CASE("an old snapshot makes neither settle nor claim slow, however much was folded under it") {
