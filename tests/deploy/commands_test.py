@@ -57,8 +57,9 @@ def read_help(program):
     return verbs
 
 
-def mistake_of(program, words, verbs):
-    """What is wrong with these words after the program's name; None if nothing is."""
+def mistake_of(program, words, verbs, is_typed):
+    """What is wrong with these words after the program's name; None if nothing is. A sentence may name
+    a verb without its second word."""
     words = list(words)
     options = [word.split("=")[0] for word in words if re.match(r"--?[a-z]", word)]
     if len(verbs) == 1:
@@ -74,18 +75,18 @@ def mistake_of(program, words, verbs):
     if verb is None:
         return f"{program} has no verb {words[0]}"
     if verb.seconds and (len(words) < 2 or words[1] not in verb.seconds):
-        if words[0] != "proof":  # `proof abandon`, and `proof` alone
+        if words[0] != "proof" and (is_typed or len(words) > 1):  # `proof abandon`, and `proof`
             return f"{program} {words[0]} wants one of {', '.join(sorted(verb.seconds))}"
     unknown = set(options) - verb.options - GENERAL
     return f"{program} {words[0]} has no {' '.join(sorted(unknown))}" if unknown else None
 
 
 def commands_of(text, name):
-    """Pieces of a document that are commands, each with its line number."""
+    """Pieces of a document that are commands, each with its line number, and whether it is typed so."""
     if name.endswith((".yml", ".service")):
         for number, line in enumerate(text.splitlines(), 1):
             if re.match(r"\s*(action:|ExecStart=)", line):
-                yield number, line
+                yield number, line, True
         return
     fenced = False
     plain = []
@@ -98,10 +99,11 @@ def commands_of(text, name):
             goes_on = command.endswith("\\")
             command = command.rstrip("\\")
             if not goes_on:
-                yield number, command.split(" # ")[0]
+                yield number, command.split(" # ")[0], True
         plain.append("" if fenced or line.startswith("```") else line)
     for found in re.finditer(r"`([^`]+)`", "\n".join(plain)):
-        yield "\n".join(plain)[:found.start()].count("\n") + 1, found.group(1).replace("\n", " ")
+        number = "\n".join(plain)[:found.start()].count("\n") + 1
+        yield number, found.group(1).replace("\n", " "), False
 
 
 def calls_in(piece, programs, aliases):
@@ -125,13 +127,13 @@ def tests_of(root):
 def check_document(text, name, programs, settings, tests):
     """Complaints, and how many commands, settings and tests were looked at."""
     complaints, count = [], 0
-    for number, piece in commands_of(text, name):
+    for number, piece, is_typed in commands_of(text, name):
         for program, words in calls_in(piece, programs, ALIASES.get(name, {})):
             # systemctl and apt take the name of a unit or a package.
             if re.search(r"\b(systemctl|journalctl|apt-get|dpkg-query)\b[^|;&]*" + program, piece):
                 continue
             count += 1
-            mistake = mistake_of(program, words, programs[program])
+            mistake = mistake_of(program, words, programs[program], is_typed)
             if mistake:
                 complaints.append(f"{name}:{number}: {mistake}")
         if name.endswith(".md"):
@@ -150,6 +152,7 @@ def check_document(text, name, programs, settings, tests):
 def check_itself(*known):
     """It must be able to fail."""
     for wrong in ("$ homeward-consumer strems apply", "$ homeward-consumer streams aply",
+                  "$ homeward-consumer streams",
                   "$ homeward-consumer --config a.toml proof --wiat 3",
                   "$ echo | homeward-emit --ap shop", "$ homeward-consumer tune --limit 3",
                   "$ homeward-spool emtpy DIR", "$ FOO=1 ./deploy/up --second 3"):
