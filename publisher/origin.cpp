@@ -181,19 +181,21 @@ void Origin::take_drops(Source& source) {
     ++body_lines_;
 }
 
-/// Returns whether the lane may have more to give in this pass.
-bool Origin::fill_body(Source& source) {
-    const std::uint64_t start = source.reader.position();
-    while (source.reader.position() - start < kTurnBytes) {
-        if (body_.size() >= limits_.frame_bytes || body_lines_ >= kLinesMax) return true;
+bool Origin::is_body_full() const {
+    return body_.size() >= limits_.frame_bytes || body_lines_ >= kLinesMax;
+}
+
+/// Until the body is full, the lane empty, or its turn over; returns the first.
+bool Origin::fill_body(Source& source, std::uint64_t turn_end) {
+    while (!is_body_full() && source.reader.position() < turn_end) {
         std::span<const std::byte> payload;
         const LaneReader::Outcome outcome = source.reader.read(payload);
         if (outcome == LaneReader::Outcome::record) append_line(payload);
         if (outcome != LaneReader::Outcome::empty) continue;
         append_damaged(source.reader.take_lost());
-        return false;
+        break;
     }
-    return true;
+    return is_body_full();
 }
 
 Origin::Cut Origin::drain(bool all) {
@@ -201,12 +203,13 @@ Origin::Cut Origin::drain(bool all) {
     if (!log_burials()) return Cut::blocked;
     adopt_new_lanes();
     Cut result = Cut::none;
-    // One pass over every lane; a busy lane has its next turn in the next call.
+    // One pass over every lane; a busy lane has its next turn in the next call. All frames of a
+    // turn wake the shipper once.
     for (std::size_t i = 0; i < sources_.size(); ++i) {
         Source& source = sources_[(next_source_ + i) % sources_.size()];
         take_drops(source);
-        fill_body(source);
-        if (body_.size() >= limits_.frame_bytes || body_lines_ >= kLinesMax) {
+        const std::uint64_t turn_end = source.reader.position() + kTurnBytes;
+        while (fill_body(source, turn_end)) {
             result = cut();
             if (result == Cut::blocked) return result;
         }

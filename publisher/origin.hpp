@@ -109,7 +109,8 @@ class Origin {
         std::uint32_t tombstones;
     };
     void adopt_new_lanes();
-    bool fill_body(Source& source);
+    bool is_body_full() const;
+    bool fill_body(Source& source, std::uint64_t turn_end);
     void append_line(std::span<const std::byte> payload);
     void take_drops(Source& source);
     void append_damaged(std::uint64_t count);

@@ -44,3 +44,31 @@ TEST_CASE("an hour of drops keeps its sequence without gaps, however many there 
     }
     CHECK(seq_next - 1 == kLanes * kDropsOfLane);
 }
+
+TEST_CASE(
+    "in one pass a busy lane gives several frames, and the next lane has its turn all the same") {
+    constexpr int kEvents = 16'000;  // of each lane: two turns, of more than two frames each
+    const auto run = Run::create("", identity());
+    Origin origin(*run, EventClass::audit, {64u << 10, 16u << 20, 10ms, false});
+    std::vector<std::unique_ptr<LaneMapping>> lanes;
+    for (std::uint64_t number = 0; number < 2; ++number) {
+        lanes.push_back(std::make_unique<LaneMapping>(
+            LaneMapping::create(File::anonymous("lane"), EventClass::audit, 1u << 20)));
+        detail::LaneWriter writer(lanes.back()->header(), lanes.back()->ring(), false);
+        for (int i = 0; i < kEvents; ++i) {
+            REQUIRE(writer.append(kRecordHeaderBytes + 2 + 2, [](std::byte* at) {
+                at = put_raw(put_raw(at, std::uint32_t{0}), std::int64_t{1});
+                put_raw(put_raw(at, std::uint16_t{0}), static_cast<std::uint16_t>('{' | '}' << 8));
+            }));
+        }
+        origin.add_lane(number, lanes.back().get());
+    }
+    REQUIRE(origin.drain(false) == Origin::Cut::cut);
+    int frames = 0;
+    for (Departure departure; origin.take_departure(departure);) ++frames;
+    CHECK(frames >= 4);
+    for (const auto& lane : lanes) {
+        CHECK(lane->header()->tail > 0);
+        CHECK(lane->header()->tail < lane->header()->head);
+    }
+}
