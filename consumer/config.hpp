@@ -111,8 +111,9 @@ struct Config {
         std::size_t ranges_max = 10'000;
     } ledger;
 
-    /// Dead letters that wait, parked ones included. When they are full, a frame of audit with bad
-    /// events stays in its stream, and bad metric events are only counted.
+    /// Dead letters that wait, parked ones and frames in homeward.conflict included. When they are
+    /// full, a frame of audit with bad events, or one that contradicts the ledger, stays in its
+    /// stream, and bad metric events are only counted.
     struct DeadLetters {
         std::size_t letters_max = 1'000'000;
         std::size_t bytes_max = 1u << 30;

@@ -152,12 +152,14 @@ void Housekeeper::tend_dead_letters(Leader& leader) {
         spdlog::info("{} parked events of types known by now have landed, {} are dead letters",
                      result.redriven, result.still_dead);
     }
-    const QueryResult sums = leader.query("SELECT open, parked, bytes FROM homeward.letter_sums()");
+    const QueryResult sums = leader.query(
+        "SELECT l.open, l.parked, l.bytes, c.open, c.bytes"
+        " FROM homeward.letter_sums() AS l, homeward.conflict_sums() AS c");
     const auto sum = [&](int column) { return static_cast<std::uint64_t>(sums.number(0, column)); };
     metrics_.letters_open = sum(0);
     metrics_.letters_parked = sum(1);
     metrics_.letter_bytes = sum(2);
-    letter_room_.measured(sum(0) + sum(1), sum(2));
+    letter_room_.measured(sum(0) + sum(1) + sum(3), sum(2) + sum(4));
 }
 
 void Housekeeper::count_holes(Leader& leader) {

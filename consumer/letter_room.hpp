@@ -6,8 +6,9 @@
 
 namespace homeward::consumer {
 
-/// How much room there is for dead letters: what the leader held when it was last asked, and what
-/// we have added since. Other consumers' letters are seen at the next look. Any thread.
+/// How much room there is for dead letters and for frames kept aside: what the leader held when it
+/// was last asked, and what we have added since. Other consumers' letters are seen at the next
+/// look. Any thread.
 class LetterRoom {
   public:
     LetterRoom(std::uint64_t letters_max, std::uint64_t bytes_max)

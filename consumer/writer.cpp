@@ -209,12 +209,29 @@ void Writer::resolve_origin(FrameUnit& unit) {
     unit.origin = entry.id;
     if (entry.region == region && entry.app == app) return;
     // Whoever may publish anything could otherwise mark another's events as settled.
-    ledger::keep_aside(*leader_, unit,
-                       "its origin belongs to region " + entry.region + ", app " + entry.app);
-    ++context_.metrics.conflicts;
-    spdlog::error("a frame from {} claims an origin of {}/{}; kept in homeward.conflict",
-                  pulled.message.subject, entry.region, entry.app);
+    spdlog::error("a frame from {} claims an origin of {}/{}", pulled.message.subject, entry.region,
+                  entry.app);
+    set_aside(unit, "its origin belongs to region " + entry.region + ", app " + entry.app);
+}
+
+/// Kept for a person to judge; goes back to its stream when there is no room for it. It has the
+/// room of the dead letters, so that nobody who may publish can fill the leader's disk.
+void Writer::set_aside(FrameUnit& unit, const std::string& reason) {
     unit.skip = true;
+    const std::size_t bytes = unit.pulled.message.data.size();
+    const bool fits = context_.letter_room.fits(1, bytes);
+    context_.metrics.letters_full = !fits;
+    if (!fits) {
+        unit.give_back = true;
+        ++context_.metrics.given_back;
+        spdlog::error(
+            "no room for a frame that contradicts the ledger (dead_letters.letters_max, "
+            ".bytes_max): it waits in its stream; see homeward-consumer conflicts list");
+        return;
+    }
+    ledger::keep_aside(*leader_, unit, reason);
+    context_.letter_room.add(1, bytes);
+    ++context_.metrics.conflicts;
 }
 
 /// The same frame twice in one batch would meet itself in the ledger only after both had their rows
@@ -230,13 +247,12 @@ void Writer::drop_overlaps_within(Units& units) {
             of_origin[unit.seq_first] = &unit;
             continue;
         }
-        unit.skip = true;
         if (other->seq_first == unit.seq_first && other->seq_last() == unit.seq_last()) {
+            unit.skip = true;
             context_.metrics.skipped_events += unit.seq_count;
             continue;
         }
-        ledger::keep_aside(*leader_, unit, "it overlaps another frame of its batch in part");
-        ++context_.metrics.conflicts;
+        set_aside(unit, "it overlaps another frame of its batch in part");
     }
     // Invariant: what is left of an origin is disjoint, so the lengths add up to its union.
     for (const auto& [origin, frames] : taken) {
@@ -347,16 +363,14 @@ bool Writer::write_carefully(Units& units) {
     for (std::size_t i = 0; i < units.size(); ++i) {
         FrameUnit& unit = units[i];
         if (unit.skip || verdicts[i] == ledger::Verdict::fresh) continue;
-        unit.skip = true;
         if (verdicts[i] == ledger::Verdict::settled) {
+            unit.skip = true;
             context_.metrics.skipped_events += unit.seq_count;
             continue;
         }
-        ledger::keep_aside(*leader_, unit,
-                           verdicts[i] == ledger::Verdict::ragged
-                               ? "its origin has more holes than ledger.ranges_max allows"
-                               : "the ledger has settled a part of it");
-        ++context_.metrics.conflicts;
+        set_aside(unit, verdicts[i] == ledger::Verdict::ragged
+                            ? "its origin has more holes than ledger.ranges_max allows"
+                            : "the ledger has settled a part of it");
     }
     decode(units);
     copier_.make_room(units);

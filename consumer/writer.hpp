@@ -60,6 +60,7 @@ class Writer {
     bool write(Units& units);
     void prepare(Units& units);
     void resolve_origin(FrameUnit& unit);
+    void set_aside(FrameUnit& unit, const std::string& reason);
     void drop_overlaps_within(Units& units);
     void decode(Units& units);
     bool write_optimistically(Units& units);

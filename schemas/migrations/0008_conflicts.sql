@@ -20,6 +20,12 @@ CREATE TABLE homeward.conflict (
 COMMENT ON COLUMN homeward.conflict.region IS 'that the frame came from; its origin may have another';
 COMMENT ON COLUMN homeward.conflict.frame IS 'emptied when it is accepted or discarded';
 
+-- They have the room of the dead letters.
+CREATE FUNCTION homeward.conflict_sums() RETURNS TABLE (open int8, bytes int8)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
+    SELECT count(*), coalesce(sum(frame_bytes), 0)::int8 FROM homeward.conflict WHERE state = 'open'
+$$;
+
 -- Locks a frame that is to be accepted, until the transaction ends. None: it is judged already, or
 -- somebody else is at it.
 CREATE FUNCTION homeward.take_conflict(conflict_id int8)

@@ -20,7 +20,10 @@ namespace {
 /// A line with a consumer, a publisher, and a person who judges.
 class Court {
   public:
-    Court() : sender(bridge.leaf().port(), "ams", "shop") { bridge.start_consumer(); }
+    explicit Court(const BridgeOptions& options = {})
+        : bridge(options), sender(bridge.leaf().port(), "ams", "shop") {
+        bridge.start_consumer();
+    }
 
     CommandResult conflicts(std::vector<std::string> words) const {
         words.insert(words.begin(), "conflicts");
@@ -339,4 +342,34 @@ TEST_CASE("conflicts are listed and shown, as text and as JSON; what makes no se
         CHECK(result.exit_code == 2);
         CHECK_THAT(result.output, Contains("--help"));
     }
+}
+
+TEST_CASE("when there is no room for it, a frame that contradicts waits in its stream") {
+    BridgeOptions options;
+    options.environment = {{"HOMEWARD_DEAD_LETTERS_LETTERS_MAX", "2"},
+                           {"HOMEWARD_PULL_ACK_WAIT_MS", "2000"},
+                           {"HOMEWARD_LEDGER_FOLD_INTERVAL_MS", "100"}};
+    Court court(options);
+    court.sender.send(court.sender.frame(1, 30));
+    expect_clean(court.bridge);
+    // Each has a part that the ledger has, and one of a seq to come.
+    court.sender.send(court.sender.frame(10, 40));
+    court.expect_aside(1);
+    court.sender.send(court.sender.frame(11, 40));
+    court.expect_aside(2);
+    court.sender.send(court.sender.frame(12, 40));
+    REQUIRE(wait_until(30s, [&] { return court.bridge.metric("homeward_given_back_total") >= 2; }));
+    CHECK(court.count("open") == 2);
+    CHECK(court.bridge.metric("homeward_dead_letters_full") == 1);
+    court.sender.send(court.sender.frame(52, 1));  // the others go on
+    CHECK(wait_until(30s, [&] { return rows(court.leader()) == 31; }));
+
+    // A person makes room; after another ack_wait the stream brings it again.
+    CHECK_THAT(court.judged({"accept", "--all"}), Contains("accepted=2 "));
+    CHECK(wait_until(
+        30s, [&] { return court.leader().number("SELECT count(*) FROM homeward.conflict") == 3; }));
+    CHECK_THAT(court.judged({"accept", "--all"}), Contains("accepted=1 "));
+    CHECK(rows(court.leader()) == 52);
+    CHECK(distinct_rows(court.leader()) == 52);
+    CHECK_THAT(court.proof(0), Contains(" missing=0 "));
 }
