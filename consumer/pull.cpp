@@ -204,9 +204,11 @@ std::size_t Puller::messages_max() const {
 
 void Puller::measure_rate(SteadyClock::time_point now) {
     const auto elapsed = now - rate_since_;
-    if (elapsed < kRateWindow) return;
-    const double rate =
-        static_cast<double>(rate_finished_) / std::chrono::duration<double>(elapsed).count();
+    // The first look need not wait: what was committed already tells enough.
+    const bool tells_enough = !messages_per_second_ && rate_finished_ >= kMessagesUnknown;
+    if (elapsed < kRateWindow && !tells_enough) return;
+    const std::chrono::duration<double> window = std::max<SteadyClock::duration>(elapsed, 10ms);
+    const double rate = static_cast<double>(rate_finished_) / window.count();
     // Only while there is enough to do does the rate tell what the leader can take.
     const std::size_t enough = std::min(messages_max(), kMessagesUnknown);
     const bool is_busy = unfinished_ >= enough / 2 || rate_finished_ >= enough;
