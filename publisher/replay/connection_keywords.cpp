@@ -65,7 +65,7 @@ class Reader {
         while (at_ < text_.size()) {
             const char c = text_[at_];
             if (is_quoted ? c == '\'' : is_space(c)) break;
-            if (c == '\\' && at_ + 1 < text_.size()) ++at_;
+            if (c == '\\' && ++at_ == text_.size()) break;
             value += text_[at_++];
         }
         if (!is_quoted) return true;
@@ -106,6 +106,8 @@ Rewritten rewrite_value(const Setting& setting, const HostRule& rule, Seen& seen
         return {rule.port()};
     }
     if (setting.name == "target_session_attrs" && refuses_standby(setting.value)) return {"any"};
+    // Nothing, or a backslash, would take for itself what comes to stand behind it.
+    if (setting.raw.empty() || setting.raw.back() == '\\') return {quoted(setting.value)};
     return {std::string(setting.raw)};
 }
 

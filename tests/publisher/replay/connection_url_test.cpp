@@ -93,6 +93,10 @@ TEST_CASE("each form of a host is turned into the region's") {
         {"host=h.internal port='5432' target_session_attrs=primary",
          "host=ams.h.internal port=5433 target_session_attrs=any"},
         {"host=h.internal password=''", "host=ams.h.internal password='' port=5433"},
+        // What ends the string must not swallow what is added.
+        {"host=h.internal password = ", "host=ams.h.internal password = '' port=5433"},
+        {"host=h.internal user=u\\", "host=ams.h.internal user='u' port=5433"},
+        {"host=h.internal user=u\\\\", "host=ams.h.internal user='u\\\\' port=5433"},
     };
     for (const auto& [url, expected] : pairs) {
         INFO(url);
@@ -154,7 +158,8 @@ TEST_CASE("libpq reads the same from both, but for hosts, ports and target_sessi
           "postgres://u:p#?w@h.internal/db",
           "postgresql:///db?host=h.internal&port=5432&password=a%26b",
           "host='h.internal' password='a b\\'c\\\\' user=u\\ v port=5432", "host=h.internal",
-          "  dbname  =  db   host=h.internal\nsslmode=verify-full "}) {
+          "  dbname  =  db   host=h.internal\nsslmode=verify-full ",
+          "host=h.internal dbname = ", "host=h.internal user=u\\"}) {
         INFO(url);
         const RegionalUrl result = regional_url(url, {"scl", "ams"});
         REQUIRE_FALSE(result.error);
