@@ -131,7 +131,6 @@ LaneMapping LaneMapping::create(File file, EventClass event_class, std::size_t r
                          "; free some, or lower lane_bytes");
     }
     LaneMapping mapping(std::move(file), event_class, ring_bytes);
-    mapping.populate();
     auto* header = new (mapping.base_) LaneHeader{};
     header->shape = shape_of(event_class, ring_bytes);
     header->first_mark = header->second_mark = {0, 0, 0, 1, 0, 0};
@@ -139,9 +138,9 @@ LaneMapping LaneMapping::create(File file, EventClass event_class, std::size_t r
     return mapping;
 }
 
-/// Or each page's first record pays for a page fault, some 2 µs. What the kernel (before 5.14) does
-/// not do at once is done then. Of the ring's mirror only what records reach that begin before it.
-void LaneMapping::populate() {
+/// What the kernel (before 5.14) does not do at once is done at each page's first record. Of the
+/// ring's mirror only what records reach that begin before it.
+void LaneMapping::populate() const {
     ::madvise(base_, kLaneHeaderBytes + ring_bytes_ + kMirrorBytesUsed, MADV_POPULATE_WRITE);
 }
 

@@ -46,9 +46,15 @@ void Origin::add_lane(std::uint64_t number, LaneMapping* lane) {
 }
 
 void Origin::adopt_new_lanes() {
-    const std::lock_guard lock(mutex_);
-    for (const auto& [number, lane] : new_lanes_) sources_.push_back({number, LaneReader(*lane)});
-    new_lanes_.clear();
+    decltype(new_lanes_) lanes;
+    {
+        const std::lock_guard lock(mutex_);
+        lanes.swap(new_lanes_);
+    }
+    for (const auto& [number, lane] : lanes) {
+        lane->populate();
+        sources_.push_back({number, LaneReader(*lane)});
+    }
 }
 
 void Origin::recover_log(std::string_view loss_reason) {

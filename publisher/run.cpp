@@ -3,9 +3,11 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <sstream>
+#include <thread>
 
 #include <homeward/publisher.hpp>
 #include <nlohmann/json.hpp>
@@ -17,6 +19,8 @@ namespace homeward {
 namespace {
 
 constexpr int kSpoolVersion = 1;
+/// As often as others may be looking at a run that ends.
+constexpr int kRemovalsMax = 100;
 
 std::uint32_t checksum_of(const nlohmann::json& json) {
     const std::string text = json.dump();
@@ -263,7 +267,13 @@ void Run::remove() noexcept {
     if (is_private_directory(identity_.lane_dir)) ::rmdir(identity_.lane_dir.c_str());
     // run.json goes first: a directory without it is no run and is never adopted by halves.
     std::filesystem::remove(directory_ / "run.json", ignored);
-    std::filesystem::remove_all(directory_, ignored);
+    // Who still saw it there tries the lock, which puts a file beside it for a moment: a removal
+    // that meets this stops half-way.
+    for (int i = 0; i < kRemovalsMax; ++i) {
+        std::filesystem::remove_all(directory_, ignored);
+        if (!std::filesystem::exists(directory_, ignored)) return;
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
 }
 
 std::string explain(const Run::Found& found) {

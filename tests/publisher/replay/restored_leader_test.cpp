@@ -47,7 +47,9 @@ class Region {
     Coverage coverage(const Position& seen, const TokenKey& key = kOldKey) const {
         ReplicaPoller poller(std::make_unique<LibpqPositionSource>(replica_->url()));
         const std::string cookie = ReadGate(TokenSigner({kOldKey}), nullptr).set_cookie(seen);
-        const ReadGate gate(TokenSigner({key}), &poller);
+        ReadGateOptions options;
+        options.wait_max_ms = 5'000;  // also for the connection, on a busy machine
+        const ReadGate gate(TokenSigner({key}), &poller, options);
         return gate.ask(cookie.substr(0, cookie.find(';'))).coverage;
     }
 
