@@ -21,6 +21,10 @@ constexpr auto kPullFresh = 500ms;
 constexpr std::size_t kPullMessagesMax = 2'048;
 /// What is fetched ahead is asked for in so many parts or more.
 constexpr std::size_t kPullsAtLeast = 4;
+/// As long as nobody knows how large messages are: a publisher's frame, were it not compressed.
+constexpr double kMessageBytesBlind = 64 << 10;
+/// What the mean size of messages is taken over, roughly.
+constexpr double kMeanOver = 32;
 /// A pull for less is not worth asking; more than the largest frame.
 constexpr std::size_t kPullBytesMin = 1u << 20;
 /// One pull may be lost with a message; with so many in a row nobody hears us.
@@ -162,12 +166,12 @@ void Puller::ask_all(SteadyClock::time_point now) {
     std::size_t outstanding = unfinished_;
     for (const Channel& channel : channels_) outstanding += expected(channel, {});
     const std::size_t all = messages_max();
-    const std::size_t batch = pull_messages();
     // Idle streams hold back what their pulls might bring: two each.
     const std::size_t share_bytes =
         std::max(limits_.bytes_max / channels_.size() / 2, kPullBytesMin);
     for (Channel& channel : channels_) {
         if (!channel.is_open) continue;
+        const std::size_t batch = std::min(pull_messages(), fitting(channel, share_bytes));
         channel.batch = batch;
         const std::size_t ahead = expected(channel, now - kPullFresh);
         const std::size_t held_bytes = unfinished_bytes_ + expected_bytes();
@@ -185,6 +189,14 @@ void Puller::ask_all(SteadyClock::time_point now) {
 std::size_t Puller::pull_messages() const {
     const std::size_t parts = std::max(channels_.size(), kPullsAtLeast);
     return std::clamp<std::size_t>(messages_max() / parts, 1, kPullMessagesMax);
+}
+
+/// A pull is to end by its messages: one that ends by its bytes costs a redelivered message another
+/// ack_wait, since nats-server 2.9 puts aside what it then cannot give.
+std::size_t Puller::fitting(const Channel& channel, std::size_t bytes) {
+    const double mean = channel.mean_bytes == 0 ? kMessageBytesBlind : channel.mean_bytes;
+    return std::max<std::size_t>(static_cast<std::size_t>(static_cast<double>(bytes) / 2 / mean),
+                                 1);
 }
 
 bool Puller::is_at_limit() const {
@@ -295,6 +307,8 @@ void Puller::on_message(Channel& channel, Message message) {
         break;
     }
     channel.is_oversized = false;
+    const auto size = static_cast<double>(bytes);
+    channel.mean_bytes += (size - channel.mean_bytes) / (channel.mean_bytes == 0 ? 1 : kMeanOver);
     const auto now = SteadyClock::now();
     queue_.push({std::move(message), channel.stream, now, now});
     ++unfinished_;

@@ -64,6 +64,7 @@ class Puller {
         std::deque<Pull> pulls;
         bool is_open = true;
         std::size_t batch = 0;      ///< messages that it should be ahead by
+        double mean_bytes = 0;      ///< of its last messages
         int unheard = 0;            ///< pulls in a row that ended without a word
         bool is_oversized = false;  ///< the next message does not fit into what a pull may bring
         SteadyClock::time_point complained{};
@@ -84,6 +85,7 @@ class Puller {
     void measure_rate(SteadyClock::time_point now);
     std::size_t messages_max() const;
     std::size_t pull_messages() const;
+    static std::size_t fitting(const Channel& channel, std::size_t bytes);
     /// No more is asked for until something is finished: there is nothing to wait for.
     bool is_at_limit() const;
     static std::size_t expected(const Channel& channel, SteadyClock::time_point asked_after);

@@ -136,6 +136,45 @@ TEST_CASE("messages of an idle stream wait for company as long as a batch may, a
     CHECK(batch.get() == 10);
 }
 
+TEST_CASE("what nobody acknowledged comes again at once, not one message of it an ack_wait later") {
+    // Method: messages of 20 kB, of which a pull of all that may be ahead would have to end by its
+    // bytes; taken, not acknowledged, and taken by another when ack_wait is over.
+    constexpr std::size_t kMessages = 400;
+    constexpr auto kAckWait = 10s;
+    NatsServer server;
+    consumer::Config config = config_of(server.url());
+    config.pull.ack_wait_ms = 10'000;
+    config.pull.bytes_max = 4u << 20;
+    consumer::NatsConnection nats(config.nats, 10s, [](std::string_view) {});
+    apply_streams(nats, config);
+    NatsClient app(server.port());
+    for (std::size_t i = 0; i < kMessages; ++i) {
+        app.publish(plain_subject("ams", "web"), std::string(20'000, 'x'));
+    }
+    const auto take_all = [&] {
+        Puller puller(nats, streams_of(config), config.pull, 60s);
+        std::set<std::uint64_t> seqs;
+        const auto until = std::chrono::steady_clock::now() + kAckWait - 2s;
+        while (seqs.size() < kMessages && std::chrono::steady_clock::now() < until) {
+            if (puller.waiting() == 0) {
+                sleep_ms(5);
+                continue;
+            }
+            std::size_t bytes = 0;
+            const auto taken = puller.take([] { return Puller::Want{1'000, 1u << 20, 0ms}; });
+            for (const auto& one : taken) {
+                bytes += one.message.data.size();
+                seqs.insert(one.message.delivery.stream_seq);
+            }
+            puller.finish(taken.size(), bytes);
+        }
+        return seqs.size();
+    };
+    CHECK(take_all() == kMessages);
+    std::this_thread::sleep_for(kAckWait + 1s);
+    CHECK(take_all() == kMessages);
+}
+
 TEST_CASE("no word about a pull stops the flow, whoever says it") {
     // Method: a spy sees every pull, as anybody in the account may, and answers it in the server's
     // place with each word there is. Messages must come all the same, each once.
