@@ -171,15 +171,16 @@ void Puller::ask_all(SteadyClock::time_point now) {
         std::max(limits_.bytes_max / channels_.size() / 2, kPullBytesMin);
     for (Channel& channel : channels_) {
         if (!channel.is_open) continue;
-        const std::size_t batch = std::min(pull_messages(), fitting(channel, share_bytes));
-        channel.batch = batch;
-        const std::size_t ahead = expected(channel, now - kPullFresh);
         const std::size_t held_bytes = unfinished_bytes_ + expected_bytes();
         const std::size_t room_bytes = limits_.bytes_max - std::min(held_bytes, limits_.bytes_max);
+        const std::size_t pull_bytes = std::clamp(room_bytes, kPullBytesMin, share_bytes);
+        const std::size_t batch = std::min(pull_messages(), fitting(channel, pull_bytes));
+        channel.batch = batch;
+        const std::size_t ahead = expected(channel, now - kPullFresh);
         if (ahead > batch / 2 || (room_bytes < kPullBytesMin && unfinished_ > 0)) continue;
         if (outstanding + batch - ahead > all + batch * channels_.size()) continue;
         if (unfinished_ + batch > all && unfinished_ > 0) continue;
-        ask(channel, batch - ahead, std::clamp(room_bytes, kPullBytesMin, share_bytes));
+        ask(channel, batch - ahead, pull_bytes);
         outstanding += batch - ahead;
     }
 }
