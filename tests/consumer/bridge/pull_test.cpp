@@ -452,10 +452,12 @@ TEST_CASE("who has given up an inbox is called no more, not even by a call that 
     NatsServer server;
     consumer::NatsConnection nats(config_of(server.url()).nats, 10s, [](std::string_view) {});
     std::atomic<int> calls{0};
+    std::atomic<std::size_t> handed_over{0};
     std::atomic<bool> is_inside{false};
-    const std::string inbox = nats.subscribe("", [&](std::vector<consumer::Arrival>&) {
+    const std::string inbox = nats.subscribe("", [&](std::vector<consumer::Arrival>& arrivals) {
         is_inside = true;
         sleep_ms(20);
+        handed_over += arrivals.size();
         ++calls;
         is_inside = false;
     });
@@ -471,8 +473,10 @@ TEST_CASE("who has given up an inbox is called no more, not even by a call that 
         return is_inside && calls > calls_first;
     }));
     for (int i = 0; i < 200; ++i) others.send_to(inbox + "1", "x");
+    const std::size_t handed_over_first = handed_over;
     nats.unsubscribe(inbox);
     CHECK_FALSE(is_inside);
+    CHECK(handed_over - handed_over_first < 200);  // or it was over before it was given up
     const int calls_before = calls;
     for (int i = 0; i < 200; ++i) others.send_to(inbox + "1", "x");
     sleep_ms(200);
