@@ -92,8 +92,8 @@ LaneMark best_mark(const LaneHeader& header) {
 
 }  // namespace
 
-LaneMapping::LaneMapping(File file, EventClass event_class, std::size_t ring_bytes)
-    : file_(std::move(file)), event_class_(event_class), ring_bytes_(ring_bytes) {
+LaneMapping::LaneMapping(const File& file, EventClass event_class, std::size_t ring_bytes)
+    : event_class_(event_class), ring_bytes_(ring_bytes) {
     const std::size_t total = kLaneHeaderBytes + 2 * ring_bytes;
     void* reserved =
         ::mmap(nullptr, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -102,7 +102,7 @@ LaneMapping::LaneMapping(File file, EventClass event_class, std::size_t ring_byt
     }
     base_ = static_cast<std::byte*>(reserved);
     ring_ = base_ + kLaneHeaderBytes;
-    const int descriptor = file_.descriptor();
+    const int descriptor = file.descriptor();
     if (map(base_, kLaneHeaderBytes + ring_bytes, descriptor, 0) == MAP_FAILED ||
         map(ring_ + ring_bytes, ring_bytes, descriptor, kLaneHeaderBytes) == MAP_FAILED) {
         const int error = errno;
@@ -113,8 +113,7 @@ LaneMapping::LaneMapping(File file, EventClass event_class, std::size_t ring_byt
 }
 
 LaneMapping::LaneMapping(LaneMapping&& other) noexcept
-    : file_(std::move(other.file_)),
-      event_class_(other.event_class_),
+    : event_class_(other.event_class_),
       ring_bytes_(other.ring_bytes_),
       base_(std::exchange(other.base_, nullptr)),
       header_(other.header_),
@@ -130,7 +129,7 @@ LaneMapping LaneMapping::create(File file, EventClass event_class, std::size_t r
         throw SetupError(std::string("no space for a lane: ") + std::strerror(error) +
                          "; free some, or lower lane_bytes");
     }
-    LaneMapping mapping(std::move(file), event_class, ring_bytes);
+    LaneMapping mapping(file, event_class, ring_bytes);
     auto* header = new (mapping.base_) LaneHeader{};
     header->shape = shape_of(event_class, ring_bytes);
     header->first_mark = header->second_mark = {0, 0, 0, 1, 0, 0};
@@ -153,8 +152,8 @@ std::unique_ptr<LaneMapping> LaneMapping::open(File file) {
         const std::size_t whole = kLaneHeaderBytes + shape.ring_bytes;
         const std::size_t there = file.size();
         if (there < whole && file.allocate(whole) != 0) return nullptr;
-        std::unique_ptr<LaneMapping> mapping(new LaneMapping(
-            std::move(file), static_cast<EventClass>(shape.event_class), shape.ring_bytes));
+        std::unique_ptr<LaneMapping> mapping(
+            new LaneMapping(file, static_cast<EventClass>(shape.event_class), shape.ring_bytes));
         mapping->has_whole_header_ = there >= kLaneHeaderBytes;
         return mapping;
     }

@@ -13,7 +13,8 @@
 
 namespace homeward {
 
-/// A lane's mapping, ring twice. Owned by the publisher; outlives its writers.
+/// A lane's mapping, ring twice. Owned by the publisher; outlives its writers. It holds no
+/// descriptor: the mapping keeps the file's bytes.
 class LaneMapping {
   public:
     /// A new lane; throws SetupError when the space cannot be had.
@@ -36,9 +37,8 @@ class LaneMapping {
     void populate() const;
 
   private:
-    LaneMapping(File file, EventClass event_class, std::size_t ring_bytes);
+    LaneMapping(const File& file, EventClass event_class, std::size_t ring_bytes);
 
-    File file_;
     EventClass event_class_;
     std::size_t ring_bytes_;
     bool has_whole_header_ = true;

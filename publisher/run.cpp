@@ -18,7 +18,10 @@
 namespace homeward {
 namespace {
 
-constexpr int kSpoolVersion = 1;
+/// What this program writes. 2: a release entry of the frame log names its frame.
+constexpr int kSpoolVersion = 2;
+/// The oldest that it reads; v0.1.0 wrote that.
+constexpr int kSpoolVersionMin = 1;
 /// As often as others may be looking at a run that ends.
 constexpr int kRemovalsMax = 100;
 
@@ -61,9 +64,8 @@ RunIdentity::Parsed RunIdentity::parse(std::string_view text, RunIdentity& ident
     const auto json = nlohmann::json::parse(text, nullptr, false);
     try {
         const int version = json.at("version").get<int>();
-        if (version != kSpoolVersion) {
-            return version > kSpoolVersion ? Parsed::newer : Parsed::damaged;
-        }
+        if (version > kSpoolVersion) return Parsed::newer;
+        if (version < kSpoolVersionMin) return Parsed::damaged;
         auto unchecked = json;
         unchecked.erase("crc32c");
         // A region that differs by one bit is another region: nothing here may be nearly right.

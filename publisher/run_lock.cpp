@@ -1,9 +1,16 @@
 #include "publisher/run_lock.hpp"
 
 #include <fcntl.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
+#include <array>
+#include <bit>
 #include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
 #include <utility>
 
 #include <homeward/publisher.hpp>
@@ -15,9 +22,33 @@ std::filesystem::path lock_path(const std::filesystem::path& directory) {
     return directory / "lock";
 }
 
+/// The finalizer of MurmurHash3: every bit of the result depends on every bit of `value`.
+std::uint64_t mix(std::uint64_t value) {
+    value = (value ^ (value >> 33)) * 0xff51afd7ed558ccdULL;
+    value = (value ^ (value >> 33)) * 0xc4ceb9fe1a85ec53ULL;
+    return value ^ (value >> 33);
+}
+
+/// Tells this program from what ran under the pid before exec(), also where /proc is missing. The
+/// same for all copies of this library in the process, and kept by fork(). It is made of the 16
+/// random bytes that the kernel gives every program. libc makes its secrets (stack protector,
+/// pointer guard) of the same bytes, so only 32 bits of a hash are shown.
+std::string image_id() {
+    const auto* random = reinterpret_cast<const void*>(::getauxval(AT_RANDOM));
+    if (random == nullptr) return "0";
+    std::uint64_t first;
+    std::uint64_t second;
+    std::memcpy(&first, random, sizeof first);
+    std::memcpy(&second, static_cast<const std::byte*>(random) + sizeof first, sizeof second);
+    std::array<char, 9> text;
+    std::snprintf(text.data(), text.size(), "%08x",
+                  static_cast<unsigned>(mix(first ^ mix(std::rotl(second, 32))) >> 32));
+    return text.data();
+}
+
 std::filesystem::path held_path(const std::filesystem::path& directory) {
     return directory / ("held-" + machine_boot_id() + "-" + std::to_string(::getpid()) + "-" +
-                        process_start_time());
+                        process_start_time() + "-" + image_id());
 }
 
 struct flock whole_file() {

@@ -13,8 +13,10 @@ namespace homeward {
 /// time, of all processes and of all publishers in this one; gone with its process.
 ///
 /// Two files, since a POSIX lock is a process's: between processes that lock, on `lock`; within one
-/// the existence of `held-<boot>-<pid>-<start>`, whose name no other process ever has. (flock() and
-/// open file description locks would do both, but a forked child would keep them.)
+/// the existence of `held-<boot>-<pid>-<start>-<image>`, whose name no other process ever has.
+/// exec() closes `lock`, which releases it, and changes <image>, so that the new program may take
+/// what the old one left, under the same pid. (flock() and open file description locks would do
+/// both, but a forked child would keep them.)
 class RunLock {
   public:
     /// nullptr when somebody has it. Throws SetupError when `lock` cannot be opened: it is made

@@ -162,9 +162,9 @@ TEST_CASE("a run.json with any bit flipped is left alone, and explained") {
 TEST_CASE("a spool of a newer version is left alone, and its version named as the reason") {
     const LeftSpool left;
     std::string json = left.bytes_of(left.run_file());
-    const std::size_t at = json.find("\"version\": 1");
+    const std::size_t at = json.find("\"version\": 2");
     REQUIRE(at != std::string::npos);
-    json.replace(at, 12, "\"version\": 2");
+    json.replace(at, 12, "\"version\": 3");
     left.put_back(left.run_file(), json);
     const Run::Found found = Run::adopt(left.directory());
     CHECK(found.finding == Run::Finding::newer);
