@@ -4,34 +4,22 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cassert>
 #include <cstring>
 #include <new>
 
 #include "schemas/crc32c.hpp"
+#include "schemas/wire/byte_order.hpp"
+#include "schemas/wire/envelope.hpp"
+#include "schemas/wire/frame_signature.hpp"
 
 namespace homeward {
 namespace {
-
-static_assert(std::endian::native == std::endian::little, "frames are written in native order");
 
 constexpr std::array<char, 4> kMagic{'H', 'W', 'F', '1'};
 constexpr std::uint8_t kVersion = 1;
 constexpr std::uint16_t kFlagsKnown = kFrameClosing | kFrameCountOnly | kFramePossibleDuplicates;
 constexpr std::size_t kChecksumOffset = 64;
-
-template <typename T>
-void store(std::byte* frame, std::size_t offset, T value) {
-    std::memcpy(frame + offset, &value, sizeof value);
-}
-
-template <typename T>
-T load(std::span<const std::byte> frame, std::size_t offset) {
-    T value;
-    std::memcpy(&value, frame.data() + offset, sizeof value);
-    return value;
-}
 
 std::uint32_t checksum(std::span<const std::byte> frame) {
     return crc32c(frame.subspan(kFrameHeaderBytes), crc32c(frame.first(kChecksumOffset)));
@@ -128,6 +116,17 @@ FrameEncoder::~FrameEncoder() {
     ZSTD_freeCCtx(static_cast<ZSTD_CCtx*>(context_));
 }
 
+/// An error code of zstd's, or more than fits into a frame, when the body is not compressible
+/// enough.
+std::size_t FrameEncoder::compress(std::string_view body, std::span<std::byte> space) {
+    auto* context = static_cast<ZSTD_CCtx*>(context_);
+    const std::size_t bytes =
+        ZSTD_compress2(context, space.data(), space.size(), body.data(), body.size());
+    // Nothing but one letter, or the same line again and again: no reader would take it.
+    return body.size() > kBodyRatioMax * bytes ? compress_in_pieces(context, level_, body, space)
+                                               : bytes;
+}
+
 bool FrameEncoder::encode(FrameHeader header, std::string_view body,
                           std::vector<std::byte>& frame) {
     assert(body.size() <= kBodyBytesMax);
@@ -135,14 +134,7 @@ bool FrameEncoder::encode(FrameHeader header, std::string_view body,
     std::size_t compressed_bytes = 0;
     frame.resize(kFrameHeaderBytes + (body.empty() ? 0 : ZSTD_compressBound(body.size())));
     if (!body.empty()) {
-        auto* context = static_cast<ZSTD_CCtx*>(context_);
-        const auto space = std::span(frame).subspan(kFrameHeaderBytes);
-        compressed_bytes =
-            ZSTD_compress2(context, space.data(), space.size(), body.data(), body.size());
-        // Nothing but one letter, or the same line again and again: no reader would take it.
-        if (body.size() > kBodyRatioMax * compressed_bytes) {
-            compressed_bytes = compress_in_pieces(context, level_, body, space);
-        }
+        compressed_bytes = compress(body, std::span(frame).subspan(kFrameHeaderBytes));
         if (ZSTD_isError(compressed_bytes) != 0 ||
             kFrameHeaderBytes + compressed_bytes > kFrameBytesMax) {
             frame.clear();
@@ -152,6 +144,38 @@ bool FrameEncoder::encode(FrameHeader header, std::string_view body,
     frame.resize(kFrameHeaderBytes + compressed_bytes);
     store_header(header, static_cast<std::uint32_t>(compressed_bytes), frame.data());
     store(frame.data(), kChecksumOffset, checksum(frame));
+    return true;
+}
+
+bool FrameEncoder::encode(FrameHeader header, const FrameContent& content, const SigningKey* key,
+                          std::vector<std::byte>& frame) {
+    const std::string& body = content.body;
+    assert(body.size() <= kBodyBytesMax && (body.empty() == (header.line_count == 0)));
+    assert(key == nullptr || key->publisher() == header.publisher);
+    header.body_bytes = static_cast<std::uint32_t>(body.size());
+    // What precedes the body is as long whatever the body's compressed size will be.
+    std::vector<std::byte> before =
+        envelope::encode_header(header, content.tombstones, key != nullptr);
+    frame.clear();
+    if (before.empty()) return false;
+    frame.resize(before.size() + (body.empty() ? 0 : ZSTD_compressBound(body.size())));
+    std::size_t compressed_bytes = 0;
+    if (!body.empty()) {
+        compressed_bytes = compress(body, std::span(frame).subspan(before.size()));
+        if (ZSTD_isError(compressed_bytes) != 0 ||
+            before.size() + compressed_bytes > kFrameBytesMax) {
+            frame.clear();
+            return false;
+        }
+    }
+    frame.resize(before.size() + compressed_bytes);
+    envelope::set_body_bytes(before, static_cast<std::uint32_t>(compressed_bytes));
+    std::copy(before.begin(), before.end(), frame.begin());
+    if (key != nullptr) {
+        key->sign(frame);
+    } else {
+        envelope::seal(frame);
+    }
     return true;
 }
 
@@ -166,8 +190,17 @@ FrameDecoder::~FrameDecoder() {
 FrameError FrameDecoder::decode_header(std::span<const std::byte> frame, FrameHeader& header) {
     if (frame.size() < kMagic.size()) return FrameError::too_short;
     if (load<std::array<char, 4>>(frame, 0) != kMagic) return FrameError::bad_magic;
+    if (frame.size() <= kMagic.size()) return FrameError::too_short;
+    const auto version = load<std::uint8_t>(frame, 4);
+    if (version == envelope::kVersion) {
+        envelope::Parts parts;
+        const FrameError error = envelope::parse(frame, parts);
+        header = parts.header;
+        return error;
+    }
+    if (version != kVersion) return FrameError::bad_version;
     if (frame.size() < kFrameHeaderBytes) return FrameError::too_short;
-    if (load<std::uint8_t>(frame, 4) != kVersion) return FrameError::bad_version;
+    header.version = version;
     header.event_class = static_cast<EventClass>(load<std::uint8_t>(frame, 5));
     header.flags = load<std::uint16_t>(frame, 6);
     header.publisher.bytes = load<std::array<std::uint8_t, 16>>(frame, 8);
@@ -192,24 +225,45 @@ FrameError FrameDecoder::decode_header(std::span<const std::byte> frame, FrameHe
 }
 
 FrameSize claimed_size(std::span<const std::byte> frame) {
+    if (frame.size() >= envelope::kFixedBytes &&
+        load<std::uint8_t>(frame, 4) == envelope::kVersion) {
+        return envelope::claimed_size(frame);
+    }
     if (frame.size() < kFrameHeaderBytes) return {1, static_cast<std::uint32_t>(frame.size())};
     return {std::min(load<std::uint32_t>(frame, 36), kFrameLinesMax),
             std::min(load<std::uint32_t>(frame, 56), static_cast<std::uint32_t>(kBodyBytesMax))};
 }
 
 FrameError FrameDecoder::decode(std::span<const std::byte> frame, FrameHeader& header,
-                                std::string& body, std::size_t tail_padding) {
+                                FrameContent& content, std::size_t tail_padding) {
     const FrameError error = decode_header(frame, header);
     if (error != FrameError::none) return error;
+    content.tombstones.clear();
+    auto compressed = frame.subspan(std::min(kFrameHeaderBytes, frame.size()));
+    if (header.version == envelope::kVersion) {
+        envelope::Parts parts;
+        envelope::parse(frame, parts, envelope::Checksum::trust);
+        compressed = parts.body;
+        envelope::read_tombstones(parts.tombstones, content.tombstones);
+    }
+    std::string& body = content.body;
     body.reserve(header.body_bytes + tail_padding);
     body.resize(header.body_bytes);
-    const auto compressed = frame.subspan(kFrameHeaderBytes);
     if (header.body_bytes == 0) return compressed.empty() ? FrameError::none : FrameError::bad_body;
     // The destination is as large as the header says, so a bomb stops here and costs nothing more.
     const std::size_t written =
         ZSTD_decompressDCtx(static_cast<ZSTD_DCtx*>(context_), body.data(), body.size(),
                             compressed.data(), compressed.size());
     return written == header.body_bytes ? FrameError::none : FrameError::bad_body;
+}
+
+FrameError FrameDecoder::decode(std::span<const std::byte> frame, FrameHeader& header,
+                                std::string& body, std::size_t tail_padding) {
+    FrameContent content;
+    content.body.swap(body);
+    const FrameError error = decode(frame, header, content, tail_padding);
+    content.body.swap(body);
+    return error;
 }
 
 void append_tombstone(std::string& body, std::string_view reason, std::uint32_t count,

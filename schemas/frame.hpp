@@ -2,7 +2,8 @@
 
 // A frame is a run of consecutive seqs of one origin and one NATS message; immutable, to the byte,
 // once cut. All integers little-endian. schemas/README.md gives the same bytes to those who write a
-// reader of their own, and golden/ has frames to try it on.
+// reader of their own, and golden/ has frames to try it on. Version 2 is in wire/envelope.hpp; this
+// is version 1, which is read for ever:
 //
 //   offset size
 //        0    4  magic "HWF1"
@@ -36,6 +37,8 @@
 
 namespace homeward {
 
+class SigningKey;
+
 inline constexpr std::size_t kFrameHeaderBytes = 68;
 /// NATS refuses larger messages by default (max_payload 1 MiB, headers included).
 inline constexpr std::size_t kFrameBytesMax = 1'000'000;
@@ -63,17 +66,38 @@ struct FrameHeader {
     std::uint64_t accepted = 0;
     std::int64_t cut_time_us = 0;
     std::uint32_t body_bytes = 0;
+    std::uint8_t version = 1;
 
     bool operator==(const FrameHeader&) const = default;
     std::uint64_t seq_last() const { return seq_first + seq_count - 1; }  ///< only if seq_count > 0
 };
+
+/// Seqs of a frame of version 2 that will never become rows.
+struct FrameTombstone {
+    std::uint32_t offset;  ///< of the first one, from seq_first
+    std::uint32_t count;
+    std::string reason;  ///< [a-z_]{1,32}
+
+    bool operator==(const FrameTombstone&) const = default;
+};
+
+/// What a frame carries besides its header. In version 1 tombstones are lines of the body.
+struct FrameContent {
+    std::string body;
+    std::vector<FrameTombstone> tombstones;  ///< ascending, disjoint
+
+    bool operator==(const FrameContent&) const = default;
+};
+
+/// The newest version that FrameDecoder reads.
+inline constexpr std::uint8_t kFrameVersionMax = 2;
 
 /// Why bytes are not a frame.
 enum class FrameError : std::uint8_t {
     none,
     too_short,     ///< shorter than a header, or cut short
     bad_magic,     ///< not a frame at all
-    bad_version,   ///< written by a newer Homeward
+    bad_version,   ///< written by a newer Homeward: a later reader will understand it
     bad_field,     ///< class, flags, seq or counts that no publisher writes
     too_large,     ///< a stated size is beyond the caps
     bad_length,    ///< the message is longer or shorter than its header says
@@ -97,8 +121,14 @@ class FrameEncoder {
     /// Precondition: body.size() <= kBodyBytesMax. Returns false, and leaves `frame` empty, if the
     /// result would exceed kFrameBytesMax (incompressible body: cut it in two).
     bool encode(FrameHeader header, std::string_view body, std::vector<std::byte>& frame);
+    /// The same in version 2. `header.line_count`: events of the body. Signed if `key` is given,
+    /// whose publisher() must be the header's. Also false if the tombstones do not fit into
+    /// envelope::kHeaderBytesMax (2,000 always do).
+    bool encode(FrameHeader header, const FrameContent& content, const SigningKey* key,
+                std::vector<std::byte>& frame);
 
   private:
+    std::size_t compress(std::string_view body, std::span<std::byte> space);
     void* context_;  // ZSTD_CCtx
     int level_;
 };
@@ -111,9 +141,13 @@ class FrameDecoder {
     FrameDecoder(const FrameDecoder&) = delete;
     FrameDecoder& operator=(const FrameDecoder&) = delete;
 
-    /// Checks everything; on success `header` is set and `body` is replaced. `body` is left with
+    /// Checks everything but a signature (wire/frame_signature.hpp); on success `header` is set
+    /// and the content is replaced. Its body is left with
     /// `tail_padding` spare bytes of capacity behind it (simdjson reads beyond the end).
     /// On failure both are unspecified.
+    FrameError decode(std::span<const std::byte> frame, FrameHeader& header, FrameContent& content,
+                      std::size_t tail_padding = 0);
+    /// The same for readers that do not need the tombstones of version 2.
     FrameError decode(std::span<const std::byte> frame, FrameHeader& header, std::string& body,
                       std::size_t tail_padding = 0);
 
