@@ -3,6 +3,9 @@
 
 #include <homeward.h>
 
+#include <sys/socket.h>
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -133,6 +136,37 @@ void set(std::size_t& option, std::size_t given) {
     if (given != 0) option = given;
 }
 
+/// Lines as datagrams. A forked child has the socket too, and may have closed it with all that it
+/// did not know: its number may be another file's then.
+class LogSocket {
+  public:
+    explicit LogSocket(int fd) : fd_(fd), inode_(inode_of(fd)) {}
+
+    void send(std::string_view line) const {
+        constexpr std::size_t kLineBytesMax = 4096;
+        if (inode_ == 0 || inode_of(fd_) != inode_) return;
+        ::send(fd_, line.data(), std::min(line.size(), kLineBytesMax), MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
+
+  private:
+    static ino_t inode_of(int fd) {
+        struct stat status {};
+        return ::fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode) ? status.st_ino : 0;
+    }
+
+    int fd_;
+    ino_t inode_;
+};
+
+std::function<void(std::string_view)> log_of(const homeward_options& given) {
+    if (given.on_log == nullptr && given.log_socket <= 0) return {};
+    return [log = given.on_log, context = given.log_context,
+            socket = LogSocket(given.log_socket)](std::string_view line) {
+        if (log != nullptr) log(context, line.data(), line.size());
+        socket.send(line);
+    };
+}
+
 homeward::PublisherOptions options_from(const homeward_options& given) {
     homeward::PublisherOptions options;
     set(options.region, given.region);
@@ -155,11 +189,7 @@ homeward::PublisherOptions options_from(const homeward_options& given) {
     set(options.tls_ca_file, given.tls_ca_file);
     set(options.tls_cert_file, given.tls_cert_file);
     set(options.tls_key_file, given.tls_key_file);
-    if (given.on_log != nullptr) {
-        options.on_log = [log = given.on_log, context = given.log_context](std::string_view line) {
-            log(context, line.data(), line.size());
-        };
-    }
+    options.on_log = log_of(given);
     return options;
 }
 

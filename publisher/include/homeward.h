@@ -87,6 +87,10 @@ typedef struct homeward_options {
      * homeward_close(), never from an emit; must not call back into the publisher. */
     void (*on_log)(void *context, const char *line, size_t line_bytes);
     void *log_context;
+    /* The same lines as datagrams into this socket (one end of a socketpair), for languages whose
+     * callbacks may not run on a foreign thread or in a forked child; 0: none. A line that finds no
+     * room is dropped. The caller keeps it open until homeward_close() has returned. */
+    int log_socket;
 } homeward_options;
 
 /* NULL when the options are bad or a disk cannot be used; `why`, if it is not NULL, then holds one

@@ -27,6 +27,7 @@ class NatsServer {
     void freeze() { process_.signal(19); }  // SIGSTOP
     void thaw() { process_.signal(18); }    // SIGCONT
 
+    pid_t pid() const { return process_.pid(); }
     int port() const { return port_; }
     int leafnode_port() const { return leafnode_port_; }
     std::string url() const { return "nats://127.0.0.1:" + std::to_string(port_); }

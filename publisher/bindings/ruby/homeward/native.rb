@@ -1,0 +1,74 @@
+# frozen_string_literal: true
+
+require "ffi"
+
+module Homeward
+  class SetupError < StandardError; end
+
+  # homeward.h. HOMEWARD_LIBRARY: where the library is, unless the system's loader finds it.
+  module Native
+    extend FFI::Library
+    ffi_lib ENV.fetch("HOMEWARD_LIBRARY", "libhomeward.so.0")
+
+    ABI_VERSION = 1
+    CLASSES = { "audit" => 1, "metric" => 2 }.freeze
+    RESULTS = %i[accepted held dropped full scope_full too_large closed invalid].freeze
+    DURABILITIES = { process: 0, disk: 1 }.freeze
+    UNTIL = { logged: 0, stream: 1 }.freeze
+
+    # What a newer library may answer and this file does not know is a refusal.
+    def self.result(code)
+      RESULTS.fetch(code, :invalid)
+    end
+
+    class Options < FFI::Struct
+      layout :size, :size_t, :region, :pointer, :app, :pointer, :nats_urls, :pointer,
+             :spool_dir, :pointer, :lane_dir, :pointer, :durability, :int, :linger_ms, :uint32,
+             :frame_bytes, :size_t, :lane_bytes, :size_t, :lanes_max, :size_t,
+             :log_bytes_max, :size_t, :in_flight_max, :size_t, :in_flight_bytes_max, :size_t,
+             :credentials_file, :pointer, :nkey_seed_file, :pointer, :tls_ca_file, :pointer,
+             :tls_cert_file, :pointer, :tls_key_file, :pointer,
+             :on_log, :pointer, :log_context, :pointer, :log_socket, :int
+    end
+
+    class ClassStats < FFI::Struct
+      layout :accepted, :uint64, :in_lanes, :uint64, :in_log, :uint64, :acked, :uint64,
+             :tombstoned, :uint64, :refused, :uint64, :retries, :uint64,
+             :wire_bytes, :uint64, :json_bytes, :uint64, :log_bytes, :uint64,
+             :log_bytes_max, :uint64
+
+      def to_h
+        members.to_h { |name| [name, self[name]] }
+      end
+    end
+
+    class Stats < FFI::Struct
+      layout :size, :size_t, :audit, ClassStats, :metric, ClassStats,
+             :spools_recovering, :uint64, :connected, :int
+    end
+
+    # `blocking`: releases the interpreter's lock while it waits.
+    attach_function :homeward_abi_version, [], :uint32
+    attach_function :homeward_open, [Options.by_ref, :pointer, :size_t], :pointer, blocking: true
+    attach_function :homeward_emit_json,
+                    %i[pointer int buffer_in size_t buffer_in size_t int64], :int
+    attach_function :homeward_emit_json_wait,
+                    %i[pointer int buffer_in size_t buffer_in size_t int64 uint32], :int,
+                    blocking: true
+    attach_function :homeward_flush, %i[pointer uint32 int pointer], :int, blocking: true
+    attach_function :homeward_close, %i[pointer uint32 pointer], :int, blocking: true
+    attach_function :homeward_get_stats, [:pointer, Stats.by_ref], :int
+    attach_function :homeward_scope_begin, %i[pointer size_t], :pointer
+    attach_function :homeward_scope_enter, [:pointer], :int
+    attach_function :homeward_scope_leave, [:pointer], :void
+    attach_function :homeward_scope_publish, [:pointer], :int
+    attach_function :homeward_scope_drop, [:pointer], :void
+    attach_function :homeward_scope_held, [:pointer], :size_t
+    attach_function :homeward_scope_end, [:pointer], :void
+
+    if homeward_abi_version < ABI_VERSION
+      raise LoadError, "libhomeward has ABI #{homeward_abi_version}; homeward.rb needs " \
+                       "#{ABI_VERSION} or newer: install the library of the same release"
+    end
+  end
+end

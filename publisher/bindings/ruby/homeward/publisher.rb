@@ -1,0 +1,166 @@
+# frozen_string_literal: true
+
+module Homeward
+  # One for the whole app. Symbols that emits return: :accepted, or why not (homeward.h says what
+  # each means); an app may ignore :dropped, and should count or log :full and :invalid.
+  #
+  # No emit raises, whatever it is given, and none takes a Mutex: it may be called in a signal's
+  # handler. A forked child goes on with the publisher that it has; the library gives it an identity
+  # of its own at its first emit. At exit every publisher is closed, which takes `exit_wait` seconds
+  # at the most.
+  class Publisher
+    EXIT_WAIT_S = 3
+    TIMES_US = (-(2**63)...2**63).freeze
+    WAITS_MS = (0...2**32).freeze
+
+    @all = []
+    class << self
+      attr_reader :all
+
+      # The library's threads must have ended before the interpreter takes itself apart.
+      def close_all
+        all.each(&:close_at_exit)
+      end
+    end
+
+    # Of `options`, region: and app: are needed; the others are those of homeward_options.
+    # durability: :process or :disk. on_log: a proc, told lines for a person on a thread of its own.
+    # exit_wait: seconds that the end of the process may wait for the stream's acknowledgements.
+    def initialize(on_log: nil, exit_wait: EXIT_WAIT_S, **options)
+      @exit_wait = exit_wait
+      @log = LogReader.new(on_log) if on_log
+      @scrubbed = 0
+      @invalid = 0
+      @handle = open(options)
+      Publisher.all << self
+    end
+
+    # wait: seconds that an audit event which finds no room waits for it, instead of :full at once.
+    def audit(time: nil, wait: nil, **fields)
+      emit("audit", fields, event_class: :audit, time: time, wait: wait)
+    end
+
+    def metric(time: nil, **fields)
+      emit("metric", fields, event_class: :metric, time: time)
+    end
+
+    # An event of a type of your own; `fields` is a Hash of what JSON can hold. Text that is not
+    # UTF-8 is scrubbed, and counted in stats[:scrubbed].
+    def emit(type, fields, event_class: :audit, time: nil, wait: nil)
+      json, is_scrubbed = EventText.generate(fields)
+      return refuse if json.nil?
+
+      @scrubbed += 1 if is_scrubbed
+      emit_json(type, json, event_class: event_class, time: time, wait: wait)
+    end
+
+    # time: a Time, or seconds since 1970; nil: now.
+    def emit_json(type, json, event_class: :audit, time: nil, wait: nil)
+      @log&.start
+      time_us = microseconds(time)
+      code = Native::CLASSES[event_class.to_s]
+      type = type.to_s
+      is_event = code && !type.empty? && json.is_a?(String) && TIMES_US.cover?(time_us)
+      return refuse unless is_event
+
+      event = [code, type, type.bytesize, json, json.bytesize, time_us]
+      result = wait ? emit_waiting(event, wait) : Native.homeward_emit_json(@handle, *event)
+      result = Native.result(result)
+      @invalid += 1 if result == :invalid
+      result
+    rescue StandardError
+      refuse
+    end
+
+    # Holds what this thread emits in the block; yields a Scope that can drop or publish it. After
+    # the block, also when it raised, what was not decided is published.
+    def scope(bytes_max: 0)
+      scope = Scope.new(@handle, bytes_max)
+      yield scope
+    ensure
+      scope&.finish
+    end
+
+    # Whether all that was emitted so far is in the stream (or :logged, on disk) in time.
+    def flush(seconds, til: :stream)
+      Native.homeward_flush(@handle, ms(seconds), Native::UNTIL.fetch(til), nil) == 1
+    end
+
+    # The number of events that were not acknowledged in time; the next start sends them if there
+    # is a spool_dir. Further emits are :closed.
+    def close(seconds = 2)
+      left = FFI::MemoryPointer.new(:uint64)
+      Native.homeward_close(@handle, ms(seconds), left)
+      left.read_uint64
+    end
+
+    def close_at_exit
+      close(@exit_wait)
+      @log&.drain
+    rescue StandardError => e
+      warn "homeward: #{e.class}: #{e.message}"
+    end
+
+    # scrubbed: events whose text was not UTF-8; invalid: events that were refused as :invalid. Both
+    # of this process; the rest as in homeward.h.
+    def stats
+      stats = Native::Stats.new
+      stats[:size] = Native::Stats.size
+      Native.homeward_get_stats(@handle, stats)
+      { audit: stats[:audit].to_h, metric: stats[:metric].to_h, connected: stats[:connected] == 1,
+        spools_recovering: stats[:spools_recovering], scrubbed: @scrubbed, invalid: @invalid }
+    end
+
+    private
+
+    def refuse
+      @invalid += 1
+      :invalid
+    end
+
+    def emit_waiting(event, wait)
+      wait_ms = wait.is_a?(Numeric) ? ms(wait) : -1
+      return Native::RESULTS.index(:invalid) unless WAITS_MS.cover?(wait_ms)
+
+      Native.homeward_emit_json_wait(@handle, *event, wait_ms)
+    end
+
+    def microseconds(time)
+      return 0 if time.nil?
+      raise ArgumentError, "neither a time nor seconds" if time.is_a?(String)
+
+      time = time.to_time unless time.respond_to?(:to_r) # DateTime
+      (time.to_r * 1_000_000).to_i
+    end
+
+    def ms(seconds)
+      (seconds.to_r * 1000).to_i
+    end
+
+    def open(options)
+      native = Native::Options.new
+      native[:size] = Native::Options.size
+      texts = options.map { |name, value| set(native, name, value) }
+      native[:log_socket] = @log.fileno if @log
+      why = FFI::MemoryPointer.new(:char, 256)
+      handle = Native.homeward_open(native, why, why.size)
+      texts.clear # lived until here: the library has its own copies now
+      raise SetupError, why.read_string if handle.null?
+
+      handle
+    end
+
+    # Returns what must live for as long as the library reads it.
+    def set(native, name, value)
+      case value
+      when nil then return
+      when Symbol then value = Native::DURABILITIES.fetch(value)
+      when Array then value = value.join(",")
+      end
+      value = FFI::MemoryPointer.from_string(value.to_s) unless value.is_a?(Integer)
+      native[name] = value
+    end
+  end
+
+  at_exit { Publisher.close_all }
+end

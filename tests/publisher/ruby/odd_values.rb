@@ -1,0 +1,76 @@
+# frozen_string_literal: true
+
+# Whatever a request hands to the publisher, it gets an answer and no exception.
+
+require "homeward"
+require "bigdecimal"
+
+publisher = Homeward::Publisher.new(region: "ams", app: "ruby", nats_urls: ENV.fetch("NATS_URL"))
+
+def expect(what, wanted, got)
+  raise "#{what}: wanted #{wanted.inspect}, got #{got.inspect}" unless wanted == got
+end
+
+class Stubborn
+  def to_s
+    raise "cannot be told"
+  end
+  alias to_json to_s
+end
+
+base = { actor: "a", action: "odd", resource: "r", outcome: "allowed" }
+audit = ->(more = {}, **options) { publisher.audit(**base, **more, **options) }
+
+# Taken: what can be told is told, and counted.
+{
+  "invalid UTF-8" => "caf\xE9",
+  "binary" => "\xFF\x00\x80".b,
+  "binary that is UTF-8" => "café".b,
+  "Latin-1" => "caf\xE9".dup.force_encoding("ISO-8859-1"),
+  "UTF-16" => "café".encode("UTF-16LE"),
+  "half of a pair" => "\xED\xA0\x80"
+}.each { |what, text| expect what, :accepted, audit.(actor: text) }
+expect "in depth", :accepted, audit.(detail: { "k\xFF" => ["v\xFF", { x: "y\xFF" }] })
+expect "scrubbed", true, publisher.stats[:scrubbed] >= 3
+expect "a symbol value", :accepted, audit.(actor: :admin)
+expect "a symbol type", :accepted, publisher.emit(:audit, base)
+expect "a string class", :accepted, publisher.emit("audit", base, event_class: "audit")
+expect "a time as a number", :accepted, audit.(time: 1_790_000_000.5)
+expect "a decimal", :accepted, audit.(detail: { price: BigDecimal("1.5") })
+
+# Refused, in one word.
+circle = {}
+circle[:self] = circle
+{
+  "NaN" => -> { publisher.metric(name: "m", kind: "gauge", value: Float::NAN) },
+  "Infinity" => -> { publisher.metric(name: "m", kind: "gauge", value: Float::INFINITY) },
+  "a circle" => -> { audit.(detail: circle) },
+  "no fields" => -> { publisher.emit("audit", nil) },
+  "a list" => -> { publisher.emit("audit", [1, 2]) },
+  "no type" => -> { publisher.emit(nil, base) },
+  "an unknown class" => -> { publisher.emit("audit", base, event_class: :gossip) },
+  "no time" => -> { audit.(time: "yesterday") },
+  "no wait" => -> { audit.(wait: "long") },
+  "a time out of range" => -> { audit.(time: Time.at(1e18)) },
+  "what cannot be told" => -> { audit.(actor: Stubborn.new) },
+  "no JSON text" => -> { publisher.emit_json("audit", nil) }
+}.each { |what, emit| expect what, :invalid, emit.call }
+expect "invalid", 12, publisher.stats[:invalid]
+
+# In a signal's handler.
+result = Queue.new
+trap("USR1") { result << audit.() }
+Process.kill("USR1", Process.pid)
+expect "in a trap", :accepted, result.pop
+
+# In a child's, whose first emit it is.
+read, write = IO.pipe
+pid = fork do
+  trap("USR1") { write.puts(audit.()) }
+  Process.kill("USR1", Process.pid)
+  sleep 0.1
+end
+Process.wait(pid)
+write.close
+expect "in a child's trap", "accepted\n", read.read
+expect "the child's end", 0, $?.exitstatus

@@ -1,0 +1,145 @@
+// Ruby as apps run it: scripts that just end, forked workers, Puma with preload. Real NATS; what
+// was accepted is counted in the stream.
+
+#include <cstdlib>
+#include <sstream>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/publisher/streams.hpp"
+#include "tests/support/bridge.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/nats_client.hpp"
+#include "tests/support/process.hpp"
+#include "tests/support/temp_dir.hpp"
+
+using namespace homeward;
+using namespace homeward::testing;
+using namespace std::chrono_literals;
+
+namespace {
+
+const bool kIsFull = std::getenv("HOMEWARD_FULL") != nullptr;
+
+std::map<std::string, std::string> environment_of(const NatsServer& nats) {
+    return {{"NATS_URL", nats.url()},
+            {"HOMEWARD_LIBRARY", HOMEWARD_C_LIBRARY},
+            {"RUBYLIB", HOMEWARD_RUBY_DIR}};
+}
+
+std::vector<std::string> ruby(const std::string& script, std::vector<std::string> words = {}) {
+    words.insert(words.begin(), {"ruby", "-w", std::string(HOMEWARD_RUBY_TESTS) + "/" + script});
+    return words;
+}
+
+CommandResult run_ruby(const NatsServer& nats, const std::string& script,
+                       const std::vector<std::string>& words = {}) {
+    ProcessOptions options;
+    options.environment = environment_of(nats);
+    return run_command(ruby(script, words), options, 120s);
+}
+
+/// Messages of the region's audit stream; each script below sends its few events in frames.
+std::int64_t messages_in_stream(const NatsServer& nats) {
+    NatsClient client(nats.port());
+    const auto info =
+        nlohmann::json::parse(client.request("$JS.API.STREAM.INFO.HOMEWARD_AUDIT_ams", ""));
+    return info.at("state").at("messages").get<std::int64_t>();
+}
+
+}  // namespace
+
+TEST_CASE("a script that just ends has sent all that it emitted, and never crashes") {
+    NatsServer nats;
+    make_stream(nats, StreamKind::audit);
+    const int rounds = kIsFull ? 200 : 16;
+    for (int i = 0; i < rounds; ++i) {
+        const std::int64_t before = messages_in_stream(nats);
+        const char* const how[] = {"", "thread", "raise"};
+        const CommandResult ran = run_ruby(nats, "short_script.rb", {"3", how[i % 3]});
+        INFO(i << ": " << ran.exit_code << "\n" << ran.output);
+        REQUIRE(ran.exit_code == (i % 3 == 2 ? 1 : 0));
+        CHECK(messages_in_stream(nats) > before);
+    }
+}
+
+TEST_CASE("at exit a Ruby app flushes what it has no spool for: 1,000 events are 1,000 rows") {
+    Bridge bridge;
+    bridge.start_consumer();
+    const CommandResult ran = run_ruby(bridge.leaf(), "short_script.rb", {"1000"});
+    INFO(ran.output);
+    REQUIRE(ran.exit_code == 0);
+    const std::string count = "SELECT count(*) FROM audit_events WHERE actor = 'script'";
+    wait_until(20s, [&] { return bridge.leader().number(count) == 1000; });
+    CHECK(bridge.leader().number(count) == 1000);
+}
+
+TEST_CASE("no value that a request can hold makes an emit raise, nor does a signal handler") {
+    NatsServer nats;
+    make_stream(nats, StreamKind::audit);
+    make_stream(nats, StreamKind::metric);
+    const CommandResult ran = run_ruby(nats, "odd_values.rb");
+    INFO(ran.output);
+    CHECK(ran.exit_code == 0);
+}
+
+TEST_CASE("a forked worker's first emit does not wait for a NATS that does not answer") {
+    NatsServer nats;
+    make_stream(nats, StreamKind::audit);
+    ProcessOptions options;
+    options.environment = environment_of(nats);
+    options.environment["NATS_PID"] = std::to_string(nats.pid());
+    const CommandResult ran = run_command(ruby("forked_emit.rb"), options, 60s);
+    nats.thaw();
+    INFO(ran.output);
+    REQUIRE(ran.exit_code == 0);
+    std::istringstream lines(ran.output);
+    int emits = 0;
+    int ends = 0;
+    for (std::string line; std::getline(lines, line);) {
+        std::istringstream words(line);
+        std::string what;
+        std::string value;
+        words >> what >> value;
+        if (what == "accepted") {
+            ++emits;
+            CHECK(std::stoi(value) < 500);  // 3,200 when it opened a publisher anew
+        }
+        if (line == "end 0 nil") ++ends;
+    }
+    CHECK(emits == 4);
+    CHECK(ends == 4);
+}
+
+TEST_CASE("Puma with preload ends by TERM without a crash, and what its workers emitted is sent") {
+    NatsServer nats;
+    make_stream(nats, StreamKind::audit);
+    const int rounds = kIsFull ? 40 : 8;
+    for (int i = 0; i < rounds; ++i) {
+        const TempDir dir;
+        const int port = free_port();
+        ProcessOptions options;
+        options.environment = environment_of(nats);
+        options.log = dir / "log";
+        Process puma({"puma", "--preload", "-w", "2", "-t", "1:2", "-b",
+                      "tcp://127.0.0.1:" + std::to_string(port),
+                      std::string(HOMEWARD_RUBY_TESTS) + "/config.ru"},
+                     options);
+        const std::string url = "http://127.0.0.1:" + std::to_string(port) + "/";
+        std::string answer;
+        const bool is_up = wait_until(30s, [&] {
+            answer = run_command({"curl", "-s", url}).output;
+            return !answer.empty();
+        });
+        INFO(i << ":\n" << read_file(dir / "log"));
+        REQUIRE(is_up);
+        CHECK(answer == "accepted");
+        const std::int64_t before = messages_in_stream(nats);
+        const int code = puma.stop(20s);
+        CHECK((code == 0 || code == 143));
+        CHECK(messages_in_stream(nats) >= before);
+        const std::string log = read_file(dir / "log");
+        CHECK(log.find("SEGV") == std::string::npos);
+        CHECK(log.find("Segmentation") == std::string::npos);
+    }
+}
