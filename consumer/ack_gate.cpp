@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include "consumer/thread_body.hpp"
+
 namespace homeward::consumer {
 namespace {
 
@@ -20,9 +22,11 @@ constexpr auto kComplaintInterval = 30s;
 
 AckGate::AckGate(NatsConnection& nats, AckKeeper& keeper, const Config::Postgres& config,
                  Metrics& metrics)
-    : nats_(nats), keeper_(keeper), config_(config), metrics_(metrics), thread_([this] {
-          run();
-      }) {}
+    : nats_(nats),
+      keeper_(keeper),
+      config_(config),
+      metrics_(metrics),
+      thread_(start_thread("ack gate", [this] { run(); })) {}
 
 AckGate::~AckGate() {
     {

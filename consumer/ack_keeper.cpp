@@ -1,9 +1,13 @@
 #include "consumer/ack_keeper.hpp"
 
+#include "consumer/thread_body.hpp"
+
 namespace homeward::consumer {
 
 AckKeeper::AckKeeper(NatsConnection& nats, std::chrono::milliseconds ack_wait)
-    : nats_(nats), interval_(interval(ack_wait)), thread_([this] { run(); }) {}
+    : nats_(nats),
+      interval_(interval(ack_wait)),
+      thread_(start_thread("ack keeper", [this] { run(); })) {}
 
 AckKeeper::~AckKeeper() {
     {

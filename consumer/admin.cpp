@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <thread>
 
+#include "consumer/thread_body.hpp"
+
 namespace homeward::consumer {
 
 class Admin::Impl {
@@ -52,7 +54,7 @@ class Admin::Impl {
                                      " for the admin endpoint; is the port taken? Set "
                                      "admin.listen to a free host:port");
         }
-        thread_ = std::thread([this] { server_.listen_after_bind(); });
+        thread_ = start_thread("admin", [this] { server_.listen_after_bind(); });
     }
     ~Impl() {
         server_.stop();

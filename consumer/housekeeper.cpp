@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include "consumer/thread_body.hpp"
+
 namespace homeward::consumer {
 namespace {
 
@@ -24,7 +26,7 @@ Housekeeper::Housekeeper(const Config& config, std::shared_ptr<const Catalog> ca
       letter_room_(letter_room),
       memory_(memory),
       redriver_(config, catalog),
-      thread_([this] { run(); }) {}
+      thread_(start_thread("housekeeper", [this] { run(); })) {}
 
 Housekeeper::~Housekeeper() {
     {
@@ -61,6 +63,9 @@ void Housekeeper::run() {
             // Also while there is nothing to write.
             if (!leader_ || leader_->is_broken()) metrics_.leader_up = false;
             spdlog::warn("housekeeping: {} [{}]; trying again", error.what(), error.sqlstate());
+            leader_.reset();
+        } catch (const std::exception& error) {
+            spdlog::error("thread housekeeper: {}; trying again", error.what());
             leader_.reset();
         }
     }

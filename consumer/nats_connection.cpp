@@ -14,6 +14,9 @@
 #include <utility>
 #include <vector>
 
+#include "consumer/thread_body.hpp"
+#include "schemas/jetstream_reply.hpp"
+
 namespace homeward::consumer {
 namespace {
 
@@ -111,8 +114,10 @@ Arrival arrival_of(natsMsg* handle) {
         arrival.message = Message{std::move(owner), natsMsg_GetSubject(handle), reply,
                                   std::as_bytes(std::span<const char>(data)), delivery};
     } else {
-        arrival.status = std::atoi(header_of(handle, "Status").c_str());
-        arrival.description = header_of(handle, "Description");
+        PullStatus status =
+            parse_pull_status(header_of(handle, "Status"), header_of(handle, "Description"));
+        arrival.status = status.code;
+        arrival.description = std::move(status.description);
         arrival.inbox = natsMsg_GetSubject(handle);
     }
     return arrival;
@@ -168,7 +173,8 @@ class NatsConnection::Impl {
         subscription->handle.reset(made);
         // The pulls bound what can arrive.
         natsSubscription_SetPendingLimits(made, -1, -1);
-        subscription->reader = std::thread([one = subscription.get()] { one->read(); });
+        subscription->reader =
+            start_thread("nats reader", [one = subscription.get()] { one->read(); });
         subscriptions_.push_back(std::move(subscription));
         return subscriptions_.back()->inbox;
     }
@@ -286,19 +292,21 @@ class NatsConnection::Impl {
         require(s, "the NATS connection's options");
     }
 
-    static void on_disconnected(natsConnection*, void* self) {
+    // The library is C: an exception must not leave one of these. They only log and count.
+    static void on_disconnected(natsConnection*, void* self) noexcept {
         auto* impl = static_cast<Impl*>(self);
         if (!impl->closing_) impl->on_log_("connection to NATS lost");
     }
-    static void on_reconnected(natsConnection*, void* self) {
+    static void on_reconnected(natsConnection*, void* self) noexcept {
         auto* impl = static_cast<Impl*>(self);
         ++impl->connects_;
         impl->on_log_("connected to NATS again");
     }
-    static void on_closed(natsConnection*, void* self) {
+    static void on_closed(natsConnection*, void* self) noexcept {
         static_cast<Impl*>(self)->is_closed_.set_value();
     }
-    static void on_error(natsConnection*, natsSubscription*, natsStatus status, void* self) {
+    static void on_error(natsConnection*, natsSubscription*, natsStatus status,
+                         void* self) noexcept {
         static_cast<Impl*>(self)->on_log_(std::string("NATS: ") + natsStatus_GetText(status));
     }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "consumer/ack_keeper.hpp"
+#include "consumer/thread_body.hpp"
 
 namespace homeward::consumer {
 namespace {
@@ -53,7 +54,7 @@ Puller::Puller(NatsConnection& nats, std::vector<Stream> streams, const Config::
     }
     connects_seen_ = nats_.connects();
     rate_since_ = SteadyClock::now();
-    thread_ = std::thread([this] { run(); });
+    thread_ = start_thread("puller", [this] { run(); });
 }
 
 Puller::~Puller() {

@@ -15,6 +15,7 @@
 #include "consumer/schema.hpp"
 #include "consumer/stream_watch.hpp"
 #include "consumer/systemd.hpp"
+#include "consumer/thread_body.hpp"
 
 namespace homeward::consumer {
 namespace {
@@ -122,7 +123,7 @@ void reload(const std::filesystem::path& file, const Config& config, BatchLimits
 /// is not committed then comes again, as after a crash.
 class StopDeadline {
   public:
-    StopDeadline() : thread_([this] { wait(); }) {}
+    StopDeadline() : thread_(start_thread("stop deadline", [this] { wait(); })) {}
     ~StopDeadline() {
         {
             const std::lock_guard lock(mutex_);

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "consumer/column_value.hpp"
+#include "schemas/jetstream_reply.hpp"
 #include "schemas/publisher_id.hpp"
 
 namespace homeward::consumer {
@@ -26,11 +27,11 @@ constexpr int kNotEnabledForAccount = 10039;
 constexpr int kStreamNotFound = 10059;
 constexpr int kConsumerNotFound = 10014;
 
-json call(NatsConnection& nats, const Stream& stream, const std::string& method,
-          const json& body = json::object(), std::chrono::milliseconds patience = kApiPatience) {
+std::string call(NatsConnection& nats, const Stream& stream, const std::string& method,
+                 const json& body = json::object(),
+                 std::chrono::milliseconds patience = kApiPatience) {
     const std::string subject = stream.api() + method;
-    const auto answer =
-        nats.request(stream.domain, subject, body.empty() ? "" : body.dump(), patience);
+    auto answer = nats.request(stream.domain, subject, body.empty() ? "" : body.dump(), patience);
     if (!answer) {
         throw NatsError("no answer from JetStream for " + stream.name +
                         (stream.domain.empty()
@@ -40,47 +41,55 @@ json call(NatsConnection& nats, const Stream& stream, const std::string& method,
                              : ": is the leaf node of domain \"" + stream.domain +
                                    "\" connected, and may this user use " + subject + "?"));
     }
-    const json parsed = json::parse(*answer, nullptr, false);
-    if (!parsed.is_object()) throw NatsError(stream.name + ": the answer is not JetStream's");
-    return parsed;
+    return std::move(*answer);
 }
 
-/// What `read` makes of answers. Those of another shape than JetStream's, as whoever owns a leaf
-/// may give, are an error like any other.
-template <typename Read>
-auto understood(const Stream& stream, Read read) {
-    try {
-        return read();
-    } catch (const json::exception& error) {
-        throw NatsError(stream.name + ": the answer is not JetStream's: " + error.what());
-    }
+/// A reply of another shape than JetStream's, as whoever owns a leaf may give, is an error like any
+/// other.
+template <typename T>
+const JetStreamReply<T>& understood(const JetStreamReply<T>& reply, const Stream& stream) {
+    if (reply.value || reply.error) return reply;
+    throw NatsError(stream.name + ": the answer is not JetStream's: " + reply.malformed);
 }
 
-int error_code(const json& answer) {
-    return answer.contains("error") ? answer["error"].value("err_code", -1) : 0;
+template <typename T>
+int error_code(const JetStreamReply<T>& reply) {
+    return reply.error ? reply.error->err_code : 0;
 }
 
-void refuse_error(const json& answer, const Stream& stream, const std::string& what) {
-    if (!answer.contains("error")) return;
-    const int code = error_code(answer);
+template <typename T>
+void refuse_error(const JetStreamReply<T>& reply, const Stream& stream, const std::string& what) {
+    if (!reply.error) return;
+    const int code = error_code(reply);
     const bool disabled = code == kNotEnabled || code == kNotEnabledForAccount;
     throw NatsError(
-        stream.name + ": cannot " + what + ": " +
-        answer["error"].value("description", "unknown error") +
+        stream.name + ": cannot " + what + ": " + reply.error->description +
         (disabled ? "; add jetstream {} to the configuration of that nats-server" : ""));
 }
 
+JetStreamReply<StreamInfo> stream_info(NatsConnection& nats, const Stream& stream,
+                                       std::chrono::milliseconds patience = kApiPatience) {
+    const std::string method = "STREAM.INFO." + stream.name;
+    return understood(parse_stream_info(call(nats, stream, method, json::object(), patience)),
+                      stream);
+}
+
+JetStreamReply<ConsumerInfo> durable_info(NatsConnection& nats, const Stream& stream,
+                                          std::chrono::milliseconds patience = kApiPatience) {
+    const std::string method = "CONSUMER.INFO." + stream.name + "." + stream.durable;
+    return understood(parse_consumer_info(call(nats, stream, method, json::object(), patience)),
+                      stream);
+}
+
 /// nullopt when JetStream does not answer there.
-std::optional<json> try_call(NatsConnection& nats, const std::string& domain,
-                             const std::string& method, const json& body = json::object()) {
+template <typename T>
+std::optional<T> try_call(NatsConnection& nats, const std::string& domain,
+                          const std::string& method, const json& body,
+                          JetStreamReply<T> (*parse)(std::string_view) noexcept) {
     Stream anywhere;
     anywhere.domain = domain;
     try {
-        return understood(anywhere, [&]() -> std::optional<json> {
-            json answer = call(nats, anywhere, method, body);
-            if (error_code(answer) != 0) return std::nullopt;
-            return std::make_optional(std::move(answer));
-        });
+        return parse(call(nats, anywhere, method, body)).value;
     } catch (const NatsError&) {
         return std::nullopt;  // away, or not for us: there is nothing to see
     }
@@ -90,13 +99,10 @@ std::set<std::string> stream_names(NatsConnection& nats, const std::string& doma
     constexpr std::size_t kNamesMax = 100'000;  // whoever owns a leaf may go on for ever
     std::set<std::string> names;
     for (;;) {
-        const auto page = try_call(nats, domain, "STREAM.NAMES", {{"offset", names.size()}});
+        const auto page =
+            try_call(nats, domain, "STREAM.NAMES", {{"offset", names.size()}}, &parse_stream_names);
         const std::size_t before = names.size();
-        if (page && page->value("streams", json()).is_array()) {
-            for (const json& name : page->at("streams")) {
-                if (name.is_string()) names.insert(name.get<std::string>());
-            }
-        }
+        if (page) names.insert(page->names.begin(), page->names.end());
         if (names.size() == before || names.size() > kNamesMax) return names;
     }
 }
@@ -130,9 +136,9 @@ json durable_basics(const Stream& stream, const Config& config) {
 
 void create_durable(NatsConnection& nats, const Stream& stream, json settings) {
     const json body{{"stream_name", stream.name}, {"config", std::move(settings)}};
-    refuse_error(
-        call(nats, stream, "CONSUMER.DURABLE.CREATE." + stream.name + "." + stream.durable, body),
-        stream, "create or update the durable");
+    const std::string method = "CONSUMER.DURABLE.CREATE." + stream.name + "." + stream.durable;
+    refuse_error(understood(parse_consumer_info(call(nats, stream, method, body)), stream), stream,
+                 "create or update the durable");
 }
 
 std::string rfc3339(std::int64_t time_us) {
@@ -144,29 +150,36 @@ std::string rfc3339(std::int64_t time_us) {
     return text.data();
 }
 
-StreamState state_of(const json& info, const json& durable) {
+StreamState state_of(const StreamInfo& info, const ConsumerInfo& durable) {
     StreamState state;
-    state.created_us = parse_rfc3339(info.value("created", "")).value_or(0);
-    state.first_us = parse_rfc3339(info.at("state").value("first_ts", "")).value_or(0);
-    state.keeps_history = info.at("config").value("retention", "") == "limits";
-    state.messages = info.at("state").value("messages", std::uint64_t{0});
-    state.bytes = info.at("state").value("bytes", std::uint64_t{0});
-    const auto bytes_max = info.at("config").value("max_bytes", std::int64_t{-1});
-    state.bytes_max = static_cast<std::uint64_t>(std::max<std::int64_t>(bytes_max, 0));
-    state.ack_wait_ms =
-        durable.at("config").value("ack_wait", std::int64_t{30'000'000'000}) / 1'000'000;
-    state.ack_pending = durable.value("num_ack_pending", std::uint64_t{0});
-    state.unprocessed = durable.value("num_pending", std::uint64_t{0});
+    state.created_us = parse_rfc3339(info.created).value_or(0);
+    state.first_us = parse_rfc3339(info.first_ts).value_or(0);
+    state.keeps_history = info.retention == "limits";
+    state.messages = info.messages;
+    state.bytes = info.bytes;
+    state.bytes_max = static_cast<std::uint64_t>(std::max<std::int64_t>(info.max_bytes, 0));
+    state.ack_wait_ms = durable.ack_wait_ns / 1'000'000;
+    state.ack_pending = durable.ack_pending;
+    state.unprocessed = durable.pending;
     return state;
 }
 
-/// As it is on the server.
-json durable_config(NatsConnection& nats, const Stream& stream) {
-    const json durable = call(nats, stream, "CONSUMER.INFO." + stream.name + "." + stream.durable);
-    return understood(stream, [&] {
-        refuse_error(durable, stream, "read the durable");
-        return durable.at("config");
-    });
+/// As it is on the server. Throws NatsError.
+ConsumerInfo read_durable(NatsConnection& nats, const Stream& stream) {
+    const auto durable = durable_info(nats, stream);
+    refuse_error(durable, stream, "read the durable");
+    return *durable.value;
+}
+
+/// Of a reply that was parsed already: an object, or there is none.
+json config_in(const std::string& text) {
+    return json::parse(text, nullptr, false);
+}
+
+/// "" when there is none, or something else.
+std::string text_of(const json& settings, const char* key) {
+    const auto found = settings.find(key);
+    return found != settings.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
 enum class Mode { plan, apply };
@@ -206,7 +219,7 @@ class Settler {
     /// True if the stream is there, or would be.
     bool settle_stream(const Stream& stream) {
         json wanted = stream_wanted(stream, config_);
-        const json found = call(nats_, stream, "STREAM.INFO." + stream.name);
+        const auto found = stream_info(nats_, stream);
         if (error_code(found) == kStreamNotFound) {
             lines_.push_back("create stream " + stream.name + " on " +
                              stream_subjects(stream.kind, stream.region));
@@ -214,7 +227,7 @@ class Settler {
             return mode_ == Mode::apply;
         }
         refuse_error(found, stream, "read the stream");
-        json merged = found.at("config");
+        json merged = config_in(found.value->config);
         const std::size_t lines_before = lines_.size();
         settle_history(stream, merged);
         for (const char* key : {"retention", "max_age"}) wanted.erase(key);
@@ -231,17 +244,18 @@ class Settler {
         json wanted = durable_basics(stream, config_);
         wanted["deliver_policy"] = "all";
         const std::string name = stream.name + "." + stream.durable;
-        const json found = has_stream ? call(nats_, stream, "CONSUMER.INFO." + name) : json();
+        JetStreamReply<ConsumerInfo> found;
+        if (has_stream) found = durable_info(nats_, stream);
         json body{{"stream_name", stream.name}, {"config", wanted}};
         if (!has_stream || error_code(found) == kConsumerNotFound) {
             lines_.push_back("create durable " + stream.durable + " on " + stream.name);
         } else {
             refuse_error(found, stream, "read the durable");
-            const std::string change =
-                differences(found.at("config"), wanted, "durable " + stream.durable);
+            const json settings = config_in(found.value->config);
+            const std::string change = differences(settings, wanted, "durable " + stream.durable);
             if (change.empty()) return;
             lines_.push_back("change durable " + stream.durable + ":" + change);
-            body["config"] = found.at("config");
+            body["config"] = settings;
             body["config"].update(wanted);
         }
         order(stream, "CONSUMER.DURABLE.CREATE." + name, body, "create or change the durable");
@@ -252,13 +266,13 @@ class Settler {
   private:
     /// How long the stream keeps what is committed, as far as that can be changed.
     void settle_history(const Stream& stream, json& settings) {
-        const bool keeps = settings.value("retention", "") == "limits";
+        const bool keeps = text_of(settings, "retention") == "limits";
         if (keeps != (history_ns(config_) > 0)) {
             lines_.push_back("stream " + stream.name +
                              (keeps ? " keeps a history" : " keeps no history") +
                              ", other than streams.history_hours says; JetStream cannot change "
                              "that: drain the stream, delete it and apply again");
-        } else if (keeps && settings.value("max_age", std::int64_t{0}) != history_ns(config_)) {
+        } else if (keeps && settings["max_age"] != history_ns(config_)) {
             lines_.push_back("keep the history of stream " + stream.name + " for " +
                              std::to_string(config_.streams.history_hours) + " hours");
             settings["max_age"] = history_ns(config_);
@@ -267,7 +281,13 @@ class Settler {
 
     void order(const Stream& stream, const std::string& method, const json& body,
                const std::string& what) {
-        if (mode_ == Mode::apply) refuse_error(call(nats_, stream, method, body), stream, what);
+        if (mode_ != Mode::apply) return;
+        const std::string answer = call(nats_, stream, method, body);
+        if (method.rfind("STREAM.", 0) == 0) {
+            refuse_error(understood(parse_stream_info(answer), stream), stream, what);
+        } else {
+            refuse_error(understood(parse_consumer_info(answer), stream), stream, what);
+        }
     }
 
     NatsConnection& nats_;
@@ -305,18 +325,13 @@ std::vector<Stream> streams_of(const Config& config) {
 
 std::optional<StreamState> read_state(NatsConnection& nats, const Stream& stream,
                                       std::chrono::milliseconds patience) {
-    const auto ask = [&](const std::string& method) {
-        return call(nats, stream, method, json::object(), patience);
-    };
-    return understood(stream, [&]() -> std::optional<StreamState> {
-        const json info = ask("STREAM.INFO." + stream.name);
-        if (error_code(info) == kStreamNotFound) return std::nullopt;
-        refuse_error(info, stream, "read the stream");
-        const json durable = ask("CONSUMER.INFO." + stream.name + "." + stream.durable);
-        if (error_code(durable) == kConsumerNotFound) return std::nullopt;
-        refuse_error(durable, stream, "read the durable");
-        return state_of(info, durable);
-    });
+    const auto info = stream_info(nats, stream, patience);
+    if (error_code(info) == kStreamNotFound) return std::nullopt;
+    refuse_error(info, stream, "read the stream");
+    const auto durable = durable_info(nats, stream, patience);
+    if (error_code(durable) == kConsumerNotFound) return std::nullopt;
+    refuse_error(durable, stream, "read the durable");
+    return state_of(*info.value, *durable.value);
 }
 
 Stream open_history(NatsConnection& nats, const Stream& stream, std::int64_t since_us,
@@ -333,8 +348,8 @@ Stream open_history(NatsConnection& nats, const Stream& stream, std::int64_t sin
 }
 
 std::vector<std::string> find_twins(NatsConnection& nats, const std::vector<Stream>& streams) {
-    const auto own_info = try_call(nats, "", "INFO");
-    const std::string own_domain = own_info ? own_info->value("domain", "") : "";
+    const auto own_info = try_call(nats, "", "INFO", json::object(), &parse_account);
+    const std::string own_domain = own_info ? own_info->domain : "";
     const auto domain_of = [&](const Stream& stream) {
         return stream.domain.empty() ? own_domain : stream.domain;
     };
@@ -357,11 +372,11 @@ std::vector<std::string> find_twins(NatsConnection& nats, const std::vector<Stre
 }
 
 std::string read_description(NatsConnection& nats, const Stream& stream) {
-    return durable_config(nats, stream).value("description", "");
+    return read_durable(nats, stream).description;
 }
 
 void write_description(NatsConnection& nats, const Stream& stream, const std::string& text) {
-    json settings = durable_config(nats, stream);
+    json settings = config_in(read_durable(nats, stream).config);
     settings["description"] = text;
     create_durable(nats, stream, std::move(settings));
 }

@@ -2,6 +2,8 @@
 
 #include <chrono>
 
+#include "consumer/thread_body.hpp"
+
 namespace homeward::consumer {
 namespace {
 
@@ -19,7 +21,7 @@ StreamWatch::StreamWatch(NatsConnection& nats, const std::vector<Stream>& stream
       streams_(streams),
       metrics_(metrics),
       on_seen_(std::move(on_seen)),
-      thread_([this] { run(); }) {}
+      thread_(start_thread("stream watch", [this] { run(); })) {}
 
 StreamWatch::~StreamWatch() {
     {
@@ -35,23 +37,27 @@ bool StreamWatch::is_stopping() {
     return stopping_;
 }
 
+void StreamWatch::look(const Stream& stream) {
+    std::optional<StreamState> state;
+    try {
+        state = read_state(nats_, stream, kLookPatience);
+    } catch (const NatsError&) {
+        // Away: its numbers are unknown, not zero.
+    }
+    if (state) {
+        metrics_.set_backlog(
+            stream.name, {state->unprocessed, state->ack_pending, state->bytes, state->bytes_max});
+        on_seen_(stream, *state);
+    } else {
+        metrics_.forget_backlog(stream.name);
+    }
+}
+
 void StreamWatch::run() {
     for (;;) {
         for (const Stream& stream : streams_) {
             if (is_stopping()) return;
-            std::optional<StreamState> state;
-            try {
-                state = read_state(nats_, stream, kLookPatience);
-            } catch (const NatsError&) {
-                // Away: its numbers are unknown, not zero.
-            }
-            if (state) {
-                metrics_.set_backlog(stream.name, {state->unprocessed, state->ack_pending,
-                                                   state->bytes, state->bytes_max});
-                on_seen_(stream, *state);
-            } else {
-                metrics_.forget_backlog(stream.name);
-            }
+            run_turn("stream watch", [&] { look(stream); });
         }
         std::unique_lock lock(mutex_);
         if (stop_.wait_for(lock, kLookInterval, [this] { return stopping_; })) return;

@@ -25,6 +25,7 @@ class StreamWatch {
 
   private:
     void run();
+    void look(const Stream& stream);
     bool is_stopping();
 
     NatsConnection& nats_;

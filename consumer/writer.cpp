@@ -6,6 +6,7 @@
 #include <cassert>
 #include <map>
 
+#include "consumer/thread_body.hpp"
 #include "schemas/subject.hpp"
 
 namespace homeward::consumer {
@@ -36,7 +37,7 @@ Writer::Writer(WriterContext& context)
       partitions_(context.config.postgres),
       copier_(context.config, *context.catalog, partitions_),
       decoder_(context.catalog, time_limits(context.config)),
-      thread_([this] { run(); }) {}
+      thread_(start_thread("writer", [this] { run(); })) {}
 
 Writer::~Writer() {
     thread_.join();

@@ -11,9 +11,9 @@
 #include <mutex>
 #include <shared_mutex>
 
-#include <nlohmann/json.hpp>
-
 #include "publisher/fork_gate.hpp"
+#include "publisher/thread_body.hpp"
+#include "schemas/jetstream_reply.hpp"
 #include "schemas/subject.hpp"
 
 namespace homeward {
@@ -123,7 +123,6 @@ void keep_socket(natsConnection* connection) {
     std::free(ip);
 }
 
-/// {"stream":…,"seq":…} or {"error":{"code":…,"description":…}}
 PublishAnswer parse_answer(natsMsg* message) {
     PublishAnswer answer;
     if (natsMsg_IsNoResponders(message)) {
@@ -134,14 +133,11 @@ PublishAnswer parse_answer(natsMsg* message) {
     }
     const std::string_view text(natsMsg_GetData(message),
                                 static_cast<std::size_t>(natsMsg_GetDataLength(message)));
-    const auto json = nlohmann::json::parse(text, nullptr, false);
-    if (!json.is_object()) {
-        answer.reason = "the answer is not JetStream's";
-    } else if (const auto error = json.find("error"); error != json.end()) {
-        answer.reason = error->is_object() ? error->value("description", "refused") : "refused";
-    } else {
-        answer.stored = json.contains("stream");
-        if (!answer.stored) answer.reason = "the answer names no stream";
+    const auto reply = parse_pub_ack(text);
+    answer.stored = reply.value.has_value();
+    if (reply.error) answer.reason = reply.error->description;
+    if (!reply.malformed.empty()) {
+        answer.reason = "the answer is not JetStream's: " + reply.malformed;
     }
     return answer;
 }
@@ -298,25 +294,39 @@ class NatsLink::Impl {
         natsSubscription_SetPendingLimits(subscription, -1, -1);  // bounded by our in-flight window
     }
 
-    static void on_message(natsConnection*, natsSubscription*, natsMsg* message, void* hold) {
+    // The library is C: an exception that left one of these would end the host application.
+    static void on_message(natsConnection*, natsSubscription*, natsMsg* message,
+                           void* hold) noexcept {
         const MsgPtr owned(message);
-        const std::string_view subject(natsMsg_GetSubject(message));
-        const std::string_view digits = subject.substr(subject.rfind('.') + 1);
-        std::uint64_t token = 0;
-        const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), token);
-        if (parsed.ec != std::errc{}) return;
-        PublishAnswer answer = parse_answer(message);
-        answer.token = token;
-        listener(hold).answer(answer);
+        contain(hold, [&] {
+            const std::string_view subject(natsMsg_GetSubject(message));
+            const std::string_view digits = subject.substr(subject.rfind('.') + 1);
+            std::uint64_t token = 0;
+            const auto parsed =
+                std::from_chars(digits.data(), digits.data() + digits.size(), token);
+            if (parsed.ec != std::errc{}) return;
+            PublishAnswer answer = parse_answer(message);
+            answer.token = token;
+            listener(hold).answer(answer);
+        });
     }
-    static void on_disconnected(natsConnection*, void* hold) {
-        listener(hold).log("connection to NATS lost; events wait in the log");
+    static void on_disconnected(natsConnection*, void* hold) noexcept {
+        contain(hold,
+                [&] { listener(hold).log("connection to NATS lost; events wait in the log"); });
     }
-    static void on_reconnected(natsConnection* connection, void* hold) {
-        listener(hold).connected(connection);
+    static void on_reconnected(natsConnection* connection, void* hold) noexcept {
+        contain(hold, [&] { listener(hold).connected(connection); });
     }
-    static void on_error(natsConnection*, natsSubscription*, natsStatus status, void* hold) {
-        listener(hold).log(std::string("NATS: ") + natsStatus_GetText(status));
+    static void on_error(natsConnection*, natsSubscription*, natsStatus status,
+                         void* hold) noexcept {
+        contain(hold,
+                [&] { listener(hold).log(std::string("NATS: ") + natsStatus_GetText(status)); });
+    }
+    template <typename Body>
+    static void contain(void* hold, Body&& body) noexcept {
+        run_contained(
+            "nats.c", "the frame is sent again when its answer is late",
+            [&](std::string_view line) { listener(hold).log(line); }, body);
     }
     static void on_closed(natsConnection*, void* hold) { on_complete(hold); }
     static void on_complete(void* hold) { delete static_cast<Listener::Hold*>(hold); }

@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "publisher/thread_body.hpp"
+
 namespace homeward {
 namespace {
 
@@ -34,7 +36,11 @@ Sender::Sender(const PublisherOptions& options, Run& run, detail::Clock& clock,
                                        [this](const std::string& line) { log(line); });
     if (!options.spool_dir.empty()) left_->adopt(options.spool_dir);
     left_count_ = left_->size();
-    thread_ = std::thread([this] { this->run(); });
+    thread_ = std::thread([this] {
+        // What was cut when it threw is unknown, so nothing is cut again under the same seqs.
+        run_contained("sender", "no more events are sent until the next start", options_.on_log,
+                      [this] { this->run(); });
+    });
 }
 
 Sender::~Sender() {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "publisher/thread_body.hpp"
 #include "schemas/subject.hpp"
 
 namespace homeward {
@@ -16,6 +17,8 @@ constexpr auto kBackoffMax = 5s;
 constexpr auto kIdleWait = 50ms;
 /// How long frames may wait without a connection, or without any answer, before a new one is tried.
 constexpr auto kSilenceMax = 9s;
+/// After a turn that threw, as for want of memory.
+constexpr auto kAfterFault = 500ms;
 
 }  // namespace
 
@@ -76,12 +79,11 @@ void Shipper::wake() {
 }
 
 void Shipper::run() {
-    try {
-        if (link_ == nullptr) connect();
-    } catch (const SetupError& error) {
-        if (options_.on_log) options_.on_log(error.what());  // what is logged stays in the spool
-        return;
-    }
+    const bool is_set_up =
+        run_contained("shipper", "what is logged stays in the spool", options_.on_log, [this] {
+            if (link_ == nullptr) connect();
+        });
+    if (!is_set_up) return;
     for (;;) {
         {
             std::unique_lock lock(mutex_);
@@ -89,13 +91,19 @@ void Shipper::run() {
             if (stopping_) return;
             has_work_ = false;
         }
-        const std::lock_guard lock(origins_mutex_);
-        take_answers();
-        replace_dead_link();
-        is_connected_ = link_->is_connected();
-        send_due();
-        send_new();
+        const bool done =
+            run_contained("shipper", "trying again", options_.on_log, [this] { this->turn(); });
+        if (!done) std::this_thread::sleep_for(kAfterFault);
     }
+}
+
+void Shipper::turn() {
+    const std::lock_guard lock(origins_mutex_);
+    take_answers();
+    replace_dead_link();
+    is_connected_ = link_->is_connected();
+    send_due();
+    send_new();
 }
 
 /// The library gives some connections up, whatever it was told, if the first attempt failed in a

@@ -63,6 +63,7 @@ class Shipper {
     void connect();
     void replace_dead_link();
     void run();
+    void turn();
     void take_answers();
     void send_new();
     void send_due();

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cassert>
 
+#include "consumer/thread_body.hpp"
+
 namespace homeward::consumer {
 namespace {
 
@@ -44,7 +46,8 @@ struct History::Look {
     Metrics::FreshnessCounts fresh;
 };
 
-History::History(const Metrics& metrics) : metrics_(metrics), thread_([this] { run(); }) {}
+History::History(const Metrics& metrics)
+    : metrics_(metrics), thread_(start_thread("history", [this] { run(); })) {}
 
 History::~History() {
     {

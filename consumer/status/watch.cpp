@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "consumer/thread_body.hpp"
+
 namespace homeward::consumer {
 namespace {
 
@@ -10,11 +12,13 @@ using SteadyClock = std::chrono::steady_clock;
 
 /// A page asks every two seconds; a browser tab in the background less often.
 constexpr auto kWantedFor = 20s;
+/// How long it waits after a look that failed.
+constexpr auto kAfterFault = 5s;
 
 }  // namespace
 
 Watch::Watch(std::function<std::chrono::milliseconds()> look)
-    : look_(std::move(look)), thread_([this] { run(); }) {}
+    : look_(std::move(look)), thread_(start_thread("status watch", [this] { run(); })) {}
 
 Watch::~Watch() {
     {
@@ -38,7 +42,8 @@ void Watch::run() {
         changed_.wait(lock, [this] { return stopping_ || wanted_until_ > SteadyClock::now(); });
         if (stopping_) return;
         lock.unlock();
-        const auto rest = look_();
+        std::chrono::milliseconds rest = kAfterFault;
+        run_turn("status watch", [&] { rest = look_(); });
         lock.lock();
         if (changed_.wait_for(lock, rest, [this] { return stopping_; })) return;
     }

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <optional>
 
+#include "consumer/thread_body.hpp"
 #include "consumer/tune/process_stat.hpp"
 
 namespace homeward::consumer {
@@ -75,7 +76,7 @@ class SampledCpu : public LeaderCpu {
     SampledCpu(const Config::Postgres& config, std::string application)
         : leader_(config.url, config),
           application_(std::move(application)),
-          thread_([this] { run(); }) {}
+          thread_(start_thread("leader cpu", [this] { run(); })) {}
     ~SampledCpu() override {
         stopping_ = true;
         thread_.join();

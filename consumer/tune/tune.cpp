@@ -17,6 +17,7 @@
 
 #include "consumer/command_words.hpp"
 #include "consumer/schema.hpp"
+#include "consumer/thread_body.hpp"
 #include "consumer/tune/advice.hpp"
 #include "consumer/tune/progress.hpp"
 #include "consumer/tune/trial.hpp"
@@ -143,7 +144,7 @@ class StopSignals {
         sigemptyset(&signals_);
         for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&signals_, signal);
         pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
-        thread_ = std::thread([this] { wait(); });
+        thread_ = start_thread("tune signals", [this] { wait(); });
     }
     ~StopSignals() {
         ended_ = true;

@@ -55,19 +55,51 @@ std::vector<double> gaps_of(const std::vector<double>& times) {
     return gaps;
 }
 
-}  // namespace
-
-TEST_CASE("a refused frame is sent again ever more rarely, up to a bound, and not in step") {
-    NatsOptions server_options;
-    server_options.jetstream = false;
-    NatsServer server(server_options);
-    NatsClient stream(server.port());
-    stream.subscribe(frame_subject(EventClass::audit, "ams", "shop"));
+PublisherOptions shop_at(const NatsServer& server) {
     PublisherOptions options;
     options.nats_urls = {server.url()};
     options.region = "ams";
     options.app = "shop";
-    Publisher publisher(options);
+    return options;
+}
+
+NatsServer plain_server() {
+    NatsOptions options;
+    options.jetstream = false;
+    return NatsServer(options);
+}
+
+}  // namespace
+
+TEST_CASE("whatever bytes come for an acknowledgement, the frame is kept and the host lives") {
+    NatsServer server = plain_server();
+    NatsClient stream(server.port());
+    stream.subscribe(frame_subject(EventClass::audit, "ams", "shop"));
+    Publisher publisher(shop_at(server));
+    REQUIRE(publisher.emit_json("audit", EventClass::audit, R"({"actor":"a"})") ==
+            EmitResult::accepted);
+    for (const std::string& nonsense : std::vector<std::string>{
+             R"({"error":{"code":503,"description":7}})", R"({"stream":7,"seq":1})", "[[[[", "",
+             std::string("\0\xff", 2), R"({"stream":"HOMEWARD_AUDIT_ams"})"}) {
+        INFO(nonsense);
+        stream.send_to(stream.next_reply(), nonsense);
+        CHECK(publisher.stats().audit.acked == 0);
+    }
+    // The mark of an origin that falls idle may come between.
+    for (int seq = 1; seq < 10 && publisher.stats().audit.acked == 0; ++seq) {
+        stream.send_to(stream.next_reply(),
+                       R"({"stream":"HOMEWARD_AUDIT_ams","seq":)" + std::to_string(seq) + "}");
+        publisher.flush(50ms);
+    }
+    CHECK(publisher.flush(10s).done);
+    publisher.close(0ms);
+}
+
+TEST_CASE("a refused frame is sent again ever more rarely, up to a bound, and not in step") {
+    NatsServer server = plain_server();
+    NatsClient stream(server.port());
+    stream.subscribe(frame_subject(EventClass::audit, "ams", "shop"));
+    Publisher publisher(shop_at(server));
     for (int frame = 0; frame < 2; ++frame) {
         REQUIRE(publisher.emit_json("audit", EventClass::audit, R"({"actor":"a"})") ==
                 EmitResult::accepted);
