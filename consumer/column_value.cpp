@@ -4,7 +4,6 @@
 
 #include <array>
 #include <charconv>
-#include <chrono>
 #include <vector>
 
 #include "schemas/publisher_id.hpp"
@@ -17,49 +16,10 @@ void append_be16(std::string& out, int value) {
     out += static_cast<char>(value & 0xff);
 }
 
-/// Takes `digits` decimal digits off the front.
-bool take_digits(std::string_view& text, std::size_t digits, int& value) {
-    if (text.size() < digits) return false;
-    value = 0;
-    for (char c : text.substr(0, digits)) {
-        if (c < '0' || c > '9') return false;
-        value = value * 10 + (c - '0');
-    }
-    text.remove_prefix(digits);
-    return true;
-}
-
 bool take_char(std::string_view& text, char wanted) {
     if (text.empty() || text.front() != wanted) return false;
     text.remove_prefix(1);
     return true;
-}
-
-bool take_fraction(std::string_view& text, std::int64_t& us) {
-    us = 0;
-    if (!take_char(text, '.')) return true;
-    std::int64_t unit = 100'000;
-    std::size_t digits = 0;
-    for (; digits < text.size() && text[digits] >= '0' && text[digits] <= '9'; ++digits) {
-        us += (text[digits] - '0') * unit;
-        unit /= 10;
-    }
-    text.remove_prefix(digits);
-    return digits > 0;
-}
-
-bool take_offset(std::string_view& text, int& minutes) {
-    minutes = 0;
-    if (take_char(text, 'Z') || take_char(text, 'z')) return true;
-    const int sign = !text.empty() && text.front() == '-' ? -1 : 1;
-    int hour = 0;
-    int minute = 0;
-    if (!take_char(text, '+') && !take_char(text, '-')) return false;
-    if (!take_digits(text, 2, hour) || !take_char(text, ':') || !take_digits(text, 2, minute)) {
-        return false;
-    }
-    minutes = sign * (hour * 60 + minute);
-    return hour < 24 && minute < 60;
 }
 
 }  // namespace
@@ -92,26 +52,6 @@ std::uint32_t element_oid(ColumnType column) {
             return 3802;
     }
     return 25;
-}
-
-std::optional<std::int64_t> parse_rfc3339(std::string_view text) {
-    int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, offset = 0;
-    std::int64_t fraction_us = 0;
-    const bool has_form =
-        take_digits(text, 4, year) && take_char(text, '-') && take_digits(text, 2, month) &&
-        take_char(text, '-') && take_digits(text, 2, day) &&
-        (take_char(text, 'T') || take_char(text, 't') || take_char(text, ' ')) &&
-        take_digits(text, 2, hour) && take_char(text, ':') && take_digits(text, 2, minute) &&
-        take_char(text, ':') && take_digits(text, 2, second) && take_fraction(text, fraction_us) &&
-        take_offset(text, offset) && text.empty();
-    const std::chrono::year_month_day date{std::chrono::year(year),
-                                           std::chrono::month(static_cast<unsigned>(month)),
-                                           std::chrono::day(static_cast<unsigned>(day))};
-    // A leap second is written as :60.
-    if (!has_form || !date.ok() || hour > 23 || minute > 59 || second > 60) return std::nullopt;
-    const std::int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
-    const std::int64_t seconds = ((days * 24 + hour) * 60 + minute - offset) * 60 + second;
-    return seconds * 1'000'000 + fraction_us;
 }
 
 bool append_uuid(std::string_view text, std::string& out) {

@@ -1,11 +1,11 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 
 #include "schemas/event_type.hpp"
+#include "schemas/rfc3339.hpp"
 
 namespace homeward::consumer {
 
@@ -13,8 +13,7 @@ namespace homeward::consumer {
 
 /// PostgreSQL's number of a column's type, as arrays name the type of their elements.
 std::uint32_t element_oid(ColumnType column);
-/// Microseconds since 1970-01-01 UTC from RFC 3339: "2026-11-24T10:00:00.5Z", "…+01:00".
-std::optional<std::int64_t> parse_rfc3339(std::string_view text);
+using homeward::parse_rfc3339;
 /// 16 bytes from 8-4-4-4-12 or 32 hex digits.
 bool append_uuid(std::string_view text, std::string& out);
 /// An address, or a network with its prefix length: "10.0.0.1", "2001:db8::/32".

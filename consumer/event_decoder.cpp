@@ -122,12 +122,12 @@ bool EventDecoder::read_head(const object& event, Head& head) {
             std::string_view text;
             if (value.get(text) != simdjson::SUCCESS) return fail("\"type\" is not a string");
             if (head.type && *head.type != text) {
-                return fail("\"type\" stands twice and differs: " + in_quotes(*head.type) +
+                return fail("duplicate key \"type\" with other values: " + in_quotes(*head.type) +
                             " and " + in_quotes(text));
             }
             head.type = text;
         } else if (key == kTimeKey) {
-            if (head.time_us) return fail("the key \"time\" stands twice");
+            if (head.time_us) return fail("duplicate key \"time\"");
             std::int64_t number = 0;
             std::string_view text;
             if (value.get(number) == simdjson::SUCCESS) {
@@ -165,7 +165,7 @@ bool EventDecoder::place_fields(const object& event, std::string_view line, cons
             }
         }
         if (index < type.fields.size()) {
-            if (fields_->values[index]) return fail("the key " + in_quotes(key) + " stands twice");
+            if (fields_->values[index]) return fail("duplicate key " + in_quotes(key));
             fields_->values[index] = Value{value, text};
             expected = index + 1;
             continue;
@@ -181,7 +181,7 @@ bool EventDecoder::place_fields(const object& event, std::string_view line, cons
     std::sort(fields_->extra_keys.begin(), fields_->extra_keys.end());
     const auto twice = std::adjacent_find(fields_->extra_keys.begin(), fields_->extra_keys.end());
     if (twice != fields_->extra_keys.end()) {
-        return fail("the key " + in_quotes(*twice) + " stands twice");
+        return fail("duplicate key " + in_quotes(*twice));
     }
     if (!fields_->extra.empty()) {
         fields_->extra += '}';

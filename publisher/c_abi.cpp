@@ -8,11 +8,13 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstring>
 #include <mutex>
 #include <new>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -29,16 +31,27 @@ struct homeward_type {
     std::string name;
     std::vector<std::string> field_names;
     std::vector<homeward_kind> kinds;
+    std::vector<bool> is_required;
+    std::vector<std::string_view> required;  // names
     std::vector<homeward::FieldDescriptor> fields;
     homeward::TypeDescriptor descriptor;
+    const homeward_type* before = nullptr;  // defined before this one
 };
 
 struct homeward_publisher {
     explicit homeward_publisher(homeward::PublisherOptions options)
         : publisher(std::move(options)) {}
 
+    /// What emits of JSON ask for; no lock.
+    std::span<const std::string_view> required_of(std::string_view type_name) const {
+        const homeward_type* type = newest.load(std::memory_order_acquire);
+        while (type != nullptr && type->name != type_name) type = type->before;
+        return type == nullptr ? std::span<const std::string_view>{} : type->required;
+    }
+
     std::mutex mutex;  // guards types
     std::vector<std::unique_ptr<homeward_type>> types;
+    std::atomic<const homeward_type*> newest{nullptr};
     homeward::Publisher publisher;  // ends first: it refers to the types
 };
 
@@ -63,7 +76,9 @@ static_assert(is_same(EmitResult::accepted, HOMEWARD_ACCEPTED) &&
               is_same(EmitResult::full, HOMEWARD_FULL) &&
               is_same(EmitResult::scope_full, HOMEWARD_SCOPE_FULL) &&
               is_same(EmitResult::too_large, HOMEWARD_TOO_LARGE) &&
-              is_same(EmitResult::closed, HOMEWARD_CLOSED));
+              is_same(EmitResult::closed, HOMEWARD_CLOSED) &&
+              is_same(EmitResult::invalid, HOMEWARD_INVALID) &&
+              is_same(EmitResult::incomplete, HOMEWARD_INCOMPLETE));
 homeward_result code_of(EmitResult result) {
     return static_cast<homeward_result>(result);
 }
@@ -210,15 +225,23 @@ std::string_view text_of(const homeward_value& value) {
     return {value.as.text.bytes, value.as.text.size};
 }
 
-bool is_valid(const Values& event) {
+/// HOMEWARD_ACCEPTED, or what is wrong with the values.
+homeward_result check(const Values& event) {
     for (std::size_t i = 0; i < event.type.kinds.size(); ++i) {
         const homeward_value& value = event.values[i];
-        if (value.kind == HOMEWARD_ABSENT) continue;
-        if (value.kind != event.type.kinds[i]) return false;
+        if (value.kind == HOMEWARD_ABSENT) {
+            if (event.type.is_required[i]) return HOMEWARD_INCOMPLETE;
+            continue;
+        }
+        if (value.kind != event.type.kinds[i]) return HOMEWARD_INVALID;
         const bool has_text = value.kind == HOMEWARD_TEXT || value.kind == HOMEWARD_JSON;
-        if (has_text && value.as.text.size > 0 && value.as.text.bytes == nullptr) return false;
+        const std::size_t size = has_text ? value.as.text.size : 0;
+        if (size > 0 && value.as.text.bytes == nullptr) return HOMEWARD_INVALID;
+        if (value.kind == HOMEWARD_TEXT && size > homeward::kTextBytesMax) {
+            return HOMEWARD_TOO_LARGE;
+        }
     }
-    return true;
+    return HOMEWARD_ACCEPTED;
 }
 
 std::size_t record_bytes(const Values& event) {
@@ -277,6 +300,27 @@ void write_record(std::byte* at, std::int64_t time_us, void* context) {
     }
 }
 
+/// Marks the fields that an event must have. False: one of the names is no field's.
+bool require(homeward_type& type, std::span<const char* const> names) {
+    type.is_required.assign(type.fields.size(), false);
+    const auto mark = [&type](std::string_view name) {
+        for (std::size_t i = 0; i < type.fields.size(); ++i) {
+            if (type.fields[i].name != name) continue;
+            type.is_required[i] = true;
+            type.required.push_back(type.fields[i].name);
+            return true;
+        }
+        return false;
+    };
+    if (names.empty()) {
+        // A type that ships has its own; what was not described here is never set.
+        for (std::string_view name : homeward::Publisher::required_keys(type.name)) mark(name);
+        return true;
+    }
+    return std::all_of(names.begin(), names.end(),
+                       [&](const char* name) { return name != nullptr && mark(name); });
+}
+
 int tell(const homeward::FlushResult& result, std::uint64_t* events_left) {
     if (events_left != nullptr) *events_left = result.events_left;
     return result.done ? 1 : 0;
@@ -310,11 +354,14 @@ const char* homeward_result_text(homeward_result result) {
         case HOMEWARD_SCOPE_FULL:
             return "the request's scope holds all that it may";
         case HOMEWARD_TOO_LARGE:
-            return "the event is larger than 256 KiB or than half a lane";
+            return "the event is larger than 256 KiB or than half a lane, or a text than 64 KiB";
         case HOMEWARD_CLOSED:
             return "the publisher is closed, or this thread could get no lane";
         case HOMEWARD_INVALID:
-            return "a null handle, or values that do not fit the event type";
+            return "a null handle, values that do not fit the event type, or no event in JSON; "
+                   "homeward_explain_json() says more";
+        case HOMEWARD_INCOMPLETE:
+            return "a required field was not set";
     }
     return "a code that this version does not know";
 }
@@ -345,14 +392,43 @@ homeward_result homeward_emit_json_wait(homeward_publisher* publisher, homeward_
     const bool is_text = type != nullptr && json != nullptr;
     if (publisher == nullptr || !is_text || !is_class(event_class)) return HOMEWARD_INVALID;
     return emit_within(deadline_ms, [&] {
-        return publisher->publisher.emit_json({type, type_bytes}, class_of(event_class),
-                                              {json, json_bytes}, time_us);
+        const std::string_view name{type, type_bytes};
+        return publisher->publisher.emit_json(name, class_of(event_class), {json, json_bytes},
+                                              time_us, publisher->required_of(name));
     });
+}
+
+int homeward_explain_json(const homeward_publisher* publisher, const char* type, size_t type_bytes,
+                          const char* json, size_t json_bytes, int64_t time_us, char* why,
+                          size_t why_bytes) {
+    if (publisher == nullptr || type == nullptr || json == nullptr) {
+        explain("a null pointer", why, why_bytes);
+        return 1;
+    }
+    try {
+        const std::string_view name{type, type_bytes};
+        const std::string problem = homeward::Publisher::explain_json(
+            name, {json, json_bytes}, time_us, publisher->required_of(name));
+        explain(problem.c_str(), why, why_bytes);
+        return problem.empty() ? 0 : 1;
+    } catch (const std::bad_alloc&) {
+        explain("no memory to say why", why, why_bytes);
+        return 1;
+    }
 }
 
 homeward_type* homeward_define(homeward_publisher* publisher, const char* name,
                                homeward_class event_class, const homeward_field* fields,
                                size_t field_count) {
+    return homeward_define_required(publisher, name, event_class, fields, field_count, nullptr, 0);
+}
+
+homeward_type* homeward_define_required(homeward_publisher* publisher, const char* name,
+                                        homeward_class event_class, const homeward_field* fields,
+                                        size_t field_count, const char* const* required,
+                                        size_t required_count) {
+    if (required == nullptr && required_count > 0) return nullptr;
+    const std::span wanted(required, required_count);
     if (publisher == nullptr || !is_name(name, kTypeNameBytesMax) || !is_class(event_class) ||
         field_count > kFieldsMax || (fields == nullptr && field_count > 0)) {
         return nullptr;
@@ -362,18 +438,21 @@ homeward_type* homeward_define(homeward_publisher* publisher, const char* name,
         type->name = name;
         type->field_names.reserve(field_count);  // so that their views stay
         for (std::size_t i = 0; i < field_count; ++i) {
-            const bool is_field =
-                is_name(fields[i].name, kFieldNameBytesMax) && is_kind(fields[i].kind);
-            if (!is_field) return nullptr;
-            type->kinds.push_back(fields[i].kind);
-            type->fields.push_back(
-                {type->field_names.emplace_back(fields[i].name), record_kind(fields[i].kind)});
+            const homeward_kind kind = fields[i].kind;
+            if (!is_name(fields[i].name, kFieldNameBytesMax) || !is_kind(kind)) return nullptr;
+            type->kinds.push_back(kind);
+            const std::string_view field = type->field_names.emplace_back(fields[i].name);
+            type->fields.push_back({field, record_kind(kind)});
         }
+        if (!require(*type, wanted)) return nullptr;
         type->descriptor = {
             type->name, class_of(event_class), type->fields,
             homeward::descriptor_hash(type->name, class_of(event_class), type->fields)};
         const std::lock_guard lock(publisher->mutex);
-        return publisher->types.emplace_back(std::move(type)).get();
+        type->before = publisher->newest.load(std::memory_order_relaxed);
+        homeward_type* defined = publisher->types.emplace_back(std::move(type)).get();
+        publisher->newest.store(defined, std::memory_order_release);
+        return defined;
     } catch (const std::bad_alloc&) {
         return nullptr;
     }
@@ -392,7 +471,7 @@ homeward_result homeward_emit_wait(homeward_publisher* publisher, const homeward
         return HOMEWARD_INVALID;
     }
     Values event{*type, values};
-    if (!is_valid(event)) return HOMEWARD_INVALID;
+    if (const homeward_result result = check(event); result != HOMEWARD_ACCEPTED) return result;
     return emit_within(deadline_ms, [&] {
         return publisher->publisher.emit_record(type->descriptor, record_bytes(event), &event,
                                                 write_record);

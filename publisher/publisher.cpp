@@ -16,12 +16,14 @@
 #include "publisher/all_threads_fence.hpp"
 #include "publisher/file.hpp"
 #include "publisher/held_events.hpp"
+#include "publisher/json_event.hpp"
 #include "publisher/lane_pool.hpp"
 #include "publisher/origin.hpp"
 #include "publisher/run.hpp"
 #include "publisher/sender.hpp"
 #include "publisher/shipper.hpp"
 #include "publisher/thread_scopes.hpp"
+#include "schemas/frame.hpp"
 #include "schemas/subject.hpp"
 
 namespace homeward {
@@ -327,14 +329,23 @@ std::size_t Publisher::lane_bytes() const noexcept {
     return impl_.load()->options.lane_bytes;
 }
 
+std::string Publisher::explain_json(std::string_view type, std::string_view json_object,
+                                    std::int64_t time_us,
+                                    std::span<const std::string_view> required) {
+    return JsonEvent(type, json_object, time_us, required).problem();
+}
+
 EmitResult Publisher::emit_json(std::string_view type, EventClass event_class,
-                                std::string_view json_object, std::int64_t time_us) noexcept {
-    if (type.size() > UINT16_MAX) return EmitResult::too_large;
+                                std::string_view json_object, std::int64_t time_us,
+                                std::span<const std::string_view> required) noexcept {
+    if (json_object.size() > kEventBytesMax) return EmitResult::too_large;
+    const JsonEvent checked(type, json_object, time_us, required);
+    if (checked.result() != EmitResult::accepted) return checked.result();
     const std::size_t bytes = kRecordHeaderBytes + 2 + type.size() + json_object.size();
     struct Dynamic {
         std::string_view type, object;
         std::int64_t time_us;
-    } dynamic{type, json_object, time_us};
+    } dynamic{type, json_object, checked.time_us()};
     const auto write = [](std::byte* at, std::int64_t now_us, void* context) {
         const auto& event = *static_cast<const Dynamic*>(context);
         at = put_raw(at, std::uint32_t{0});

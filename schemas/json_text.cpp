@@ -41,14 +41,6 @@ bool are_plain(const char* eight) {
     return (special & kHigh) == 0;
 }
 
-/// How many bytes at the text's front are plain.
-std::size_t count_plain(std::string_view text) {
-    std::size_t count = 0;
-    while (count + 8 <= text.size() && are_plain(text.data() + count)) count += 8;
-    while (count < text.size() && is_plain(text[count])) ++count;
-    return count;
-}
-
 void append_escape(std::string& out, unsigned char c) {
     constexpr char kDigits[] = "0123456789abcdef";
     switch (c) {
@@ -90,8 +82,11 @@ Utf8Lead lead_of(unsigned char c) {
     return {0, 0, 0};
 }
 
-/// Appends the sequence at `text`'s start, or U+FFFD for its broken part; returns bytes consumed.
-std::size_t append_multibyte(std::string& out, std::string_view text) {
+struct Multibyte {
+    std::size_t bytes;  // of the sequence, or of its broken part
+    bool is_whole;
+};
+Multibyte multibyte_at(std::string_view text) {
     const Utf8Lead lead = lead_of(static_cast<unsigned char>(text.front()));
     std::size_t valid = 1;
     while (valid < static_cast<std::size_t>(lead.length) && valid < text.size()) {
@@ -101,14 +96,26 @@ std::size_t append_multibyte(std::string& out, std::string_view text) {
         if (c < low || c > high) break;
         ++valid;
     }
-    const bool whole = lead.length != 0 && valid == static_cast<std::size_t>(lead.length);
-    out.append(whole ? text.substr(0, valid) : kReplacement);
-    return valid;
+    return {valid, lead.length != 0 && valid == static_cast<std::size_t>(lead.length)};
 }
 
 }  // namespace
 
-void append_json_string(std::string& out, std::string_view text) {
+std::size_t count_plain(std::string_view text) {
+    std::size_t count = 0;
+    while (count + 8 <= text.size() && are_plain(text.data() + count)) count += 8;
+    while (count < text.size() && is_plain(text[count])) ++count;
+    return count;
+}
+
+std::size_t utf8_length(std::string_view text) {
+    if (static_cast<unsigned char>(text.front()) < 0x80) return 1;
+    const Multibyte sequence = multibyte_at(text);
+    return sequence.is_whole ? sequence.bytes : 0;
+}
+
+std::size_t append_json_string(std::string& out, std::string_view text) {
+    std::size_t replaced = 0;
     out += '"';
     while (!text.empty()) {
         const std::size_t plain_bytes = count_plain(text);
@@ -117,13 +124,17 @@ void append_json_string(std::string& out, std::string_view text) {
         if (text.empty()) break;
         const auto c = static_cast<unsigned char>(text.front());
         if (c >= 0x80) {
-            text.remove_prefix(append_multibyte(out, text));
+            const Multibyte sequence = multibyte_at(text);
+            out.append(sequence.is_whole ? text.substr(0, sequence.bytes) : kReplacement);
+            replaced += sequence.is_whole ? 0 : 1;
+            text.remove_prefix(sequence.bytes);
         } else {
             append_escape(out, c);
             text.remove_prefix(1);
         }
     }
     out += '"';
+    return replaced;
 }
 
 void append_json_line(std::string& out, std::string_view json) {
@@ -154,8 +165,14 @@ void append_json_number(std::string& out, double value) {
         out.append(value > 0 ? "\"Infinity\"" : "\"-Infinity\"");
     } else {
         std::array<char, 32> digits;
-        const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
-        out.append(digits.data(), end);
+        // The shortest form has no exponent for whole numbers up to about 1e22.
+        constexpr double kWholeMax = 9e18;
+        const auto end = std::abs(value) < kWholeMax
+                             ? std::to_chars(digits.data(), digits.data() + digits.size(), value)
+                             : std::to_chars(digits.data(), digits.data() + digits.size(), value,
+                                             std::chars_format::scientific);
+        out.append(digits.data(), end.ptr);
+        if (value == 0 && std::signbit(value)) out.append(".0");
     }
 }
 

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "schemas/event.hpp"
+#include "schemas/event_text.hpp"
 #include "schemas/json_text.hpp"
 
 namespace homeward {
@@ -42,9 +44,11 @@ class RecordReader {
     bool ok_ = true;
 };
 
-void append_head(std::string& out, std::string_view type, std::int64_t time_us) {
+void append_type(std::string& out, std::string_view type) {
     out.append(R"({"type":)");
     append_json_string(out, type);
+}
+void append_time(std::string& out, std::int64_t time_us) {
     out.append(R"(,"time":)");
     append_json_number(out, time_us);
 }
@@ -75,19 +79,28 @@ void append_field(RecordReader& reader, const OwnedDescriptor::OwnedField& field
 void append_typed(RecordReader& reader, const OwnedDescriptor& descriptor, std::int64_t time_us,
                   std::string& out) {
     const auto presence = reader.take<std::uint64_t>();
-    append_head(out, descriptor.name, time_us);
+    append_type(out, descriptor.name);
+    append_time(out, time_us);
     for (std::size_t i = 0; i < descriptor.fields.size() && reader.ok(); ++i) {
         if ((presence >> i & 1u) != 0) append_field(reader, descriptor.fields[i], out);
     }
     out += '}';
 }
 
-/// The app's own JSON object, with our two keys put before its first.
+/// The app's own JSON object, with our two keys put before its first; a time of its own counts.
+/// emit_json() refuses reserved types, but a spool of version 0.1.0 may hold one, and its line
+/// would be a tombstone: it gets a name that no event type can have, which makes it a dead letter.
 void append_dynamic(RecordReader& reader, std::int64_t time_us, std::string& out) {
     const std::string_view type = reader.take_text(reader.take<std::uint16_t>());
     std::string_view object = reader.take_rest();
     constexpr std::string_view kSpace = " \t\r\n";
-    append_head(out, type, time_us);
+    if (is_reserved_type(type)) {
+        append_type(out, "!" + std::string(type));
+    } else {
+        append_type(out, type);
+    }
+    const bool has_time = has_own_time(object);
+    if (!has_time) append_time(out, time_us);
     const std::size_t open = object.find_first_not_of(kSpace);
     if (open == std::string_view::npos || object[open] != '{') {
         // Not an object: kept as it is, behind a key, for the consumer's dead letter to show.

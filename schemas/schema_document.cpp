@@ -64,7 +64,7 @@ class TreeBuilder : public nlohmann::json_sax<nlohmann::json> {
     bool key(string_t& name) override {
         SchemaNode& object = open_.back().node;
         if (object.find(name) != nullptr) {
-            refuse_schema(file_name_, *line_, "the key \"" + name + "\" stands twice here");
+            refuse_schema(file_name_, *line_, "duplicate key \"" + name + "\"");
         }
         open_.back().key = name;
         open_.back().key_line = *line_;

@@ -4,6 +4,9 @@
 #include <cstdlib>
 
 #include "publisher/command_words.hpp"
+#include "schemas/embedded.hpp"
+#include "schemas/event.hpp"
+#include "schemas/event_type.hpp"
 
 namespace homeward {
 namespace {
@@ -18,11 +21,15 @@ constexpr const char* kHelpBegin =
 Each line is one event: a JSON object with a "type" and that type's fields, or, with --text-field,
 plain text. Lines come from standard input, or from whoever may write to the sockets of --listen.
 
+A line's "time" is RFC 3339 text or whole microseconds since 1970-01-01 UTC; without one it is now.
+Lines are UTF-8. A byte order mark is skipped; with --text-field, bytes that are not UTF-8 become
+U+FFFD, and the summary counts them (replaced=).
+
 Standard input: lines that are no event are counted, named by number, and left out; at the end it
 waits until the stream has acknowledged everything.
 Stream socket: a line that is not taken is answered at once, on a line of its own:
   {"line":3,"refused":"full","why":"no room; try again later"}
-(also invalid, too_large, closed). An empty line asks how it stands; when the client has ended its
+(also invalid, incomplete, too_large, closed). An empty line asks how it stands; when the client has ended its
 side, the same is the last answer: {"lines":9,"taken":8,"dropped":0,"refused":1}
 Datagram socket: one event a line, one or more lines a datagram; no answers.
 SIGTERM: takes what clients have sent by then, waits for the stream as above, and ends.
@@ -41,10 +48,12 @@ constexpr const char* kHelpEnd =
   --socket-mode MODE  permissions of the socket files, in octal; default 0660
   --type TYPE         every line is an event of this type
   --text-field FIELD  lines are plain text; each becomes {"FIELD": line} (needs --type)
-  --class CLASS       of every line: audit, not to be lost in silence (from standard input it waits
-                      for room, on a socket it is refused), or metric, which is dropped without
-                      room, and reported; default audit, but see --metrics
-  --metrics TYPE[,TYPE]  types of class metric, all others are audit; default "metric" with --listen
+  --types DIR         event types of your own (*.json); their class is known, as that of the types
+                      "audit" and "metric" is
+  --class CLASS       of types that are not known: audit (default), not to be lost in silence (from
+                      standard input it waits for room, on a socket it is refused), or metric,
+                      which is dropped without room, and reported
+  --metrics TYPE[,TYPE]  types that are not known and are of class metric
   --wait SECONDS      for the last acknowledgement; default 30
   --quiet             no summary
   --help, --version
@@ -63,7 +72,41 @@ void set_defaults(EmitCommand& command) {
     command.publisher.app = from_environment("HOMEWARD_APP");
 }
 
+void learn_types(EmitCommand& command, const std::string& types_dir) {
+    for (const ShippedEventType& shipped : shipped_event_types()) {
+        const EventType type = parse_event_type(shipped.json, shipped.name);
+        command.known_types[type.name] = type.event_class;
+    }
+    if (types_dir.empty()) return;
+    for (const EventType& type : load_event_types(types_dir)) {
+        command.known_types[type.name] = type.event_class;
+    }
+}
+
+/// What --class or --metrics says of a type whose own class is another.
+std::string class_conflict(const EmitCommand& command) {
+    const auto conflict = [&](const std::string& type, EventClass wanted, const char* option) {
+        const auto known = command.known_types.find(type);
+        if (known == command.known_types.end() || known->second == wanted) return std::string();
+        return "type \"" + type + "\" is of class " + std::string(to_string(known->second)) + "; " +
+               option + " is for types that are not known here";
+    };
+    std::string found;
+    if (command.event_class) found = conflict(command.type, *command.event_class, "--class");
+    for (const std::string& type : command.metric_types) {
+        if (found.empty()) found = conflict(type, EventClass::metric, "--metrics");
+    }
+    return found;
+}
+
 std::optional<int> check(const EmitCommand& command) {
+    if (!command.type.empty() && !is_type_name(command.type)) {
+        return usage_error("--type \"" + command.type +
+                           "\" is no name of an event type: " + std::string(kTypeNameRule));
+    }
+    if (const std::string conflict = class_conflict(command); !conflict.empty()) {
+        return usage_error(conflict);
+    }
     if (command.publisher.region.empty()) return usage_error("--region is missing");
     if (command.publisher.app.empty()) return usage_error("--app is missing");
     if (!command.text_field.empty() && command.type.empty()) {
@@ -83,6 +126,7 @@ std::optional<int> check(const EmitCommand& command) {
 std::optional<int> parse_command_line(int argc, char** argv, EmitCommand& command) {
     set_defaults(command);
     std::string mistake;
+    std::string types_dir;
     CommandOptions options = nats_options(command.publisher);
     options.merge(CommandOptions{
         {"--region", [&](const auto& v) { command.publisher.region = v; }},
@@ -94,6 +138,7 @@ std::optional<int> parse_command_line(int argc, char** argv, EmitCommand& comman
              command.publisher.durability = v == "disk" ? Durability::disk : Durability::process;
          }},
         {"--type", [&](const auto& v) { command.type = v; }},
+        {"--types", [&](const auto& v) { types_dir = v; }},
         {"--text-field", [&](const auto& v) { command.text_field = v; }},
         {"--class",
          [&](const auto& v) {
@@ -153,7 +198,11 @@ std::optional<int> parse_command_line(int argc, char** argv, EmitCommand& comman
         option->second(argv[++i]);
         if (!mistake.empty()) return usage_error(mistake);
     }
-    if (!command.listen.empty() && command.metric_types.empty()) command.metric_types = {"metric"};
+    try {
+        learn_types(command, types_dir);
+    } catch (const SchemaError& error) {
+        return usage_error(error.what());
+    }
     return check(command);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,8 +15,11 @@ namespace homeward {
 /// What homeward-emit was asked to do.
 struct EmitCommand {
     PublisherOptions publisher;
-    std::optional<EventClass> event_class;  ///< of every line; unset: by its type
-    std::vector<std::string> metric_types;  ///< types of class metric; all others are audit
+    /// The classes of the types that ship and of those in --types.
+    std::map<std::string, EventClass, std::less<>> known_types;
+    std::vector<std::string>
+        metric_types;  ///< of those that are not known: the ones of class metric
+    std::optional<EventClass> event_class;  ///< of all others; unset: audit
     std::string type;                   ///< of every line; empty: each line says its own as "type"
     std::string text_field;             ///< set: lines are plain text and go into this field
     std::chrono::seconds patience{30};  ///< for the last acknowledgement

@@ -2,81 +2,45 @@
 
 #include <algorithm>
 
-#include <nlohmann/json.hpp>
+#include "schemas/event_text.hpp"
 
 namespace homeward {
-namespace {
-
-/// Finds the "type" of the outermost object, without building the rest.
-class TypeFinder : public nlohmann::json_sax<nlohmann::json> {
-  public:
-    bool is_object = false;
-    std::string type;
-
-    bool null() override { return scalar(); }
-    bool boolean(bool) override { return scalar(); }
-    bool number_integer(number_integer_t) override { return scalar(); }
-    bool number_unsigned(number_unsigned_t) override { return scalar(); }
-    bool number_float(number_float_t, const string_t&) override { return scalar(); }
-    bool binary(binary_t&) override { return scalar(); }
-    bool string(string_t& text) override {
-        if (depth_ == 1 && is_type_) type = text;
-        return scalar();
-    }
-    bool start_object(std::size_t) override {
-        is_object = is_object || depth_ == 0;
-        return open();
-    }
-    bool start_array(std::size_t) override { return open(); }
-    bool end_object() override { return close(); }
-    bool end_array() override { return close(); }
-    bool key(string_t& name) override {
-        if (depth_ == 1) is_type_ = name == "type";
-        return true;
-    }
-    bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception&) override {
-        return false;
-    }
-
-  private:
-    bool scalar() {
-        is_type_ = is_type_ && depth_ > 1;
-        return true;
-    }
-    bool open() {
-        ++depth_;
-        return true;
-    }
-    bool close() {
-        --depth_;
-        return scalar();
-    }
-
-    int depth_ = 0;
-    bool is_type_ = false;
-};
-
-}  // namespace
 
 bool is_blank(std::string_view line) {
     return line.find_first_not_of(" \t\r") == std::string_view::npos;
 }
 
+std::string_view without_byte_order_mark(std::string_view line) {
+    constexpr std::string_view kMark = "\xef\xbb\xbf";
+    return line.substr(0, kMark.size()) == kMark ? line.substr(kMark.size()) : line;
+}
+
+bool is_utf16(std::string_view first_line) {
+    const std::string_view mark = first_line.substr(0, 2);
+    return mark == "\xff\xfe" || mark == "\xfe\xff";
+}
+
 EventLine read_event_line(std::string_view line, const std::string& type) {
-    TypeFinder found;
-    if (!nlohmann::json::sax_parse(line, &found) || !found.is_object) {
-        return {"", "not a JSON object on one line"};
+    EventText text = read_event_text(line);
+    EventLine event{type, ""};
+    if (text.fault == EventFault::none) {
+        if (type.empty()) event.type = decode_json_string(text.type);
+        judge_event(text, event.type, 0);
     }
-    if (!type.empty()) return {type, ""};
-    if (found.type.empty()) return {"", "it has no type"};
-    return {found.type, ""};
+    event.problem = explain(text);
+    if (text.fault == EventFault::type_differs) {
+        event.problem =
+            "its type is \"" + decode_json_string(text.type) + "\", but --type is \"" + type + "\"";
+    }
+    return event;
 }
 
 EventClass class_of(const EmitCommand& command, const std::string& type) {
-    if (command.event_class) return *command.event_class;
+    const auto known = command.known_types.find(type);
+    if (known != command.known_types.end()) return known->second;
     const auto& metrics = command.metric_types;
-    const bool is_metric = std::find(metrics.begin(), metrics.end(), type) != metrics.end();
-    return is_metric ? EventClass::metric : EventClass::audit;
+    if (std::find(metrics.begin(), metrics.end(), type) != metrics.end()) return EventClass::metric;
+    return command.event_class.value_or(EventClass::audit);
 }
 
 }  // namespace homeward

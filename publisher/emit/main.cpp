@@ -45,22 +45,24 @@ EmitResult emit_patiently(Publisher& publisher, const EmitCommand& command, cons
     }
 }
 
-std::string text_object(const EmitCommand& command, const std::string& line) {
+std::string text_object(const EmitCommand& command, std::string_view line,
+                        homeward::LineTally& tally) {
     std::string object = "{\"" + command.text_field + "\":";
-    homeward::append_json_string(object, line);
+    tally.replaced += homeward::append_json_string(object, line);
     return object + '}';
 }
 
-void emit_line(Publisher& publisher, const EmitCommand& command, const std::string& line,
+void emit_line(Publisher& publisher, const EmitCommand& command, std::string_view line,
                homeward::LineTally& tally) {
     ++tally.lines;
+    line = homeward::without_byte_order_mark(line);
     const bool is_text = !command.text_field.empty();
     if (!is_text && homeward::is_blank(line)) return;
-    const homeward::EventLine event = is_text ? homeward::EventLine{command.type, ""}
-                                              : homeward::read_event_line(line, command.type);
+    const std::string text = is_text ? text_object(command, line, tally) : std::string();
+    if (is_text) line = text;
+    const homeward::EventLine event = homeward::read_event_line(line, command.type);
     if (!event.problem.empty()) return complain(tally, event.problem);
-    const std::string text = is_text ? text_object(command, line) : std::string();
-    switch (emit_patiently(publisher, command, event.type, is_text ? text : line)) {
+    switch (emit_patiently(publisher, command, event.type, line)) {
         case EmitResult::accepted:
             ++tally.taken;
             break;
@@ -69,6 +71,9 @@ void emit_line(Publisher& publisher, const EmitCommand& command, const std::stri
             break;
         case EmitResult::too_large:
             complain(tally, "longer than 256 KiB");
+            break;
+        case EmitResult::incomplete:
+            complain(tally, Publisher::explain_json(event.type, line));
             break;
         default:
             complain(tally, "no space left for the spool");
@@ -86,8 +91,10 @@ bool close(Publisher& publisher, const EmitCommand& command, const homeward::Lin
     if (!command.quiet) {
         std::fprintf(stderr,
                      "homeward-emit: lines=%" PRIu64 " emitted=%" PRIu64 " dropped=%" PRIu64
-                     " left_out=%" PRIu64 " unacknowledged=%" PRIu64 "\n",
+                     " left_out=%" PRIu64 " unacknowledged=%" PRIu64,
                      tally.lines, tally.taken, tally.dropped, tally.refused, closed.events_left);
+        if (tally.replaced > 0) std::fprintf(stderr, " replaced=%" PRIu64, tally.replaced);
+        std::fputs("\n", stderr);
     }
     return closed.done;
 }
@@ -96,6 +103,11 @@ int emit_input(const EmitCommand& command) {
     Publisher publisher(command.publisher);
     homeward::LineTally tally;
     for (std::string line; std::getline(std::cin, line);) {
+        if (tally.lines == 0 && homeward::is_utf16(line)) {
+            throw homeward::SetupError(
+                "standard input is UTF-16; send UTF-8 (in PowerShell: "
+                "Out-File -Encoding utf8)");
+        }
         emit_line(publisher, command, line, tally);
     }
     return close(publisher, command, tally) && tally.refused == 0 ? 0 : 1;

@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "publisher/emit/event_line.hpp"
+#include "schemas/json_text.hpp"
 
 namespace homeward {
 namespace {
@@ -49,8 +50,9 @@ void SocketClient::take(std::string_view line, bool is_too_long) {
     const Refusal refusal = emit_(line, is_too_long, tally_);
     if (refusal.code.empty()) return;
     std::string text = "{\"line\":" + std::to_string(tally_.lines) + ",\"refused\":\"";
-    text.append(refusal.code).append("\",\"why\":\"").append(refusal.why).append("\"}\n");
-    answer(text);
+    text.append(refusal.code).append("\",\"why\":");
+    append_json_string(text, refusal.why);
+    answer(text.append("}\n"));
 }
 
 void SocketClient::answer(const std::string& line) {

@@ -15,12 +15,13 @@ struct LineTally {
     std::uint64_t taken = 0;
     std::uint64_t dropped = 0;  ///< metrics without room; reported to the leader as well
     std::uint64_t refused = 0;
+    std::uint64_t replaced = 0;  ///< bytes of plain text that are not UTF-8 and became U+FFFD
 };
 
 /// Why a line was not taken; `code` is empty if it was.
 struct Refusal {
-    std::string_view code;  ///< invalid, too_large, full or closed
-    std::string_view why;
+    std::string_view code;  ///< invalid, incomplete, too_large, full or closed
+    std::string why;        ///< for a person
 };
 
 /// Emits one line, counts it in the tally, and says whether it was refused.

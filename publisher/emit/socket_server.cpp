@@ -86,17 +86,21 @@ void SocketServer::handle(int descriptor, std::uint32_t events) {
 }
 
 Refusal SocketServer::emit(std::string_view line, bool is_too_long, LineTally& tally) {
-    LineTally one{1, 0, 0, 0};
+    LineTally one;
+    one.lines = 1;
+    line = without_byte_order_mark(line);
     Refusal refusal;
     if (is_too_long) {
         refusal = refusal_of(EmitResult::too_large);
-    } else if (const EventLine event = read_event_line(line, command_.type);
-               !event.problem.empty()) {
-        refusal = {"invalid", event.problem};
+    } else if (EventLine event = read_event_line(line, command_.type); !event.problem.empty()) {
+        refusal = {"invalid", std::move(event.problem)};
     } else {
         const EmitResult result =
             publisher_.emit_json(event.type, class_of(command_, event.type), line);
         refusal = refusal_of(result);
+        if (result == EmitResult::incomplete) {
+            refusal = {"incomplete", Publisher::explain_json(event.type, line)};
+        }
         one.taken = result == EmitResult::accepted ? 1 : 0;
         one.dropped = result == EmitResult::dropped ? 1 : 0;
     }

@@ -17,11 +17,16 @@ static homeward_value text(const char *zero_terminated) {
     return homeward_text(zero_terminated, strlen(zero_terminated));
 }
 
-/* A type is described once; then an event is an array of values, and no JSON is made or read. */
+/* A type is described once; then an event is an array of values, and no JSON is made or read. Of
+ * audit the library knows which fields are required; see homeward_define_required(). */
 static homeward_type *define_audit(homeward_publisher *publisher) {
     static const homeward_field fields[] = {
-        {"actor", HOMEWARD_TEXT},   {"action", HOMEWARD_TEXT},     {"resource", HOMEWARD_TEXT},
-        {"outcome", HOMEWARD_TEXT}, {"request_id", HOMEWARD_TEXT}, {"detail", HOMEWARD_JSON},
+        {"actor", HOMEWARD_TEXT},
+        {"action", HOMEWARD_TEXT},
+        {"resource", HOMEWARD_TEXT},
+        {"outcome", HOMEWARD_TEXT},
+        {"request_id", HOMEWARD_TEXT},
+        {"detail", HOMEWARD_JSON},
     };
     return homeward_define(publisher, "audit", HOMEWARD_AUDIT, fields, 6);
 }

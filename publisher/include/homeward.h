@@ -50,9 +50,12 @@ typedef enum homeward_result {
     HOMEWARD_DROPPED = 2,    /* metric only: no room; a tombstone will report it */
     HOMEWARD_FULL = 3,       /* audit only: no room; not taken, the app decides */
     HOMEWARD_SCOPE_FULL = 4, /* audit only: the scope holds all that it may; not taken */
-    HOMEWARD_TOO_LARGE = 5,  /* larger than 256 KiB or than half a lane; not taken */
+    HOMEWARD_TOO_LARGE = 5,  /* over 256 KiB or half a lane, or a text over 64 KiB; not taken */
     HOMEWARD_CLOSED = 6,     /* after homeward_close(), or no lane to be had; not taken */
-    HOMEWARD_INVALID = 7     /* a null handle, or values that do not fit the type; not taken */
+    /* A null handle, values that do not fit the type, or text that is no event; not taken, and
+     * homeward_explain_json() says why. */
+    HOMEWARD_INVALID = 7,
+    HOMEWARD_INCOMPLETE = 8 /* a required field was left out; not taken */
 } homeward_result;
 /* One phrase for a person; never NULL. */
 const char *homeward_result_text(homeward_result result);
@@ -97,8 +100,12 @@ typedef struct homeward_options {
  * sentence, cut to why_bytes. That NATS is away is no error: events wait. */
 homeward_publisher *homeward_open(const homeward_options *options, char *why, size_t why_bytes);
 
-/* One JSON object with the fields of the event type; not parsed here. time_us: microseconds since
- * 1970-01-01 UTC; 0: now. A thread's first call may allocate; no later one does. */
+/* One JSON object with the fields of the event type, in UTF-8. Its own "time" counts (RFC 3339 text,
+ * or whole microseconds since 1970-01-01 UTC), and its own "type" must be this one. time_us:
+ * microseconds since 1970-01-01 UTC, if the object has no time; 0: now. A text that the leader could
+ * not read is HOMEWARD_INVALID; one without a required field is HOMEWARD_INCOMPLETE: of the types that
+ * ship, and of those that homeward_define_required() has described. A thread's first call may allocate; no
+ * later one does. */
 homeward_result homeward_emit_json(homeward_publisher *publisher, homeward_class event_class,
                                    const char *type, size_t type_bytes, const char *json,
                                    size_t json_bytes, int64_t time_us);
@@ -107,6 +114,12 @@ homeward_result homeward_emit_json(homeward_publisher *publisher, homeward_class
 homeward_result homeward_emit_json_wait(homeward_publisher *publisher, homeward_class event_class,
                                         const char *type, size_t type_bytes, const char *json,
                                         size_t json_bytes, int64_t time_us, uint32_t deadline_ms);
+
+/* Why homeward_emit_json() finds the same event HOMEWARD_INVALID or HOMEWARD_INCOMPLETE: one
+ * sentence, cut to why_bytes. 0, and an empty text, if it does not. */
+int homeward_explain_json(const homeward_publisher *publisher, const char *type, size_t type_bytes,
+                          const char *json, size_t json_bytes, int64_t time_us, char *why,
+                          size_t why_bytes);
 
 /* The same without any JSON: the type is described once, and values are copied as they are.
  *
@@ -120,7 +133,7 @@ typedef enum homeward_kind {
     HOMEWARD_REAL = 2,
     HOMEWARD_BOOLEAN = 3,
     HOMEWARD_TIMESTAMP = 4, /* microseconds since 1970-01-01 UTC */
-    HOMEWARD_TEXT = 5,      /* also uuid, inet and values of an enum */
+    HOMEWARD_TEXT = 5,      /* also uuid, inet, values of an enum, and decimals such as "12.30" */
     HOMEWARD_JSON = 6       /* a JSON value as text, for objects and arrays */
 } homeward_kind;
 
@@ -146,7 +159,15 @@ typedef struct homeward_value {
 homeward_type *homeward_define(homeward_publisher *publisher, const char *name,
                                homeward_class event_class, const homeward_field *fields,
                                size_t field_count);
-/* values[i] is of fields[i]: of its kind, or HOMEWARD_ABSENT. */
+/* As homeward_define(), and an event without one of the required fields is HOMEWARD_INCOMPLETE, also
+ * as JSON. NULL, too, if one of these names is no field's. The types that ship (audit, metric) need
+ * no names: theirs are known. */
+homeward_type *homeward_define_required(homeward_publisher *publisher, const char *name,
+                                        homeward_class event_class, const homeward_field *fields,
+                                        size_t field_count, const char *const *required,
+                                        size_t required_count);
+/* values[i] is of fields[i]: of its kind, or HOMEWARD_ABSENT. Texts are read before this returns, and
+ * need not live longer. */
 homeward_result homeward_emit(homeward_publisher *publisher, const homeward_type *type,
                               const homeward_value *values, size_t value_count);
 /* As homeward_emit(), waiting for room as homeward_emit_json_wait() does. */

@@ -154,6 +154,17 @@ std::string descriptor_code(const EventType& type) {
     return code;
 }
 
+std::string required_code(const EventType& type) {
+    std::string names;
+    std::size_t count = 0;
+    for (const Field& field : type.fields) {
+        if (!field.required) continue;
+        names.append(count++ == 0 ? "" : ", ").append(literal(field.name));
+    }
+    return "    static constexpr std::array<std::string_view, " + std::to_string(count) +
+           "> kRequired{" + names + "};\n";
+}
+
 std::string value_code(const Field& field) {
     const std::string value = (field.required ? "" : "*") + member_name(field.name);
     return has_enum(field) ? "to_text(" + value + ")" : value;
@@ -231,6 +242,7 @@ std::string generate_event_header(const EventType& type, const std::string& sour
     }
     code += members_code(type);
     code += descriptor_code(type);
+    code += required_code(type);
     code += size_code(type);
     code += write_code(type);
     code += "};\n\n}  // namespace homeward::events\n";

@@ -206,7 +206,7 @@ TEST_CASE("the odd and the monstrous become rows or dead letters side by side, i
         {with_detail("{\"a\":1,}"), "not valid JSON"},
         {with_detail("{} {}"), "not valid JSON"},
         {"\xef\xbb\xbf" + with_detail("1"), "not valid JSON"},
-        {with_more("\"actor\":\"b\""), "stands twice"},
+        {with_more("\"actor\":\"b\""), "duplicate key"},
         {with_more("\"time\":\"294277-01-09T04:00:54Z\""), "RFC 3339"},
         {with_more("\"time\":9223372036854775807"), "too far from now"},
         {with_more("\"more\":\"" + noise(1'300'000) + "\""), "larger than 1 MiB"},

@@ -46,6 +46,57 @@ TEST_CASE("values that do not fit their type are told, and no event") {
     homeward_free(publisher);
 }
 
+TEST_CASE("an event that lacks a required field, or that the leader could not read, is refused") {
+    const homeward_options wanted = options();
+    homeward_publisher* publisher = homeward_open(&wanted, nullptr, 0);
+    REQUIRE(publisher != nullptr);
+    const homeward_field fields[] = {{"code", HOMEWARD_TEXT}, {"weight_g", HOMEWARD_INTEGER}};
+    const char* const required[] = {"code"};
+    const char* const unknown[] = {"cod"};
+    CHECK(homeward_define_required(publisher, "parcel", HOMEWARD_AUDIT, fields, 2, unknown, 1) ==
+          nullptr);
+    homeward_type* parcel =
+        homeward_define_required(publisher, "parcel", HOMEWARD_AUDIT, fields, 2, required, 1);
+    REQUIRE(parcel != nullptr);
+    const homeward_value without_code[] = {homeward_absent(), homeward_integer(250)};
+    const homeward_value without_weight[] = {homeward_text("p1", 2), homeward_absent()};
+    const std::string long_text(65'537, 'x');
+    const homeward_value too_long[] = {homeward_text(long_text.data(), long_text.size()),
+                                       homeward_absent()};
+    CHECK(homeward_emit(publisher, parcel, without_code, 2) == HOMEWARD_INCOMPLETE);
+    CHECK(homeward_emit(publisher, parcel, without_weight, 2) == HOMEWARD_ACCEPTED);
+    CHECK(homeward_emit(publisher, parcel, too_long, 2) == HOMEWARD_TOO_LARGE);
+    // Of a type that ships, the required fields are known.
+    const homeward_field audit_fields[] = {{"actor", HOMEWARD_TEXT}, {"outcome", HOMEWARD_TEXT}};
+    homeward_type* audit = homeward_define(publisher, "audit", HOMEWARD_AUDIT, audit_fields, 2);
+    const homeward_value without_outcome[] = {homeward_text("u", 1), homeward_absent()};
+    CHECK(homeward_emit(publisher, audit, without_outcome, 2) == HOMEWARD_INCOMPLETE);
+
+    const auto emit = [&](const std::string& type, const std::string& json,
+                          std::int64_t time_us = 0) {
+        char why[256] = "";
+        const int is_refused =
+            homeward_explain_json(publisher, type.data(), type.size(), json.data(), json.size(),
+                                  time_us, why, sizeof why);
+        const homeward_result result = homeward_emit_json(
+            publisher, HOMEWARD_AUDIT, type.data(), type.size(), json.data(), json.size(), time_us);
+        CHECK((is_refused == 0) == (result == HOMEWARD_ACCEPTED));
+        return std::to_string(result) + " " + why;
+    };
+    CHECK(emit("parcel", R"({"code":"p1"})") == "0 ");
+    CHECK(emit("parcel", R"({"weight_g":1})") == "8 field \"code\" is missing, but required");
+    CHECK(emit("audit", R"({"actor":"a","action":"b","resource":"c"})") ==
+          "8 field \"outcome\" is missing, but required");
+    CHECK(emit("other", R"({"time":"2026-11-24T10:00:00Z"})") == "0 ");
+    CHECK(emit("other", R"({"time":"soon"})").substr(0, 18) == "7 \"time\" is \"soon\"");
+    CHECK(emit("other", R"({"a":NaN})").substr(0, 1) == "7");
+    CHECK(emit("other", R"({"a":1,"a":2})") == "7 duplicate key \"a\" (byte 7)");
+    CHECK(emit("homeward.tombstone", R"({"reason":"x","count":100})").substr(0, 1) == "7");
+    CHECK(emit("other", "{}", 1'795'935'675'000).find("milliseconds") != std::string::npos);
+    homeward_close(publisher, 0, nullptr);
+    homeward_free(publisher);
+}
+
 TEST_CASE("who would rather wait for room waits until its deadline") {
     homeward_options wanted = options();
     wanted.log_bytes_max = 16u << 20;
@@ -54,7 +105,7 @@ TEST_CASE("who would rather wait for room waits until its deadline") {
     const homeward_field field{"note", HOMEWARD_TEXT};
     homeward_type* note = homeward_define(publisher, "note", HOMEWARD_AUDIT, &field, 1);
     REQUIRE(note != nullptr);
-    std::string noise(200'000, ' ');
+    std::string noise(60'000, ' ');
     homeward_result result = HOMEWARD_ACCEPTED;
     for (int i = 0; i < 1'000 && result != HOMEWARD_FULL; ++i) {
         for (char& c : noise) c = static_cast<char>('#' + std::rand() % 50);  // needs no escape

@@ -36,7 +36,9 @@ PublisherOptions options_for(const std::string& url) {
 }
 
 bool emits(Publisher& publisher) {
-    return publisher.emit_json("audit", EventClass::audit, R"({"actor":"a"})") ==
+    return publisher.emit_json(
+               "audit", EventClass::audit,
+               R"({"actor":"a","action":"b","resource":"r","outcome":"allowed"})") ==
            EmitResult::accepted;
 }
 

@@ -236,7 +236,7 @@ TEST_CASE("emit() never blocks, and what it accepted arrives once all has healed
             App app(crowded, matrix.journals());
             // Two segments of the log fit, one of them audit's: it fills, then the lane does.
             std::vector<char> noise(1u << 20);
-            for (char& c : noise) c = static_cast<char>('!' + std::rand() % 90);
+            for (char& c : noise) c = static_cast<char>('#' + std::rand() % 50);  // needs no escape
             std::size_t refused = 0;
             for (int i = 0; i < 20'000 && refused < 100; ++i) {
                 const std::string object =
@@ -295,13 +295,14 @@ TEST_CASE("close() and the destructor keep their time against a server that has 
     REQUIRE(wait_until(30s, [&] { return publisher->stats().connected; }));
     server.freeze();
     for (int i = 0; i < 1000; ++i) {
-        publisher->emit_json("audit", EventClass::audit, R"({"actor":"a"})");
+        publisher->emit_json("audit", EventClass::audit,
+                             R"({"actor":"a","action":"b","resource":"r","outcome":"allowed"})");
     }
     FlushResult closed;
     CHECK(seconds_of([&] { closed = publisher->close(300ms); }) < 3);
     CHECK_FALSE(closed.done);
     CHECK(closed.events_left == 1000);
-    CHECK(publisher->emit_json("audit", EventClass::audit, "{}") == EmitResult::closed);
+    CHECK(publisher->emit_json("note", EventClass::audit, "{}") == EmitResult::closed);
     // It says 6 s; twice that, since others use this machine.
     CHECK(seconds_of([&] { publisher.reset(); }) < 12);
     server.thaw();

@@ -73,7 +73,7 @@ TEST_CASE("a publisher's text counts its events, and its log fills while the ser
             noise += static_cast<char>('!' + (state >> 33) % 90);
             if (noise.back() == '"' || noise.back() == '\\') noise.back() = '-';
         }
-        const auto result = publisher.emit_json("audit", homeward::EventClass::audit,
+        const auto result = publisher.emit_json("note", homeward::EventClass::audit,
                                                 R"({"resource":")" + noise + "\"}");
         REQUIRE(result == homeward::EmitResult::accepted);
         REQUIRE(publisher.flush(20s, homeward::FlushUntil::logged).done);

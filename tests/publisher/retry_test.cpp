@@ -101,7 +101,9 @@ TEST_CASE("a refused frame is sent again ever more rarely, up to a bound, and no
     stream.subscribe(frame_subject(EventClass::audit, "ams", "shop"));
     Publisher publisher(shop_at(server));
     for (int frame = 0; frame < 2; ++frame) {
-        REQUIRE(publisher.emit_json("audit", EventClass::audit, R"({"actor":"a"})") ==
+        REQUIRE(publisher.emit_json(
+                    "audit", EventClass::audit,
+                    R"({"actor":"a","action":"b","resource":"r","outcome":"allowed"})") ==
                 EmitResult::accepted);
         REQUIRE(publisher.flush(30s, FlushUntil::logged).done);
     }

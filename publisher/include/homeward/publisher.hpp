@@ -33,6 +33,8 @@ enum class EmitResult : std::uint8_t {
     scope_full,  ///< audit only: the RequestScope holds all that it may; not taken
     too_large,   ///< larger than kEventBytesMax or than half a lane; not taken
     closed,      ///< after close(), or when this thread could not get a lane; not taken
+    invalid,     ///< emit_json() only: the leader could not read it; explain_json() says why
+    incomplete,  ///< a required field was not set; not taken
 };
 
 /// How much a logged frame survives before it leaves for NATS.
@@ -154,9 +156,21 @@ class Publisher {
     EmitResult emit_wait(const Event& event, std::chrono::milliseconds deadline) noexcept;
 
     /// An event whose type is known only at run time. `json_object`: the text of one JSON object
-    /// with the type's fields; not parsed here. `time_us` 0: now.
+    /// with the type's fields. Its own "time" counts, and so does its "type", which must be `type`.
+    /// `time_us`: microseconds since 1970-01-01 UTC, if the object has none; 0: now. What is no
+    /// JSON object in UTF-8, has a duplicate key or a time that cannot be read, is `invalid`.
+    /// `required`: at most 64 keys without which it is `incomplete`; the types that ship (audit,
+    /// metric) have their own.
     EmitResult emit_json(std::string_view type, EventClass event_class,
-                         std::string_view json_object, std::int64_t time_us = 0) noexcept;
+                         std::string_view json_object, std::int64_t time_us = 0,
+                         std::span<const std::string_view> required = {}) noexcept;
+    /// Why emit_json() finds the same event `invalid` or `incomplete`, for a person: what is wrong,
+    /// at which byte, and what to send instead. Empty if it does not.
+    static std::string explain_json(std::string_view type, std::string_view json_object,
+                                    std::int64_t time_us = 0,
+                                    std::span<const std::string_view> required = {});
+    /// Those of a type that ships; none of any other.
+    static std::span<const std::string_view> required_keys(std::string_view type) noexcept;
 
     using WriteRecord = void(std::byte* at, std::int64_t time_us, void* context);
     /// An event that is written by hand, for bindings: `write` puts a typed record (record.hpp) of

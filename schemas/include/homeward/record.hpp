@@ -70,6 +70,9 @@ struct TimeUs {
     std::int64_t us = 0;
 };
 
+/// Of one text in a column; the leader would make a dead letter of a longer one.
+inline constexpr std::size_t kTextBytesMax = std::size_t{64} << 10;
+
 inline constexpr std::size_t kRecordHeaderBytes = 4 + 8;
 inline constexpr std::size_t kTypedHeaderBytes = kRecordHeaderBytes + 8;
 

@@ -196,7 +196,8 @@ void expect_bad_lines_to_be_answered(const Sidecar& sidecar) {
     Client killed(sidecar);
     killed.send(event("killed").substr(0, 40));
     CHECK(killed.finish() ==
-          R"({"line":1,"refused":"invalid","why":"not a JSON object on one line"})"
+          R"({"line":1,"refused":"invalid","why":"not a JSON object on one line: it ends before its)"
+          R"+( object does (byte 40)"})+"
           "\n" +
               summary(1, 0, 1) + "\n");
     client.send(event("careful"));

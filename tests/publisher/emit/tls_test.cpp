@@ -18,7 +18,7 @@ TEST_CASE("homeward-emit is let in by its own certificate, and not without it") 
     NatsServer server;
     make_stream(server, StreamKind::audit);
     server.reload(tls_lines(dir, "server", "client"));
-    std::ofstream(dir / "events") << R"({"type":"audit","actor":"user:1"})"
+    std::ofstream(dir / "events") << R"({"type":"note","actor":"user:1"})"
                                   << "\n";
 
     const auto emit = [&](const std::vector<std::string>& certificate) {
