@@ -3,7 +3,7 @@
 #include <map>
 #include <thread>
 
-#include "schemas/embedded.hpp"
+#include "consumer/migrations.hpp"
 
 namespace homeward::consumer {
 namespace {
@@ -15,6 +15,12 @@ constexpr const char* kSchemaLock = "SELECT pg_advisory_lock(hashtext('homeward.
 constexpr std::chrono::milliseconds kLockTurn{250};
 constexpr int kLockTurnsMax = 80;
 constexpr const char* kSchemaUnlock = "SELECT pg_advisory_unlock(hashtext('homeward.schema'))";
+
+/// Before the first migration.
+constexpr const char* kMigrationTable =
+    "CREATE SCHEMA IF NOT EXISTS homeward;\n"
+    "CREATE TABLE IF NOT EXISTS homeward.migration (version int4 PRIMARY KEY,"
+    " name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())";
 
 std::string column_sql(const Field& field) {
     return std::string(sql_name(field.column)) + (field.array ? "[]" : "");
@@ -61,41 +67,6 @@ std::vector<EventType> known_event_types(const Config& config) {
         types.push_back(std::move(own));
     }
     return types;
-}
-
-bool Schema::has_ledger() {
-    return leader_.query("SELECT to_regclass('homeward.migration') IS NOT NULL").at(0, 0) == "t";
-}
-
-int Schema::migration_version() {
-    if (!has_ledger()) return 0;
-    return static_cast<int>(
-        leader_.query("SELECT coalesce(max(version), 0) FROM homeward.migration").number(0, 0));
-}
-
-void Schema::plan_migrations(std::vector<std::string>& statements) {
-    const int version = migration_version();
-    const int newest = migrations().back().version;
-    if (version > newest) {
-        throw LeaderError("HW003",
-                          "the leader's ledger is of version " + std::to_string(version) +
-                              ", this consumer knows only " + std::to_string(newest) +
-                              "; use a newer consumer",
-                          "");
-    }
-    if (version == 0) {
-        statements.push_back(
-            "CREATE SCHEMA IF NOT EXISTS homeward;\n"
-            "CREATE TABLE IF NOT EXISTS homeward.migration (version int4 PRIMARY KEY,"
-            " name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())");
-    }
-    for (const Migration& migration : migrations()) {
-        if (migration.version <= version) continue;
-        statements.push_back(std::string(migration.sql) +
-                             ";\nINSERT INTO homeward.migration (version, name) VALUES (" +
-                             std::to_string(migration.version) + ", " +
-                             literal(std::string(migration.name)) + ")");
-    }
 }
 
 std::string Schema::qualified(const std::string& table) {
@@ -203,8 +174,18 @@ void Schema::plan_columns(const EventType& type, std::vector<std::string>& state
 }
 
 std::vector<std::string> Schema::plan(const std::vector<EventType>& types) {
+    const auto missing = Migrations(leader_).missing();
     std::vector<std::string> statements;
-    plan_migrations(statements);
+    if (!missing.empty() && missing.front()->version == 1) statements.emplace_back(kMigrationTable);
+    for (const Migration* migration : missing) {
+        statements.push_back(Migrations::statement(*migration));
+    }
+    for (std::string& statement : plan_tables(types)) statements.push_back(std::move(statement));
+    return statements;
+}
+
+std::vector<std::string> Schema::plan_tables(const std::vector<EventType>& types) {
+    std::vector<std::string> statements;
     for (const EventType& type : types) {
         const bool there =
             leader_.query("SELECT to_regclass($1) IS NOT NULL", {qualified(type.table)}).at(0, 0) ==
@@ -220,12 +201,13 @@ std::vector<std::string> Schema::plan(const std::vector<EventType>& types) {
     return statements;
 }
 
-void Schema::run(const std::string& statement) {
+/// One transaction, in turns.
+void Schema::run(const std::function<void()>& work) {
     for (int turn = 1;; ++turn) {
         try {
             leader_.execute("BEGIN");
             leader_.execute("SET LOCAL lock_timeout = " + std::to_string(kLockTurn.count()));
-            leader_.execute(statement);
+            work();
             leader_.execute("COMMIT");
             return;
         } catch (const LeaderError& error) {
@@ -241,7 +223,15 @@ void Schema::apply(const std::vector<EventType>& types) {
     leader_.execute("SET lock_timeout = 0");  // the others are just as busy with the same
     leader_.query(kSchemaLock);
     leader_.execute("SET lock_timeout = " + std::to_string(config_.postgres.lock_timeout_ms));
-    for (const std::string& statement : plan(types)) run(statement);
+    Migrations migrations(leader_);
+    const auto missing = migrations.missing();
+    if (!missing.empty() && missing.front()->version == 1) {
+        run([&] { leader_.execute(kMigrationTable); });
+    }
+    for (const Migration* migration : missing) run([&] { migrations.run(*migration); });
+    for (const std::string& statement : plan_tables(types)) {
+        run([&] { leader_.execute(statement); });
+    }
     for (const EventType& type : types) {
         if (type.partitioning != Partitioning::day) continue;
         leader_.query(

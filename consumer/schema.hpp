@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -18,22 +19,20 @@ class Schema {
   public:
     Schema(Leader& leader, const Config& config) : leader_(leader), config_(config) {}
 
-    /// The statements that apply() would run; empty when everything is there. Throws LeaderError
-    /// (42804) when a table has a column of another type than the event type wants, or cannot be
-    /// the type's table at all.
+    /// The statements that apply() would run; empty when everything is there. Throws LeaderError:
+    /// what Migrations::missing() throws, and 42804 when a table has a column of another type than
+    /// the event type wants, or cannot be the type's table at all.
     std::vector<std::string> plan(const std::vector<EventType>& types);
     /// Waits for its locks in short turns, so that nobody who writes waits behind it for long.
     void apply(const std::vector<EventType>& types);
 
   private:
-    bool has_ledger();
-    int migration_version();
-    void plan_migrations(std::vector<std::string>& statements);
+    std::vector<std::string> plan_tables(const std::vector<EventType>& types);
     void plan_table(const EventType& type, std::vector<std::string>& statements);
     void plan_columns(const EventType& type, std::vector<std::string>& statements);
     std::string registration(const EventType& type);
     bool is_registered(const EventType& type);
-    void run(const std::string& statement);
+    void run(const std::function<void()>& work);
     std::string qualified(const std::string& table);
 
     Leader& leader_;

@@ -59,8 +59,8 @@ BEGIN
         homeward.tombstone, homeward.ledger_mark, homeward.possible_duplicate, homeward.conflict
         TO homeward_writer;
     -- What it must see: names and versions, and the keys that ON CONFLICT compares.
-    GRANT SELECT ON homeward.migration, homeward.event_type, homeward.origin,
-        homeward.known_origin, homeward.plain_stream TO homeward_writer;
+    GRANT SELECT ON homeward.migration, homeward.migrated_object, homeward.event_type,
+        homeward.origin, homeward.known_origin, homeward.plain_stream TO homeward_writer;
     -- For its status page: accounts and reasons, no payload.
     GRANT SELECT ON homeward.account TO homeward_writer;
     GRANT SELECT (origin, type, state, reason, sqlstate) ON homeward.dead_letter

@@ -8,11 +8,14 @@
 namespace homeward {
 
 struct Migration {
-    int version;  ///< from 1, without gaps, in this order
+    int version;  ///< from 1, ascending; numbers may be left out
     std::string_view name;
     std::string_view sql;
+    std::string_view sha256;  ///< of the file, in hexadecimal
 };
 std::span<const Migration> migrations();
+/// What the migrations of v0.1.0 made: lines of version|kind|name|mark.
+std::string_view released_objects();
 
 struct ShippedEventType {
     std::string_view name;
