@@ -7,6 +7,7 @@
 
 #include "consumer/message.hpp"
 #include "consumer/stream.hpp"
+#include "schemas/wire/frame_signature.hpp"
 
 namespace homeward::consumer {
 
@@ -19,6 +20,7 @@ struct Pulled {
     /// What it will be in a transaction, as far as can be told unopened.
     std::size_t events = 1;
     std::size_t body_bytes = 0;
+    FrameOrigin sender = FrameOrigin::unclaimed;  ///< by FrameVerifier, where it is needed
 };
 
 /// What makes a batch; see Config::Batch.

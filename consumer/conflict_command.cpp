@@ -105,10 +105,14 @@ int list(Leader& leader, const Order& order) {
 /// The frame's lines, or why there are none.
 std::string body_of(const std::string& frame) {
     FrameHeader header;
-    std::string body;
+    FrameContent content;
     const FrameError error =
-        FrameDecoder().decode(std::as_bytes(std::span<const char>(frame)), header, body);
-    return error == FrameError::none ? body : "(" + std::string(explain(error)) + ")";
+        FrameDecoder().decode(std::as_bytes(std::span<const char>(frame)), header, content);
+    if (error != FrameError::none) return "(" + std::string(explain(error)) + ")";
+    for (const FrameTombstone& one : content.tombstones) {
+        append_tombstone(content.body, one.reason, one.count, header.cut_time_us);
+    }
+    return content.body;
 }
 
 int show(Leader& leader, Order order) {

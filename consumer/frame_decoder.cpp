@@ -41,6 +41,28 @@ LineCounts count_lines(std::string_view body) {
     return counts;
 }
 
+/// The tombstones of version 2, which stand before the body.
+std::vector<Tombstone> tombstones_of(const FrameContent& content, std::uint64_t seq_first) {
+    std::vector<Tombstone> tombstones;
+    for (const FrameTombstone& one : content.tombstones) {
+        const std::uint64_t first = seq_first + one.offset;
+        tombstones.push_back({first, first + one.count - 1, one.reason});
+    }
+    return tombstones;
+}
+
+/// Empty for a frame that may be taken for what it says it is.
+std::string refusal_of(FrameError error, const FrameUnit& unit) {
+    if (error != FrameError::none) return std::string(explain(error));
+    if (stream_kind(unit.header.event_class) != unit.pulled.stream->kind) {
+        return "a frame of the other class than its stream";
+    }
+    if (unit.pulled.sender == FrameOrigin::unclaimed && is_self_certifying(unit.header.publisher)) {
+        return std::string(explain(FrameOrigin::unsigned_frame));
+    }
+    return std::string(explain(unit.pulled.sender));
+}
+
 void fill_from_header(FrameUnit& unit) {
     unit.is_mark = (unit.header.flags & kFrameCountOnly) != 0;
     unit.closing = (unit.header.flags & kFrameClosing) != 0;
@@ -50,6 +72,45 @@ void fill_from_header(FrameUnit& unit) {
 }
 
 }  // namespace
+
+/// Which seq the next line of a body has.
+class UnitDecoder::SeqCursor {
+  public:
+    explicit SeqCursor(const FrameUnit& unit)
+        : lost_(unit.tombstones), seq_(unit.seq_first), end_(unit.seq_first + unit.seq_count) {
+        // In version 1 what the lines do not cover one by one is lost, by lines that say so.
+        if (!unit.is_plain && unit.header.version == 1 && unit.header.line_count <= end_ - seq_) {
+            announced_ = end_ - seq_ - unit.header.line_count;
+            may_lose_ = true;
+        }
+        skip_lost();
+    }
+
+    bool has_more() const { return seq_ < end_; }
+    bool is_at_end() const { return seq_ == end_; }
+    std::uint64_t seq() const { return seq_; }
+    /// Whether a line may stand for so many seqs.
+    bool may_lose(std::uint64_t count) const { return may_lose_ && count - 1 <= announced_; }
+    void advance(std::uint64_t count) {
+        announced_ -= std::min(announced_, count - 1);
+        seq_ += count;
+        skip_lost();
+    }
+
+  private:
+    void skip_lost() {
+        for (; next_ < lost_.size() && lost_[next_].seq_first == seq_; ++next_) {
+            seq_ = lost_[next_].seq_last + 1;
+        }
+    }
+
+    const std::vector<Tombstone> lost_;  // of version 2
+    std::size_t next_ = 0;
+    std::uint64_t seq_;
+    std::uint64_t end_;
+    std::uint64_t announced_ = 0;
+    bool may_lose_ = false;
+};
 
 UnitDecoder::UnitDecoder(std::shared_ptr<const Catalog> catalog, EventDecoder::Limits limits)
     : catalog_(catalog), events_(catalog, limits) {}
@@ -74,12 +135,15 @@ FrameUnit UnitDecoder::open(Pulled pulled) {
         return unit;
     }
     const FrameError error = FrameDecoder::decode_header(data, unit.header);
-    const bool fits = stream_kind(unit.header.event_class) == stream.kind;
-    if (error != FrameError::none || !fits) {
+    if (error == FrameError::bad_version) {
+        unit.is_newer = unit.give_back = true;
+        return unit;
+    }
+    unit.refusal = refusal_of(error, unit);
+    // Nothing that it says of its origin is believed, not even that the origin exists.
+    if (!unit.refusal.empty()) {
         unit.is_plain = true;
         unit.seq_count = 1;
-        unit.refusal = error != FrameError::none ? std::string(explain(error))
-                                                 : "a frame of the other class than its stream";
         return unit;
     }
     fill_from_header(unit);
@@ -121,69 +185,68 @@ void UnitDecoder::decode(FrameUnit& unit, std::int64_t now_us) {
     }
     if (!unit.is_plain) {
         FrameHeader header;
+        content_.body.swap(unit.body);
         const FrameError error =
-            frames_.decode(unit.pulled.message.data, header, unit.body, EventDecoder::padding());
+            frames_.decode(unit.pulled.message.data, header, content_, EventDecoder::padding());
+        content_.body.swap(unit.body);
         if (error != FrameError::none) {
             refuse_whole(unit, std::string(explain(error)),
                          std::string(text_of(unit.pulled.message.data)));
             return;
         }
+        unit.tombstones = tombstones_of(content_, unit.seq_first);
     }
     decode_lines(unit, now_us);
 }
 
 void UnitDecoder::decode_lines(FrameUnit& unit, std::int64_t now_us) {
-    const std::int32_t origin = unit.origin;
-    std::uint64_t seq = unit.seq_first;
-    const std::uint64_t end_seq = unit.seq_first + unit.seq_count;
     unit.rows.reserve(unit.body.size() + unit.body.size() / 4);
-    const std::string_view body = unit.body;
-    bool fits = true;
-    const auto decode_line = [&](std::size_t begin, std::size_t end) {
-        if (seq >= end_seq) {
-            fits = false;
-            return;
-        }
-        const auto row_begin = static_cast<std::uint32_t>(unit.rows.size());
-        const std::string_view line = body.substr(begin, end - begin);
-        EventOutcome outcome =
-            events_.decode(line, origin, static_cast<std::int64_t>(seq),
-                           unit.pulled.message.delivery.time_us, now_us, unit.rows);
-        switch (outcome.kind) {
-            case EventOutcome::Kind::row:
-                unit.events.push_back({outcome.type, seq, row_begin,
-                                       static_cast<std::uint32_t>(unit.rows.size()),
-                                       static_cast<std::uint32_t>(begin),
-                                       static_cast<std::uint32_t>(end), outcome.time_us});
-                break;
-            case EventOutcome::Kind::tombstone:
-                // Plain clients have no seqs of their own to report as lost.
-                if (unit.is_plain || outcome.count > end_seq - seq) {
-                    fits = fits && unit.is_plain;
-                    unit.dead.push_back({seq, false, outcome.type_name,
-                                         "a tombstone that covers no seqs of its sender", "",
-                                         std::string(line)});
-                    outcome.count = 1;
-                    break;
-                }
-                unit.tombstones.push_back({seq, seq + outcome.count - 1, outcome.reason});
-                break;
-            case EventOutcome::Kind::unknown:
-            case EventOutcome::Kind::bad:
-                unit.dead.push_back({seq, outcome.kind == EventOutcome::Kind::unknown,
-                                     outcome.type_name, outcome.reason, "", std::string(line)});
-                break;
-        }
-        seq += outcome.kind == EventOutcome::Kind::tombstone ? outcome.count : 1;
+    SeqCursor cursor(unit);
+    const auto decode_one = [&](std::size_t begin, std::size_t end) {
+        decode_line(unit, cursor, {begin, end}, now_us);
     };
     if (unit.is_one_event) {
-        decode_line(0, body.size());
+        decode_one(0, unit.body.size());
     } else {
-        for_each_line(body, decode_line);
+        for_each_line(unit.body, decode_one);
     }
-    if (seq == end_seq && fits) return;
+    if (cursor.is_at_end()) return;
     // The header promised other seqs than the body holds: no publisher of ours writes that.
     refuse_whole(unit, "the frame's lines do not add up to the seqs of its header", unit.body);
+}
+
+void UnitDecoder::decode_line(FrameUnit& unit, SeqCursor& cursor, Range line, std::int64_t now_us) {
+    if (!cursor.has_more()) return cursor.advance(1);
+    const std::uint64_t seq = cursor.seq();
+    const auto row_begin = static_cast<std::uint32_t>(unit.rows.size());
+    const std::string_view text = std::string_view(unit.body).substr(line.begin, line.size());
+    const EventOutcome outcome =
+        events_.decode(text, unit.origin, static_cast<std::int64_t>(seq),
+                       unit.pulled.message.delivery.time_us, now_us, unit.rows);
+    switch (outcome.kind) {
+        case EventOutcome::Kind::row:
+            unit.events.push_back({outcome.type, seq, row_begin,
+                                   static_cast<std::uint32_t>(unit.rows.size()),
+                                   static_cast<std::uint32_t>(line.begin),
+                                   static_cast<std::uint32_t>(line.end), outcome.time_us});
+            break;
+        case EventOutcome::Kind::tombstone:
+            if (cursor.may_lose(outcome.count)) {
+                unit.tombstones.push_back({seq, seq + outcome.count - 1, outcome.reason});
+                return cursor.advance(outcome.count);
+            }
+            // Whoever emits such an event must not bury those of others.
+            unit.dead.push_back({seq, false, outcome.type_name,
+                                 "a tombstone that covers no seqs of its sender", "",
+                                 std::string(text)});
+            break;
+        case EventOutcome::Kind::unknown:
+        case EventOutcome::Kind::bad:
+            unit.dead.push_back({seq, outcome.kind == EventOutcome::Kind::unknown,
+                                 outcome.type_name, outcome.reason, "", std::string(text)});
+            break;
+    }
+    cursor.advance(1);
 }
 
 /// One dead letter that holds it all, the rest of its seqs tombstones, so that nothing stays open.

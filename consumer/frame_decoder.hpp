@@ -13,8 +13,10 @@ class UnitDecoder {
   public:
     UnitDecoder(std::shared_ptr<const Catalog> catalog, EventDecoder::Limits limits);
 
-    /// What the header alone tells; a message that is no frame becomes a plain unit. Its seq_count
-    /// is known after this, so that the ledger can be asked before anything is decompressed.
+    /// What the header alone tells. A message that is no frame, or whose sender is not the
+    /// publisher that it names, becomes a plain unit with a refusal; one that only a newer reader
+    /// understands is given back. seq_count is known after this, so that the ledger can be asked
+    /// before anything is decompressed.
     FrameUnit open(Pulled pulled);
     /// What the header of a frame says, into the unit whose message it is. False: it is no frame,
     /// or a damaged one.
@@ -26,12 +28,20 @@ class UnitDecoder {
     std::uint64_t replaced_nuls() const { return events_.replaced_nuls(); }
 
   private:
+    class SeqCursor;
+    /// Of a line, in the unit's body.
+    struct Range {
+        std::size_t begin, end;
+        std::size_t size() const { return end - begin; }
+    };
     void open_plain(FrameUnit& unit);
+    void decode_line(FrameUnit& unit, SeqCursor& cursor, Range line, std::int64_t now_us);
     void decode_lines(FrameUnit& unit, std::int64_t now_us);
     static void refuse_whole(FrameUnit& unit, std::string reason, std::string payload);
 
     std::shared_ptr<const Catalog> catalog_;
     FrameDecoder frames_;
+    FrameContent content_;  // its body is the unit's, but while a frame is decoded
     EventDecoder events_;
 };
 

@@ -49,6 +49,7 @@ struct FrameUnit {
     std::uint64_t accepted = 0;
     FrameHeader header;  ///< of a frame
 
+    bool is_newer = false;  ///< a frame that only a newer consumer can read
     /// The stream shall have it again later: there is no room for its dead events.
     bool give_back = false;
     std::string refusal;  ///< set: no frame at all; the message is one dead letter

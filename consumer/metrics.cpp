@@ -53,6 +53,10 @@ void print_dead_letters(std::string& out, const Metrics& of) {
     print_value(out, "homeward_given_back_total", "counter",
                 "Messages given back to their stream because the dead letters are full.",
                 of.given_back);
+    print_value(out, "homeward_newer_frames_total", "counter",
+                "Deliveries of frames that only a newer consumer can read; they stay in their "
+                "stream.",
+                of.newer_frames);
     print_head(out, "homeward_dead_letters_waiting", "gauge",
                "Dead letters on the leader that are neither redriven nor discarded.");
     out += "homeward_dead_letters_waiting{state=\"open\"} " + std::to_string(of.letters_open) +

@@ -42,7 +42,15 @@ constexpr std::size_t kMessagesUnknown = 1'024;
 
 Puller::Puller(NatsConnection& nats, std::vector<Stream> streams, const Config::Pull& limits,
                std::chrono::milliseconds ack_wait, const std::set<std::string>& away)
-    : nats_(nats), streams_(std::move(streams)), limits_(limits), ack_wait_(ack_wait) {
+    : nats_(nats),
+      streams_(std::move(streams)),
+      limits_(limits),
+      ack_wait_(ack_wait),
+      verifier_([this](Pulled pulled) {
+          const std::lock_guard lock(mutex_);
+          --verifying_;
+          enqueue(std::move(pulled));
+      }) {
     channels_.resize(streams_.size());
     {
         const std::lock_guard lock(mutex_);
@@ -138,8 +146,9 @@ void Puller::run() {
         measure_rate(now);
         speak_for_waiting(now);
         if (!stopping_) ask_all(now);
-        if (stopping_ && std::all_of(channels_.begin(), channels_.end(),
-                                     [](const Channel& one) { return one.pulls.empty(); })) {
+        if (stopping_ && verifying_ == 0 &&
+            std::all_of(channels_.begin(), channels_.end(),
+                        [](const Channel& one) { return one.pulls.empty(); })) {
             is_dry_ = true;
             arrived_.notify_all();
             return;
@@ -312,15 +321,26 @@ void Puller::on_message(Channel& channel, Message message) {
     const auto size = static_cast<double>(bytes);
     channel.mean_bytes += (size - channel.mean_bytes) / (channel.mean_bytes == 0 ? 1 : kMeanOver);
     const auto now = SteadyClock::now();
-    queue_.push({std::move(message), channel.stream, now, now});
     ++unfinished_;
     unfinished_bytes_ += bytes;
+    Pulled pulled{std::move(message), channel.stream, now, now};
+    const bool is_frame = channel.stream->kind != StreamKind::plain;
+    if (is_frame && FrameVerifier::is_needed(pulled.message)) {
+        ++verifying_;
+        verifier_.push(std::move(pulled));
+    } else {
+        enqueue(std::move(pulled));
+    }
+    // Once: what cannot be asked for then, for want of room, is asked for when there is room.
+    if (expected(channel, {}) == channel.batch / 2) room_.notify_one();
+}
+
+void Puller::enqueue(Pulled pulled) {
+    queue_.push(std::move(pulled));
     // Nobody is woken in vain: a switch of threads costs more than a small message.
     if (queue_.size() == 1 || queue_.is_full(taker_wants_) || is_at_limit()) {
         arrived_.notify_one();
     }
-    // Once: what cannot be asked for then, for want of room, is asked for when there is room.
-    if (expected(channel, {}) == channel.batch / 2) room_.notify_one();
 }
 
 std::vector<Pulled> Puller::take(const std::function<Want()>& want_now) {

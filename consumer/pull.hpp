@@ -16,6 +16,7 @@
 
 #include "consumer/batch_queue.hpp"
 #include "consumer/config.hpp"
+#include "consumer/frame_verifier.hpp"
 #include "consumer/nats_connection.hpp"
 #include "consumer/stream.hpp"
 
@@ -76,6 +77,7 @@ class Puller {
     std::vector<std::string> listen_anew_where_silent();
     void on_arrivals(std::size_t channel, std::vector<Arrival>& arrivals);
     void on_message(Channel& channel, Message message);
+    void enqueue(Pulled pulled);
     void on_status(Channel& channel, const Arrival& arrival);
     void complain(Channel& channel, const std::string& what);
     void ask(Channel& channel, std::size_t messages, std::size_t bytes);
@@ -111,8 +113,10 @@ class Puller {
     std::size_t rate_finished_ = 0;
     std::optional<double> messages_per_second_;  // known only while there is enough to do
     bool stopping_ = false;
-    bool is_dry_ = false;  // stopping, and no pull is under way any more
+    std::size_t verifying_ = 0;  // fetched, and with verifier_
+    bool is_dry_ = false;        // stopping, no pull is under way any more, and nothing is verified
 
+    FrameVerifier verifier_;
     std::thread thread_;
 };
 

@@ -69,6 +69,7 @@ void Writer::run() {
             pending[one.stream] = one.message.delivery.pending;
             if (one.message.delivery.deliveries > 1) ++context_.metrics.redelivered;
             units.push_back(decoder_.open(std::move(one)));
+            if (units.back().is_newer) note_newer(units.back());
         }
         for (const auto& [stream, count] : pending)
             context_.metrics.set_pending(stream->name, count);
@@ -81,6 +82,19 @@ void Writer::run() {
         finish(units);
         context_.puller.finish(messages, bytes);
     }
+}
+
+/// A rolling deploy in which publishers came first: nothing is lost, but somebody has to go on.
+void Writer::note_newer(const FrameUnit& unit) {
+    constexpr auto kInterval = 10s;
+    ++context_.metrics.newer_frames;
+    const auto now = SteadyClock::now();
+    if (now < newer_quiet_until_) return;
+    newer_quiet_until_ = now + kInterval;
+    spdlog::error(
+        "{}: a frame of a newer version than this consumer reads ({}); it stays in its stream. "
+        "Upgrade homeward-consumer before the publishers, or set frame_version back in them",
+        unit.pulled.message.subject, kFrameVersionMax);
 }
 
 void Writer::connect() {

@@ -68,6 +68,7 @@ class Writer {
     bool give_back_dead(Units& units);
     void finish(const Units& units);
     void pause(const std::string& why, std::chrono::milliseconds time);
+    void note_newer(const FrameUnit& unit);
     void connect();
     void count(const Units& units, std::chrono::steady_clock::duration took);
 
@@ -81,6 +82,7 @@ class Writer {
     Partitions partitions_;
     RowCopier copier_;
     UnitDecoder decoder_;
+    std::chrono::steady_clock::time_point newer_quiet_until_{};
     std::thread thread_;
 };
 

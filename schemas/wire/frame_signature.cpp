@@ -146,6 +146,15 @@ bool is_self_certifying(const PublisherId& publisher) {
     return std::equal(kMark.begin(), kMark.end(), publisher.bytes.begin());
 }
 
+bool claims_signature(std::span<const std::byte> message) {
+    constexpr std::size_t kIdOffset = 8;  // in version 1
+    constexpr std::size_t kVersionOffset = 4;
+    if (message.size() < envelope::kFixedBytes) return false;
+    // Version 2 may be signed under any id.
+    if (message[kVersionOffset] == std::byte{envelope::kVersion}) return true;
+    return std::memcmp(message.data() + kIdOffset, kMark.data(), kMark.size()) == 0;
+}
+
 FrameOrigin check_origin(std::span<const std::byte> frame) {
     FrameHeader header;
     envelope::Parts parts;

@@ -44,6 +44,10 @@ class SigningKey {
 /// Whether frames of this publisher must be signed.
 bool is_self_certifying(const PublisherId& publisher);
 
+/// Whether these bytes look like a frame of a self-certifying publisher, or like a signed one: then
+/// check_origin() is to be asked. Looks at a few bytes and trusts none.
+bool claims_signature(std::span<const std::byte> message);
+
 /// Whether a frame comes from the publisher that it names.
 enum class FrameOrigin : std::uint8_t {
     unclaimed,       ///< the publisher id makes no promise, and the frame is not signed

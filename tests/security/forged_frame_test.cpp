@@ -1,0 +1,182 @@
+// Boundary: who may speak for an origin. The attacker has a login that may publish frames of the
+// victim's region and app, and knows the victim's publisher id and next seqs. Each forged frame is
+// sent before the true one.
+
+#include "schemas/frame.hpp"
+#include "schemas/subject.hpp"
+#include "schemas/wire/byte_order.hpp"
+#include "schemas/wire/envelope.hpp"
+#include "schemas/wire/frame_signature.hpp"
+#include "tests/support/bridge.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/frame_sender.hpp"
+
+using namespace homeward;
+using namespace homeward::testing;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::uint32_t kEvents = 10;
+
+FrameContent content_of(const std::string& actor, std::uint32_t events) {
+    FrameContent content;
+    for (std::uint32_t i = 0; i < events; ++i) {
+        content.body += R"({"type":"audit","actor":")" + actor +
+                        R"(","action":"b","resource":"r","outcome":"allowed"})" + "\n";
+    }
+    return content;
+}
+
+/// Sends what it is told, signed by `key` or not at all, under any id.
+class Sender {
+  public:
+    explicit Sender(Bridge& bridge) : client_(bridge.leaf().port()) {}
+
+    FrameHeader header_of(const PublisherId& publisher, std::uint64_t seq_first) const {
+        FrameHeader header;
+        header.version = envelope::kVersion;
+        header.publisher = publisher;
+        header.seq_first = seq_first;
+        header.seq_count = header.line_count = kEvents;
+        header.accepted = header.seq_last();
+        return header;
+    }
+    void send(std::span<const std::byte> frame) {
+        client_.publish(frame_subject(EventClass::audit, "ams", "shop"),
+                        {reinterpret_cast<const char*>(frame.data()), frame.size()});
+    }
+    void send(const FrameHeader& header, const FrameContent& content, const SigningKey* key) {
+        std::vector<std::byte> frame;
+        REQUIRE(FrameEncoder().encode(header, content, key, frame));
+        send(frame);
+    }
+    void send_version_1(FrameHeader header, const FrameContent& content) {
+        header.version = 1;
+        std::vector<std::byte> frame;
+        REQUIRE(FrameEncoder().encode(header, content.body, frame));
+        send(frame);
+    }
+
+  private:
+    NatsClient client_;
+};
+
+std::int64_t count(Bridge& bridge, const std::string& from) {
+    return bridge.leader().number("SELECT count(*) FROM " + from);
+}
+
+void expect_clean_proof(Bridge& bridge) {
+    const CommandResult proof = bridge.consumer_command({"proof", "--wait", "60"}, 90s);
+    INFO(proof.output << bridge.consumer_log());
+    CHECK(proof.exit_code == 0);
+    CHECK(proof.output.find("missing=0 duplicated=0") != std::string::npos);
+}
+
+}  // namespace
+
+TEST_CASE("forged frames of a self-certifying origin settle none of its seqs") {
+    Bridge bridge;
+    bridge.start_consumer();
+    Sender sender(bridge);
+    const SigningKey victim = SigningKey::generate();
+    const SigningKey attacker = SigningKey::generate();
+    const FrameHeader header = sender.header_of(victim.publisher(), 1);
+    const FrameContent forged = content_of("attacker", kEvents);
+
+    sender.send(header, forged, nullptr);
+    sender.send_version_1(header, forged);
+    {
+        FrameHeader theirs = header;
+        theirs.publisher = attacker.publisher();
+        std::vector<std::byte> frame;
+        REQUIRE(FrameEncoder().encode(theirs, forged, &attacker, frame));
+        store(frame.data(), 16, victim.publisher().bytes);
+        attacker.sign(frame);
+        sender.send(frame);
+        // The true frame, with one byte of its body changed.
+        REQUIRE(FrameEncoder().encode(header, content_of("victim", kEvents), &victim, frame));
+        frame.back() ^= std::byte{1};
+        envelope::seal(frame);
+        sender.send(frame);
+    }
+    REQUIRE(wait_until(30s, [&] { return count(bridge, "homeward.dead_letter") == 4; }));
+    CHECK(count(bridge, "audit_events") == 0);
+    // Nothing that they say of an origin is believed, not even that there is one.
+    CHECK(count(bridge, "homeward.origin WHERE class = 'audit'") == 0);
+
+    sender.send(header, content_of("victim", kEvents), &victim);
+    REQUIRE(wait_until(30s, [&] { return count(bridge, "audit_events") == kEvents; }));
+    CHECK(count(bridge, "audit_events WHERE actor = 'victim'") == kEvents);
+    CHECK(count(bridge, "homeward.dead_letter WHERE reason LIKE '%not signed%'") == 2);
+    CHECK(count(bridge, "homeward.dead_letter WHERE reason LIKE '%not its publisher''s%'") == 1);
+    CHECK(count(bridge, "homeward.dead_letter WHERE reason LIKE '%does not fit%'") == 1);
+    expect_clean_proof(bridge);
+}
+
+TEST_CASE("signed frames land in any order, with what they declare lost, and once") {
+    Bridge bridge;
+    Sender sender(bridge);
+    const SigningKey key = SigningKey::generate();
+    for (int round = 0; round < 2; ++round) {
+        for (const std::uint64_t seq_first : {21u, 1u, 11u}) {
+            FrameHeader header = sender.header_of(key.publisher(), seq_first);
+            FrameContent content = content_of("victim", kEvents);
+            if (seq_first == 11) {
+                content = content_of("victim", kEvents - 4);
+                content.tombstones = {{0, 1, "damaged"}, {4, 3, "dropped"}};
+                header.line_count = kEvents - 4;
+            }
+            sender.send(header, content, &key);
+        }
+    }
+    bridge.start_consumer();
+    REQUIRE(wait_until(30s, [&] { return count(bridge, "audit_events") == 26; }));
+    CHECK(count(bridge, "audit_events WHERE seq IN (11, 15, 16, 17)") == 0);
+    CHECK(bridge.leader().number("SELECT sum(seq_last - seq_first + 1) FROM homeward.tombstone") ==
+          4);
+    CHECK(count(bridge, "homeward.dead_letter") == 0);
+    expect_clean_proof(bridge);
+}
+
+TEST_CASE("a frame of a newer version waits in its stream for a newer consumer") {
+    Bridge bridge;
+    bridge.environment()["HOMEWARD_PULL_ACK_WAIT_MS"] = "1000";
+    bridge.start_consumer();
+    Sender sender(bridge);
+    const FrameHeader header = sender.header_of(PublisherId{}, 1);
+    std::vector<std::byte> frame;
+    REQUIRE(FrameEncoder().encode(header, content_of("a", kEvents), nullptr, frame));
+    frame[4] = std::byte{3};
+    sender.send(frame);
+    REQUIRE(wait_until(30s, [&] { return bridge.metric("homeward_newer_frames_total") >= 2; }));
+    CHECK(count(bridge, "homeward.dead_letter") == 0);
+    CHECK(bridge.consumer_log().find("newer version") != std::string::npos);
+    // Others are not held up, and this one is still there at the end.
+    FrameSender other(bridge.leaf().port(), "ams", "shop");
+    other.send(other.frame(1, kEvents));
+    REQUIRE(wait_until(30s, [&] { return count(bridge, "audit_events") == kEvents; }));
+    REQUIRE(wait_until(30s, [&] {
+        return bridge.metric("homeward_stream_bytes{stream=\"HOMEWARD_AUDIT_ams\"}") > 0;
+    }));
+}
+
+TEST_CASE("an event that poses as a tombstone buries no event but itself") {
+    Bridge bridge;
+    bridge.start_consumer();
+    FrameSender sender(bridge.leaf().port(), "ams", "shop");
+    std::vector<std::string> lines(101, audit_line("r"));
+    lines[50] = R"({"type":"homeward.tombstone","reason":"x","count":50,"time":1700000000000000})";
+    sender.send(sender.frame_of(1, lines));
+    // In version 2 no line is a tombstone.
+    Sender raw(bridge);
+    FrameHeader header = raw.header_of(PublisherId{}, 1);
+    FrameContent content = content_of("a", kEvents - 1);
+    content.body += R"({"type":"homeward.tombstone","reason":"x","count":1,"time":1})"
+                    "\n";
+    raw.send(header, content, nullptr);
+    REQUIRE(wait_until(30s, [&] { return count(bridge, "audit_events") == 100 + kEvents - 1; }));
+    CHECK(count(bridge, "homeward.dead_letter WHERE reason LIKE '%tombstone%'") == 2);
+    CHECK(count(bridge, "homeward.tombstone") == 0);
+    expect_clean_proof(bridge);
+}
