@@ -2,12 +2,13 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <sstream>
 #include <utility>
 
@@ -16,13 +17,38 @@
 namespace homeward {
 namespace {
 
+/// Bounds what a damaged or foreign file makes us read.
+constexpr std::size_t kTextFileBytesMax = 64u << 20;
+/// O_NONBLOCK: to open a FIFO would wait for whoever writes to it.
+constexpr int kOpenFlags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+
 [[noreturn]] void throw_setup(const std::filesystem::path& path, const char* what, int error) {
-    throw SetupError(path.string() + ": " + what + ": " + std::strerror(error));
+    errno = error;
+    SetupError failure(path.string() + ": " + what + ": " + std::strerror(error));
+    errno = error;
+    throw failure;
 }
 
-File adopt(int descriptor, const std::filesystem::path& path, const char* what, File (*make)(int)) {
-    if (descriptor < 0) throw_setup(path, what, errno);
-    return make(descriptor);
+/// Returns the descriptor, or -1 and errno; what is no regular file is EINVAL.
+int open_regular(const std::filesystem::path& path, int flags) {
+    const int descriptor = ::open(path.c_str(), flags | kOpenFlags, 0600);
+    if (descriptor < 0) return -1;
+    struct stat status {};
+    const int error = ::fstat(descriptor, &status) != 0 ? errno
+                      : S_ISREG(status.st_mode)         ? 0
+                                                        : EINVAL;
+    if (error == 0) {
+        const bool made_otherwise = (flags & O_CREAT) != 0 && (status.st_mode & 07777) != 0600;
+        if (made_otherwise) ::fchmod(descriptor, 0600);
+        return descriptor;
+    }
+    ::close(descriptor);
+    errno = error;
+    return -1;
+}
+
+bool is_beyond_limit(std::size_t end) {
+    return end > file_bytes_max();
 }
 
 }  // namespace
@@ -39,17 +65,19 @@ File& File::operator=(File&& other) noexcept {
 }
 
 File File::create(const std::filesystem::path& path) {
-    return adopt(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600), path,
-                 "cannot be created", [](int fd) { return File(fd); });
+    File file(open_regular(path, O_RDWR | O_CREAT));
+    if (!file.is_open()) throw_setup(path, "cannot be created", errno);
+    return file;
 }
 
 File File::open(const std::filesystem::path& path) {
-    int descriptor = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+    int descriptor = open_regular(path, O_RDWR);
     // To look at it, reading is enough; who wants to write will hear of it then.
     if (descriptor < 0 && (errno == EACCES || errno == EROFS)) {
-        descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+        descriptor = open_regular(path, O_RDONLY);
     }
-    return adopt(descriptor, path, "cannot be opened", [](int fd) { return File(fd); });
+    if (descriptor < 0) throw_setup(path, "cannot be opened", errno);
+    return File(descriptor);
 }
 
 File File::copy(const std::filesystem::path& path) {
@@ -61,15 +89,28 @@ File File::copy(const std::filesystem::path& path) {
 }
 
 File File::anonymous(const char* name) {
-    return adopt(::memfd_create(name, MFD_CLOEXEC), name, "cannot get anonymous memory",
-                 [](int fd) { return File(fd); });
+    File file(::memfd_create(name, MFD_CLOEXEC));
+    if (!file.is_open()) throw_setup(name, "cannot get anonymous memory", errno);
+    return file;
+}
+
+std::size_t file_bytes_max() noexcept {
+    struct rlimit limit {};
+    if (::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return SIZE_MAX;
+    return static_cast<std::size_t>(limit.rlim_cur);
 }
 
 int File::allocate(std::size_t bytes) noexcept {
+    if (is_beyond_limit(bytes)) return EFBIG;
     return ::posix_fallocate(descriptor_, 0, static_cast<off_t>(bytes));
 }
 
+int File::truncate(std::size_t bytes) noexcept {
+    return ::ftruncate(descriptor_, static_cast<off_t>(bytes)) == 0 ? 0 : errno;
+}
+
 int File::write_at(std::size_t offset, std::span<const std::byte> bytes) noexcept {
+    if (is_beyond_limit(offset + bytes.size())) return EFBIG;
     while (!bytes.empty()) {
         const ssize_t written =
             ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
@@ -102,46 +143,6 @@ std::size_t File::size() const noexcept {
     return ::fstat(descriptor_, &status) == 0 ? static_cast<std::size_t>(status.st_size) : 0;
 }
 
-std::filesystem::path private_directory_in(const std::filesystem::path& place) {
-    return place / ("homeward-" + std::to_string(::geteuid()));
-}
-
-bool is_private_directory(const std::filesystem::path& path) {
-    return path == private_directory_in(path.parent_path());
-}
-
-namespace {
-
-/// False if it was removed by the one who left it last, just now.
-bool make_private_directory(const std::filesystem::path& path) {
-    if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
-        throw_setup(path, "cannot be made", errno);
-    }
-    struct stat status {};
-    if (::lstat(path.c_str(), &status) != 0) {
-        if (errno == ENOENT) return false;
-        throw_setup(path, "cannot be looked at", errno);
-    }
-    const bool is_private = S_ISDIR(status.st_mode) && status.st_uid == ::geteuid() &&
-                            (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
-    if (is_private) return true;
-    throw SetupError(path.string() +
-                     ": is not a directory of this user alone; remove it, or set lane_dir");
-}
-
-}  // namespace
-
-void make_in_private_directory(const std::filesystem::path& path) {
-    // Each try meets somebody else's removal between two of our system calls.
-    constexpr int kTriesMax = 1000;
-    for (int i = 0; i < kTriesMax; ++i) {
-        if (!make_private_directory(path.parent_path())) continue;
-        if (::mkdir(path.c_str(), 0700) == 0) return;
-        if (errno != ENOENT) break;
-    }
-    throw_setup(path, "cannot be made", errno);
-}
-
 std::vector<std::filesystem::path> entries_of(const std::filesystem::path& directory) {
     std::vector<std::filesystem::path> entries;
     std::error_code error;
@@ -161,15 +162,24 @@ void write_text_file(const std::filesystem::path& path, std::string_view text) {
     const int error =
         file.write_at(0, std::as_bytes(std::span<const char>(text.data(), text.size())));
     if (error != 0) throw_setup(fresh, "cannot be written", error);
-    file.sync();
+    if (const int failed = file.sync(); failed != 0) throw_setup(fresh, "cannot be synced", failed);
     if (::rename(fresh.c_str(), path.c_str()) != 0) throw_setup(path, "cannot be replaced", errno);
 }
 
 std::string read_text_file(const std::filesystem::path& path) {
-    std::ifstream stream(path, std::ios::binary);
-    std::ostringstream text;
-    text << stream.rdbuf();
-    return text.str();
+    constexpr std::size_t kStep = 64u << 10;
+    std::string text;
+    const int descriptor = open_regular(path, O_RDONLY);
+    if (descriptor < 0) return text;
+    ssize_t got = 0;
+    do {  // not by its size, since what is in /proc has none
+        const std::size_t before = text.size();
+        text.resize(before + kStep);
+        got = ::read(descriptor, text.data() + before, kStep);
+        text.resize(before + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    } while ((got > 0 && text.size() <= kTextFileBytesMax) || (got < 0 && errno == EINTR));
+    ::close(descriptor);
+    return got == 0 ? text : std::string();
 }
 
 std::string machine_boot_id() {

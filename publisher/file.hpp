@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
@@ -10,7 +11,8 @@
 namespace homeward {
 
 /// An open file descriptor, closed at the end. Either a named file or, for publishers without a
-/// spool, anonymous memory: what is built on it does not see the difference.
+/// spool, anonymous memory: what is built on it does not see the difference. Only regular files: a
+/// link, a FIFO or a device in a spool is an error, and never waited for.
 class File {
   public:
     File() = default;
@@ -20,7 +22,8 @@ class File {
     File(const File&) = delete;
     File& operator=(const File&) = delete;
 
-    /// Both throw SetupError naming the path and the system's reason.
+    /// Both throw SetupError naming the path and the system's reason; errno is that reason, too.
+    /// A file that is made has mode 0600, whatever the umask.
     static File create(const std::filesystem::path& path);
     static File open(const std::filesystem::path& path);
     static File anonymous(const char* name);
@@ -28,9 +31,11 @@ class File {
     static File copy(const std::filesystem::path& path);
 
     /// Allocates real blocks, so that a full disk shows here and not as SIGBUS later.
-    /// Returns 0 or errno.
+    /// Returns 0 or errno; EFBIG beyond RLIMIT_FSIZE, without the signal SIGXFSZ.
     int allocate(std::size_t bytes) noexcept;
-    /// Writes all or returns errno.
+    /// Cuts off what is behind. Returns 0 or errno.
+    int truncate(std::size_t bytes) noexcept;
+    /// Writes all or returns errno, as allocate() does.
     int write_at(std::size_t offset, std::span<const std::byte> bytes) noexcept;
     /// Bytes read, fewer only at the file's end; 0 also on an error.
     std::size_t read_at(std::size_t offset, std::span<std::byte> bytes) const noexcept;
@@ -44,20 +49,35 @@ class File {
     int descriptor_ = -1;
 };
 
+/// The largest file that this process may write; SIZE_MAX: any.
+std::size_t file_bytes_max() noexcept;
+
+/// Makes the directory, and its parents, each with mode 0700 whatever the umask; those that are
+/// there keep theirs. Throws SetupError.
+void make_directory(const std::filesystem::path& path);
+/// A directory itself, and no link to one.
+bool is_real_directory(const std::filesystem::path& path) noexcept;
+/// Makes the names in a directory durable. Returns 0 or errno; 0 where the filesystem has no need.
+int sync_directory(const std::filesystem::path& path) noexcept;
+
 /// Where this user's lanes are, one directory a run, in a place where everybody may make some. A
 /// directory of that name is made by whoever needs it first, and removed by whoever leaves it last.
 std::filesystem::path private_directory_in(const std::filesystem::path& place);
+/// Whether it is that, of any user, or one that make_in_private_directory() has made instead.
 bool is_private_directory(const std::filesystem::path& path);
-/// Makes `path` in one of those, and that too if it is not there: ours, and nobody else may write
-/// there. Throws SetupError if it is not; what is in it could be anybody's.
-void make_in_private_directory(const std::filesystem::path& path);
+/// Makes a directory `name` in `wanted`, a private directory, and that too if it is not there.
+/// Returns where `name` is: not in `wanted` if that is of another user, a link, or open to others;
+/// then in a new one beside it, whose name nobody could know. Throws SetupError.
+std::filesystem::path make_in_private_directory(const std::filesystem::path& wanted,
+                                                const std::string& name);
 
 /// What lies in a directory, as far as it can be read.
 std::vector<std::filesystem::path> entries_of(const std::filesystem::path& directory);
 
-/// Replaces a small file as a whole: readers see the old text or the new, never half of one.
+/// Replaces a small file as a whole, and syncs it: readers see the old text or the new, never half
+/// of one. Throws SetupError.
 void write_text_file(const std::filesystem::path& path, std::string_view text);
-/// Empty when it cannot be read.
+/// Empty when it cannot be read to its end, is no regular file, or is larger than 64 MiB.
 std::string read_text_file(const std::filesystem::path& path);
 
 /// Changes at every start of the machine.

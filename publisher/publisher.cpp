@@ -65,6 +65,16 @@ void check_files(const PublisherOptions& options) {
     }
 }
 
+/// A write beyond the limit would be SIGXFSZ, which ends the app unless it has a handler.
+void check_file_size_limit(const PublisherOptions& options) {
+    const std::size_t needed =
+        std::max(kSegmentBytes, detail::kLaneHeaderBytes + options.lane_bytes);
+    if (file_bytes_max() >= needed) return;
+    refuse("RLIMIT_FSIZE (ulimit -f) is " + std::to_string(file_bytes_max()) +
+           " bytes; a segment of the frame log has " + std::to_string(needed) +
+           ". Raise the limit");
+}
+
 std::filesystem::path default_lane_dir(const std::filesystem::path& spool_dir) {
     return is_tmpfs("/dev/shm") ? private_directory_in("/dev/shm") : spool_dir / "lanes";
 }
@@ -89,6 +99,7 @@ PublisherOptions checked(PublisherOptions options) {
     if (options.log_bytes_max < 2 * kSegmentBytes) refuse("log_bytes_max must be at least 16 MiB");
     if (options.in_flight_max == 0) refuse("in_flight_max must be at least 1");
     check_files(options);
+    check_file_size_limit(options);
     options.on_log = without_exceptions(std::move(options.on_log));
     if (!options.spool_dir.empty()) {
         options.spool_dir = std::filesystem::absolute(options.spool_dir);
@@ -175,6 +186,12 @@ class Publisher::Impl {
         lanes.on_new_lane = [this](std::uint64_t number, LaneMapping* lane) {
             sender.origin(lane->event_class()).add_lane(number, lane);
         };
+        const std::filesystem::path& lane_dir = run->identity().lane_dir;
+        if (lane_dir != options.lane_dir && options.on_log) {
+            options.on_log(options.lane_dir.string() +
+                           " is not a directory of this user alone; lanes are in " +
+                           lane_dir.string() + ". Remove the one that is in the way");
+        }
     }
 
     const PublisherOptions options;

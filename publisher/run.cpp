@@ -1,5 +1,6 @@
 #include "publisher/run.hpp"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -34,13 +35,14 @@ std::string this_process() {
     return std::to_string(::getpid()) + " " + process_start_time();
 }
 
-void make_directory(const std::filesystem::path& path) {
-    std::error_code error;
-    std::filesystem::create_directories(path, error);
-    if (error) {
-        throw SetupError(path.string() + ": cannot be made: " + error.message() +
-                         "; check spool_dir and its permissions");
-    }
+/// Whether a run is of this user, or of the one whose spool it lies in: in a spool where others may
+/// write, nobody sends what a stranger has put there.
+bool is_of_spools_owner(const std::filesystem::path& directory) {
+    struct stat run {};
+    struct stat spool {};
+    if (::lstat(directory.c_str(), &run) != 0) return false;
+    if (run.st_uid == ::geteuid()) return true;
+    return ::stat(directory.parent_path().c_str(), &spool) == 0 && run.st_uid == spool.st_uid;
 }
 
 }  // namespace
@@ -105,25 +107,36 @@ std::unique_ptr<Run> Run::create(const std::filesystem::path& spool, RunIdentity
 }
 
 void Run::make() {
+    make_directory(directory_);
     if (is_private_directory(identity_.lane_dir)) {
-        make_in_private_directory(lanes_path());
+        identity_.lane_dir =
+            make_in_private_directory(identity_.lane_dir, identity_.publisher.hex());
     } else {
         make_directory(lanes_path());
     }
-    make_directory(directory_);
     File::create(directory_ / "lock");
     lock_ = RunLock::take(directory_);
     if (lock_ == nullptr) throw SetupError(directory_.string() + ": cannot be locked");
     types_ = File::create(directory_ / "types.jsonl");
     write_text_file(directory_ / "run.json", identity_.to_json());
+    if (!identity_.synced) return;
+    for (const auto& path : {directory_, directory_.parent_path()}) {
+        const int error = sync_directory(path);
+        if (error == 0) continue;
+        throw SetupError(path.string() + ": cannot be synced: " + std::strerror(error) +
+                         "; durability \"disk\" needs that");
+    }
 }
 
 Run::Found Run::read(const std::filesystem::path& directory) {
     Found found{directory, Finding::none, nullptr};
     std::error_code error;
-    const bool is_there = std::filesystem::exists(directory / "run.json", error);
-    if (error) found.finding = Finding::unreadable;
-    if (!is_there) return found;
+    const auto there = std::filesystem::symlink_status(directory / "run.json", error).type();
+    if (there == std::filesystem::file_type::not_found) return found;
+    found.finding = Finding::unreadable;
+    if (there != std::filesystem::file_type::regular || !is_of_spools_owner(directory)) {
+        return found;
+    }
     RunIdentity identity;
     switch (RunIdentity::parse(read_text_file(directory / "run.json"), identity)) {
         case RunIdentity::Parsed::none:
@@ -305,8 +318,7 @@ std::vector<Run::Found> find_runs(const std::filesystem::path& spool,
                                   Run::Found (*find)(const std::filesystem::path&)) {
     std::vector<Run::Found> found;
     for (const auto& path : entries_of(spool)) {
-        std::error_code ignored;
-        if (std::filesystem::is_directory(path, ignored)) found.push_back(find(path));
+        if (is_real_directory(path)) found.push_back(find(path));
     }
     return found;
 }

@@ -24,19 +24,6 @@ RunIdentity identity_with(const std::filesystem::path& lane_dir) {
 
 }  // namespace
 
-TEST_CASE("lanes in a place of everybody's lie in no directory that others may write to") {
-    const TempDir dir;
-    CHECK_NOTHROW(make_in_private_directory(dir / "fresh" / "run"));
-    CHECK_NOTHROW(make_in_private_directory(dir / "fresh" / "other run"));
-    CHECK_THROWS_AS(make_in_private_directory(dir / "fresh" / "run"), SetupError);
-    std::filesystem::create_directory(dir / "open");
-    std::filesystem::permissions(dir / "open", std::filesystem::perms::all);
-    CHECK_THROWS_WITH(make_in_private_directory(dir / "open" / "run"),
-                      Catch::Matchers::Contains("lane_dir"));
-    std::filesystem::create_symlink(dir / "fresh", dir / "link");
-    CHECK_THROWS_AS(make_in_private_directory(dir / "link" / "run"), SetupError);
-}
-
 TEST_CASE("the directory of lanes goes with the last run that has some there") {
     const TempDir dir;
     const auto lane_dir = private_directory_in(dir.path());
