@@ -64,6 +64,7 @@ void Origin::recover_log(std::string_view loss_reason) {
     seq_next_.store(recovery.seq_next, std::memory_order_relaxed);
     accepted_at_least_ = recovery.accepted;
     logged_tails_ = std::move(recovery.tails);
+    log_.trim();
     if (!loss_reason_.empty()) {
         for (const SeqRange& seqs : recovery.lost) bury(seqs);
     }
@@ -140,7 +141,10 @@ bool Origin::log_burials() {
             FrameLog::Outcome::logged) {
             return false;
         }
-        if (burial.instead_of) log_.release(*burial.instead_of);
+        if (burial.instead_of) {
+            log_.replace(*burial.instead_of);
+            log_.forget(*burial.instead_of);
+        }
         const std::lock_guard lock(mutex_);
         departures_.push_back({logged, {}});
         unreleased_[seqs.first] = {header.seq_count, header.seq_count};
@@ -331,8 +335,9 @@ bool Origin::take_departure(Departure& departure) {
     return true;
 }
 
-std::vector<std::byte> Origin::read(const Departure& departure) const {
-    return departure.mark.empty() ? log_.read(departure.frame) : departure.mark;
+std::optional<std::vector<std::byte>> Origin::read(const Departure& departure) const {
+    if (!departure.mark.empty()) return departure.mark;
+    return log_.read(departure.frame);
 }
 
 void Origin::release(const Departure& departure) {
@@ -349,6 +354,7 @@ void Origin::release(const Departure& departure) {
         unreleased_.erase(found);
     }
     log_.release(departure.frame);
+    log_.forget(departure.frame);
 }
 
 std::uint64_t Origin::accepted() const {

@@ -79,7 +79,8 @@ class Origin {
 
     /// Shipper: the next frame to send for the first time; false if none.
     bool take_departure(Departure& departure);
-    std::vector<std::byte> read(const Departure& departure) const;
+    /// As FrameLog::read().
+    std::optional<std::vector<std::byte>> read(const Departure& departure) const;
     void release(const Departure& departure);
 
     std::uint64_t accepted() const;

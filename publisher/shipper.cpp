@@ -172,7 +172,9 @@ bool Shipper::has_room(const Origin& origin) const {
 bool Shipper::send(std::uint64_t token, Flight& flight) {
     const Origin& origin = *flight.origin;
     const RunIdentity& identity = origin.run().identity();
-    const std::vector<std::byte> bytes = origin.read(flight.departure);
+    const auto read = origin.read(flight.departure);
+    if (!read) return false;  // no descriptor was free: again later
+    const std::vector<std::byte>& bytes = *read;
     flight.retry_at = SteadyClock::now() + kAckTimeout + backoff(flight.attempts);
     ++flight.attempts;
     FrameHeader header;

@@ -70,6 +70,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         require(log.read(frame) == sample.frames.at(frame.seq_first));
     }
     if (bytes == sample.bytes) require(recovery.frames.size() == sample.frames.size() - 2);
-    for (const LoggedFrame& frame : recovery.frames) log.release(frame);
+    for (const LoggedFrame& frame : recovery.frames) log.forget(frame);
     return 0;
 }

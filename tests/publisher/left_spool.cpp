@@ -66,7 +66,7 @@ void take_frame(std::span<const std::byte> frame, Drained& drained) {
 
 void take_departures(Origin& origin, Drained& drained) {
     for (Departure departure; origin.take_departure(departure);) {
-        take_frame(origin.read(departure), drained);
+        take_frame(*origin.read(departure), drained);
     }
 }
 
@@ -90,7 +90,7 @@ LeftSpool::LeftSpool() {
         if (!origin.take_departure(departure)) throw std::logic_error("nothing was cut");
         // The log writes a release down beside the frame after it; the last two stay unreleased.
         if (events_ > 304) continue;
-        const auto frame = origin.read(departure);
+        const auto frame = *origin.read(departure);
         released_frames_.emplace_back(reinterpret_cast<const char*>(frame.data()), frame.size());
         origin.release(departure);
         for (std::uint64_t seq = departure.frame.seq_first; seq <= departure.frame.seq_last;

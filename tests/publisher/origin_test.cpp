@@ -38,7 +38,7 @@ TEST_CASE("an hour of drops keeps its sequence without gaps, however many there 
     std::uint64_t seq_next = 1;
     for (Departure departure; origin.take_departure(departure);) {
         FrameHeader header;
-        REQUIRE(FrameDecoder::decode_header(origin.read(departure), header) == FrameError::none);
+        REQUIRE(FrameDecoder::decode_header(*origin.read(departure), header) == FrameError::none);
         CHECK(header.seq_first == seq_next);
         seq_next = header.seq_last() + 1;
     }
