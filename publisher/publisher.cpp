@@ -1,6 +1,5 @@
 #include <homeward/publisher.hpp>
 
-#include <sys/mman.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 
 #include "publisher/all_threads_fence.hpp"
 #include "publisher/file.hpp"
+#include "publisher/fork_detection_page.hpp"
 #include "publisher/held_events.hpp"
 #include "publisher/json_event.hpp"
 #include "publisher/lane_pool.hpp"
@@ -108,44 +108,6 @@ PublisherOptions checked(PublisherOptions options) {
     return options;
 }
 
-/// A page that reads zero in a forked child: the publisher's number (kClosedOwner once nobody may
-/// emit any more), and whether a thread of the child is at work on a publisher of its own.
-class OwnerPage {
-  public:
-    explicit OwnerPage(std::uint64_t owner) {
-        void* page =
-            ::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (page == MAP_FAILED) refuse(std::string("mmap: ") + std::strerror(errno));
-        content_ = new (page) Content;
-        if (::madvise(page, kBytes, MADV_WIPEONFORK) != 0) {
-            const int error = errno;
-            ::munmap(page, kBytes);
-            refuse(std::string("MADV_WIPEONFORK (Linux 4.14 or newer is needed): ") +
-                   std::strerror(error));
-        }
-        content_->owner = owner;
-        prepare_all_threads_fence();  // for close(); now there are fewer threads than then
-    }
-    ~OwnerPage() { ::munmap(content_, kBytes); }
-    OwnerPage(const OwnerPage&) = delete;
-    OwnerPage& operator=(const OwnerPage&) = delete;
-
-    const std::atomic<std::uint64_t>* number() const { return &content_->owner; }
-    void close() { content_->owner.store(detail::kClosedOwner, std::memory_order_release); }
-    /// In a child: true for the one thread that may begin. No lock, for a thread of the parent
-    /// might hold that for ever.
-    bool try_begin() { return content_->is_beginning.exchange(1) == 0; }
-    void give_up_begin() { content_->is_beginning = 0; }
-
-  private:
-    struct Content {
-        std::atomic<std::uint64_t> owner{0};
-        std::atomic<std::uint32_t> is_beginning{0};
-    };
-    static constexpr std::size_t kBytes = 4096;
-    Content* content_;
-};
-
 /// Never given twice in a process, so that a thread's memory of a dead publisher cannot match.
 std::uint64_t next_owner() {
     static std::atomic<std::uint64_t> last{0};
@@ -178,8 +140,9 @@ class Publisher::Impl {
   public:
     Impl(PublisherOptions wanted, Shipper::Start start)
         : options(std::move(wanted)),
-          owner(next_owner()),
-          owner_page(owner),
+          // For close(); now there are fewer threads than then.
+          owner((prepare_all_threads_fence(), next_owner())),
+          fork_page(owner),
           run(Run::create(options.spool_dir, identity_of(options))),
           lanes(*run, options.lane_bytes, options.lanes_max),
           sender(options, *run, clock, start) {
@@ -196,7 +159,7 @@ class Publisher::Impl {
 
     const PublisherOptions options;
     const std::uint64_t owner;
-    OwnerPage owner_page;
+    ForkDetectionPage fork_page;
     detail::Clock clock;
     std::unique_ptr<Run> run;
     LanePool lanes;
@@ -206,7 +169,7 @@ class Publisher::Impl {
 
 Publisher::Publisher(PublisherOptions options)
     : impl_(new Impl(checked(std::move(options)), Shipper::Start::at_once)) {
-    owner_page_ = impl_.load()->owner_page.number();
+    owner_page_ = impl_.load()->fork_page.number();
     clock_ = &impl_.load()->clock;
 }
 
@@ -226,7 +189,7 @@ Publisher::Impl* Publisher::begin_as_child() noexcept {
     constexpr auto kPatience = 1s;
     Impl* parents = impl_.load(std::memory_order_acquire);
     if (parents->closed.load(std::memory_order_acquire)) return nullptr;
-    if (!parents->owner_page.try_begin()) {
+    if (!parents->fork_page.try_begin()) {
         const auto deadline = SteadyClock::now() + kPatience;
         while (own_impl() == nullptr && SteadyClock::now() < deadline) std::this_thread::yield();
         return own_impl();
@@ -237,12 +200,12 @@ Publisher::Impl* Publisher::begin_as_child() noexcept {
         // spool and locks are not ours. The server may be slow: connecting must not wait for it.
         auto* impl = new Impl(parents->options, Shipper::Start::in_background);
         clock_.store(&impl->clock, std::memory_order_relaxed);
-        owner_page_.store(impl->owner_page.number(), std::memory_order_relaxed);
+        owner_page_.store(impl->fork_page.number(), std::memory_order_relaxed);
         impl_.store(impl, std::memory_order_release);
         return impl;
     } catch (const std::exception& error) {
         if (parents->options.on_log) parents->options.on_log(error.what());
-        parents->owner_page.give_up_begin();  // the next emit() tries again
+        parents->fork_page.give_up_begin();  // the next emit() tries again
         return nullptr;
     }
 }
@@ -404,7 +367,7 @@ FlushResult Publisher::close(std::chrono::milliseconds deadline) noexcept {
     if (impl_.load()->closed.exchange(true)) return {true, 0};
     Impl* impl = own_impl();
     if (impl == nullptr) return {true, 0};
-    impl->owner_page.close();  // or threads would go on filling the lanes that they remember
+    impl->fork_page.close();  // or threads would go on filling the lanes that they remember
     const auto until = SteadyClock::now() + deadline;
     fence_all_threads();
     const bool is_quiet = impl->lanes.wait_until_unused(until);
