@@ -93,6 +93,7 @@ std::map<std::string, Setter> setters(Config& c) {
         {"streams.audit_bytes_max", count_setter(c.streams.audit_bytes_max, 0, 1ull << 50)},
         {"streams.metric_bytes_max", count_setter(c.streams.metric_bytes_max, 0, 1ull << 50)},
         {"streams.plain_bytes_max", count_setter(c.streams.plain_bytes_max, 0, 1ull << 50)},
+        {"streams.app_messages_max", count_setter(c.streams.app_messages_max, 0, 1ull << 40)},
         {"pull.messages_max", count_setter(c.pull.messages_max, 1, 65'536)},
         {"pull.bytes_max", count_setter(c.pull.bytes_max, 2u << 20, 1u << 30)},
         {"pull.ack_wait_ms", count_setter(c.pull.ack_wait_ms, 1'000, 3'600'000)},
@@ -284,6 +285,11 @@ void check(const Config& config) {
         throw ConfigError("the domain of region \"" + source.region + "\" is \"" + source.domain +
                           "\"; expected letters, digits, _ and -, as in the server's "
                           "jetstream { domain: … }");
+    }
+    if (config.streams.app_messages_max > 0 && config.streams.history_hours > 0) {
+        throw ConfigError(
+            "streams.app_messages_max and streams.history_hours are both set: what is committed "
+            "would count against the app until its history ends; set one of them to 0");
     }
     static const std::regex kSchemaName("[a-z_][a-z0-9_]{0,62}");
     if (!std::regex_match(config.postgres.event_schema, kSchemaName)) {

@@ -76,6 +76,10 @@ struct Config {
         std::size_t metric_bytes_max = 0;
         std::size_t plain_bytes_max = 0;
 
+        /// Messages of one app that a stream may hold; 0: no limit per app. With a limit, an app
+        /// that floods is refused while the others of its region go on. Not with a history.
+        std::size_t app_messages_max = 0;
+
         std::size_t bytes_max(StreamKind kind) const {
             return kind == StreamKind::audit    ? audit_bytes_max
                    : kind == StreamKind::metric ? metric_bytes_max

@@ -76,7 +76,7 @@ std::string advice(natsStatus status) {
 /// are numbered, and a leaf sees those of its own domain.
 std::string fresh_inbox(const std::string& domain) {
     std::random_device random;
-    std::string name = "_INBOX.homeward." + (domain.empty() ? "-" : domain) + ".";
+    std::string name = consumer_inbox_prefix(domain);
     for (int i = 0; i < 4; ++i) {
         std::array<char, 9> word;
         std::snprintf(word.data(), word.size(), "%08x", random());

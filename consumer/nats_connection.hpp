@@ -47,10 +47,10 @@ class NatsConnection {
     bool publish(const std::string& subject, std::string_view body);
     bool publish(const std::string& subject, const std::string& reply, std::string_view body);
 
-    /// A fresh inbox "_INBOX.homeward.<domain>.….": deploy/nats lets a domain's leaf send to no
-    /// other. `on_arrivals` is called by one thread for everything below it, as long as the
-    /// connection lives or until it is unsubscribed: which waits for a call that is under way, so
-    /// hold no lock that it takes. It gets what has come meanwhile, in order, at least one; may
+    /// A fresh inbox "_INBOX.homeward.consumer.<domain>.….": deploy/nats lets a domain's leaf
+    /// send to no other. `on_arrivals` is called by one thread for everything below it, as long as
+    /// the connection lives or until it is unsubscribed: which waits for a call that is under way,
+    /// so hold no lock that it takes. It gets what has come meanwhile, in order, at least one; may
     /// move it away. Both by one thread at a time.
     std::string subscribe(const std::string& domain, OnArrivals on_arrivals);
     void unsubscribe(const std::string& inbox);

@@ -112,16 +112,26 @@ std::int64_t history_ns(const Config& config) {
 }
 
 json stream_wanted(const Stream& stream, const Config& config) {
-    return {{"name", stream.name},
-            {"subjects", {stream_subjects(stream.kind, stream.region)}},
-            {"retention", history_ns(config) > 0 ? "limits" : "workqueue"},
-            {"max_age", history_ns(config)},
-            {"storage", "file"},
-            // A full leaf refuses, and the publisher keeps the event.
-            {"discard", "new"},
-            {"duplicate_window", kDuplicateWindowNs},
-            {"max_bytes", stream.bytes_max == 0 ? -1 : static_cast<std::int64_t>(stream.bytes_max)},
-            {"num_replicas", stream.replicas}};
+    const std::size_t app_messages_max = config.streams.app_messages_max;
+    return {
+        {"name", stream.name},
+        {"subjects", {stream_subjects(stream.kind, stream.region)}},
+        {"retention", history_ns(config) > 0 ? "limits" : "workqueue"},
+        {"max_age", history_ns(config)},
+        {"storage", "file"},
+        // A full leaf refuses, and the publisher keeps the event.
+        {"discard", "new"},
+        {"duplicate_window", kDuplicateWindowNs},
+        // JetStream takes whatever reaches its API for a request. A PubAck reads as one to purge,
+        // and its reply subject is the publisher's choice: only the stream itself can refuse.
+        {"deny_delete", true},
+        {"deny_purge", true},
+        // One subject is one app's.
+        {"max_msgs_per_subject",
+         app_messages_max == 0 ? -1 : static_cast<std::int64_t>(app_messages_max)},
+        {"discard_new_per_subject", app_messages_max > 0},
+        {"max_bytes", stream.bytes_max == 0 ? -1 : static_cast<std::int64_t>(stream.bytes_max)},
+        {"num_replicas", stream.replicas}};
 }
 
 /// Of every durable, whatever it begins with.
@@ -186,9 +196,12 @@ enum class Mode { plan, apply };
 
 /// A change of these is one of a running stream or durable; anything else would be another one.
 bool may_change(const std::string& key) {
-    static const std::set<std::string> kChangeable{
-        "subjects", "discard",         "max_bytes",   "num_replicas",
-        "ack_wait", "max_ack_pending", "max_deliver", "duplicate_window"};
+    static const std::set<std::string> kChangeable{"subjects",         "discard",
+                                                   "max_bytes",        "num_replicas",
+                                                   "deny_delete",      "deny_purge",
+                                                   "ack_wait",         "max_ack_pending",
+                                                   "max_deliver",      "max_msgs_per_subject",
+                                                   "duplicate_window", "discard_new_per_subject"};
     return kChangeable.count(key) == 1;
 }
 
@@ -198,7 +211,8 @@ std::string differences(const json& found, const json& wanted, const std::string
     std::string text;
     for (const auto& [key, value] : wanted.items()) {
         const json now = found.contains(key) ? found[key] : json();
-        if (now == value) continue;
+        // What is false, nats-server may leave out.
+        if (now == value || (now.is_null() && value == false)) continue;
         const std::string change = key + " " + now.dump() + " -> " + value.dump();
         if (!may_change(key)) {
             throw NatsError(what + " has another " + change +

@@ -184,7 +184,8 @@ class NatsLink::Listener {
 class NatsLink::Impl {
   public:
     Impl(const PublisherOptions& wanted, OnAnswer on_answer, OnLog on_log)
-        : listener_(std::make_shared<Listener>(std::move(on_answer), std::move(on_log))) {
+        : listener_(std::make_shared<Listener>(std::move(on_answer), std::move(on_log))),
+          inbox_prefix_(app_inbox_prefix(wanted.region, wanted.app)) {
         ForkGate::watch();
         natsOptions* made = nullptr;
         require(natsOptions_Create(&made), "nats.c");
@@ -270,7 +271,8 @@ class NatsLink::Impl {
     void subscribe() {
         natsInbox* inbox = nullptr;
         require(natsInbox_Create(&inbox), "NATS inbox");
-        inbox_ = std::string(inbox) + ".";
+        constexpr std::string_view kLibraryPrefix = "_INBOX.";
+        inbox_ = inbox_prefix_ + std::string(inbox).substr(kLibraryPrefix.size()) + ".";
         natsInbox_Destroy(inbox);
         natsSubscription* subscription = nullptr;
         auto hold = std::make_unique<Listener::Hold>(listener_);
@@ -335,6 +337,7 @@ class NatsLink::Impl {
     Listener::Hold listener_;
     /// Of a subscription that was over too soon to be told who takes it back.
     std::unique_ptr<Listener::Hold> unreturned_hold_;
+    const std::string inbox_prefix_;
     std::string inbox_;
     ConnectionPtr connection_;
     SubscriptionPtr subscription_;

@@ -8,8 +8,12 @@ namespace {
 
 constexpr std::size_t kNameBytesMax = 32;
 
-bool is_name_start(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
-bool is_name_part(char c) { return is_name_start(c) || c == '_' || c == '-'; }
+bool is_name_start(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+bool is_name_part(char c) {
+    return is_name_start(c) || c == '_' || c == '-';
+}
 
 std::string upper(std::string_view text) {
     std::string result(text);
@@ -77,6 +81,16 @@ std::string stream_name(StreamKind kind, std::string_view region) {
 
 std::string durable_name(StreamKind kind, std::string_view region) {
     return "homeward_" + std::string(to_string(kind)) + "_" + std::string(region);
+}
+
+std::string app_inbox_prefix(std::string_view region, std::string_view app) {
+    return std::string("_INBOX.homeward.").append(region).append(".").append(app).append(".");
+}
+
+std::string consumer_inbox_prefix(std::string_view domain) {
+    return std::string("_INBOX.homeward.consumer.")
+        .append(domain.empty() ? std::string_view("-") : domain)
+        .append(".");
 }
 
 std::string message_id(const PublisherId& publisher, EventClass event_class,

@@ -32,6 +32,12 @@ std::string stream_subjects(StreamKind kind, std::string_view region);
 std::string stream_name(StreamKind kind, std::string_view region);
 /// "homeward_audit_ams"
 std::string durable_name(StreamKind kind, std::string_view region);
+/// "_INBOX.homeward.ams.shop.": what an app's login may subscribe to; deploy/nats/generate grants
+/// it
+std::string app_inbox_prefix(std::string_view region, std::string_view app);
+/// "_INBOX.homeward.consumer.ams.": where the leaf of a JetStream domain may answer the consumer;
+/// the domain is "-" when it is the server's own
+std::string consumer_inbox_prefix(std::string_view domain);
 /// "<32 hex>-audit-<seq_first>": a retry within the stream's duplicate window saves work downstream
 std::string message_id(const PublisherId& publisher, EventClass event_class,
                        std::uint64_t seq_first);

@@ -4,6 +4,7 @@
 #include <string>
 #include <thread>
 
+#include "publisher/command_words.hpp"
 #include "publisher/left_run.hpp"
 #include "publisher/spool/command_line.hpp"
 #include "publisher/spool/inspection.hpp"
@@ -34,8 +35,12 @@ std::size_t count_left(const SpoolCommand& command) {
 }
 
 int drain(SpoolCommand command) {
-    command.publisher.region = "spool";  // these two only name the connection
-    command.publisher.app = "drain";
+    // These two name the connection, and the inbox that the app's login may subscribe to. Frames
+    // keep their own.
+    const std::string region = homeward::from_environment("HOMEWARD_REGION");
+    const std::string app = homeward::from_environment("HOMEWARD_APP");
+    command.publisher.region = region.empty() ? "spool" : region;
+    command.publisher.app = app.empty() ? "drain" : app;
     command.publisher.on_log = say;
     homeward::Shipper shipper(command.publisher, homeward::Shipper::Start::at_once, [] {});
     {

@@ -86,6 +86,7 @@ for one in sockets: one.bind(("::1", 0))
 print(*(one.getsockname()[1] for one in sockets))')
 cat >"$work/regions.toml" <<LIST
 regions = ["ams"]
+apps = ["shop"]
 [hub]
 region = "scl"
 domain = "hub"

@@ -167,7 +167,8 @@ TEST_CASE("adding a region keeps every password, and a bad list of regions says 
         return run_command({HOMEWARD_NATS_GENERATE, dir / "r.toml", dir / "out"});
     };
     const std::string hub =
-        "[hub]\nregion=\"scl\"\ndomain=\"hub\"\nleaf_listen=\"[::]:7422\"\nleaf_hosts=[\"h:7422\"]"
+        "apps=[\"shop\"]\n[hub]\nregion=\"scl\"\ndomain=\"hub\"\nleaf_listen=\"[::]:7422\"\nleaf_"
+        "hosts=[\"h:7422\"]"
         "\n";
     REQUIRE(generate("regions=[\"ams\"]\n" + hub).exit_code == 0);
     const std::string before = read_file(dir / "out/ams/nats.conf");
@@ -177,14 +178,16 @@ TEST_CASE("adding a region keeps every password, and a bad list of regions says 
 
     // A new login for one, and for nobody else.
     const std::string syd = read_file(dir / "out/syd/nats.conf");
-    REQUIRE(run_command({HOMEWARD_NATS_GENERATE, "--renew", "app-ams", dir / "r.toml", dir / "out"})
+    REQUIRE(run_command(
+                {HOMEWARD_NATS_GENERATE, "--renew", "app-ams.shop", dir / "r.toml", dir / "out"})
                 .exit_code == 0);
     CHECK(read_file(dir / "out/ams/nats.conf") != before);
     CHECK(read_file(dir / "out/syd/nats.conf") == syd);
     CHECK_THAT(
         run_command({HOMEWARD_NATS_GENERATE, "--renew", "app-old", dir / "r.toml", dir / "out"})
             .output,
-        Contains("has no login 'app-old'; it has: app-ams, app-scl, app-syd, consumer"));
+        Contains(
+            "has no login 'app-old'; it has: app-ams.shop, app-scl.shop, app-syd.shop, consumer"));
 
     const std::string three = "servers=[\"a:6222\",\"b:6222\",\"c:6222\"]\n";
     REQUIRE(generate("regions=[\"ams\"]\n" + hub + three).exit_code == 0);
@@ -192,9 +195,10 @@ TEST_CASE("adding a region keeps every password, and a bad list of regions says 
         CHECK(run_command({"nats-server", "-t", "-c", dir / ("out/" + std::string(file))})
                   .exit_code == 0);
     }
-    CHECK_THAT(generate("regions=[\"AMS\"]\n" + hub).output, Contains("'AMS' is no name"));
+    CHECK_THAT(generate("regions=[\"AMS\"]\n" + hub).output, Contains("'AMS' is not a valid name"));
     CHECK_THAT(generate("regions=[\"ams\",\"ams\"]\n" + hub).output, Contains("once"));
-    CHECK_THAT(generate("regions=[]\n[hub]\n").output, Contains("region is missing"));
+    CHECK_THAT(generate("regions=[]\napps=[\"shop\"]\n[hub]\n").output,
+               Contains("region is missing"));
     CHECK_THAT(generate("regions=[]\n" + hub + "prot=1\n").output, Contains("unknown key 'prot'"));
     CHECK_THAT(generate("regions=[]\n" + hub + "servers=[\"a:1\",\"b:1\"]\n").output,
                Contains("a quorum wants 3"));

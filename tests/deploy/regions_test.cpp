@@ -46,7 +46,7 @@ class App {
         options.nkey_seed_file = env["HOMEWARD_NATS_NKEY_FILE"];
         options.tls_ca_file = env["HOMEWARD_NATS_TLS_CA_FILE"];
         options.region = env.at("HOMEWARD_REGION");
-        options.app = "shop";
+        options.app = env.at("HOMEWARD_APP");
         if (spool.empty()) return options;
         options.spool_dir = spool / name;
         std::filesystem::create_directories(options.spool_dir);
@@ -106,7 +106,7 @@ class Regions {
 }  // namespace
 
 TEST_CASE("cut regions and killed servers cost nothing; a lost disk is named to the seq") {
-    Regions regions({{"ams", "syd", "nrt"}, "password", false, {}});
+    Regions regions({.regions = {"ams", "syd", "nrt"}});
     Topology& topology = regions.topology;
     topology.start_consumer();
     regions.emit(200);
@@ -166,16 +166,15 @@ TEST_CASE("cut regions and killed servers cost nothing; a lost disk is named to 
 }
 
 TEST_CASE("with nkeys and TLS no server knows a secret of an app or of the consumer") {
-    Regions regions({{"ams"}, "nkey", true, {}});
+    Regions regions({.regions = {"ams"}, .auth = "nkey", .tls = true});
     Topology& topology = regions.topology;
     topology.start_consumer();
     regions.emit(100);
     INFO(topology.consumer_log());
     CHECK(regions.all_arrive());
     CHECK_THAT(topology.conf_text("ams"), !Contains("password") && Contains("nkey: U"));
-    CHECK_THAT(topology.conf_text("hub"), !Contains("user: \"app\"") &&
-                                              !Contains("user: \"consumer\"") &&
-                                              Contains("nkey: U"));
+    CHECK_THAT(topology.conf_text("hub"),
+               !Contains("user: \"app") && !Contains("user: \"consumer\"") && Contains("nkey: U"));
     // Somebody who trusts the server, as it is, but has no key.
     homeward::PublisherOptions stranger = App::options(topology, "ams", {});
     stranger.nkey_seed_file.clear();
@@ -199,14 +198,14 @@ TEST_CASE("who is told tls:// does not talk to a server without it") {
 }
 
 TEST_CASE("one server alone carries everything: the same list, without regions") {
-    Regions regions({{}, "password", false, {}});
+    Regions regions({.regions = {}});
     regions.topology.start_consumer();
     regions.emit(100);
     CHECK(regions.all_arrive());
 }
 
 TEST_CASE("three servers hold every event three times, and go on when one of them is killed") {
-    Regions regions({{"ams"}, "password", false, {{"ams", 3}}});
+    Regions regions({.regions = {"ams"}, .servers = {{"ams", 3}}});
     Topology& topology = regions.topology;
     topology.start_consumer();
     regions.emit(200);

@@ -61,6 +61,8 @@ void Topology::write_list() {
     std::ofstream list(dir_ / "regions.toml");
     list << "auth = \"" << options_.auth << "\"\nregions = [";
     for (const std::string& region : options_.regions) list << "\"" << region << "\", ";
+    list << "]\napps = [";
+    for (const std::string& app : options_.apps) list << "\"" << app << "\", ";
     list << "]\n";
     for (const std::string& name : names()) {
         const int count = options_.servers.count(name) == 1 ? options_.servers.at(name) : 1;
@@ -85,8 +87,12 @@ void Topology::write_list() {
 }
 
 void Topology::generate() {
-    const CommandResult made =
-        run_command({HOMEWARD_NATS_GENERATE, dir_ / "regions.toml", dir_ / "out"});
+    if (!options_.secrets.empty()) {
+        std::filesystem::create_directories(dir_ / "out");
+        std::ofstream(dir_ / "out/secrets.json") << options_.secrets;
+    }
+    const CommandResult made = run_command(
+        {HOMEWARD_NATS_GENERATE, "--inbox", options_.inbox, dir_ / "regions.toml", dir_ / "out"});
     if (made.exit_code != 0) throw std::runtime_error(made.output);
     // What machines of their own would have each: a way to the hub, a port and a disk.
     for (const std::string& region : options_.regions) {
@@ -131,9 +137,9 @@ std::map<std::string, std::string> Topology::read_env(const std::filesystem::pat
 }
 
 std::map<std::string, std::string> Topology::app_env(const std::string& name) const {
-    auto values = read_env(dir_ / ("out/" + name + "/app.env"));
+    auto values = read_env(dir_ / ("out/" + name + "/app-shop.env"));
     if (options_.auth == "nkey") {
-        values["HOMEWARD_NATS_NKEY_FILE"] = dir_ / ("out/" + name + "/app.nk");
+        values["HOMEWARD_NATS_NKEY_FILE"] = dir_ / ("out/" + name + "/app-shop.nk");
     }
     return values;
 }
@@ -189,18 +195,21 @@ std::string Topology::secret(const std::string& name) const {
     return all.substr(begin, all.find('"', begin) - begin);
 }
 
-NatsClient Topology::app(const std::string& name) const {
-    return NatsClient(ports_.at(name), "app", secret("app-" + (name == "hub" ? "scl" : name)));
+NatsClient Topology::app(const std::string& name, const std::string& app) const {
+    const std::string region = region_of(name);
+    return NatsClient(ports_.at(name), "app-" + app, secret("app-" + region + "." + app),
+                      "_INBOX.homeward." + region + "." + app + ".test");
 }
 
 NatsClient Topology::as(const std::string& name, const std::string& user,
                         const std::string& domain) const {
-    return NatsClient(ports_.at(name), user, secret(user), "_INBOX.homeward." + domain + ".test");
+    return NatsClient(ports_.at(name), user, secret(user),
+                      "_INBOX.homeward.consumer." + domain + ".test");
 }
 
 void Topology::emit(const std::string& name, int count) {
     NatsClient client = app(name);
-    const std::string region = name == "hub" ? "scl" : name;
+    const std::string region = region_of(name);
     for (int i = 0; i < count; ++i) client.publish("homeward.plain." + region + ".shop", kLine);
 }
 

@@ -13,10 +13,13 @@
 namespace homeward::testing {
 
 struct TopologyOptions {
-    std::vector<std::string> regions;  ///< replica regions; the hub's own is scl
+    std::vector<std::string> regions{};  ///< replica regions; the hub's own is scl
     std::string auth = "password";
     bool tls = false;
-    std::map<std::string, int> servers;  ///< "hub" or a region: 3 instead of one
+    std::map<std::string, int> servers{};   ///< "hub" or a region: 3 instead of one
+    std::vector<std::string> apps{"shop"};  ///< in every region
+    std::string inbox = "own";              ///< or "both", as for clients of 0.1.0
+    std::string secrets{};                  ///< what an earlier version of generate has left
 };
 
 /// A hub and its leaves as deploy/nats/generate makes them, a leader, and homeward-consumer beside
@@ -25,7 +28,7 @@ struct TopologyOptions {
 class Topology {
   public:
     explicit Topology(const std::vector<std::string>& regions)
-        : Topology(TopologyOptions{regions, "password", false, {}}) {}
+        : Topology(TopologyOptions{.regions = regions}) {}
     explicit Topology(TopologyOptions options);
 
     void start(const std::string& name);
@@ -41,11 +44,11 @@ class Topology {
     CommandResult consumer_command(const std::vector<std::string>& words) const;
 
     /// As the app of a region that may be another than that of the server.
-    NatsClient app(const std::string& name) const;
+    NatsClient app(const std::string& name, const std::string& app = "shop") const;
     /// `domain`: whose leaf may answer.
     NatsClient as(const std::string& name, const std::string& user,
                   const std::string& domain = "hub") const;
-    /// What deploy/nats/generate gives the apps there, as they lie in its app.env.
+    /// What deploy/nats/generate gives the app "shop" there, as it lies in its app-shop.env.
     std::map<std::string, std::string> app_env(const std::string& name) const;
     /// "hub" and the regions.
     std::vector<std::string> names() const;
@@ -68,6 +71,7 @@ class Topology {
   private:
     void write_list();
     void generate();
+    std::string region_of(const std::string& name) const { return name == "hub" ? "scl" : name; }
     std::filesystem::path conf(const std::string& name) const;
     std::filesystem::path store(const std::string& name) const { return dir_ / ("store-" + name); }
     std::map<std::string, std::string> read_env(const std::filesystem::path& file) const;

@@ -34,7 +34,10 @@ NatsClient::NatsClient(int port, const std::string& user, const std::string& pas
     if (::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
         throw std::runtime_error("cannot connect to nats-server at port " + std::to_string(port));
     }
-    read_line();  // INFO
+    const std::string info = read_line();
+    constexpr std::string_view kId = "\"server_id\":\"";
+    const std::size_t id = info.find(kId) + kId.size();
+    server_id_ = info.substr(id, info.find('"', id) - id);
     inbox_ = inbox + std::to_string(std::random_device()());
     const std::string login =
         user.empty() ? "" : ",\"user\":\"" + user + "\",\"pass\":\"" + password + "\"";
@@ -61,8 +64,10 @@ std::string NatsClient::request(const std::string& subject, std::string_view dat
     return next_to(reply);
 }
 
-void NatsClient::send_to(const std::string& subject, std::string_view data) {
-    send("PUB " + subject + " " + std::to_string(data.size()) + "\r\n");
+void NatsClient::send_to(const std::string& subject, std::string_view data,
+                         const std::string& reply) {
+    send("PUB " + subject + " " + (reply.empty() ? "" : reply + " ") + std::to_string(data.size()) +
+         "\r\n");
     send(data);
     send("\r\n");
 }

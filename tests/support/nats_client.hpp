@@ -20,8 +20,10 @@ class NatsClient {
     void publish(const std::string& subject, std::string_view data);
     /// Any request; the answer's payload.
     std::string request(const std::string& subject, std::string_view data);
-    /// Publishes, and waits for nothing.
-    void send_to(const std::string& subject, std::string_view data);
+    /// Publishes, and waits for nothing; `reply` is where an answer would go.
+    void send_to(const std::string& subject, std::string_view data, const std::string& reply = "");
+    /// As the server's INFO has it.
+    const std::string& server_id() const { return server_id_; }
     /// What comes to its inbox unasked within 10 s; throws when nothing does. `inbox()` is where.
     std::string receive();
     std::string inbox() const { return inbox_ + ".unasked"; }
@@ -43,6 +45,7 @@ class NatsClient {
     int socket_;
     std::string buffer_;
     std::string inbox_;
+    std::string server_id_;
     int inbox_next_ = 0;
 };
 

@@ -14,7 +14,11 @@ const view = (order) =>
   });
 
 async function main() {
-  const connection = await connect({ servers: process.env.NATS_URL });
+  const connection = await connect({
+    servers: process.env.NATS_URL,
+    // What this app's login may subscribe to; the acknowledgements come there.
+    inboxPrefix: "_INBOX.homeward.ams.node",
+  });
   const stream = connection.jetstream();
   const text = StringCodec();
 

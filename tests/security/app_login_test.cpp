@@ -1,0 +1,128 @@
+// Method: two apps of one region, and one in another, with the logins of deploy/nats/generate. Each
+// tries to speak, to listen, to acknowledge and to fill streams in the other's name; then a client
+// of 0.1.0 does what it did, on servers that still allow it.
+
+#include "tests/deploy/topology.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace homeward::testing;
+using namespace std::chrono_literals;
+using Catch::Matchers::Contains;
+
+namespace {
+
+constexpr const char* kLine =
+    R"({"type":"audit","actor":"a","action":"b","resource":"r","outcome":"allowed"})";
+
+/// What a request brings, or the server's refusal, or silence.
+std::string answer(NatsClient& client, const std::string& subject) {
+    try {
+        return client.request(subject, kLine);
+    } catch (const std::runtime_error& error) {
+        return error.what();
+    }
+}
+
+/// True if the server refuses the subscription.
+bool is_deaf_to(NatsClient client, const std::string& subject) {
+    client.subscribe(subject);
+    try {
+        client.next_reply();
+    } catch (const std::runtime_error& error) {
+        return std::string(error.what()).find("Permissions Violation") != std::string::npos;
+    }
+    return false;
+}
+
+}  // namespace
+
+TEST_CASE("an app can neither publish as another app of its region nor hear what that one hears") {
+    Topology topology(TopologyOptions{.regions = {"ams"}, .apps = {"shop", "billing"}});
+    for (const std::string& name : topology.names()) {
+        const std::string region = name == "hub" ? "scl" : name;
+        for (const char* family :
+             {"homeward.plain.", "homeward.frame.audit.", "homeward.frame.metric."}) {
+            INFO(family << region);
+            NatsClient billing = topology.app(name, "billing");
+            CHECK_THAT(answer(billing, family + region + ".billing"), Contains("\"seq\""));
+            CHECK_THAT(answer(billing, family + region + ".shop"),
+                       Contains("Permissions Violation"));
+        }
+        for (const std::string& subject :
+             {std::string("_INBOX.>"), std::string(">"), "_INBOX.homeward." + region + ".>",
+              "_INBOX.homeward." + region + ".shop.>", std::string("_INBOX.homeward.consumer.>"),
+              "homeward.plain." + region + ".>", "homeward.plain." + region + ".billing",
+              std::string("$JS.EVENT.>"), std::string("$JS.>")}) {
+            INFO(subject);
+            CHECK(is_deaf_to(topology.app(name, "billing"), subject));
+        }
+    }
+}
+
+TEST_CASE("an acknowledgement that one app has sent to another's inbox does not arrive there") {
+    Topology topology(TopologyOptions{.regions = {}, .apps = {"shop", "billing"}});
+    NatsClient shop = topology.app("hub", "shop");
+    NatsClient billing = topology.app("hub", "billing");
+    for (int i = 0; i < 20; ++i) {
+        billing.send_to("homeward.plain.scl.billing", kLine, shop.inbox());
+        billing.publish("homeward.plain.scl.billing", kLine);
+    }
+    // In order: had a forged one come, it would be first.
+    shop.send_to("homeward.plain.scl.shop", kLine, shop.inbox());
+    CHECK_THAT(shop.receive(), Contains("\"seq\":41}") || Contains("\"seq\": 41}"));
+}
+
+TEST_CASE("an app that floods a stream is refused, and the others of its region are not") {
+    Topology topology(TopologyOptions{.regions = {}, .apps = {"shop", "billing"}});
+    topology.environment()["HOMEWARD_STREAMS_APP_MESSAGES_MAX"] = "50";
+    CHECK_THAT(topology.consumer_command({"streams", "apply"}).output,
+               Contains("max_msgs_per_subject -1 -> 50"));
+    CHECK_THAT(topology.consumer_command({"streams", "plan"}).output,
+               Contains("all streams and durables are there"));
+    NatsClient billing = topology.app("hub", "billing");
+    for (int i = 0; i < 50; ++i) billing.publish("homeward.plain.scl.billing", kLine);
+    CHECK_THAT(answer(billing, "homeward.plain.scl.billing"),
+               Contains("maximum messages per subject exceeded"));
+    NatsClient shop = topology.app("hub", "shop");
+    for (int i = 0; i < 50; ++i) CHECK_NOTHROW(shop.publish("homeward.plain.scl.shop", kLine));
+    // What is committed makes room again; and no limit is what it was.
+    topology.start_consumer();
+    CHECK(wait_until(20s, [&] {
+        return answer(billing, "homeward.plain.scl.billing").find("\"seq\"") != std::string::npos;
+    }));
+    topology.environment().erase("HOMEWARD_STREAMS_APP_MESSAGES_MAX");
+    CHECK_THAT(topology.consumer_command({"streams", "apply"}).output,
+               Contains("max_msgs_per_subject 50 -> -1"));
+    CHECK_THAT(topology.consumer_command({"streams", "plan"}).output,
+               Contains("all streams and durables are there"));
+}
+
+TEST_CASE("with --inbox both a client of 0.1.0 works as before, and cannot delete streams either") {
+    Topology topology(
+        TopologyOptions{.regions = {"ams"},
+                        .inbox = "both",
+                        .secrets = R"({"app-ams": "old-of-ams", "app-scl": "old-of-scl"})"});
+    for (const std::string& name : topology.names()) {
+        const std::string region = name == "hub" ? "scl" : name;
+        NatsClient old(topology.port(name), "app", "old-of-" + region, "_INBOX.old");
+        CHECK_THAT(answer(old, "homeward.plain." + region + ".shop"), Contains("\"seq\""));
+        CHECK_THAT(answer(old, "homeward.plain.other.shop"), Contains("Permissions Violation"));
+        NatsClient rogue(topology.port(name), "app", "old-of-" + region, "_INBOX.old");
+        rogue.send_to("homeward.plain." + region + ".shop", kLine,
+                      "$JS.API.ACCOUNT.PURGE.HOMEWARD");
+        static_cast<void>(answer(rogue, "homeward.plain." + region + ".shop"));
+        // A new login of a client that does not know of prefixes.
+        NatsClient plain(topology.port(name), "app-shop",
+                         topology.secret("app-" + region + ".shop"), "_INBOX.plain");
+        CHECK_THAT(answer(plain, "homeward.plain." + region + ".shop"), Contains("\"seq\""));
+    }
+    for (const char* domain : {"hub", "ams"}) {
+        const std::string info = topology.as("hub", "consumer", domain)
+                                     .request("$JS." + std::string(domain) + ".API.INFO", "");
+        CHECK_THAT(info, Contains("\"streams\":3"));
+    }
+    // Without the flag the shared login is gone.
+    Topology strict(TopologyOptions{.regions = {}, .secrets = R"({"app-scl": "old-of-scl"})"});
+    NatsClient old(strict.port("hub"), "app", "old-of-scl", "_INBOX.old");
+    CHECK_THAT(answer(old, "homeward.plain.scl.shop"), !Contains("\"seq\""));
+}
