@@ -18,6 +18,7 @@
 #include "publisher/frame_log.hpp"
 #include "publisher/lane.hpp"
 #include "publisher/run.hpp"
+#include "publisher/spool_usage.hpp"
 #include "schemas/frame.hpp"
 
 namespace homeward {
@@ -37,6 +38,7 @@ class Origin {
         std::size_t log_bytes_max;
         std::chrono::milliseconds linger;
         bool sync;
+        std::shared_ptr<SpoolUsage> usage{};  ///< the bound on the spool as a whole; none: no bound
     };
     /// Throws SetupError.
     Origin(Run& run, EventClass event_class, const Limits& limits);
@@ -59,6 +61,9 @@ class Origin {
     void declare_possible_duplicates() { flags_ |= kFramePossibleDuplicates; }
     /// Sender: nobody knows how many events there were, so no mark will say that these were all.
     void leave_open() { is_left_open_ = true; }
+
+    /// Sender, of a left run: gives back what neither lanes nor log need, once lanes are drained.
+    void compact() noexcept;
 
     /// Shipper: the log gives back other bytes for this frame than it took. Its seqs are buried.
     void give_up(const Departure& departure);
@@ -94,6 +99,8 @@ class Origin {
     std::uint64_t seq_next() const { return seq_next_.load(std::memory_order_relaxed); }
     /// Sender, after Cut::blocked: why the disk refuses, as errno; 0: the log is full.
     int disk_error() const { return log_.last_error(); }
+    /// Sender, after Cut::blocked without a disk error: whether the spool as a whole is full.
+    bool is_spool_full() const { return log_.is_spool_full(); }
     /// Events that became tombstones because lane, log or types were damaged.
     std::uint64_t damaged() const { return damaged_; }
 
