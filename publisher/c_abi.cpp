@@ -78,7 +78,8 @@ static_assert(is_same(EmitResult::accepted, HOMEWARD_ACCEPTED) &&
               is_same(EmitResult::too_large, HOMEWARD_TOO_LARGE) &&
               is_same(EmitResult::closed, HOMEWARD_CLOSED) &&
               is_same(EmitResult::invalid, HOMEWARD_INVALID) &&
-              is_same(EmitResult::incomplete, HOMEWARD_INCOMPLETE));
+              is_same(EmitResult::incomplete, HOMEWARD_INCOMPLETE) &&
+              is_same(EmitResult::unavailable, HOMEWARD_UNAVAILABLE));
 homeward_result code_of(EmitResult result) {
     return static_cast<homeward_result>(result);
 }
@@ -197,7 +198,6 @@ homeward::PublisherOptions options_from(const homeward_options& given) {
     set(options.lane_bytes, given.lane_bytes);
     set(options.lanes_max, given.lanes_max);
     set(options.log_bytes_max, given.log_bytes_max);
-    set(options.spool_bytes_max, given.spool_bytes_max);
     set(options.in_flight_max, given.in_flight_max);
     set(options.in_flight_bytes_max, given.in_flight_bytes_max);
     set(options.credentials_file, given.credentials_file);
@@ -333,6 +333,12 @@ homeward_class_stats stats_of(const homeward::ClassStats& from) {
             from.json_bytes, from.log_bytes, from.log_bytes_max};
 }
 
+homeward_refusals refusals_of(const homeward::ClassStats& from) {
+    const homeward::RefusalStats& by = from.refused_by;
+    return {by.lane_full, by.scope_full, by.too_large,   by.type_unwritable,
+            by.invalid,   by.incomplete, by.unavailable, by.closed};
+}
+
 }  // namespace
 
 uint32_t homeward_abi_version() {
@@ -357,7 +363,9 @@ const char* homeward_result_text(homeward_result result) {
         case HOMEWARD_TOO_LARGE:
             return "the event is larger than 256 KiB or than half a lane, or a text than 64 KiB";
         case HOMEWARD_CLOSED:
-            return "the publisher is closed, or this thread could get no lane";
+            return "the publisher is closed";
+        case HOMEWARD_UNAVAILABLE:
+            return "this forked process could not open a publisher of its own";
         case HOMEWARD_INVALID:
             return "a null handle, values that do not fit the event type, or no event in JSON; "
                    "homeward_explain_json() says more";
@@ -500,8 +508,13 @@ void homeward_free(homeward_publisher* publisher) {
 int homeward_get_stats(const homeward_publisher* publisher, homeward_stats* stats) {
     if (publisher == nullptr || stats == nullptr) return 0;
     const homeward::Stats now = publisher->publisher.stats();
-    const homeward_stats all{stats->size, stats_of(now.audit), stats_of(now.metric),
-                             now.spools_recovering, now.connected ? 1 : 0};
+    const homeward_stats all{stats->size,
+                             stats_of(now.audit),
+                             stats_of(now.metric),
+                             now.spools_recovering,
+                             now.connected ? 1 : 0,
+                             refusals_of(now.audit),
+                             refusals_of(now.metric)};
     std::memcpy(stats, &all, std::min(stats->size, sizeof all));
     return 1;
 }

@@ -47,6 +47,7 @@ void ForkDetectionPage::after_fork_in_child() {
     for (Content* page : Registry::get().pages) {
         page->owner.store(0, std::memory_order_relaxed);
         page->is_beginning.store(0, std::memory_order_relaxed);
+        page->has_given_up.store(0, std::memory_order_relaxed);
     }
     Registry::get().mutex.unlock();
 }

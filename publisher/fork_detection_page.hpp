@@ -23,12 +23,15 @@ class ForkDetectionPage {
     /// In a child: true for the one thread that may begin. No lock, for a thread of the parent
     /// might hold that for ever.
     bool try_begin() { return content_->is_beginning.exchange(1) == 0; }
-    void give_up_begin() { content_->is_beginning = 0; }
+    /// From now on no thread tries, nor waits for one.
+    void give_up_begin() { content_->has_given_up = 1; }
+    bool has_given_up() const { return content_->has_given_up != 0; }
 
   private:
     struct Content {
         std::atomic<std::uint64_t> owner{0};
         std::atomic<std::uint32_t> is_beginning{0};
+        std::atomic<std::uint32_t> has_given_up{0};
     };
     struct Registry;
     static void before_fork();

@@ -12,6 +12,7 @@
 
 #include <homeward/publisher.hpp>
 
+#include "publisher/accepted_counts.hpp"
 #include "schemas/crc32c.hpp"
 
 namespace homeward {
@@ -38,10 +39,20 @@ bool detail::LaneWriter::append(std::span<const std::byte> spans, std::size_t re
     return true;
 }
 
+void detail::LaneWriter::count_in_spool(std::uint64_t records) noexcept {
+    if (cell_ != nullptr) cell_->raise(records);
+}
+
+void detail::LaneWriter::count_drops(std::size_t events) noexcept {
+    if (cell_ != nullptr) cell_->drops.fetch_add(events, std::memory_order_relaxed);
+    header_->drops.fetch_add(events, std::memory_order_release);
+}
+
 namespace {
 
 using detail::kLaneHeaderBytes;
 using detail::LaneHeader;
+using detail::LaneKind;
 using detail::LaneMark;
 using detail::LaneShape;
 
@@ -67,18 +78,35 @@ std::uint32_t checksum_of(const Checked& checked) {
     return crc32c(std::as_bytes(std::span(&checked, 1)).first(offsetof(Checked, checksum)));
 }
 
-LaneShape shape_of(EventClass event_class, std::size_t ring_bytes) {
-    LaneShape shape{detail::kLaneMagic, detail::kLaneVersion,
-                    static_cast<std::uint32_t>(event_class), static_cast<std::uint32_t>(ring_bytes),
+LaneShape shape_of(EventClass event_class, std::size_t ring_bytes, LaneKind kind) {
+    LaneShape shape{detail::kLaneMagic,
+                    detail::kLaneVersion,
+                    static_cast<std::uint32_t>(event_class),
+                    static_cast<std::uint32_t>(ring_bytes),
+                    kind,
+                    detail::LaneChecksum::crc32c,
                     0};
     shape.checksum = checksum_of(shape);
     return shape;
 }
 
-bool is_sound(const LaneShape& shape) {
-    return shape.magic == detail::kLaneMagic && shape.version == detail::kLaneVersion &&
-           is_ring_size(shape.ring_bytes) && (shape.event_class == 1 || shape.event_class == 2) &&
-           shape.checksum == checksum_of(shape);
+/// Makes a shape of version 1 one of today's. False: it is none, or damaged.
+bool take_version_1(LaneShape& shape) {
+    detail::LaneShapeV1 old{};
+    std::memcpy(&old, &shape, sizeof old);
+    if (old.version != detail::kLaneVersionMin || old.checksum != checksum_of(old)) return false;
+    shape.kind = LaneKind::own;
+    shape.record_checksum = detail::LaneChecksum::crc32c;
+    return true;
+}
+
+bool is_sound(LaneShape& shape) {
+    const bool is_whole = take_version_1(shape) || (shape.version == detail::kLaneVersion &&
+                                                    shape.checksum == checksum_of(shape));
+    return is_whole && shape.magic == detail::kLaneMagic && is_ring_size(shape.ring_bytes) &&
+           (shape.event_class == 1 || shape.event_class == 2) &&
+           (shape.kind == LaneKind::own || shape.kind == LaneKind::shared) &&
+           shape.record_checksum == detail::LaneChecksum::crc32c;
 }
 
 /// The mark that knows most, of those that are whole; none in a lane that was never released.
@@ -92,8 +120,9 @@ LaneMark best_mark(const LaneHeader& header) {
 
 }  // namespace
 
-LaneMapping::LaneMapping(const File& file, EventClass event_class, std::size_t ring_bytes)
-    : event_class_(event_class), ring_bytes_(ring_bytes) {
+LaneMapping::LaneMapping(const File& file, EventClass event_class, std::size_t ring_bytes,
+                         LaneKind kind)
+    : event_class_(event_class), kind_(kind), ring_bytes_(ring_bytes) {
     const std::size_t total = kLaneHeaderBytes + 2 * ring_bytes;
     void* reserved =
         ::mmap(nullptr, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -114,6 +143,8 @@ LaneMapping::LaneMapping(const File& file, EventClass event_class, std::size_t r
 
 LaneMapping::LaneMapping(LaneMapping&& other) noexcept
     : event_class_(other.event_class_),
+      kind_(other.kind_),
+      seats_(std::move(other.seats_)),
       ring_bytes_(other.ring_bytes_),
       base_(std::exchange(other.base_, nullptr)),
       header_(other.header_),
@@ -123,15 +154,18 @@ LaneMapping::~LaneMapping() {
     if (base_ != nullptr) ::munmap(base_, kLaneHeaderBytes + 2 * ring_bytes_);
 }
 
-LaneMapping LaneMapping::create(File file, EventClass event_class, std::size_t ring_bytes) {
+LaneMapping LaneMapping::create(File file, EventClass event_class, std::size_t ring_bytes,
+                                LaneKind kind) {
     const int error = file.allocate(kLaneHeaderBytes + ring_bytes);
     if (error != 0) {
         throw SetupError(std::string("no space for a lane: ") + std::strerror(error) +
                          "; free some, or lower lane_bytes");
     }
-    LaneMapping mapping(file, event_class, ring_bytes);
+    LaneMapping mapping(file, event_class, ring_bytes, kind);
+    if (mapping.is_shared()) mapping.seats_ = std::make_unique<detail::SharedLaneSeats>();
     auto* header = new (mapping.base_) LaneHeader{};
-    header->shape = shape_of(event_class, ring_bytes);
+    header->shape = shape_of(event_class, ring_bytes, kind);
+    header->granted = UINT64_MAX;  // until somebody counts
     header->first_mark = header->second_mark = {0, 0, 0, 1, 0, 0};
     new (mapping.base_ + detail::kSecondShapeOffset) LaneShape(header->shape);
     return mapping;
@@ -143,10 +177,6 @@ void LaneMapping::populate() const {
     ::madvise(base_, kLaneHeaderBytes + ring_bytes_ + kMirrorBytesUsed, MADV_POPULATE_WRITE);
 }
 
-void LaneMapping::free_ring() const {
-    ::madvise(ring_, ring_bytes_, MADV_REMOVE);
-}
-
 std::unique_ptr<LaneMapping> LaneMapping::open(File file) {
     for (const std::size_t offset : {std::size_t{0}, detail::kSecondShapeOffset}) {
         LaneShape shape{};
@@ -156,8 +186,8 @@ std::unique_ptr<LaneMapping> LaneMapping::open(File file) {
         const std::size_t whole = kLaneHeaderBytes + shape.ring_bytes;
         const std::size_t there = file.size();
         if (there < whole && file.allocate(whole) != 0) return nullptr;
-        std::unique_ptr<LaneMapping> mapping(
-            new LaneMapping(file, static_cast<EventClass>(shape.event_class), shape.ring_bytes));
+        std::unique_ptr<LaneMapping> mapping(new LaneMapping(
+            file, static_cast<EventClass>(shape.event_class), shape.ring_bytes, shape.kind));
         mapping->has_whole_header_ = there >= kLaneHeaderBytes;
         return mapping;
     }
@@ -168,7 +198,9 @@ LaneReader::LaneReader(const LaneMapping& mapping)
     : header_(mapping.header()),
       ring_(mapping.ring()),
       mask_(mapping.ring_bytes() - 1),
-      has_whole_header_(mapping.has_whole_header()) {}
+      has_whole_header_(mapping.has_whole_header()),
+      shared_(mapping.is_shared()),
+      seats_(mapping.seats()) {}
 
 LaneReader::LaneReader(const LaneMapping& mapping, const LaneTail* logged) : LaneReader(mapping) {
     const LaneMark mark = best_mark(*header_);
@@ -181,6 +213,7 @@ LaneReader::LaneReader(const LaneMapping& mapping, const LaneTail* logged) : Lan
         records_read_ = logged->records;
         drops_reported_ = std::max(drops_reported_, logged->drops);
     }
+    released_ = position_;
     lap_end_ = position_ + mapping.ring_bytes();
 }
 
@@ -192,6 +225,11 @@ void LaneReader::release(std::uint64_t drops_reported, std::uint64_t seq_next) {
     header_->first_mark = mark;
     std::atomic_signal_fence(std::memory_order_release);  // one of the two is always whole
     header_->second_mark = mark;
+    if (shared_) {
+        // After the mark, before the tail: whoever reserves here finds nothing published.
+        std::memset(ring_ + (released_ & mask_), 0, position_ - released_);
+    }
+    released_ = position_;
     header_->tail.store(position_, std::memory_order_release);
 }
 
@@ -203,14 +241,18 @@ std::uint64_t LaneReader::end() {
     return head_seen_;
 }
 
-bool LaneReader::is_record(std::uint64_t position, std::uint64_t end) const {
-    const std::byte* at = ring_ + (position & mask_);
-    std::uint32_t length;
-    std::uint32_t checksum;
-    std::memcpy(&length, at, sizeof length);
-    std::memcpy(&checksum, at + 4, sizeof checksum);
+std::uint64_t LaneReader::prefix_at(std::uint64_t position) const {
+    auto* at = reinterpret_cast<std::uint64_t*>(ring_ + (position & mask_));
+    return std::atomic_ref<std::uint64_t>(*at).load(std::memory_order_acquire);
+}
+
+bool LaneReader::is_record(std::uint64_t position, std::uint64_t end, bool may_follow) const {
+    const std::uint64_t prefix = prefix_at(position);
+    const auto length = static_cast<std::uint32_t>(prefix);
     if (length > end - position || detail::record_span(length) > end - position) return false;
-    return checksum == detail::record_checksum(position, at + detail::kRecordPrefixBytes, length);
+    const std::byte* payload = ring_ + (position & mask_) + detail::kRecordPrefixBytes;
+    const std::uint64_t right = detail::record_prefix(position, {payload, length});
+    return prefix == right || (may_follow && prefix == (right ^ detail::kFollowerMask));
 }
 
 /// Of a left lane: beyond the head only if that is damaged, or fewer came than were counted; what
@@ -226,7 +268,57 @@ bool LaneReader::is_plausible(std::uint64_t head) const {
     return head % detail::kRecordAlign == 0 && head <= lap_end_ && lap_end_ - head <= mask_ + 1;
 }
 
+/// A place in a shared lane that somebody has reserved and where nothing is published.
+LaneReader::Outcome LaneReader::skip_unpublished(std::uint64_t end) {
+    if (seats_ != nullptr) {
+        const std::uint64_t span = seats_->abandoned_at(position_);
+        if (span == 0 || span > end - position_) return Outcome::empty;
+        is_behind_record_ = false;
+        position_ += span;
+        return Outcome::damaged;
+    }
+    // Left by a dead process: nobody was told that it is accepted, unless the counters say more
+    // than is found (see take_lost).
+    const std::uint64_t head = header_->head.load(std::memory_order_acquire);
+    std::uint64_t next = position_;
+    do {
+        next += detail::kRecordAlign;
+    } while (next < end && !is_record(next, end));
+    if (next >= end) {
+        if (head <= position_ || !is_plausible(head)) return Outcome::empty;
+        next = head;
+    }
+    damaged_bytes_ += next - position_;
+    is_behind_record_ = false;
+    position_ = next;
+    return Outcome::damaged;
+}
+
+/// In a shared lane that is written to, what is behind may be unfinished: no more is skipped than
+/// up to a record, or as much as this one says that it has.
+LaneReader::Outcome LaneReader::skip_damage_of_shared(std::uint64_t end) {
+    const std::uint64_t span =
+        detail::record_span(static_cast<std::uint32_t>(prefix_at(position_)));
+    std::uint64_t next = position_ + span;
+    const bool is_likely = span <= end - position_ &&
+                           (next == end || prefix_at(next) == 0 || is_record(next, end, true));
+    if (!is_likely) {
+        next = position_;
+        do {
+            next += detail::kRecordAlign;
+        } while (next < end && !is_record(next, end));
+        if (next >= end) return Outcome::empty;
+    }
+    damaged_bytes_ += next - position_;
+    ++damaged_at_least_;
+    is_behind_record_ = is_likely;
+    position_ = next;
+    return Outcome::damaged;
+}
+
 LaneReader::Outcome LaneReader::skip_damage(std::uint64_t end) {
+    if (seats_ != nullptr) return skip_damage_of_shared(end);
+    is_behind_record_ = false;
     std::uint64_t next = position_;
     do {
         next += detail::kRecordAlign;
@@ -255,12 +347,13 @@ LaneReader::Outcome LaneReader::read(std::span<const std::byte>& payload) {
         head_seen_ = position_;
         return Outcome::empty;
     }
-    if (!is_record(position_, end)) return skip_damage(end);
-    const std::byte* at = ring_ + (position_ & mask_);
-    std::uint32_t length;
-    std::memcpy(&length, at, sizeof length);
-    payload = {at + detail::kRecordPrefixBytes, length};
+    const std::uint64_t prefix = prefix_at(position_);
+    if (shared_ && prefix == 0) return skip_unpublished(end);
+    if (!is_record(position_, end, shared_ && is_behind_record_)) return skip_damage(end);
+    const auto length = static_cast<std::uint32_t>(prefix);
+    payload = {ring_ + (position_ & mask_) + detail::kRecordPrefixBytes, length};
     position_ += detail::record_span(length);
+    is_behind_record_ = true;
     ++records_read_;
     return Outcome::record;
 }

@@ -10,6 +10,7 @@
 
 #include "publisher/file.hpp"
 #include "publisher/log_format.hpp"
+#include "publisher/shared_lane.hpp"
 
 namespace homeward {
 
@@ -18,7 +19,8 @@ namespace homeward {
 class LaneMapping {
   public:
     /// A new lane; throws SetupError when the space cannot be had.
-    static LaneMapping create(File file, EventClass event_class, std::size_t ring_bytes);
+    static LaneMapping create(File file, EventClass event_class, std::size_t ring_bytes,
+                              detail::LaneKind kind = detail::LaneKind::own);
     /// One that a dead process left; a file that was cut short is made whole with zeros. nullptr if
     /// both copies of its shape are damaged, or there is no space to make it whole.
     static std::unique_ptr<LaneMapping> open(File file);
@@ -32,17 +34,20 @@ class LaneMapping {
     /// False if the file was cut off within the header: its counters say nothing.
     bool has_whole_header() const { return has_whole_header_; }
     EventClass event_class() const { return event_class_; }
+    bool is_shared() const { return kind_ == detail::LaneKind::shared; }
+    /// Of a shared lane that is written to here; else nullptr.
+    detail::SharedLaneSeats* seats() const { return seats_.get(); }
     /// Or each page's first record pays for a page fault, some 2 µs. Takes some 300 µs: by the
     /// sender, not by the thread whose first event waits for its lane. Changes nothing in it.
     void populate() const;
-    /// Gives the ring's memory back to the filesystem; it reads zero then. For a lane that nobody
-    /// writes to any more and whose records are logged.
-    void free_ring() const;
 
   private:
-    LaneMapping(const File& file, EventClass event_class, std::size_t ring_bytes);
+    LaneMapping(const File& file, EventClass event_class, std::size_t ring_bytes,
+                detail::LaneKind kind);
 
     EventClass event_class_;
+    detail::LaneKind kind_;
+    std::unique_ptr<detail::SharedLaneSeats> seats_;
     std::size_t ring_bytes_;
     bool has_whole_header_ = true;
     std::byte* base_ = nullptr;
@@ -86,17 +91,24 @@ class LaneReader {
     std::uint64_t seq_next() const { return seq_next_; }
 
   private:
-    bool is_record(std::uint64_t position, std::uint64_t end) const;
+    bool is_record(std::uint64_t position, std::uint64_t end, bool may_follow = false) const;
+    std::uint64_t prefix_at(std::uint64_t position) const;
+    Outcome skip_unpublished(std::uint64_t end);
     std::uint64_t end();
     bool is_all_read() const;
     bool is_plausible(std::uint64_t head) const;
     Outcome skip_damage(std::uint64_t end);
+    Outcome skip_damage_of_shared(std::uint64_t end);
 
     detail::LaneHeader* header_;
     std::byte* ring_;
     std::size_t mask_;
     bool has_whole_header_;
+    bool shared_;
+    detail::SharedLaneSeats* seats_;  ///< nullptr: nobody writes to it any more
+    bool is_behind_record_ = true;    ///< a shared lane's next record may be a follower
     std::uint64_t position_ = 0;
+    std::uint64_t released_ = 0;
     std::uint64_t records_read_ = 0;
     std::uint64_t drops_reported_ = 0;
     std::uint64_t seq_next_ = 1;

@@ -8,6 +8,8 @@ namespace {
 constexpr std::string_view kDamaged = "damaged";
 /// Accepted, not yet logged, and gone with the memory of the machine.
 constexpr std::string_view kRestarted = "machine_restart";
+/// Accepted, not yet logged, and gone with a lane, as when a container starts anew.
+constexpr std::string_view kLanesLost = "lanes_lost";
 
 bool is_empty(const LaneMapping& lane) {
     LaneReader reader(lane, nullptr);
@@ -18,9 +20,14 @@ bool is_empty(const LaneMapping& lane) {
 
 }  // namespace
 
-LeftRun::LeftRun(std::unique_ptr<Run> run, const Origin::Limits& limits, OnLog on_log)
-    : run_(std::move(run)), limits_(limits), on_log_(std::move(on_log)) {
-    auto lanes = run_->open_lanes(lanes_damaged_);
+LeftRun::LeftRun(std::unique_ptr<Run> run, const Origin::Limits& limits, Shipper& shipper,
+                 OnLog on_log)
+    : run_(std::move(run)), limits_(limits), shipper_(shipper), on_log_(std::move(on_log)) {
+    std::size_t damaged = 0;
+    auto lanes = run_->open_lanes(damaged);
+    const std::string who = run_->identity().publisher.hex();
+    on_log_("sending what publisher " + who + " left in the spool");
+    if (damaged > 0) on_log_(std::to_string(damaged) + " damaged lanes of it cannot be read");
     for (EventClass event_class : {EventClass::audit, EventClass::metric}) {
         Origin::Lanes mine;
         for (auto& [number, lane] : lanes) {
@@ -28,39 +35,44 @@ LeftRun::LeftRun(std::unique_ptr<Run> run, const Origin::Limits& limits, OnLog o
                 mine.emplace(number, std::move(lane));
             }
         }
+        std::vector<std::uint64_t> found;
+        for (const auto& lane : mine) found.push_back(lane.first);
         recover_class(event_class, std::move(mine));
+        report_lost_lanes(event_class, found);
     }
     for (const auto& origin : origins_) {
-        if (lanes_damaged_ > 0) origin->leave_open();
+        if (damaged > 0) origin->leave_open();
+        shipper_.add(origin.get());
+    }
+}
+
+/// What went with lanes that are not there. After an interruption nobody knows which seqs had left,
+/// and none may become a tombstone; the leader is told how many there are, and shows what it lacks.
+void LeftRun::report_lost_lanes(EventClass event_class, const std::vector<std::uint64_t>& found) {
+    const Run::LostLanes lost = run_->lost_lanes(event_class, found);
+    if (!lost.any) return;
+    Origin& origin = *origins_[event_class == EventClass::audit ? 0 : first_of_metric_];
+    const std::string what = "lanes of publisher " + run_->identity().publisher.hex() + " in " +
+                             run_->identity().lane_dir.string() + " are gone, with the " +
+                             std::string(to_string(event_class)) + " events in them";
+    if (!lost.accepted) {
+        origin.leave_open();
+        on_log_(what + "; nobody counted how many");
+    } else if (run_->is_interrupted()) {
+        origin.leave_open();
+        if (found.empty()) origin.expect_accepted(*lost.accepted);
+        on_log_(what);
+    } else {
+        origin.report_lost_lanes(*lost.accepted, kLanesLost);
     }
 }
 
 LeftRun::~LeftRun() {
-    if (shipper_ == nullptr) return;
-    for (const auto& origin : origins_) shipper_->remove(origin.get());
-}
-
-void LeftRun::send_by(Shipper& shipper) {
-    on_log_("sending what publisher " + run_->identity().publisher.hex() + " left in the spool");
-    if (lanes_damaged_ > 0) {
-        on_log_(std::to_string(lanes_damaged_) + " damaged lanes of it cannot be read");
-    }
-    shipper_ = &shipper;
-    for (const auto& origin : origins_) shipper.add(origin.get());
-}
-
-bool LeftRun::compact() {
-    bool is_empty = lanes_damaged_ == 0;
-    for (const auto& origin : origins_) {
-        while (origin->drain(true) == Origin::Cut::cut) continue;
-        origin->compact();
-        is_empty = is_empty && origin->accepted() == 0;
-    }
-    if (is_empty) run_->remove();
-    return is_empty;
+    for (const auto& origin : origins_) shipper_.remove(origin.get());
 }
 
 void LeftRun::recover_class(EventClass event_class, Origin::Lanes lanes) {
+    if (event_class == EventClass::metric) first_of_metric_ = origins_.size();
     origins_.push_back(std::make_unique<Origin>(*run_, event_class, limits_));
     Origin& origin = *origins_.back();
     // A run whose own lanes are another's has sent under a new origin from the start.
@@ -88,6 +100,7 @@ Origin& LeftRun::origin_of_lanes(EventClass event_class) {
         identity.publisher = PublisherId::random();
         identity.successor_of = run_->identity().publisher.hex();
         successor_ = Run::create(run_->directory().parent_path(), identity);
+        successor_->count_lanes(0);  // it has none that could be lost
         successor_->copy_types(*run_);
         on_log_("the machine has restarted since publisher " + identity.successor_of +
                 " ran: what its lanes hold goes out as publisher " + identity.publisher.hex() +
@@ -102,13 +115,13 @@ bool LeftRun::advance() {
     for (const auto& origin : origins_) {
         is_over = origin->finish() && origin->is_settled() && is_over;
     }
-    if (shipper_ != nullptr) shipper_->wake();
+    shipper_.wake();
     if (!is_over) return false;
     const ClassStats sums = stats();
     on_log_("publisher " + run_->identity().publisher.hex() + ": sent " +
             std::to_string(sums.acked) + " events" +
             (sums.tombstoned > 0
-                 ? ", reported " + std::to_string(sums.tombstoned) + " as dropped or damaged"
+                 ? ", reported " + std::to_string(sums.tombstoned) + " as dropped, damaged or lost"
                  : ""));
     // The lanes' run goes last: until then the successor's frames are all that is left of them.
     if (successor_ != nullptr) successor_->remove();
@@ -120,6 +133,25 @@ ClassStats LeftRun::stats() const {
     ClassStats sum;
     for (const auto& origin : origins_) origin->add_stats(sum);
     return sum;
+}
+
+void LeftRuns::adopt(const std::filesystem::path& spool) {
+    for (Run::Found& found : find_runs(spool, &Run::adopt)) {
+        if (const std::string line = explain(found); !line.empty()) on_log_(line);
+        if (found.finding == Run::Finding::left) waiting_.push_back(std::move(found.run));
+    }
+}
+
+void LeftRuns::advance() {
+    for (auto& run : waiting_) {
+        try {
+            runs_.push_back(std::make_unique<LeftRun>(std::move(run), limits_, shipper_, on_log_));
+        } catch (const std::exception& error) {
+            on_log_(error.what());  // stays for the next start, or for a person to look at
+        }
+    }
+    waiting_.clear();
+    std::erase_if(runs_, [](const auto& left) { return left->advance(); });
 }
 
 }  // namespace homeward

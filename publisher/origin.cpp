@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 #include <homeward/detail/clock.hpp>
 
@@ -23,17 +24,14 @@ constexpr std::uint32_t kLinesMax = kFrameLinesMax - 2;
 
 Origin::Limits limits_of(const PublisherOptions& options) {
     return {options.frame_bytes, options.log_bytes_max, options.linger,
-            options.durability == Durability::disk,
-            options.spool_dir.empty()
-                ? nullptr
-                : std::make_shared<SpoolUsage>(options.spool_dir, options.spool_bytes_max)};
+            options.durability == Durability::disk};
 }
 
 Origin::Origin(Run& run, EventClass event_class, const Limits& limits)
     : run_(run),
       event_class_(event_class),
       limits_(limits),
-      log_(run.log_directory(event_class), limits.log_bytes_max, limits.sync, limits.usage),
+      log_(run.log_directory(event_class), limits.log_bytes_max, limits.sync),
       // One lock a type, not one an event: descriptors are never removed.
       find_type_(
           [&run, last = static_cast<const OwnedDescriptor*>(nullptr)](std::uint32_t hash) mutable {
@@ -69,7 +67,7 @@ void Origin::recover_log(std::string_view loss_reason) {
     logged_tails_ = std::move(recovery.tails);
     log_.trim();
     if (!loss_reason_.empty()) {
-        for (const SeqRange& seqs : recovery.lost) bury(seqs);
+        for (const SeqRange& seqs : recovery.lost) bury(seqs, loss_reason_);
     }
     const std::lock_guard lock(mutex_);
     for (const LoggedFrame& frame : recovery.frames) {
@@ -96,21 +94,42 @@ void Origin::recover_lanes(Lanes lanes, Origin* before) {
         recovered_lanes_.push_back(std::move(lane));
     }
     // The lanes know of a frame that the log no longer has.
-    if (seq_next > this->seq_next()) bury({this->seq_next(), seq_next - 1});
+    if (seq_next > this->seq_next()) bury({this->seq_next(), seq_next - 1}, loss_reason_);
     seq_next_.store(seq_next, std::memory_order_relaxed);
 }
 
-void Origin::bury(SeqRange seqs) {
+void Origin::report_lost_lanes(std::uint64_t accepted, std::string_view reason) {
+    accepted_in_lost_lanes_ = accepted;
+    lanes_loss_reason_ = reason;
+}
+
+/// Sender, when all that is there is drained: what the lanes accepted that are gone, and that no
+/// frame holds. False if there is nothing of it, or no more.
+bool Origin::bury_lost_lanes() {
+    if (!accepted_in_lost_lanes_) return false;
+    std::uint64_t accepted = *std::exchange(accepted_in_lost_lanes_, std::nullopt);
+    for (const Source& source : sources_) {
+        accepted += source.reader.records_read() + source.drops_taken;
+    }
+    const SeqRange lost{seq_next(), accepted};
+    if (lost.first > lost.last) return false;
+    bury(lost, lanes_loss_reason_);
+    seq_next_.store(lost.last + 1, std::memory_order_release);
+    leave_open();
+    return true;
+}
+
+void Origin::bury(SeqRange seqs, std::string_view reason) {
     damaged_ += seqs.last - seqs.first + 1;
     const std::lock_guard lock(mutex_);
-    burials_.push_back({seqs, std::nullopt});
+    burials_.push_back({seqs, std::nullopt, std::string(reason)});
 }
 
 void Origin::give_up(const Departure& departure) {
     const SeqRange seqs{departure.frame.seq_first, departure.frame.seq_last};
     damaged_ += seqs.last - seqs.first + 1;
     const std::lock_guard lock(mutex_);
-    burials_.push_back({seqs, departure.frame});
+    burials_.push_back({seqs, departure.frame, loss_reason_});
 }
 
 /// Each as a frame of its own, of exactly the seqs that are lost, so that the ledger skips it if
@@ -126,7 +145,7 @@ bool Origin::log_burials() {
         const SeqRange seqs = burial.seqs;
         const std::uint64_t count = std::min<std::uint64_t>(seqs.last - seqs.first + 1, kCountMax);
         std::string body;
-        append_tombstone(body, loss_reason_.empty() ? kDamaged : loss_reason_,
+        append_tombstone(body, burial.reason.empty() ? kDamaged : burial.reason,
                          static_cast<std::uint32_t>(count), detail::Clock::system_us());
         FrameHeader header;
         header.event_class = event_class_;
@@ -316,9 +335,10 @@ bool Origin::finish() {
     if (is_finished_) return log_burials();
     const Cut result = drain(true);
     if (result != Cut::none || body_seqs_ > 0) return false;
+    if (bury_lost_lanes()) return false;
     const SeqRange nowhere{seq_next(), accepted_at_least_};
     if (!loss_reason_.empty() && nowhere.first <= nowhere.last) {
-        bury(nowhere);
+        bury(nowhere, loss_reason_);
         seq_next_.store(nowhere.last + 1, std::memory_order_release);
         return false;
     }
@@ -328,14 +348,6 @@ bool Origin::finish() {
     if (accepted() > 0) send_mark(!is_left_open_);
     is_finished_ = true;
     return true;
-}
-
-void Origin::compact() noexcept {
-    log_.trim();
-    for (const Source& source : sources_) {
-        if (source.reader.position() != source.logged_position) return;
-    }
-    for (const auto& lane : recovered_lanes_) lane->free_ring();
 }
 
 bool Origin::take_departure(Departure& departure) {
@@ -416,6 +428,7 @@ void Origin::add_stats(ClassStats& stats) const {
     stats.log_bytes_max += log_.bytes_max();
     for (const LaneMapping* lane : lanes_) {
         stats.refused += lane->header()->refusals.load(std::memory_order_relaxed);
+        stats.dropped += lane->header()->drops.load(std::memory_order_relaxed);
     }
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -18,7 +19,6 @@
 #include "publisher/frame_log.hpp"
 #include "publisher/lane.hpp"
 #include "publisher/run.hpp"
-#include "publisher/spool_usage.hpp"
 #include "schemas/frame.hpp"
 
 namespace homeward {
@@ -38,7 +38,6 @@ class Origin {
         std::size_t log_bytes_max;
         std::chrono::milliseconds linger;
         bool sync;
-        std::shared_ptr<SpoolUsage> usage{};  ///< the bound on the spool as a whole; none: no bound
     };
     /// Throws SetupError.
     Origin(Run& run, EventClass event_class, const Limits& limits);
@@ -62,8 +61,13 @@ class Origin {
     /// Sender: nobody knows how many events there were, so no mark will say that these were all.
     void leave_open() { is_left_open_ = true; }
 
-    /// Sender, of a left run: gives back what neither lanes nor log need, once lanes are drained.
-    void compact() noexcept;
+    /// Sender, of a left run: lanes are gone that had accepted so many events. Those that are in no
+    /// frame become tombstones of that reason, and the origin stays open.
+    void report_lost_lanes(std::uint64_t accepted, std::string_view reason);
+    /// Sender, of a left run that was interrupted: frames say that it had accepted so many.
+    void expect_accepted(std::uint64_t accepted) {
+        accepted_at_least_ = std::max(accepted_at_least_, accepted);
+    }
 
     /// Shipper: the log gives back other bytes for this frame than it took. Its seqs are buried.
     void give_up(const Departure& departure);
@@ -99,8 +103,6 @@ class Origin {
     std::uint64_t seq_next() const { return seq_next_.load(std::memory_order_relaxed); }
     /// Sender, after Cut::blocked: why the disk refuses, as errno; 0: the log is full.
     int disk_error() const { return log_.last_error(); }
-    /// Sender, after Cut::blocked without a disk error: whether the spool as a whole is full.
-    bool is_spool_full() const { return log_.is_spool_full(); }
     /// Events that became tombstones because lane, log or types were damaged.
     std::uint64_t damaged() const { return damaged_; }
 
@@ -122,7 +124,8 @@ class Origin {
     void append_line(std::span<const std::byte> payload);
     void take_drops(Source& source);
     void append_damaged(std::uint64_t count);
-    void bury(SeqRange seqs);
+    void bury(SeqRange seqs, std::string_view reason);
+    bool bury_lost_lanes();
     std::uint64_t count_accepted() const;  // mutex_ is held
     Cut cut();
     Cut log_frame();
@@ -142,6 +145,8 @@ class Origin {
     std::uint16_t flags_ = 0;
     std::string loss_reason_;
     std::uint64_t accepted_at_least_ = 0;
+    std::optional<std::uint64_t> accepted_in_lost_lanes_;
+    std::string lanes_loss_reason_;
     std::map<std::uint64_t, LaneTail> logged_tails_;  // of a left run, by lane
     bool is_marked_ = false;
     bool is_finished_ = false;
@@ -168,6 +173,7 @@ class Origin {
     struct Burial {
         SeqRange seqs;
         std::optional<LoggedFrame> instead_of;  // released once the tombstone is logged
+        std::string reason;
     };
     std::deque<Burial> burials_;
     std::map<std::uint64_t, Content> unreleased_;  // by seq_first

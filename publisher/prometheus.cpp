@@ -1,6 +1,7 @@
 #include <homeward/prometheus.hpp>
 
 #include <cstdint>
+#include <utility>
 
 namespace homeward {
 namespace {
@@ -29,6 +30,21 @@ constexpr ClassSeries kSeries[] = {
      &ClassStats::log_bytes_max},
 };
 
+struct ReasonSeries {
+    const char* reason;
+    std::uint64_t RefusalStats::*member;
+};
+constexpr ReasonSeries kReasons[] = {
+    {"lane_full", &RefusalStats::lane_full},
+    {"scope_full", &RefusalStats::scope_full},
+    {"too_large", &RefusalStats::too_large},
+    {"type_unwritable", &RefusalStats::type_unwritable},
+    {"invalid", &RefusalStats::invalid},
+    {"incomplete", &RefusalStats::incomplete},
+    {"unavailable", &RefusalStats::unavailable},
+    {"closed", &RefusalStats::closed},
+};
+
 void append_head(std::string& text, const std::string& name, const char* type, const char* help) {
     text += "# HELP " + name + " " + help + "\n# TYPE " + name + " " + type + "\n";
 }
@@ -49,6 +65,15 @@ std::string prometheus(const Stats& stats) {
         append_head(text, name, series.type, series.help);
         text += name + "{class=\"audit\"} " + std::to_string(stats.audit.*series.member) + "\n";
         text += name + "{class=\"metric\"} " + std::to_string(stats.metric.*series.member) + "\n";
+    }
+    const std::string refusals = prefix + "refusals_total";
+    append_head(text, refusals, "counter", "Events that were not taken, by reason.");
+    for (const auto& [event_class, its] :
+         {std::pair("audit", &stats.audit), std::pair("metric", &stats.metric)}) {
+        for (const auto& [reason, member] : kReasons) {
+            text += refusals + "{class=\"" + event_class + "\",reason=\"" + reason + "\"} " +
+                    std::to_string(its->refused_by.*member) + "\n";
+        }
     }
     append_gauge(text, prefix + "connected", "1 while there is a connection to NATS.",
                  stats.connected ? 1 : 0);

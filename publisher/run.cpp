@@ -1,8 +1,10 @@
 #include "publisher/run.hpp"
 
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
@@ -23,10 +25,10 @@ namespace {
 constexpr int kSpoolVersion = 2;
 /// The oldest that it reads; v0.1.0 wrote that.
 constexpr int kSpoolVersionMin = 1;
+constexpr const char* kNonceFile = "nonce";
+constexpr const char* kCountsFile = "accepted";
 /// As often as others may be looking at a run that ends.
 constexpr int kRemovalsMax = 100;
-/// To make or to remove a run takes milliseconds; this is for a process that was stopped in it.
-constexpr auto kUnfinishedAge = std::chrono::seconds(60);
 
 std::uint32_t checksum_of(const nlohmann::json& json) {
     const std::string text = json.dump();
@@ -59,7 +61,7 @@ std::string RunIdentity::to_json() const {
                         {"lane_dir", lane_dir.string()},
                         {"synced", synced},
                         {"successor_of", successor_of},
-                        {"spool_bytes_max", spool_bytes_max}};
+                        {"lane_nonce", lane_nonce}};
     json["crc32c"] = checksum_of(json);
     return json.dump(4) + "\n";
 }
@@ -85,7 +87,7 @@ RunIdentity::Parsed RunIdentity::parse(std::string_view text, RunIdentity& ident
                     json.at("lane_dir").get<std::string>(),
                     json.at("synced").get<bool>(),
                     json.at("successor_of").get<std::string>(),
-                    version == 1 ? 0 : json.at("spool_bytes_max").get<std::uint64_t>()};
+                    json.value("lane_nonce", "")};
     } catch (const nlohmann::json::exception&) {
         return Parsed::damaged;
     }
@@ -97,6 +99,7 @@ RunIdentity::Parsed RunIdentity::parse(std::string_view text, RunIdentity& ident
 std::unique_ptr<Run> Run::create(const std::filesystem::path& spool, RunIdentity identity) {
     identity.boot_id = machine_boot_id();
     identity.process = this_process();
+    identity.lane_nonce = PublisherId::random().hex();
     const std::filesystem::path directory =
         spool.empty() ? spool : spool / identity.publisher.hex();
     std::unique_ptr<Run> run(new Run(directory, std::move(identity)));
@@ -118,6 +121,7 @@ void Run::make() {
     } else {
         make_directory(lanes_path());
     }
+    write_text_file(lanes_path() / kNonceFile, identity_.lane_nonce);
     File::create(directory_ / "lock");
     lock_ = RunLock::take(directory_);
     if (lock_ == nullptr) throw SetupError(directory_.string() + ": cannot be locked");
@@ -161,6 +165,7 @@ Run::Found Run::read(const std::filesystem::path& directory) {
             found.finding = Finding::left;
             found.run.reset(new Run(directory, std::move(identity)));
             found.run->read_types();
+            found.run->read_counts();
     }
     return found;
 }
@@ -175,39 +180,7 @@ Run::Found Run::adopt(const std::filesystem::path& directory) {
         found.finding = Finding::unreadable;
         found.run.reset();
     }
-    // Whoever had the lock until now may have removed the run: run.json first, its lock last.
-    std::error_code error;
-    if (found.finding != Finding::alive &&
-        !std::filesystem::exists(directory / "run.json", error)) {
-        return {directory, Finding::none, nullptr};
-    }
     return found;
-}
-
-bool Run::remove_unfinished(const std::filesystem::path& directory,
-                            const std::filesystem::path& lane_dir) {
-    std::error_code error;
-    const auto type = std::filesystem::symlink_status(directory / "run.json", error).type();
-    if (type != std::filesystem::file_type::not_found) return false;
-    const auto changed = std::filesystem::last_write_time(directory, error);
-    const auto age = std::filesystem::file_time_type::clock::now() - changed;
-    if (error || age < kUnfinishedAge || !is_of_spools_owner(directory)) return false;
-    std::unique_ptr<RunLock> lock;
-    if (std::filesystem::exists(directory / "lock", error)) {
-        try {
-            lock = RunLock::take(directory);
-        } catch (const SetupError&) {
-            return false;
-        }
-        if (lock == nullptr) return false;
-    }
-    // Under the lock: run.json is written before it is given up.
-    if (std::filesystem::exists(directory / "run.json", error)) return false;
-    if (!lane_dir.empty()) {
-        std::filesystem::remove_all(lane_dir / directory.filename(), error);
-    }
-    std::filesystem::remove_all(directory, error);
-    return !error;
 }
 
 Run::Found Run::inspect(const std::filesystem::path& directory) {
@@ -233,6 +206,82 @@ File Run::create_lane_file(std::uint64_t number) const {
     return File::create(lanes_path() / ("lane-" + std::to_string(number)));
 }
 
+void Run::remove_lane_file(std::uint64_t number) const noexcept {
+    if (directory_.empty()) return;
+    std::error_code ignored;
+    std::filesystem::remove(lanes_path() / ("lane-" + std::to_string(number)), ignored);
+}
+
+std::size_t Run::lane_bytes_available() const noexcept {
+    struct statvfs status {};
+    if (directory_.empty() || ::statvfs(lanes_path().c_str(), &status) != 0) return SIZE_MAX;
+    if (status.f_blocks == 0) return SIZE_MAX;  // a tmpfs without a limit
+    return status.f_bavail * status.f_frsize;
+}
+
+std::string Run::lanes_place() const {
+    return directory_.empty() ? "memory" : identity_.lane_dir.string();
+}
+
+void Run::count_lanes(std::size_t lanes) {
+    if (directory_.empty()) return;
+    counts_ = AcceptedCounts::create(File::create(directory_ / kCountsFile), lanes);
+    is_counting_ = true;
+}
+
+void Run::read_counts() {
+    try {
+        counts_ = AcceptedCounts::open(File::open(directory_ / kCountsFile));
+    } catch (const SetupError&) {
+        // a run of version 1: nobody counted
+    }
+}
+
+detail::AcceptedCell* Run::accepted_cell(std::uint64_t lane, EventClass event_class) const {
+    detail::AcceptedCell* cell = is_counting_ ? counts_->cell(lane) : nullptr;
+    if (cell != nullptr) cell->event_class = static_cast<std::uint32_t>(event_class);
+    return cell;
+}
+
+bool Run::keep_accepted_counts() const noexcept {
+    if (!is_counting_ || counts_->prefault()) return true;
+    counts_->declare_unknown();
+    is_counting_ = false;
+    return false;
+}
+
+Run::LostLanes Run::lost_lanes(EventClass event_class,
+                               const std::vector<std::uint64_t>& found) const {
+    LostLanes lost;
+    if (counts_ == nullptr) {
+        lost.any = has_lost_lane_dir();
+        return lost;
+    }
+    std::uint64_t accepted = 0;
+    for (std::size_t lane = 0; lane < counts_->size(); ++lane) {
+        const detail::AcceptedCell& cell = *counts_->cell(lane);
+        if (cell.event_class != static_cast<std::uint32_t>(event_class)) continue;
+        if (std::find(found.begin(), found.end(), lane) != found.end()) continue;
+        lost.any = true;
+        accepted += detail::AcceptedCell::count_of(cell.records) + cell.drops;
+    }
+    if (!counts_->is_unknown()) lost.accepted = accepted;
+    return lost;
+}
+
+bool Run::has_lost_lane_dir() const {
+    std::error_code error;
+    if (!std::filesystem::exists(lanes_path(), error) && !error) return true;
+    const std::string nonce = read_text_file(lanes_path() / kNonceFile);
+    if (!identity_.lane_nonce.empty() && nonce == identity_.lane_nonce) return false;
+    // Only if nothing says that these are the run's may they be given up.
+    if (error || ::access(lanes_path().c_str(), R_OK | X_OK) != 0) {
+        throw SetupError(lanes_path().string() + ": the lanes of " + directory_.string() +
+                         " cannot be read; run as their owner");
+    }
+    return !identity_.lane_nonce.empty();
+}
+
 Run::Lanes Run::open_lanes(std::size_t& damaged) const {
     return map_lanes(damaged, &File::open);
 }
@@ -243,6 +292,7 @@ Run::Lanes Run::copy_lanes(std::size_t& damaged) const {
 
 Run::Lanes Run::map_lanes(std::size_t& damaged, File (*open)(const std::filesystem::path&)) const {
     Lanes lanes;
+    if (has_lost_lane_dir()) return lanes;
     for (const auto& path : entries_of(lanes_path())) {
         unsigned long long number = 0;
         if (std::sscanf(path.filename().c_str(), "lane-%llu", &number) != 1) continue;
@@ -313,11 +363,12 @@ void Run::read_types() {
 void Run::remove() noexcept {
     if (directory_.empty()) return;
     std::error_code ignored;
+    // run.json goes first: a directory without it is no run and is never adopted by halves, nor
+    // would its lanes be taken for lost.
+    std::filesystem::remove(directory_ / "run.json", ignored);
     std::filesystem::remove_all(lanes_path(), ignored);
     // Which fails, as it should, while another run is in it.
     if (is_private_directory(identity_.lane_dir)) ::rmdir(identity_.lane_dir.c_str());
-    // run.json goes first: a directory without it is no run and is never adopted by halves.
-    std::filesystem::remove(directory_ / "run.json", ignored);
     // Who still saw it there tries the lock, which puts a file beside it for a moment: a removal
     // that meets this stops half-way.
     for (int i = 0; i < kRemovalsMax; ++i) {

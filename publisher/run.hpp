@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "publisher/accepted_counts.hpp"
 #include "publisher/file.hpp"
 #include "publisher/lane.hpp"
 #include "publisher/run_lock.hpp"
@@ -28,7 +29,9 @@ struct RunIdentity {
     bool synced = false;  ///< Durability::disk: a frame was on the disk before it left
     /// Hex of the publisher whose lanes this run cuts, since a restart of the machine.
     std::string successor_of;
-    std::uint64_t spool_bytes_max = 0;  ///< its bound on the spool; 0: of version 1, without one
+    /// 128 random bits in hex, also in a file beside the lanes: a lane directory without it is not
+    /// the run's, as /dev/shm in a container that starts anew. "": of version 1, which has none.
+    std::string lane_nonce{};
 
     std::string to_json() const;
     enum class Parsed : std::uint8_t {
@@ -41,8 +44,8 @@ struct RunIdentity {
 };
 
 /// One run of one process, as it stands on disk:
-///   <spool>/<publisher>/run.json, types.jsonl, lock, held-*, audit/log-*, metric/log-*
-///   <lane_dir>/<publisher>/lane-<n>
+///   <spool>/<publisher>/run.json, types.jsonl, accepted, lock, held-*, audit/log-*, metric/log-*
+///   <lane_dir>/<publisher>/lane-<n>, nonce
 /// Owns the lock on it. With an empty spool everything is anonymous memory.
 class Run {
   public:
@@ -64,11 +67,6 @@ class Run {
     };
     /// Takes the lock if it is free.
     static Found adopt(const std::filesystem::path& directory);
-    /// Removes what a kill has left of a run that was being made or removed: a directory without
-    /// run.json that nobody holds, and that has been as it is for a minute. `lane_dir`: where its
-    /// lanes would be. False if it is something else.
-    static bool remove_unfinished(const std::filesystem::path& directory,
-                                  const std::filesystem::path& lane_dir);
     /// Only looks, without a lock of its own.
     static Found inspect(const std::filesystem::path& directory);
 
@@ -78,6 +76,29 @@ class Run {
 
     /// A fresh lane file; anonymous without a spool. Throws SetupError.
     File create_lane_file(std::uint64_t number) const;
+    void remove_lane_file(std::uint64_t number) const noexcept;
+    /// What is free where lanes are made; without a spool, as much as one likes.
+    std::size_t lane_bytes_available() const noexcept;
+    /// For a person: where that is.
+    std::string lanes_place() const;
+
+    /// Counts in the spool what lanes 0 to `lanes` - 1 accept. Throws SetupError.
+    void count_lanes(std::size_t lanes);
+    /// nullptr: that lane is not counted.
+    detail::AcceptedCell* accepted_cell(std::uint64_t lane, EventClass event_class) const;
+    /// Sender, each interval. False, once: counting has ended, since the disk is at fault.
+    bool keep_accepted_counts() const noexcept;
+
+    /// Of a left run: what went with lanes that are gone or damaged beyond use.
+    struct LostLanes {
+        bool any = false;
+        /// Events that those lanes had accepted; at least so many, and by at most what one interval
+        /// accepted more. nullopt: nobody counted.
+        std::optional<std::uint64_t> accepted;
+    };
+    LostLanes lost_lanes(EventClass event_class, const std::vector<std::uint64_t>& found) const;
+    /// Whether the lane directory is gone, or another one. Throws SetupError if nobody can say.
+    bool has_lost_lane_dir() const;
     /// Whether the machine has started again since, and what the log holds need not have been on
     /// the disk when it left.
     bool is_interrupted() const;
@@ -105,12 +126,15 @@ class Run {
     bool add_type(const OwnedDescriptor& descriptor);  // mutex_ is held
     static Found read(const std::filesystem::path& directory);
     void read_types();
+    void read_counts();
     std::filesystem::path lanes_path() const;
     Lanes map_lanes(std::size_t& damaged, File (*open)(const std::filesystem::path&)) const;
 
     std::filesystem::path directory_;  // empty: anonymous
     RunIdentity identity_;
     std::unique_ptr<RunLock> lock_;
+    std::unique_ptr<AcceptedCounts> counts_;
+    mutable bool is_counting_ = false;
     File types_;
     std::size_t types_bytes_ = 0;
 

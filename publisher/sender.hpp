@@ -9,21 +9,26 @@
 
 #include <homeward/publisher.hpp>
 
+#include "publisher/left_run.hpp"
 #include "publisher/origin.hpp"
 #include "publisher/run.hpp"
 #include "publisher/shipper.hpp"
-#include "publisher/spool_recovery.hpp"
 
 namespace homeward {
 
-/// Drains lanes into logged frames, a few hundred times a second. Owns the origins and the shipper;
-/// has a thread of its own, and another that recovers what dead processes leave in the spool.
+/// Drains lanes into logged frames, a few hundred times a second, for this run and for those that
+/// dead processes left. Owns the origins and the shipper; has a thread of its own.
 class Sender {
   public:
     using SteadyClock = std::chrono::steady_clock;
 
-    /// `run`, for its origins, and `clock` are borrowed and must outlive it. Throws SetupError.
-    Sender(const PublisherOptions& options, Run& run, detail::Clock& clock, Shipper::Start start);
+    struct Parts {
+        Run& run;  ///< for its origins
+        detail::Clock& clock;
+        std::function<void()> maintain;  ///< called by its thread, some 50 times a second
+    };
+    /// `parts` are borrowed and must outlive it. Throws SetupError.
+    Sender(const PublisherOptions& options, Parts parts, Shipper::Start start);
     ~Sender();
 
     Origin& origin(EventClass event_class) {
@@ -39,7 +44,6 @@ class Sender {
 
   private:
     void run();
-    void recover(bool scan_now);
     void mark_idle(Origin& origin);
     void say_if_blocked(const Origin& origin, Origin::Cut cut);
     void log(const std::string& line);
@@ -49,6 +53,7 @@ class Sender {
 
     PublisherOptions options_;
     detail::Clock& clock_;
+    std::function<void()> maintain_;
     std::array<std::unique_ptr<Origin>, 2> origins_;
     struct Blocked {
         std::string said;  // empty: all is well
@@ -60,16 +65,14 @@ class Sender {
     std::mutex mutex_;                 // guards what follows
     std::condition_variable changed_;  // a drain ended, or frames were released
     std::condition_variable wakened_;
-    std::condition_variable stopped_;
     bool flushing_ = false;
     bool closing_ = false;
     std::atomic<bool> finished_{false};  // both origins have sent their closing marks
     bool stopping_ = false;
 
     std::unique_ptr<Shipper> shipper_;
-    std::unique_ptr<SpoolRecovery> recovery_;  // the recovery thread's own; none without a spool
+    std::unique_ptr<LeftRuns> left_;  // the sender thread's own
     std::thread thread_;
-    std::thread recovery_thread_;
 };
 
 }  // namespace homeward

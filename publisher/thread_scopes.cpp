@@ -15,8 +15,8 @@ using Lanes = std::array<detail::ThreadLane, 2>;
 
 /// Matches no publisher, nor the zero that a forked child reads.
 constexpr std::uint64_t kNobody = UINT64_MAX;
-constexpr Lanes kNoLanes{detail::ThreadLane{kNobody, nullptr, {}, 0},
-                         detail::ThreadLane{kNobody, nullptr, {}, 0}};
+constexpr Lanes kNoLanes{detail::ThreadLane{kNobody, nullptr, nullptr, {}, 0},
+                         detail::ThreadLane{kNobody, nullptr, nullptr, {}, 0}};
 
 // Trivial, so that it may still be read when the thread's other things are already destroyed.
 constinit thread_local bool is_inside = false;

@@ -31,7 +31,7 @@ PublisherOptions options_without_server() {
 std::size_t lane_files(const std::filesystem::path& lane_dir) {
     std::size_t count = 0;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(lane_dir)) {
-        count += entry.is_regular_file() ? 1 : 0;
+        count += entry.path().filename().string().rfind("lane-", 0) == 0 ? 1 : 0;
     }
     return count;
 }

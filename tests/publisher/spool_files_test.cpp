@@ -157,9 +157,7 @@ TEST_CASE("an app whose lane directory is taken starts, and says where its lanes
     options.on_log = [&](std::string_view line) { said += std::string(line) + "\n"; };
     {
         Publisher publisher(options);
-        CHECK(publisher.emit_json(
-                  "audit", EventClass::audit,
-                  R"({"actor":"a","action":"b","resource":"c","outcome":"allowed"})") ==
+        CHECK(publisher.emit_json("audit", EventClass::audit, R"({"actor":"a"})") ==
               EmitResult::accepted);
     }
     CHECK(said.find(wanted.string() + " is not a directory of this user alone") !=

@@ -32,9 +32,12 @@ enum class EmitResult : std::uint8_t {
     full,        ///< audit only: no room; the event was not taken, the app decides
     scope_full,  ///< audit only: the RequestScope holds all that it may; not taken
     too_large,   ///< larger than kEventBytesMax or than half a lane; not taken
-    closed,      ///< after close(), or when this thread could not get a lane; not taken
+    closed,      ///< after close(); not taken
     invalid,     ///< emit_json() only: the leader could not read it; explain_json() says why
     incomplete,  ///< a required field was not set; not taken
+    /// A forked child that could not open a publisher of its own; on_log says why. It tries again
+    /// in the background. Not taken.
+    unavailable,
 };
 
 /// How much a logged frame survives before it leaves for NATS.
@@ -54,7 +57,9 @@ struct PublisherOptions {
     /// memory and dies with the process.
     std::filesystem::path spool_dir{};
     /// Where lanes are mapped. Empty: /dev/shm if that is a tmpfs, else inside spool_dir. A mapped
-    /// file on a journaling disk makes some emit() calls take milliseconds.
+    /// file on a journaling disk makes some emit() calls take milliseconds. But /dev/shm is empty
+    /// when a container starts anew: what was in a lane then is lost, and reported. A directory
+    /// inside spool_dir loses nothing.
     std::filesystem::path lane_dir{};
     Durability durability = Durability::process;
 
@@ -63,15 +68,13 @@ struct PublisherOptions {
     /// Body of a frame before compression, 4 KiB to 256 KiB.
     std::size_t frame_bytes = 64u << 10;
     /// Ring of one thread and class, a power of two, 64 KiB to 1 MiB: how long a thread may burst
-    /// before the sender has run. Larger rings cost cache misses in every emit().
+    /// before the sender has run. Larger rings cost cache misses in every emit(). Where little room
+    /// is left, rings are smaller: none takes more than a sixteenth of it.
     std::size_t lane_bytes = 1u << 20;
-    /// Threads beyond this share a lane under a spin lock that is only ever tried.
+    /// Threads beyond this, or without room for a lane, share one, which is slower (some 100 ns).
     std::size_t lanes_max = 256;
     /// Frame log of one class: how long an outage lasts before audit is refused, metric dropped.
     std::size_t log_bytes_max = 256u << 20;
-    /// All that lies in spool_dir, whoever has left it there: what this publisher logs stays within
-    /// it. Reached, audit is refused and metric dropped, as with a full log. At least 64 MiB.
-    std::size_t spool_bytes_max = std::size_t{4} << 30;
     /// Frames sent and not yet acknowledged, of one class.
     std::size_t in_flight_max = 64;
     std::size_t in_flight_bytes_max = 8u << 20;
@@ -95,6 +98,19 @@ class SetupError : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+/// Events that were not taken, by reason; no one else will report them.
+struct RefusalStats {
+    /// EmitResult::full, and what an undecided RequestScope had to give up
+    std::uint64_t lane_full = 0;
+    std::uint64_t scope_full = 0;
+    std::uint64_t too_large = 0;
+    std::uint64_t type_unwritable = 0;  ///< EmitResult::full: the spool's disk refuses its type
+    std::uint64_t invalid = 0;
+    std::uint64_t incomplete = 0;
+    std::uint64_t unavailable = 0;
+    std::uint64_t closed = 0;
+};
+
 /// accepted = in_lanes + in_log + acked + tombstoned, whenever it is asked.
 struct ClassStats {
     std::uint64_t accepted = 0;  ///< events taken, drops included
@@ -102,14 +118,15 @@ struct ClassStats {
     std::uint64_t in_log = 0;    ///< in frames that the stream has not acknowledged
     std::uint64_t acked = 0;     ///< in the stream
     std::uint64_t tombstoned =
-        0;  ///< dropped or damaged, as far as reported in acknowledged frames
-    /// EmitResult::full, and what an undecided RequestScope had to give up; not among accepted
-    std::uint64_t refused = 0;
-    std::uint64_t retries = 0;     ///< frames sent again
+        0;                      ///< dropped or damaged, as far as reported in acknowledged frames
+    std::uint64_t refused = 0;  ///< not among accepted; the sum of refused_by
+    std::uint64_t dropped = 0;  ///< metric: found no room; among accepted
+    std::uint64_t retries = 0;  ///< frames sent again
     std::uint64_t wire_bytes = 0;  ///< frames as first sent
     std::uint64_t json_bytes = 0;  ///< the same frames before compression
     std::uint64_t log_bytes = 0;   ///< that the frame log takes on disk
     std::uint64_t log_bytes_max = 0;
+    RefusalStats refused_by{};
 };
 struct Stats {
     ClassStats audit;
@@ -128,6 +145,9 @@ struct FlushResult {
     /// count as events. 0 when done. Of close(): not acknowledged.
     std::uint64_t events_left = 0;
 };
+
+class ChildOpener;
+class Refusals;
 
 /// Any number of threads may call emit(), flush() and stats(). close() once, by whoever owns it.
 /// Two publishers in one process, or on one spool directory, do not disturb each other.
@@ -208,9 +228,18 @@ class Publisher {
     }
     detail::LaneWriter* find_lane(EventClass event_class,
                                   const TypeDescriptor* descriptor) noexcept;
+    detail::LaneWriter* find_lane(EventClass event_class, const TypeDescriptor* descriptor,
+                                  EmitResult& why_not) noexcept;
     EmitResult no_room(detail::LaneWriter* lane, EventClass event_class) noexcept;
+    /// Counts an event that is not taken.
+    EmitResult refuse(EventClass event_class, EmitResult why) noexcept;
+    /// Larger than this thread's lane takes: another may.
+    EmitResult emit_large(EventClass event_class, std::size_t record_bytes, void* context,
+                          WriteRecord* write) noexcept;
     EmitResult emit_with(EventClass event_class, const TypeDescriptor* descriptor,
                          std::size_t record_bytes, void* context, WriteRecord* write) noexcept;
+    EmitResult emit_to(detail::LaneWriter* lane, EventClass event_class, std::size_t record_bytes,
+                       void* context, WriteRecord* write) noexcept;
     EmitResult emit_shared(detail::LaneWriter* lane, EventClass event_class,
                            std::size_t record_bytes, void* context, WriteRecord* write) noexcept;
     /// When there is no lane for it: a RequestScope holds it, or nobody takes it.
@@ -220,6 +249,9 @@ class Publisher {
     EmitResult emit_held(EventClass event_class, std::span<const TypeDescriptor* const> descriptors,
                          std::span<const std::byte> spans, std::size_t events,
                          std::size_t drops) noexcept;
+    /// Makes all of them visible at once, or nothing.
+    bool append_all(detail::LaneWriter& lane, EventClass event_class,
+                    std::span<const std::byte> spans, std::size_t events) noexcept;
     void give_up_held(std::size_t audit_events) noexcept;
     std::size_t lane_bytes() const noexcept;
 
@@ -230,11 +262,14 @@ class Publisher {
     /// nullptr in a forked child that has not emitted yet: what is there is the parent's.
     Impl* own_impl() const noexcept;
     Impl* begin_as_child() noexcept;
+    std::string open_in_child(const Refusals& refused_before) noexcept;
+    void stop_opener() noexcept;
 
     // They change in a forked child only, at its first emit(), never while a thread holds a lane.
     std::atomic<const std::atomic<std::uint64_t>*> owner_page_{nullptr};
     std::atomic<const detail::Clock*> clock_{nullptr};
     std::atomic<Impl*> impl_{nullptr};
+    std::atomic<ChildOpener*> opener_{nullptr};
 };
 
 template <typename Event>
@@ -249,11 +284,13 @@ EmitResult Publisher::emit(const Event& event) noexcept {
     if (lane == nullptr) [[unlikely]] {
         return emit_aside(event_class, &Event::kDescriptor, bytes, context, write);
     }
-    if (bytes > lane->record_bytes_max()) return EmitResult::too_large;
+    if (bytes > lane->record_bytes_max()) [[unlikely]] {
+        return emit_large(event_class, bytes, context, write);
+    }
     if (lane->is_shared()) return emit_shared(lane, event_class, bytes, context, write);
     const detail::LaneUse use(*lane);
     if (is_closed()) [[unlikely]]
-        return EmitResult::closed;
+        return refuse(event_class, EmitResult::closed);
     const bool fits = lane->append(bytes, [&](std::byte* at) {
         event.write_record(at, clock_.load(std::memory_order_relaxed)->now_us());
     });

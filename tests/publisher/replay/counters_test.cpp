@@ -1,5 +1,4 @@
 #include <homeward/replay/counters.hpp>
-#include <homeward/replay/postgres.hpp>
 
 #include <set>
 #include <sstream>
@@ -15,7 +14,7 @@ namespace {
 Decision decision_of(Reason reason) {
     Situation situation;
     situation.method = "POST";
-    situation.cause = cause_of_sqlstate("25006");
+    situation.sqlstate = "25006";
     situation.has_handler_run = true;
     situation.was_replayed = reason == Reason::replayed_yet_not_primary;
     return decide(situation, {"scl", "ams"});
@@ -76,7 +75,7 @@ TEST_CASE("each decision that can be made moves the series of its reason") {
             for (int i = 0; i < 6 * 3 * 64; ++i) {
                 Situation situation;
                 situation.method = method;
-                situation.cause = cause_of_sqlstate(sqlstate);
+                situation.sqlstate = sqlstate;
                 situation.has_handler_run = *sqlstate != '\0';
                 situation.coverage = static_cast<Coverage>(i % 6);
                 situation.server_role = static_cast<ServerRole>(i / 6 % 3);

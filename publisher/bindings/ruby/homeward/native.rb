@@ -12,8 +12,8 @@ module Homeward
 
     ABI_VERSION = 1
     CLASSES = { "audit" => 1, "metric" => 2 }.freeze
-    RESULTS = %i[accepted held dropped full scope_full too_large closed invalid
-                 incomplete].freeze
+    RESULTS = %i[accepted held dropped full scope_full too_large closed invalid incomplete
+                 unavailable].freeze
     DURABILITIES = { process: 0, disk: 1 }.freeze
     UNTIL = { logged: 0, stream: 1 }.freeze
 

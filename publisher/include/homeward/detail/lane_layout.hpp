@@ -1,15 +1,17 @@
 #pragma once
 
-// One lane: the ring of one thread and one class, a mapped file of its own.
+// A lane: the ring of one thread and one class, or the shared one of a class; a mapped file.
 //
-//    0       64         128      256     320     2048          4096              4096 + ring_bytes
-//    ├───────┼──────────┼────────┼───────┼───────┼───────┼─────┼──────────────────┤
-//    │ shape │ producer │ sender │ mark  │ mark  │ shape │     │ ring             │
-//    └───────┴──────────┴────────┴───────┴───────┴───────┴─────┴──────────────────┘
-//    shape:    magic, version, class, ring_bytes, crc32c of those; twice, since nothing in the
-//              ring can be read without it
-//    producer: head (bytes ever written), records, drops, refusals
-//    sender:   tail (bytes ever released), for the producer to read
+//    0       64         128      192     256     320     2048    4096              4096 +
+//    ring_bytes ├───────┼──────────┼────────┼───────┼───────┼───────┼───────┼──────────────────┤ │
+//    shape │ producer │ tail   │ grant │ mark  │ mark  │ shape │ ring             │
+//    └───────┴──────────┴────────┴───────┴───────┴───────┴───────┴──────────────────┘
+//    shape:    magic, version, class, ring_bytes, kind, checksum kind, crc32c of those; twice,
+//              since nothing in the ring can be read without it
+//    producer: head (bytes ever written, or reserved in a shared lane), records, drops, refusals,
+//              begun (shared: records that have a place)
+//    tail:     bytes ever released, for the producers to read
+//    grant:    how many records the run's count already covers (accepted_counts.hpp)
 //    mark:     what is behind the tail: tail, records, drops_reported, seq_next, crc32c of those;
 //              twice, since a wrong tail would send events again
 // Whoever reads a lane that a dead process left trusts shape and mark by their checksums, and
@@ -25,6 +27,15 @@
 //
 // crc32c covers the record's position (bytes ever written before it), its length and its payload,
 // so that a whole record of an earlier lap is not taken for a new one. All little-endian.
+//
+// A lane of one thread makes its records visible by one store of head. In a shared lane a record
+// becomes visible by the one store of its first eight bytes, which are zero until then: the sender
+// zeroes what it releases. Records that become visible together there, all or none: all but the
+// first have their crc32c inverted, count only right behind a record, and are written before the
+// first.
+//
+// Version 1 has no kind, no checksum kind and no grant: its shape ends with the crc32c of four
+// words, and all its lanes are read like those of one thread.
 
 #include <atomic>
 #include <cstddef>
@@ -35,12 +46,30 @@
 namespace homeward::detail {
 
 inline constexpr std::uint32_t kLaneMagic = 0x314e4c48;  // "HLN1"
-inline constexpr std::uint32_t kLaneVersion = 1;
+inline constexpr std::uint32_t kLaneVersion = 2;
+inline constexpr std::uint32_t kLaneVersionMin = 1;
 inline constexpr std::size_t kLaneHeaderBytes = 4096;
 inline constexpr std::size_t kRecordAlign = 16;
 inline constexpr std::size_t kRecordPrefixBytes = 8;
 
+enum class LaneKind : std::uint16_t {
+    own = 1,     ///< one thread writes
+    shared = 2,  ///< any number do
+};
+/// How records are checked.
+enum class LaneChecksum : std::uint16_t { crc32c = 1 };
+
 struct LaneShape {
+    std::uint32_t magic;
+    std::uint32_t version;
+    std::uint32_t event_class;
+    std::uint32_t ring_bytes;
+    LaneKind kind;
+    LaneChecksum record_checksum;
+    std::uint32_t checksum;
+};
+/// As version 1 wrote it.
+struct LaneShapeV1 {
     std::uint32_t magic;
     std::uint32_t version;
     std::uint32_t event_class;
@@ -65,14 +94,20 @@ struct LaneHeader {
     std::atomic<std::uint64_t> records;   // counted after head: never more than is visible
     std::atomic<std::uint64_t> drops;     // metric: events that found no room
     std::atomic<std::uint64_t> refusals;  // audit: the same
+    std::atomic<std::uint64_t> begun;     // shared: counted before a record is visible
 
     alignas(64) std::atomic<std::uint64_t> tail;
 
-    alignas(128) LaneMark first_mark;
+    /// Records beyond it are counted in the spool by who emits them; the sender raises it for lanes
+    /// that are busy, and lowers it for those that no longer are.
+    alignas(64) std::atomic<std::uint64_t> granted;
+
+    alignas(64) LaneMark first_mark;
     alignas(64) LaneMark second_mark;
 };
 inline constexpr std::size_t kSecondShapeOffset = 2048;
 static_assert(offsetof(LaneHeader, head) == 64 && offsetof(LaneHeader, tail) == 128);
+static_assert(offsetof(LaneHeader, granted) == 192);
 static_assert(offsetof(LaneHeader, first_mark) == 256 && offsetof(LaneHeader, second_mark) == 320);
 static_assert(sizeof(LaneHeader) <= kSecondShapeOffset);
 static_assert(kSecondShapeOffset + sizeof(LaneShape) <= kLaneHeaderBytes);

@@ -16,19 +16,25 @@ namespace homeward::detail {
 std::uint32_t record_checksum(std::uint64_t position, const std::byte* payload,
                               std::size_t payload_bytes) noexcept;
 
-/// The producer's end of a lane. One thread at a time; the mapping belongs to the publisher, which
-/// outlives every writer that a thread can still reach.
+struct AcceptedCell;
+struct SharedLaneSeat;
+
+/// The producer's end of a lane. One thread at a time, unless it is a SharedLaneWriter; the mapping
+/// belongs to the publisher, which outlives every writer that a thread can still reach.
 class LaneWriter {
   public:
-    LaneWriter(LaneHeader* header, std::byte* ring, bool shared)
+    /// `cell`: where the spool counts what is accepted here; nullptr: nowhere.
+    LaneWriter(LaneHeader* header, std::byte* ring, bool shared, AcceptedCell* cell = nullptr)
         : header_(header),
           ring_(ring),
           mask_(header->shape.ring_bytes - 1),
           head_(header->head.load(std::memory_order_relaxed)),
           tail_(header->tail.load(std::memory_order_acquire)),
           records_(header->records.load(std::memory_order_relaxed)),
-          shared_(shared) {}
+          shared_(shared),
+          cell_(cell) {}
 
+    std::size_t ring_bytes() const noexcept { return mask_ + 1; }
     std::size_t record_bytes_max() const noexcept { return detail::record_bytes_max(mask_ + 1); }
 
     /// One record, whose payload `write(at)` writes. When this returns it is visible, and the death
@@ -61,10 +67,8 @@ class LaneWriter {
     /// written, when the ring has no room for all of them.
     bool append(std::span<const std::byte> spans, std::size_t records) noexcept;
 
-    // Off the hot path, and a shared lane's counters are raised without its lock.
-    void count_drops(std::size_t events) noexcept {
-        header_->drops.fetch_add(events, std::memory_order_release);
-    }
+    // Off the hot path; any thread.
+    void count_drops(std::size_t events) noexcept;
     void count_refusals(std::size_t events) noexcept {
         header_->refusals.fetch_add(events, std::memory_order_relaxed);
     }
@@ -72,11 +76,22 @@ class LaneWriter {
     bool is_shared() const noexcept { return shared_; }
     /// Whether a thread is inside a LaneUse. Any thread may ask.
     bool is_in_use() const noexcept { return users_.load(std::memory_order_acquire) != 0; }
-    bool try_lock() noexcept { return !locked_.test_and_set(std::memory_order_acquire); }
-    void unlock() noexcept { locked_.clear(std::memory_order_release); }
+
+  protected:
+    /// Before records become visible: the run's count covers so many, or does so now.
+    void count_first(std::uint64_t records) noexcept {
+        if (records > header_->granted.load(std::memory_order_relaxed)) [[unlikely]] {
+            count_in_spool(records);
+        }
+    }
+
+    LaneHeader* header_;
+    std::byte* ring_;
+    std::size_t mask_;
 
   private:
     friend class LaneUse;
+    void count_in_spool(std::uint64_t records) noexcept;
     template <typename Write>
     void finish(std::byte* record, std::size_t payload_bytes, const Write& write) noexcept {
         std::byte* payload = record + kRecordPrefixBytes;
@@ -85,6 +100,7 @@ class LaneWriter {
         put_raw(record + 4, record_checksum(head_, payload, payload_bytes));
     }
     void make_visible(std::size_t spans_bytes, std::size_t records) noexcept {
+        count_first(records_ + records);
         head_ += spans_bytes;
         header_->head.store(head_, std::memory_order_release);
         // Counted second, so that a kill between the two never leaves a count without its event.
@@ -103,14 +119,11 @@ class LaneWriter {
     /// Nearly all records; no more than a stack surely has.
     static constexpr std::size_t kAsideBytesMax = 512;
 
-    LaneHeader* header_;
-    std::byte* ring_;
-    std::size_t mask_;
     std::uint64_t head_;
     std::uint64_t tail_;     // as last seen; the sender may be further
     std::uint64_t records_;  // not read from the header, whose line the sender may have
     bool shared_;
-    std::atomic_flag locked_ = ATOMIC_FLAG_INIT;
+    AcceptedCell* cell_;
     std::atomic<std::uint32_t> users_{0};
 };
 
@@ -151,6 +164,7 @@ struct ThreadLane {
     /// The publisher's number, never given twice in a process. Zero is what a forked child reads.
     std::uint64_t owner = UINT64_MAX;
     LaneWriter* writer = nullptr;
+    SharedLaneSeat* seat = nullptr;  ///< of a shared lane
     /// Types that the spool already describes; round robin, since most threads emit a few types.
     std::array<const TypeDescriptor*, 4> known{};
     std::uint8_t next_known = 0;
