@@ -2,9 +2,10 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
-#include <vector>
+#include <utility>
 
 #include "schemas/publisher_id.hpp"
 
@@ -88,57 +89,93 @@ bool append_inet(std::string_view text, std::string& out) {
     return true;
 }
 
-bool append_numeric(std::string_view text, std::string& out) {
-    constexpr int kExponentMax = 1'000;  // what a JSON number of a sane length can mean
-    constexpr int kScaleMax = 16'383;    // digits behind the point, NUMERIC_DSCALE_MAX
-    constexpr int kNegative = 0x4000;
-    const bool negative = take_char(text, '-');
+namespace {
+
+/// A decimal number taken apart: digits[0] stands `whole` places in front of the point.
+struct Digits {
     std::string digits;
-    int scale = 0;
+    std::int64_t whole = 0;
+    std::int64_t scale = 0;  // digits behind the point, as written
+};
+
+bool take_decimal(std::string_view text, Digits& number) {
+    std::int64_t fraction_digits = 0;
     bool seen_point = false;
     while (!text.empty() && ((text.front() >= '0' && text.front() <= '9') || text.front() == '.')) {
         if (text.front() == '.') {
             if (seen_point) return false;
             seen_point = true;
         } else {
-            digits += text.front();
-            scale += seen_point ? 1 : 0;
+            number.digits += text.front();
+            fraction_digits += seen_point ? 1 : 0;
         }
         text.remove_prefix(1);
     }
-    if (digits.empty()) return false;
+    if (number.digits.empty()) return false;
+    std::int64_t exponent = 0;
     if (take_char(text, 'e') || take_char(text, 'E')) {
+        constexpr std::int64_t kExponentMax = INT32_MAX / 2;  // PostgreSQL's own
         take_char(text, '+');
-        int exponent = 0;
         const auto parsed = std::from_chars(text.data(), text.data() + text.size(), exponent);
         if (parsed.ec != std::errc{} || parsed.ptr != text.data() + text.size() ||
-            exponent > kExponentMax || exponent < -kExponentMax) {
+            exponent >= kExponentMax || exponent <= -kExponentMax) {
             return false;
         }
         text = {};
-        scale -= exponent;
     }
-    if (!text.empty() || scale > kScaleMax) return false;
-    if (scale < 0) digits.append(static_cast<std::size_t>(-scale), '0'), scale = 0;
-    while (static_cast<int>(digits.size()) <= scale) digits.insert(0, 1, '0');
-    // Groups of four digits, aligned at the decimal point.
-    const int whole = static_cast<int>(digits.size()) - scale;
-    digits.insert(0, static_cast<std::size_t>((4 - whole % 4) % 4), '0');
-    const int whole_groups = (whole + 3) / 4;
-    digits.append((4 - digits.size() % 4) % 4, '0');
-    std::vector<int> groups;
-    for (std::size_t at = 0; at < digits.size(); at += 4) {
-        groups.push_back(std::stoi(digits.substr(at, 4)));
+    number.whole = static_cast<std::int64_t>(number.digits.size()) - fraction_digits + exponent;
+    number.scale = std::max<std::int64_t>(fraction_digits - exponent, 0);
+    return text.empty();
+}
+
+void append_numeric_head(std::string& out, std::size_t groups, std::int64_t weight, int sign,
+                         std::int64_t scale) {
+    append_be16(out, static_cast<int>(groups));
+    append_be16(out, static_cast<int>(weight));
+    append_be16(out, sign);
+    append_be16(out, static_cast<int>(scale));
+}
+
+}  // namespace
+
+bool append_numeric(std::string_view text, std::string& out) {
+    constexpr std::int64_t kWholeMax = 131'072;  // digits in front of the point: weight is 15 bits
+    constexpr std::int64_t kScaleMax = 16'383;   // digits behind it, NUMERIC_DSCALE_MAX
+    constexpr int kNegative = 0x4000, kNan = 0xc000, kInfinity = 0xd000, kMinusInfinity = 0xf000;
+    constexpr std::int64_t kGroup = 4;  // decimal digits in one of PostgreSQL's
+    for (const auto& [name, sign] : {std::pair("NaN", kNan), std::pair("Infinity", kInfinity),
+                                     std::pair("-Infinity", kMinusInfinity)}) {
+        if (text != name) continue;
+        append_numeric_head(out, 0, 0, sign, 0);
+        return true;
     }
-    std::size_t first = 0;
-    while (first < groups.size() && groups[first] == 0) ++first;
-    std::size_t last = groups.size();
-    while (last > first && groups[last - 1] == 0) --last;
-    append_be16(out, static_cast<int>(last - first));
-    append_be16(out, last == first ? 0 : whole_groups - 1 - static_cast<int>(first));
-    append_be16(out, negative && last > first ? kNegative : 0);
-    append_be16(out, scale);
-    for (std::size_t i = first; i < last; ++i) append_be16(out, groups[i]);
+    const bool is_negative = take_char(text, '-');
+    Digits number;
+    if (!take_decimal(text, number) || number.scale > kScaleMax) return false;
+    const std::string& digits = number.digits;
+    const std::size_t first = digits.find_first_not_of('0');
+    if (first == std::string::npos) {
+        append_numeric_head(out, 0, 0, 0, number.scale);
+        return true;
+    }
+    const std::size_t end = digits.find_last_not_of('0') + 1;
+    const std::int64_t whole = number.whole - static_cast<std::int64_t>(first);
+    if (whole > kWholeMax) return false;
+    // Groups are aligned at the point: the first may begin with zeros, the last may end with some.
+    const std::int64_t weight = (whole > 0 ? whole + kGroup - 1 : whole) / kGroup - 1;
+    std::int64_t place = (weight + 1) * kGroup - whole;  // zeros in front
+    const auto significant = static_cast<std::int64_t>(end - first);
+    const auto groups = static_cast<std::size_t>((place + significant + kGroup - 1) / kGroup);
+    append_numeric_head(out, groups, weight, is_negative ? kNegative : 0, number.scale);
+    int group = 0;
+    for (std::size_t i = first; i < end; ++i) {
+        group = group * 10 + (digits[i] - '0');
+        if (++place % kGroup == 0) append_be16(out, std::exchange(group, 0));
+    }
+    if (place % kGroup != 0) {
+        for (; place % kGroup != 0; ++place) group *= 10;
+        append_be16(out, group);
+    }
     return true;
 }
 

@@ -18,7 +18,8 @@ using homeward::parse_rfc3339;
 bool append_uuid(std::string_view text, std::string& out);
 /// An address, or a network with its prefix length: "10.0.0.1", "2001:db8::/32".
 bool append_inet(std::string_view text, std::string& out);
-/// A decimal number, exactly: "-12.340", "1e10".
+/// A decimal number, exactly: "-12.340", "1e10"; and "NaN", "Infinity", "-Infinity", of which only
+/// PostgreSQL 14 and newer takes the infinities.
 bool append_numeric(std::string_view text, std::string& out);
 
 }  // namespace homeward::consumer

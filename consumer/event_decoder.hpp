@@ -73,6 +73,9 @@ class EventDecoder {
 
   private:
     struct Head;
+    bool parse(std::string_view text, simdjson::dom::element& root);
+    std::string explain_bad_json(std::string_view line) const;
+    std::string_view as_stored(std::string_view key);
     bool read_head(const simdjson::dom::object& object, Head& head);
     bool place_fields(const simdjson::dom::object& object, std::string_view line,
                       const EventType& type);
@@ -86,6 +89,7 @@ class EventDecoder {
     struct Fields;
     std::unique_ptr<Fields> fields_;  // one slot per field of the type at hand, and the extra keys
     std::string reason_;
+    int parse_error_ = 0;  // simdjson's
     std::uint64_t replaced_nuls_ = 0;
 };
 

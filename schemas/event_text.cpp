@@ -427,13 +427,6 @@ bool Scanner::scan_escape() {
     return true;
 }
 
-/// Whole characters of what stands in a text, no more than a line can show.
-std::string shown(std::string_view text) {
-    constexpr std::size_t kShownMax = 64;
-    const std::string_view part = whole_characters(text, kShownMax);
-    return std::string(part) + (part.size() < text.size() ? "…" : "");
-}
-
 std::string hex_byte(std::string_view text) {
     char hex[8];
     std::snprintf(
@@ -482,7 +475,7 @@ void judge_event(EventText& text, std::string_view type, std::int64_t time_us) {
 }
 
 std::string explain(const EventText& text) {
-    const std::string what = shown(text.what);
+    const std::string what = shown_text(text.what);
     const std::string here = " (byte " + std::to_string(text.at) + ")";
     switch (text.fault) {
         case EventFault::none:
@@ -494,18 +487,18 @@ std::string explain(const EventText& text) {
         case EventFault::cut_short:
             return "not a JSON object on one line: it ends before its object does" + here;
         case EventFault::not_json:
-            return "not JSON: unexpected \"" + what + "\"" + here;
+            return "unexpected \"" + what + "\"" + here + " in JSON";
         case EventFault::not_a_json_number:
-            return "not JSON: " + what + here +
+            return what + here +
                    " is no JSON number; send null, or the string \"NaN\", \"Infinity\" or "
                    "\"-Infinity\" for a field of type number";
         case EventFault::bad_number:
-            return "not JSON: " + what + here + " is not how JSON writes a number";
+            return what + here + " is not how JSON writes a number";
         case EventFault::bad_escape:
-            return "not JSON: \"" + what + "\"" + here + " is no escape that JSON has";
+            return "\"" + what + "\"" + here + " is no escape that JSON has";
         case EventFault::control_character:
-            return "not JSON: the control character " + hex_byte(text.what) + here +
-                   " must be escaped in a string";
+            return "the control character " + hex_byte(text.what) + here +
+                   " must be escaped in a JSON string";
         case EventFault::lone_surrogate:
             return "lone surrogate " + what + here +
                    ", which UTF-8 does not have: send both halves, or U+FFFD";

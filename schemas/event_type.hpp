@@ -35,10 +35,18 @@ enum class ColumnType : std::uint8_t {
 /// The SQL spelling: "text", "smallint", "integer", "bigint", "real", "double precision", …
 std::string_view sql_name(ColumnType type);
 
+/// What a field of kind json takes.
+enum class JsonShape : std::uint8_t {
+    any,     ///< any JSON value; null is a value, too
+    object,  ///< {"type":"object"}
+    array,   ///< {"type":"array"} with "x-homeward":{"column":"jsonb"}
+};
+
 struct Field {
     std::string name;  ///< JSON key and column name: [a-z_][a-z0-9_]{0,62}, none of the reserved
     FieldKind kind = FieldKind::text;
     ColumnType column = ColumnType::text;
+    JsonShape shape = JsonShape::any;  ///< of kind json
     bool array = false;
     bool required = false;
     std::uint32_t length_max = 0;  ///< "maxLength" in code points; 0: only kFieldBytesMax bounds it

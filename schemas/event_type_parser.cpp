@@ -259,6 +259,7 @@ class EventTypeParser {
         Field& field = draft.field;
         if (draft.column == ColumnType::jsonb) {
             field.kind = FieldKind::json;  // any JSON value, so "type" may be anything or absent
+            if (draft.type == "array") field.shape = JsonShape::array;
         } else if (draft.type.empty()) {
             refuse(property.line, "field " + quoted(field.name) + " has no \"type\"");
         } else if (draft.type == "array") {
@@ -266,6 +267,7 @@ class EventTypeParser {
         } else {
             field.kind = scalar_kind(draft.type, draft.format, draft.type_line);
         }
+        if (draft.type == "object") field.shape = JsonShape::object;
         field.column = draft.column.value_or(default_column(field.kind));
         if (!can_store(field.kind, field.column)) {
             refuse(draft.type_line, "field " + quoted(field.name) + ": a column of type " +

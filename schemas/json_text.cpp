@@ -152,6 +152,26 @@ std::string_view whole_characters(std::string_view text, std::size_t bytes_max) 
     return text.substr(0, bytes);
 }
 
+std::string shown_text(std::string_view text) {
+    constexpr std::size_t kShownMax = 64;
+    const std::string_view part = whole_characters(text, kShownMax);
+    constexpr char kDigits[] = "0123456789abcdef";
+    std::string out;
+    for (std::size_t at = 0; at < part.size();) {
+        const std::size_t length = utf8_length(part.substr(at));
+        const auto c = static_cast<unsigned char>(part[at]);
+        if (length == 0) {
+            out += "\xef\xbf\xbd";
+        } else if (c < 0x20 || c == 0x7f) {
+            out += "\\x" + std::string(1, kDigits[c >> 4]) + kDigits[c & 15];
+        } else {
+            out += part.substr(at, length);
+        }
+        at += std::max<std::size_t>(length, 1);
+    }
+    return out + (part.size() < text.size() ? "…" : "");
+}
+
 void append_json_number(std::string& out, std::int64_t value) {
     std::array<char, 24> digits;
     const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;

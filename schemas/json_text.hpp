@@ -26,6 +26,9 @@ void append_json_line(std::string& out, std::string_view json);
 /// The longest beginning of UTF-8 `text` that has at most `bytes_max` bytes and no half character.
 std::string_view whole_characters(std::string_view text, std::size_t bytes_max);
 
+/// What a line can show to a person: the first 64 bytes, as UTF-8 without control characters.
+std::string shown_text(std::string_view text);
+
 void append_json_number(std::string& out, std::int64_t value);
 /// Shortest text that reads back as the same double, with an exponent where the digits alone would
 /// be taken for an integer beyond 64 bits, and -0.0 with its sign. NaN and infinities, which JSON

@@ -78,8 +78,10 @@ std::optional<std::int64_t> parse_rfc3339(std::string_view text) {
     const std::chrono::year_month_day date{std::chrono::year(year),
                                            std::chrono::month(static_cast<unsigned>(month)),
                                            std::chrono::day(static_cast<unsigned>(day))};
-    // A leap second is written as :60.
-    if (!has_form || !date.ok() || hour > 23 || minute > 59 || second > 60) return std::nullopt;
+    // A leap second is written as :60, which PostgreSQL takes without a fraction.
+    const bool is_time =
+        hour <= 23 && minute <= 59 && (second < 60 || (second == 60 && fraction_us == 0));
+    if (!has_form || !date.ok() || !is_time) return std::nullopt;
     const std::int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
     const std::int64_t seconds = ((days * 24 + hour) * 60 + minute - offset) * 60 + second;
     return seconds * kSecondUs + fraction_us;

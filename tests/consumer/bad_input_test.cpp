@@ -116,7 +116,7 @@ TEST_CASE("whatever arrives becomes a row or a dead letter with a reason, and th
     CHECK_THAT(plain(R"({"actor":"a"})"), Contains("type"));
     CHECK_THAT(plain(R"({"type":"no_such","a":1})"), Contains("unknown event type"));
     CHECK_THAT(plain(R"({"type":"\"; drop table audit_events; --"})"),
-               Contains("unknown event type"));
+               Contains("can never be an event type"));
     CHECK_THAT(plain(R"({"type":"audit","actor":"a","action":"b","outcome":"allowed"})"),
                Contains("\"resource\" is missing"));
     CHECK_THAT(
@@ -180,7 +180,7 @@ TEST_CASE("the odd and the monstrous become rows or dead letters side by side, i
     };
     const auto with_detail = [](const std::string& json) {
         return R"({"type":"audit","actor":"a","action":"b","resource":"r","outcome":"allowed",)"
-               R"("detail":)" +
+               R"("value":)" +
                json + "}";
     };
     const auto with_more = [](const std::string& fields) {
@@ -198,7 +198,7 @@ TEST_CASE("the odd and the monstrous become rows or dead letters side by side, i
         {with_detail("[-0,0e1,1E+2,5e-324,1e-400,18446744073709551615]"), ""},
         {with_detail("\"\\u0000\\ud83d\\ude00\\u2028\""), ""},
         {with_detail("\"\xe2\x80\xa8\xef\xbb\xbf\\/\""), ""},
-        {with_detail("[1e400]"), "not valid JSON"},
+        {with_detail("[1e400]"), ""},
         {with_detail("[NaN]"), "not valid JSON"},
         {with_detail("\"\\ud800\""), "not valid JSON"},
         {with_detail("\"\xc0\x80\""), "not valid JSON"},
@@ -207,12 +207,12 @@ TEST_CASE("the odd and the monstrous become rows or dead letters side by side, i
         {with_detail("{} {}"), "not valid JSON"},
         {"\xef\xbb\xbf" + with_detail("1"), "not valid JSON"},
         {with_more("\"actor\":\"b\""), "duplicate key"},
-        {with_more("\"time\":\"294277-01-09T04:00:54Z\""), "RFC 3339"},
-        {with_more("\"time\":9223372036854775807"), "too far from now"},
+        {with_more("\"time\":\"294277-01-09T04:00:54Z\""), "is not RFC 3339"},
+        {with_more("\"time\":9223372036854775807"), "looks like nanoseconds"},
         {with_more("\"more\":\"" + noise(1'300'000) + "\""), "larger than 1 MiB"},
         {with_more("\"request_id\":\"" + noise(100'000) + "\""), "longer than 64 KiB"},
         {with_more("\"more\":\"" + noise(500'000) + "\""), ""},
-        {R"({"type":"\"; drop table audit_events; --","a":1})", "unknown event type"},
+        {R"({"type":"\"; drop table audit_events; --","a":1})", "can never be an event type"},
     };
     std::int64_t good = 0;
     for (const auto& [line, reason] : lines) {
@@ -232,7 +232,7 @@ TEST_CASE("the odd and the monstrous become rows or dead letters side by side, i
                   "%'") == count);
     }
     CHECK(bridge.leader().number(
-              "SELECT count(*) FROM audit_events WHERE detail::text LIKE '%\xef\xbf\xbd😀%'") == 1);
+              "SELECT count(*) FROM audit_events WHERE extra::text LIKE '%\xef\xbf\xbd😀%'") == 1);
     CHECK(bridge.stop_consumer() == 0);
 }
 

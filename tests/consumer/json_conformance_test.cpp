@@ -23,7 +23,7 @@ std::vector<JsonText> all_texts() {
     std::vector<JsonText> texts = json_documents();
     for (const JsonText& value : json_values()) {
         texts.push_back({R"({"type":"audit","actor":"a","action":"b","resource":"value",)"
-                         R"("outcome":"allowed","detail":)" +
+                         R"("outcome":"allowed","more":)" +
                              value.text + "}",
                          value.fate});
     }
@@ -144,13 +144,9 @@ TEST_CASE("each text of JSON, and each that is none, becomes one row or one dead
     CHECK(rows_of(leader, "plain") == expected_rows);
     CHECK(letters(leader, "plain") == expected);
     CHECK(leader.number("SELECT count(*) FROM homeward.dead_letter WHERE reason = ''") == 0);
-    // What PostgreSQL itself had to refuse: numbers that only its jsonb cannot hold.
-    for (const auto& row : leader.query("SELECT DISTINCT sqlstate, left(reason, 90),"
-                                        " left(convert_from(payload, 'UTF8'), 200)"
-                                        " FROM homeward.dead_letter WHERE sqlstate IS NOT NULL")) {
-        INFO(row[1] << ": " << row[2]);
-        CHECK(row[0] == "22003");
-    }
+    // Nothing had to be refused by PostgreSQL itself, which costs a batch its speed.
+    CHECK(leader.number("SELECT count(*) FROM homeward.dead_letter WHERE sqlstate IS NOT NULL") ==
+          0);
     std::printf("%zu texts, %zu of them rows\n", texts.size(), rows.size());
     CHECK(bridge.consumer().is_running());
     CHECK(bridge.stop_consumer() == 0);
@@ -165,7 +161,7 @@ TEST_CASE("a value that is a row is what PostgreSQL itself reads from the same t
         if (value.fate != Fate::row) continue;
         values.push_back(value.text);
         lines.push_back(
-            R"({"type":"audit","actor":"a","action":"b","resource":"r","outcome":"allowed","detail":)" +
+            R"({"type":"audit","actor":"a","action":"b","resource":"r","outcome":"allowed","more":)" +
             value.text + "}");
     }
     REQUIRE(values.size() > 100);
@@ -173,8 +169,7 @@ TEST_CASE("a value that is a row is what PostgreSQL itself reads from the same t
     expect_accounted(bridge);
     for (std::size_t i = 0; i < values.size(); ++i) {
         INFO(values[i].substr(0, 300));
-        // An empty detail is NULL only where null was sent.
-        CHECK(bridge.leader().query("SELECT coalesce(detail, 'null') = $json$" + values[i] +
+        CHECK(bridge.leader().query("SELECT extra -> 'more' = $json$" + values[i] +
                                     "$json$::jsonb FROM audit_events WHERE seq = " +
                                     std::to_string(i + 1)) == Rows{{"t"}});
     }

@@ -211,7 +211,7 @@ std::vector<JsonText> json_documents() {
          event_with(R"(,"request_id":null)"), event_with(R"(,"detail":{})"),
          R"({"t\u0079pe":"audit","actor":"a","action":"b","resource":"r","outcome":"\u0061llowed"})",
          R"({"outcome":"allowed","resource":"r","action":"b","actor":"a","type":"audit"})",
-         event_with(R"(,"detail":")" + times(150'000, "x\\n") + "\"")},
+         event_with(R"(,"more":")" + times(150'000, "x\\n") + "\"")},
         Fate::row);
     // clang-format off
     Texts bad{"null",

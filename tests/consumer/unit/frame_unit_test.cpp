@@ -238,7 +238,7 @@ TEST_CASE("bad lines of a plain message are dead letters of their own, and the o
         CHECK(opener.plain(bad + "\r\n" + kLine).events.size() == 1);
     }
     // One event over several lines, of which some look like events of their own.
-    const FrameUnit spread = opener.plain("{\"type\":\"sample\",\"body\":[\n" + std::string(kLine) +
+    const FrameUnit spread = opener.plain("{\"type\":\"sample\",\"more\":[\n" + std::string(kLine) +
                                           ",\n" + kLine + "]}\n");
     CHECK(spread.events.size() == 1);
     CHECK(spread.dead.empty());
