@@ -35,14 +35,15 @@ struct Tombstone {
 };
 
 /// One message as the ledger sees it: a run of seqs of one origin, with what became of each.
-/// For a message without an origin the seqs are given in the transaction; until then they count
-/// from 1 within the message.
+/// For a message without an origin the seqs are reserved before the transaction; until then they
+/// count from 1 within the message.
 struct FrameUnit {
     Pulled pulled;
     std::int32_t origin = 0;
     bool is_plain = false;
-    bool is_one_event = false;  ///< a plain message whose line ends are within its one event
-    bool is_mark = false;       ///< count only: no seqs
+    std::int32_t plain_source = 0;  ///< of a plain message: the leader's number for its stream
+    bool is_one_event = false;      ///< a plain message whose line ends are within its one event
+    bool is_mark = false;           ///< count only: no seqs
     bool closing = false;
     std::uint64_t seq_first = 1;
     std::uint64_t seq_count = 0;

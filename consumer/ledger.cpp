@@ -1,7 +1,6 @@
 #include "consumer/ledger.hpp"
 
 #include <cstdlib>
-#include <map>
 
 #include "schemas/subject.hpp"
 
@@ -17,7 +16,7 @@ struct FrameArrays {
     explicit FrameArrays(const Units& all) {
         for (std::size_t i = 0; i < all.size(); ++i) {
             const FrameUnit& unit = all[i];
-            if (unit.skip || unit.is_mark) continue;
+            if (unit.skip || unit.is_mark || unit.is_plain) continue;
             origins.push_back(unit.origin);
             firsts.push_back(static_cast<std::int64_t>(unit.seq_first));
             lasts.push_back(static_cast<std::int64_t>(unit.seq_last()));
@@ -133,35 +132,6 @@ void write_marks(Leader& leader, const Units& units) {
 }
 
 }  // namespace
-
-void claim_plain(Leader& leader, Units& units) {
-    // One statement a stream, in the order of their numbers, so that two consumers cannot lock
-    // two streams crosswise.
-    std::map<std::int32_t, std::vector<std::size_t>> by_origin;
-    for (std::size_t i = 0; i < units.size(); ++i) {
-        if (units[i].is_plain && !units[i].skip) by_origin[units[i].origin].push_back(i);
-    }
-    for (const auto& [origin, indexes] : by_origin) {
-        std::vector<std::int64_t> seqs, times, events;
-        for (std::size_t i : indexes) {
-            const Delivery& delivery = units[i].pulled.message.delivery;
-            seqs.push_back(static_cast<std::int64_t>(delivery.stream_seq));
-            times.push_back(delivery.time_us);
-            events.push_back(static_cast<std::int64_t>(units[i].seq_count));
-        }
-        const QueryResult claimed = leader.query(
-            "SELECT seq_first FROM homeward.claim_plain($1, $2::int8[], $3::int8[], $4::int4[])",
-            {std::to_string(origin), array_text(seqs), array_text(times), array_text(events)});
-        for (std::size_t row = 0; row < indexes.size(); ++row) {
-            FrameUnit& unit = units[indexes[row]];
-            const int at = static_cast<int>(row);
-            unit.skip = claimed.is_null(at, 0);
-            if (unit.skip) continue;
-            unit.seq_first = static_cast<std::uint64_t>(claimed.number(at, 0));
-            unit.accepted = unit.seq_last();
-        }
-    }
-}
 
 std::vector<Verdict> claim(Leader& leader, const Units& units) {
     std::vector<Verdict> verdicts(units.size(), Verdict::fresh);

@@ -9,10 +9,8 @@
 namespace homeward::consumer {
 
 /// The ledger's statements, each inside the transaction at hand. Units with `skip` are left out.
+/// Plain messages have their own way into the ledger: PlainReservations.
 namespace ledger {
-
-/// Gives seqs to plain units, and marks as skip those whose message was taken before.
-void claim_plain(Leader& leader, Units& units);
 
 enum class Verdict : unsigned char {
     fresh,

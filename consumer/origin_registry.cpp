@@ -10,9 +10,9 @@ namespace {
 /// About 200 bytes each; forgotten all at once, as asking again is cheap.
 constexpr std::size_t kKnownMax = 100'000;
 
-/// The same stream, made again after it was lost, is another origin: its sequence starts anew.
-PublisherId stream_publisher(const std::string& stream, std::int64_t created_us) {
-    const std::string name = stream + "\n" + std::to_string(created_us);
+/// Of an app's messages in a stream. The same stream, made again after it was lost, is another: its
+/// sequence starts anew.
+PublisherId plain_publisher(const std::string& name) {
     std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
     unsigned int bytes = 0;
     EVP_Digest(name.data(), name.size(), digest.data(), &bytes, EVP_sha256(), nullptr);
@@ -48,18 +48,21 @@ const OriginEntry& OriginRegistry::find(Leader& leader, const PublisherId& publi
                           std::string(row.at(0, 2))};
 }
 
-const OriginEntry& OriginRegistry::find_plain(Leader& leader, const std::string& stream,
-                                              std::int64_t created_us, const std::string& region) {
-    const PublisherId publisher = stream_publisher(stream, created_us);
-    const bool is_known = known_.count({publisher, "plain"}) != 0;
-    const OriginEntry& entry = find(leader, publisher, "plain", region, "-");
-    if (!is_known) {
-        leader.query(
-            "INSERT INTO homeward.plain_stream (origin, stream, created)"
-            " VALUES ($1, $2, to_timestamp($3::float8 / 1e6)) ON CONFLICT DO NOTHING",
-            {std::to_string(entry.id), stream, created_us});
-    }
-    return entry;
+const OriginRegistry::PlainEntry& OriginRegistry::find_plain(Leader& leader,
+                                                             const PlainStream& stream,
+                                                             std::string_view app) {
+    std::string name = stream.name + "\n" + std::to_string(stream.created_us) + "\n";
+    name += app;
+    if (const auto found = plain_.find(name); found != plain_.end()) return found->second;
+    if (plain_.size() >= kKnownMax) plain_.clear();
+    PlainEntry entry;
+    entry.source =
+        static_cast<std::int32_t>(leader
+                                      .query("SELECT homeward.register_plain_source($1, $2)",
+                                             {stream.name, stream.created_us})
+                                      .number(0, 0));
+    entry.origin = find(leader, plain_publisher(name), "plain", stream.region, std::string(app)).id;
+    return plain_[name] = entry;
 }
 
 }  // namespace homeward::consumer

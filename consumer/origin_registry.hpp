@@ -2,6 +2,8 @@
 
 #include <map>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <utility>
 
 #include "consumer/leader.hpp"
@@ -22,15 +24,27 @@ class OriginRegistry {
     /// must see it at once.
     const OriginEntry& find(Leader& leader, const PublisherId& publisher, const std::string& kind,
                             const std::string& region, const std::string& app);
-    /// The stand-in origin of a stream's messages that carry none. `created_us`: of the stream.
-    const OriginEntry& find_plain(Leader& leader, const std::string& stream,
-                                  std::int64_t created_us, const std::string& region);
+    /// Where messages without an origin come from. `created_us`: of the stream.
+    struct PlainStream {
+        std::string name;
+        std::int64_t created_us;
+        std::string region;
+    };
+    struct PlainEntry {
+        std::int32_t origin = 0;  ///< the stand-in of an app's messages in a stream
+        std::int32_t source = 0;  ///< the leader's number for the stream
+    };
+    const PlainEntry& find_plain(Leader& leader, const PlainStream& stream, std::string_view app);
     /// Another leader may know other origins by the same numbers.
-    void forget() { known_.clear(); }
+    void forget() {
+        known_.clear();
+        plain_.clear();
+    }
 
   private:
     using Key = std::pair<PublisherId, std::string>;
     std::map<Key, OriginEntry> known_;
+    std::unordered_map<std::string, PlainEntry> plain_;  // by stream, creation time and app
 };
 
 }  // namespace homeward::consumer

@@ -120,7 +120,7 @@ bool Writer::write(Units& units) {
     const auto started = SteadyClock::now();
     bool careful =
         context_.ledger_first || std::any_of(units.begin(), units.end(), [](const FrameUnit& unit) {
-            return unit.pulled.message.delivery.deliveries > 1 || unit.is_plain;
+            return unit.pulled.message.delivery.deliveries > 1 && !unit.is_plain;
         });
     auto wait = std::chrono::milliseconds(kRetryFirst);
     while (true) {
@@ -207,15 +207,19 @@ void Writer::finish(const Units& units) {
 
 void Writer::resolve_origin(FrameUnit& unit) {
     const Pulled& pulled = unit.pulled;
+    const auto subject = parse_subject(pulled.message.subject);
     if (unit.is_plain) {
-        unit.origin =
-            origins_
-                .find_plain(*leader_, pulled.stream->name,
-                            context_.stream_created_us(*pulled.stream), pulled.stream->region)
-                .id;
+        // Who may make his stream take any subject may not speak in the name of other regions.
+        const bool is_own = subject && subject->region == pulled.stream->region;
+        const auto entry =
+            origins_.find_plain(*leader_,
+                                {pulled.stream->name, context_.stream_created_us(*pulled.stream),
+                                 pulled.stream->region},
+                                is_own ? subject->app : "-");
+        unit.origin = entry.origin;
+        unit.plain_source = entry.source;
         return;
     }
-    const auto subject = parse_subject(pulled.message.subject);
     const std::string region(subject ? subject->region : "?");
     const std::string app(subject ? subject->app : "?");
     const OriginEntry& entry =
@@ -276,6 +280,15 @@ void Writer::drop_overlaps_within(Units& units) {
             assert(seq_first > end && "frames of one origin in one batch are disjoint");
             end = unit->seq_last();
         }
+    }
+}
+
+/// In transactions of their own, so that nobody waits for ours; see PlainReservations.
+void Writer::reserve_plain(Units& units) {
+    plain_.reserve(*leader_, units);
+    for (const FrameUnit& unit : units) {
+        const bool is_settled = unit.is_plain && unit.skip && !unit.give_back;
+        if (is_settled) context_.metrics.skipped_events += unit.seq_count;
     }
 }
 
@@ -351,11 +364,12 @@ bool Writer::give_back_dead(Units& units) {
 }
 
 bool Writer::write_optimistically(Units& units) {
+    reserve_plain(units);
     decode(units);
     if (give_back_dead(units)) return false;
     copier_.make_room(units);
     stage_.enter(Stage::copy);
-    leader_->execute("BEGIN");
+    leader_->execute("BEGIN; " + plain_.take_statement());
     const auto started = SteadyClock::now();
     copier_.copy(*leader_, units);
     ledger::write_rest(*leader_, units);
@@ -371,9 +385,9 @@ bool Writer::write_optimistically(Units& units) {
 
 bool Writer::write_carefully(Units& units) {
     stage_.enter(Stage::ledger);
+    reserve_plain(units);
     // What is checked only at COMMIT could not be laid to one event.
-    leader_->execute("BEGIN; SET CONSTRAINTS ALL IMMEDIATE");
-    ledger::claim_plain(*leader_, units);
+    leader_->execute("BEGIN; SET CONSTRAINTS ALL IMMEDIATE; " + plain_.take_statement());
     const auto verdicts = ledger::claim(*leader_, units);
     for (std::size_t i = 0; i < units.size(); ++i) {
         FrameUnit& unit = units[i];

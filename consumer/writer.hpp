@@ -21,6 +21,7 @@
 #include "consumer/metrics.hpp"
 #include "consumer/origin_registry.hpp"
 #include "consumer/partitions.hpp"
+#include "consumer/plain_reservations.hpp"
 #include "consumer/pull.hpp"
 #include "consumer/row_copier.hpp"
 
@@ -62,6 +63,7 @@ class Writer {
     void resolve_origin(FrameUnit& unit);
     void set_aside(FrameUnit& unit, const std::string& reason);
     void drop_overlaps_within(Units& units);
+    void reserve_plain(Units& units);
     void decode(Units& units);
     bool write_optimistically(Units& units);
     bool write_carefully(Units& units);
@@ -79,6 +81,7 @@ class Writer {
     bool has_given_up_ = false;
     CommitPoint committed_;  ///< of the last batch
     OriginRegistry origins_;
+    PlainReservations plain_;
     Partitions partitions_;
     RowCopier copier_;
     UnitDecoder decoder_;

@@ -120,18 +120,18 @@ TEST_CASE("homeward_writer can neither read events nor change or remove anything
     CHECK(guarded.refusal("bridge", "SELECT homeward.fold()").empty());
 }
 
-TEST_CASE("a temporary table of homeward_writer's lends no function of the ledger its triggers") {
+TEST_CASE("the ledger's functions make no temporary tables and use none of homeward_writer's") {
     GuardedBridge guarded;
-    CHECK_THAT(guarded.refusal(
-                   "bridge",
-                   "CREATE TEMP TABLE homeward_claimed (o int4, a int8);"
-                   "GRANT ALL ON homeward_claimed TO PUBLIC;"
-                   "CREATE FUNCTION pg_temp.rise() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-                   " UPDATE homeward.origin SET abandoned = now(); RETURN NEW; END $$;"
-                   "CREATE TRIGGER rise BEFORE INSERT ON homeward_claimed FOR EACH ROW"
-                   " EXECUTE FUNCTION pg_temp.rise();"
-                   "SELECT * FROM homeward.claim('{1}', '{1}', '{2}', '{2}', '{false}')"),
-               Contains("not the ledger's own"));
+    guarded.leader().query("REVOKE TEMP ON DATABASE postgres FROM PUBLIC");
+    CHECK(guarded
+              .refusal("bridge",
+                       "SELECT * FROM homeward.claim('{1}', '{1}', '{2}', '{2}', '{false}')")
+              .empty());
+    CHECK_THAT(guarded.refusal("bridge", "CREATE TEMP TABLE mine (a int)"),
+               Contains("permission denied"));
+    CHECK(guarded.leader().number("SELECT count(*) FROM pg_proc p"
+                                  " WHERE p.pronamespace = 'homeward'::regnamespace"
+                                  " AND p.prosrc ~* 'temp table|set_config'") == 0);
 }
 
 TEST_CASE("homeward_reader sees proof and events, and changes nothing") {

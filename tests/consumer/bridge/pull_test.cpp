@@ -428,7 +428,7 @@ TEST_CASE("a region that is away at the start holds up no other, and is consumed
                bridge.metric(up_ams) == 1;
     }));
     expect_clean(bridge);
-    CHECK(bridge.leader().number("SELECT count(*) FROM homeward.plain_stream"
+    CHECK(bridge.leader().number("SELECT count(*) FROM homeward.plain_source"
                                  " WHERE created < '2000-01-01'") == 0);
     CHECK(bridge.stop_consumer() == 0);
 }

@@ -220,18 +220,20 @@ TEST_CASE("four consumers on the same origins, hostile defaults and an old snaps
 TEST_CASE("a consumer that is frozen anywhere holds up the others only for the stated timeouts") {
     // Method: one consumer reaches the leader through a proxy, which stops when a certain statement
     // has gone by, and then the consumer is stopped as well (SIGSTOP). Another gets its messages
-    // after ack_wait. A plain message makes a batch careful: it claims first, and copies then.
+    // after ack_wait. A frame that was settled before makes a batch ask the ledger first.
+    enum class With { nothing, plain_message, settled_frame };
     struct Place {
         std::string statement;
-        bool is_careful;
+        With with;
         bool is_the_end;  ///< nothing is left open behind it, so nobody else is needed
     };
-    // The optimistic one comes first: what the others leave is delivered again, and so careful.
-    const Place places[] = {{"homeward.settle(", false, true},
-                            {"homeward.claim_plain(", true, false},
-                            {"homeward.claim(", true, false},
-                            {"COPY ", true, false},
-                            {"COMMIT; SELECT", true, true}};
+    // That one comes first: what the others leave is delivered again, and then claimed first.
+    const Place places[] = {{"homeward.settle(", With::nothing, true},
+                            {"homeward.reserve_plain(", With::plain_message, false},
+                            {"homeward.take_plain(", With::plain_message, false},
+                            {"homeward.claim(", With::settled_frame, false},
+                            {"COPY ", With::plain_message, false},
+                            {"COMMIT; SELECT", With::plain_message, true}};
     BridgeOptions options;
     options.environment = {{"HOMEWARD_PULL_ACK_WAIT_MS", "1000"},
                            {"HOMEWARD_BATCH_DELAY_MS", "300"},
@@ -244,7 +246,7 @@ TEST_CASE("a consumer that is frozen anywhere holds up the others only for the s
     NatsClient plain(bridge.leaf().port());
     std::int64_t sent = 0;
     for (const Place& place : places) {
-        INFO(place.statement << (place.is_careful ? ", careful" : ""));
+        INFO(place.statement);
         TcpProxy proxy(bridge.leader().port());
         std::atomic<bool> is_held{false};
         proxy.watch([&](std::string_view bytes) {
@@ -263,9 +265,13 @@ TEST_CASE("a consumer that is frozen anywhere holds up the others only for the s
         };
         std::int64_t plain_sent = 0;
         send();
-        if (place.is_careful) {
+        if (place.with == With::plain_message) {
             plain.publish("homeward.plain.ams.shop", audit_line("plain"));
             plain_sent = 1;
+        }
+        if (place.with == With::settled_frame) {
+            REQUIRE(wait_until(30s, [&] { return rows(bridge.leader()) == sent; }));
+            sender.send(sender.frame(static_cast<std::uint64_t>(sent) - 9, 10));
         }
         REQUIRE(wait_until(30s, [&] { return is_held.load(); }));
         frozen.signal(SIGSTOP);
@@ -286,20 +292,24 @@ TEST_CASE("a consumer that is frozen anywhere holds up the others only for the s
 
 TEST_CASE("a careful batch and an optimistic one that deadlock are both tried again") {
     // Method: a trigger keeps the first writer behind its rows, in a user's unique index, and
-    // before its ledger. The other has claimed the same frame by then, and waits for the rows.
+    // before its ledger. The other gets a settled frame, too, and so claims first: it has claimed
+    // the same frame by then, and waits for the rows.
     BridgeOptions options;
     options.environment = {{"HOMEWARD_BATCH_DELAY_MS", "300"}};
     Bridge bridge(options);
     REQUIRE(bridge.consumer_command({"schema", "apply"}).exit_code == 0);
     bridge.leader().query("CREATE UNIQUE INDEX ON audit_events (resource, origin, time)");
+    bridge.start_consumer();
+    FrameSender sender(bridge.leaf().port(), "ams", "shop");
+    const std::string settled = sender.frame(2, 1);
+    sender.send(settled);
+    REQUIRE(wait_until(20s, [&] { return rows(bridge.leader()) == 1; }));
     bridge.leader().query(
         "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
         " $$ BEGIN PERFORM pg_sleep(2); RETURN NULL; END $$");
     bridge.leader().query(
         "CREATE TRIGGER slow AFTER INSERT ON audit_events"
         " FOR EACH STATEMENT EXECUTE FUNCTION slow()");
-    bridge.start_consumer();
-    FrameSender sender(bridge.leaf().port(), "ams", "shop");
     const std::string frame = sender.frame(1, 1);
     sender.send(frame);
     REQUIRE(wait_until(20s, [&] {
@@ -307,8 +317,8 @@ TEST_CASE("a careful batch and an optimistic one that deadlock are both tried ag
                    "SELECT count(*) FROM pg_stat_activity"
                    " WHERE wait_event = 'PgSleep'") == 1;
     }));
+    sender.send(settled);
     sender.send(frame);
-    NatsClient(bridge.leaf().port()).publish("homeward.plain.ams.shop", audit_line("plain"));
     CHECK(wait_until(30s, [&] { return rows(bridge.leader()) == 2; }));
     expect_clean(bridge);
     CHECK(rows(bridge.leader()) == 2);

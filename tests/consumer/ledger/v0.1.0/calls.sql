@@ -2,6 +2,9 @@
 -- INSERT where it uses COPY. Run with psql -At on a leader of v0.1.0 and on an upgraded one, the
 -- answers must be the same: then a consumer that was not restarted works on.
 
+\set VERBOSITY sqlstate
+SET client_min_messages = warning;
+
 \echo an origin, known and new
 SELECT id, region, app FROM homeward.known_origin
 WHERE publisher = 'a67ba3ff-7d63-6f2f-fbc0-69d093be14af'::uuid AND class = 'audit';

@@ -1,0 +1,390 @@
+// Plain messages land once, in every interleaving. Method: several writers' hands on a real leader,
+// moved statement by statement; each message that lands is a row of a table without any unique
+// index, so that one too many shows.
+
+#include <algorithm>
+#include <atomic>
+#include <optional>
+#include <random>
+#include <thread>
+
+#include "consumer/origin_registry.hpp"
+#include "consumer/plain_reservations.hpp"
+#include "consumer/schema.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/postgres_server.hpp"
+
+using namespace homeward;
+using namespace homeward::consumer;
+using namespace homeward::testing;
+using namespace std::chrono_literals;
+
+namespace {
+
+const std::string kStream = "HOMEWARD_PLAIN_ams";
+constexpr std::int64_t kCreatedUs = 1'795'948'541'401'433;
+
+/// A message: its sequence in the stream, and its time.
+struct Sent {
+    std::int64_t seq, time_us;
+    std::string app = "shop";
+};
+
+/// `count` messages of a stream, a millisecond apart; `later_us` after the first such.
+std::vector<Sent> messages(std::int64_t first, std::int64_t count, std::int64_t later_us = 0) {
+    std::vector<Sent> sent;
+    for (std::int64_t seq = first; seq < first + count; ++seq) {
+        sent.push_back({seq, kCreatedUs + later_us + seq * 1'000});
+    }
+    return sent;
+}
+
+Config config_of(const PostgresServer& server) {
+    Config config;
+    config.postgres.url = server.url();
+    config.postgres.owner_url = server.url();
+    config.postgres.lock_timeout_ms = 20'000;
+    return config;
+}
+
+/// One writer: its connection, its batch. One thread.
+class Hand {
+  public:
+    explicit Hand(const Config& config)
+        : config_(config), leader_(std::in_place, config.postgres.url, config.postgres) {}
+
+    void pick(const std::vector<Sent>& sent) {
+        units_.clear();
+        for (const Sent& one : sent) {
+            FrameUnit unit;
+            unit.is_plain = true;
+            unit.seq_count = 1;
+            unit.pulled.message.delivery.stream_seq = static_cast<std::uint64_t>(one.seq);
+            unit.pulled.message.delivery.time_us = one.time_us;
+            const auto entry = origins_.find_plain(*leader_, {kStream, kCreatedUs, "ams"}, one.app);
+            unit.origin = entry.origin;
+            unit.plain_source = entry.source;
+            units_.push_back(std::move(unit));
+        }
+    }
+    /// How many of its messages are new.
+    std::size_t reserve() {
+        for (FrameUnit& unit : units_) unit.reset();
+        plain_.reserve(*leader_, units_);
+        return static_cast<std::size_t>(std::count_if(
+            units_.begin(), units_.end(), [](const FrameUnit& unit) { return !unit.skip; }));
+    }
+    void begin() { leader_->execute("BEGIN; " + plain_.take_statement()); }
+    void write() {
+        std::string rows;
+        for (const FrameUnit& unit : units_) {
+            if (unit.skip) continue;
+            rows += (rows.empty() ? "(" : ",(") + std::to_string(unit.origin) + "," +
+                    std::to_string(unit.seq_first) + "," +
+                    std::to_string(unit.pulled.message.delivery.stream_seq) + "," +
+                    std::to_string(unit.pulled.message.delivery.time_us) + ")";
+        }
+        if (!rows.empty()) leader_->execute("INSERT INTO landed VALUES " + rows);
+    }
+    void commit() { leader_->execute("COMMIT"); }
+    void roll_back() { leader_->execute("ROLLBACK"); }
+    void land() {
+        begin();
+        write();
+        commit();
+    }
+    /// The whole of it, as a writer does; how many were new.
+    std::size_t take_all(const std::vector<Sent>& sent) {
+        pick(sent);
+        const std::size_t fresh = reserve();
+        land();
+        return fresh;
+    }
+    /// As kill -9 leaves it.
+    void die() { leader_.emplace(config_.postgres.url, config_.postgres); }
+    std::string sqlstate_of_begin() {
+        try {
+            begin();
+            return "";
+        } catch (const LeaderError& error) {
+            roll_back();
+            return error.sqlstate();
+        }
+    }
+
+  private:
+    Config config_;
+    std::optional<Leader> leader_;
+    OriginRegistry origins_;
+    PlainReservations plain_;
+    Units units_;
+};
+
+/// A leader with its schema; how its account stands. One for all, since a start takes seconds;
+/// each test begins with empty tables.
+class Books {
+  public:
+    Books() : config(config_of(server())) {
+        server().query(
+            "DO $$ BEGIN IF to_regclass('landed') IS NULL THEN CREATE TABLE landed (origin int4,"
+            " seq int8, stream_seq int8, time_us int8); END IF; END $$");
+        Leader leader(config.postgres.url, config.postgres);
+        Schema(leader, config).apply({});
+        server().query(
+            "TRUNCATE landed, homeward.plain_source, homeward.plain_run, homeward.plain_batch,"
+            " homeward.plain_counter, homeward.plain_unused, homeward.origin, homeward.ledger,"
+            " homeward.ledger_frame, homeward.plain_stream, homeward.plain_message RESTART "
+            "IDENTITY");
+    }
+    static PostgresServer& server() {
+        static PostgresServer server;
+        return server;
+    }
+    std::int64_t number(const std::string& sql) const { return server().number(sql); }
+    std::int64_t landed() const { return number("SELECT count(*) FROM landed"); }
+    std::int64_t account(const std::string& column) const {
+        return number("SELECT coalesce(sum(" + column + "), 0) FROM homeward.account");
+    }
+    /// Every message once; every settled seq one row; nothing open, and nothing accepted that was
+    /// not used.
+    void check(std::int64_t sent) const {
+        CHECK(landed() == sent);
+        CHECK(number("SELECT count(DISTINCT (stream_seq, time_us)) FROM landed") == sent);
+        CHECK(number("SELECT count(DISTINCT (origin, seq)) FROM landed") == sent);
+        CHECK(account("accepted") == sent);
+        CHECK(account("homeward.seq_count(settled)") == sent);
+        CHECK(
+            number("SELECT count(*) FROM landed d WHERE NOT EXISTS (SELECT FROM homeward.account a"
+                   " WHERE a.origin = d.origin AND a.settled @> d.seq)") == 0);
+    }
+    Config config;
+};
+
+}  // namespace
+
+TEST_CASE("plain messages are told apart by runs, and their origins are stream and app") {
+    Books books;
+    Hand hand(books.config);
+    std::vector<Sent> sent = messages(1, 1'000);
+    for (std::size_t i = 0; i < sent.size(); i += 3) sent[i].app = "web";
+    CHECK(hand.take_all(sent) == 1'000);
+    CHECK(books.number("SELECT count(*) FROM homeward.plain_run") == 1);
+    CHECK(hand.take_all(messages(1'001, 1'000)) == 1'000);
+    CHECK(hand.take_all(sent) == 0);
+    CHECK(books.number("SELECT homeward.fold_plain()") == 1);
+    CHECK(books.number("SELECT count(*) FROM homeward.plain_run WHERE seq_last = 2000") == 1);
+    CHECK(hand.take_all(messages(1, 2'000)) == 0);
+    CHECK(books.server().query("SELECT app, accepted FROM homeward.account ORDER BY app") ==
+          Rows{{"shop", "1666"}, {"web", "334"}});
+    books.check(2'000);
+}
+
+TEST_CASE("of two writers with the same messages one lands them") {
+    Books books;
+    Hand one(books.config), other(books.config);
+    one.pick(messages(1, 10));
+    other.pick(messages(1, 10));
+    CHECK(one.reserve() == 10);
+    SECTION("the second asks before the first has begun") {
+        CHECK(other.reserve() == 10);
+        CHECK(one.sqlstate_of_begin() == "HW001");
+        other.land();
+        CHECK(one.reserve() == 0);
+        one.land();
+        CHECK(books.account("unused") == 10);
+    }
+    SECTION("the second asks while the first writes, which commits") {
+        one.begin();
+        std::size_t fresh = 99;
+        std::thread waiting([&] { fresh = other.reserve(); });
+        one.write();
+        sleep_ms(300);
+        CHECK(fresh == 99);
+        one.commit();
+        waiting.join();
+        CHECK(fresh == 0);
+        CHECK(books.account("unused") == 0);
+    }
+    SECTION("the second asks while the first writes, which is rolled back") {
+        one.begin();
+        one.write();
+        std::size_t fresh = 99;
+        std::thread waiting([&] { fresh = other.reserve(); });
+        sleep_ms(300);
+        one.roll_back();
+        waiting.join();
+        CHECK(fresh == 10);
+        other.land();
+        CHECK(books.account("unused") == 10);
+    }
+    SECTION("the first dies while it writes") {
+        one.begin();
+        one.write();
+        one.die();
+        CHECK(other.reserve() == 10);
+        other.land();
+        CHECK(books.account("unused") == 10);
+    }
+    SECTION("the first's COMMIT came through, its answer did not: it asks again") {
+        one.land();
+        CHECK(one.reserve() == 0);
+        one.land();
+        CHECK(other.reserve() == 0);
+        CHECK(books.account("unused") == 0);
+    }
+    SECTION("the first is rolled back and tries again") {
+        one.begin();
+        one.write();
+        one.roll_back();
+        CHECK(one.reserve() == 10);
+        one.land();
+        CHECK(other.reserve() == 0);
+        CHECK(books.account("unused") == 10);
+    }
+    books.check(10);
+}
+
+TEST_CASE("what a dead consumer reserved and nobody wants again becomes unused") {
+    Books books;
+    Hand hand(books.config);
+    hand.pick(messages(1, 10));
+    CHECK(hand.reserve() == 10);
+    CHECK(books.account("accepted") == 10);  // in flight
+    books.server().query("SELECT homeward.fold_plain()");
+    CHECK(books.account("accepted") == 10);
+    books.server().query("SELECT homeward.fold_plain('0')");
+    CHECK(books.account("accepted") == 0);
+    CHECK(hand.sqlstate_of_begin() == "HW001");
+    CHECK(hand.reserve() == 10);
+    hand.begin();
+    books.server().query("SELECT homeward.fold_plain('0')");  // not what somebody writes
+    hand.write();
+    hand.commit();
+    books.check(10);
+}
+
+TEST_CASE("batches that overlap land what is new in each") {
+    Books books;
+    Hand hand(books.config);
+    CHECK(hand.take_all(messages(1, 10)) == 10);
+    CHECK(hand.take_all(messages(6, 10)) == 5);
+    CHECK(hand.take_all(messages(21, 10)) == 10);
+    CHECK(hand.take_all(messages(1, 40)) == 15);
+    std::vector<Sent> twice = messages(41, 5);
+    const std::vector<Sent> again = messages(39, 5);
+    twice.insert(twice.end(), again.begin(), again.end());
+    CHECK(hand.take_all(twice) == 5);
+    books.check(45);
+}
+
+TEST_CASE("sequences that a server gives out again after a power cut are other messages") {
+    Books books;
+    Hand hand(books.config);
+    constexpr std::int64_t kLater = 60'000'000;
+    CHECK(hand.take_all(messages(90, 11)) == 11);
+    CHECK(hand.take_all(messages(95, 11, kLater)) == 11);
+    CHECK(hand.take_all(messages(90, 11)) == 0);
+    CHECK(hand.take_all(messages(95, 11, kLater)) == 0);
+    // Both in one batch, and a third time.
+    std::vector<Sent> both = messages(200, 10);
+    const std::vector<Sent> after = messages(205, 10, kLater);
+    both.insert(both.end(), after.begin(), after.end());
+    CHECK(hand.take_all(both) == 20);
+    CHECK(hand.take_all(messages(90, 125, 2 * kLater)) == 125);
+    CHECK(hand.take_all(both) == 0);
+    books.server().query("SELECT homeward.fold_plain()");
+    CHECK(hand.take_all(both) == 0);
+    // The server lost its end, and gave it out anew 0.3 s later; an old message is still in a hand.
+    std::vector<Sent> mixed = messages(300, 5);
+    const std::vector<Sent> anew = messages(305, 5, 300'000);
+    mixed.insert(mixed.end(), anew.begin(), anew.end());
+    CHECK(hand.take_all(mixed) == 10);
+    CHECK(hand.take_all(messages(305, 2)) == 2);
+    books.check(11 + 11 + 20 + 125 + 12);
+}
+
+TEST_CASE("a consumer of v0.1.0 beside it takes no message twice, nor leaves one to nobody") {
+    Books books;
+    Hand hand(books.config);
+    books.server().query(
+        "INSERT INTO homeward.origin (publisher, class, region, app)"
+        " VALUES (gen_random_uuid(), 'plain', 'ams', '-');"
+        "INSERT INTO homeward.plain_stream (origin, stream, created) SELECT id, '" +
+        kStream + "', to_timestamp(0) + " + std::to_string(kCreatedUs) +
+        " * interval '1 microsecond' FROM homeward.origin");
+    const auto old_claim = [&](std::int64_t seq) {
+        const Rows rows = books.server().query(
+            "SELECT seq_first FROM homeward.claim_plain((SELECT origin FROM homeward.plain_stream),"
+            " '{" +
+            std::to_string(seq) + "}', '{" + std::to_string(kCreatedUs + seq * 1'000) +
+            "}', '{1}')");
+        return rows[0][0];
+    };
+    CHECK(old_claim(5) == "1");
+    CHECK(hand.take_all(messages(1, 10)) == 9);
+    CHECK(old_claim(3).empty());
+    CHECK(old_claim(11) == "2");
+    CHECK(hand.take_all(messages(11, 1)) == 0);
+    // In the new one's hands: the old one is to come again.
+    hand.pick(messages(20, 5));
+    CHECK(hand.reserve() == 5);
+    hand.begin();
+    CHECK_THROWS_WITH(old_claim(22), Catch::Matchers::Contains("hands of another"));
+    hand.write();
+    hand.commit();
+    CHECK(old_claim(22).empty());
+    CHECK(books.landed() == 14);
+}
+
+TEST_CASE("writers that meet at random, roll back and die land every message once") {
+    const unsigned seed = std::random_device{}();
+    INFO("seed " << seed);
+    Books books;
+    constexpr std::int64_t kMessages = 400;
+    std::atomic<bool> failed{false};
+    std::vector<std::thread> writers;
+    for (unsigned id = 0; id < 3; ++id) {
+        writers.emplace_back([&, id] {
+            std::minstd_rand random(seed + id);
+            Hand hand(books.config);
+            for (int turn = 0; turn < 60 && !failed; ++turn) {
+                std::vector<Sent> sent;
+                for (std::int64_t seq = 1 + static_cast<std::int64_t>(random() % kMessages); sent.size() < 60; ++seq) {
+                    if (seq > kMessages) break;
+                    if (random() % 8 != 0) sent.push_back({seq, kCreatedUs + seq * 1'000});
+                }
+                if (sent.empty()) continue;
+                hand.pick(sent);
+                try {
+                    hand.reserve();
+                    if (random() % 6 == 0) continue;
+                    if (!hand.sqlstate_of_begin().empty()) continue;
+                    hand.write();
+                    const auto end = random() % 6;
+                    if (end == 0) {
+                        hand.roll_back();
+                    } else if (end == 1) {
+                        hand.die();
+                    } else {
+                        hand.commit();
+                    }
+                } catch (const LeaderError& error) {
+                    failed = failed || error.sqlstate() != "55P03";
+                }
+            }
+        });
+    }
+    std::thread folds([&] {
+        for (int i = 0; i < 30; ++i) {
+            books.server().query("SELECT homeward.fold_plain('0')");
+            books.server().query("SELECT homeward.fold()");
+            sleep_ms(50);
+        }
+    });
+    for (std::thread& writer : writers) writer.join();
+    folds.join();
+    CHECK_FALSE(failed);
+    Hand(books.config).take_all(messages(1, kMessages));
+    books.server().query("SELECT homeward.fold_plain('0')");
+    books.check(kMessages);
+}
