@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "consumer/schema.hpp"
+#include "consumer/schema_drift.hpp"
 #include "consumer/stream.hpp"
 
 namespace homeward::consumer {
@@ -71,6 +72,24 @@ void check_rights(Leader& leader, const Config& config, Report& report) {
     report.good("rights on the ledger");
 }
 
+/// What somebody's ALTER TABLE has made of the event tables; of those that are there.
+void check_tables(Leader& leader, const Config& config, Report& report) {
+    for (const EventType& type : known_event_types(config)) {
+        const bool there = leader
+                               .query("SELECT to_regclass($1) IS NOT NULL",
+                                      {leader.quote(config.postgres.event_schema) + "." +
+                                       leader.quote(type.table)})
+                               .at(0, 0) == "t";
+        if (!there) continue;
+        for (const std::string& one :
+             find_schema_drift(leader, config.postgres.event_schema, type)) {
+            // What the next schema apply adds is told below.
+            if (one.find("schema apply") != std::string::npos) continue;
+            report.bad("events of type \"" + type.name + "\" are held: " + one);
+        }
+    }
+}
+
 void check_leader(const Config& config, Report& report) {
     try {
         Leader leader(config.postgres.url, config.postgres);
@@ -78,6 +97,7 @@ void check_leader(const Config& config, Report& report) {
         report.good("PostgreSQL " + std::to_string(version / 10000) + " at " +
                     redact(config.postgres.url) + " takes writes");
         check_rights(leader, config, report);
+        check_tables(leader, config, report);
         const auto statements = Schema(leader, config).plan(known_event_types(config));
         report.good(statements.empty()
                         ? "ledger and event tables are up to date"

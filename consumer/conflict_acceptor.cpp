@@ -103,7 +103,7 @@ Acceptance ConflictAcceptor::accept_once(Leader& leader, std::int64_t id) {
         result.settled = unit.seq_count - seqs_of(rest);
         keep_only(unit, rest);
     }
-    copier_.copy_apart(leader, units, unit.events.size());
+    copier_.copy_or_bury(leader, units);
     ledger::write_rest(leader, units);
     leader.query("SELECT homeward.close_conflict($1, 'accepted')", {Parameter(id)});
     result.rows = unit.events.size();

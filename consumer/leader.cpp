@@ -159,8 +159,12 @@ void Leader::throw_error(pg_result* result) const {
     if (message.empty()) message = trimmed(PQerrorMessage(connection_));
     if (!detail.empty()) message += "; " + detail;
     if (sqlstate.empty()) sqlstate = "08006";
+    LeaderError error(sqlstate, message, context);
+    // A check that a row violates has a name; what a trigger raises has no table.
+    error.set_lacks_partition(sqlstate == "23514" && field(PG_DIAG_CONSTRAINT_NAME).empty() &&
+                              !field(PG_DIAG_TABLE_NAME).empty());
     PQclear(result);
-    throw LeaderError(sqlstate, message, context);
+    throw error;
 }
 
 void Leader::check(pg_result* result) const {
@@ -228,7 +232,12 @@ QueryResult Leader::query(const std::string& sql, const std::vector<Parameter>& 
 
 void Leader::copy_begin(const std::string& sql) {
     PGresult* result = PQexec(connection_, sql.c_str());
-    check(result);
+    try {
+        check(result);
+    } catch (LeaderError& error) {
+        error.set_of_statement();
+        throw;
+    }
     PQclear(result);
 }
 

@@ -68,6 +68,7 @@ class Leader {
     std::vector<QueryResult> execute_each(const std::string& sql);
     QueryResult query(const std::string& sql, const std::vector<Parameter>& parameters = {});
 
+    /// Its error is one of the statement, not of a row.
     void copy_begin(const std::string& sql);
     void copy_data(std::string_view bytes);
     /// Throws the error that the leader had with the data, if any.

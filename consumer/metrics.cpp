@@ -51,7 +51,7 @@ void print_dead_letters(std::string& out, const Metrics& of) {
     print_value(out, "homeward_redriven_total", "counter",
                 "Dead letters that this process has made rows of.", of.redriven);
     print_value(out, "homeward_given_back_total", "counter",
-                "Messages given back to their stream because the dead letters are full.",
+                "Messages given back to their stream, to come again later: held, or without room.",
                 of.given_back);
     print_value(out, "homeward_newer_frames_total", "counter",
                 "Deliveries of frames that only a newer consumer can read; they stay in their "
@@ -244,6 +244,25 @@ std::map<std::string, Metrics::Backlog> Metrics::backlogs() const {
     return backlogs_;
 }
 
+void Metrics::begin_hold(const std::string& kind, const std::string& name, const std::string& why) {
+    const std::lock_guard lock(mutex_);
+    const auto [hold, is_new] =
+        holds_.try_emplace({kind, name}, Hold{kind, name, why, std::chrono::system_clock::now()});
+    if (!is_new) hold->second.why = why;
+}
+
+void Metrics::end_hold(const std::string& kind, const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    holds_.erase({kind, name});
+}
+
+std::vector<Metrics::Hold> Metrics::holds() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<Hold> holds;
+    for (const auto& [key, hold] : holds_) holds.push_back(hold);
+    return holds;
+}
+
 std::string Metrics::print() const {
     std::string out;
     print_events(out, *this);
@@ -259,6 +278,11 @@ std::string Metrics::print() const {
                         "region=\"" + key.first + "\",class=\"" + key.second + "\"");
     }
     print_streams(out, backlogs_, streams_up_);
+    print_head(out, "homeward_held", "gauge",
+               "1 while this is held back and everything else flows; see the status page for why.");
+    for (const auto& [key, hold] : holds_) {
+        out += "homeward_held{kind=\"" + key.first + "\",name=\"" + key.second + "\"} 1\n";
+    }
     return out;
 }
 

@@ -99,6 +99,18 @@ class Metrics {
 
     void set_pending(const std::string& stream, std::uint64_t count);
 
+    /// What is held back while everything else flows, and why.
+    struct Hold {
+        std::string kind;  ///< what `name` is: "type"
+        std::string name;
+        std::string why;
+        std::chrono::system_clock::time_point since;
+    };
+    /// Again with another reason: the same hold.
+    void begin_hold(const std::string& kind, const std::string& name, const std::string& why);
+    void end_hold(const std::string& kind, const std::string& name);
+    std::vector<Hold> holds() const;
+
     std::string print() const;
 
   private:
@@ -106,6 +118,7 @@ class Metrics {
     std::map<std::pair<std::string, std::string>, Histogram> freshness_;
     std::map<std::string, Backlog> backlogs_;
     std::map<std::string, bool> streams_up_;
+    std::map<std::pair<std::string, std::string>, Hold> holds_;
 };
 
 }  // namespace homeward::consumer

@@ -26,6 +26,7 @@ Pipeline::Pipeline(const Parts& parts, std::vector<Stream> streams, bool is_repl
       puller_(parts.nats, streams, parts.config.pull, shortest_ack_wait(parts.config, parts.states),
               streams_away(streams, parts.states)),
       lineage_(parts.nats, std::move(streams)),
+      type_holds_(*parts.catalog, parts.metrics),
       context_{parts.config,
                parts.limits,
                puller_,
@@ -37,6 +38,7 @@ Pipeline::Pipeline(const Parts& parts, std::vector<Stream> streams, bool is_repl
                parts.catalog,
                parts.metrics,
                parts.letter_room,
+               type_holds_,
                [this](const Stream& stream) { return created_us_.at(stream.name).load(); },
                is_replay} {
     for (const Stream& stream : puller_.streams()) {

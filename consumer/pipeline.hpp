@@ -47,6 +47,7 @@ class Pipeline {
     Puller puller_;
     Lineage lineage_;
     std::optional<AckGate> gate_;
+    TypeHolds type_holds_;
     WriterContext context_;
     std::vector<std::unique_ptr<Writer>> writers_;
 };

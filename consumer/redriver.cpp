@@ -76,7 +76,7 @@ RedriveResult Redriver::redrive_portion(Leader& leader, std::span<const LetterRe
         std::vector<std::int64_t> ids;
         Units units = take(leader, letters, ids);
         copier_.make_room(units);
-        copier_.copy_apart(leader, units, units.size());
+        copier_.copy_or_bury(leader, units);
         const RedriveResult result = settle(leader, units, ids);
         leader.execute("COMMIT");
         return result;

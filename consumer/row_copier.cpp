@@ -1,14 +1,23 @@
 #include "consumer/row_copier.hpp"
 
 #include <algorithm>
-#include <span>
+#include <chrono>
+#include <cstdint>
 
 #include "consumer/copy_row.hpp"
 
 namespace homeward::consumer {
 namespace {
 
+using SteadyClock = std::chrono::steady_clock;
 using Range = std::pair<std::size_t, std::size_t>;
+
+/// So many rows refused, one by one, with codes that are no data error, and none passed: it is the
+/// table. With data errors every row is tried.
+constexpr std::size_t kTableRefusalsMin = 64;
+
+/// A day that was dropped is made again by the next attempt; so often, before its rows are refused.
+constexpr int kPartitionMissesMax = 3;
 
 /// Pushes what is left of a range behind its bad row, or its two halves when nobody knows which
 /// row it is; returns the bad row's place, or the range's end.
@@ -27,9 +36,20 @@ std::size_t cut(const Range& range, long bad_row, std::vector<Range>& ranges) {
     return at;
 }
 
-template <typename Places>
-void send(Leader& leader, const std::string& statement, const Places& places) {
-    leader.copy_begin(statement);
+/// Whether one more refused row shows that it is the table. One row that exceeds the statement
+/// timeout among others that do not may be slow by itself; a second is not waited for.
+bool is_table_error(const CopyOutcome& outcome, const LeaderError& error) {
+    if (error.sqlstate() == kQueryCanceled) {
+        return outcome.passed == 0 ||
+               std::any_of(outcome.refused.begin(), outcome.refused.end(), [](const Refusal& one) {
+                   return one.error.sqlstate() == kQueryCanceled;
+               });
+    }
+    return outcome.passed == 0 && outcome.refused.size() + 1 >= kTableRefusalsMin &&
+           classify(error.sqlstate(), true) != ErrorClass::data;
+}
+
+void send_rows(Leader& leader, std::span<const RowPlace> places) {
     leader.copy_data(copy_header());
     // Rows of one unit mostly lie behind one another: they go in one piece.
     for (std::size_t i = 0; i < places.size();) {
@@ -77,36 +97,81 @@ void RowCopier::make_room(const Units& units) {
     }
 }
 
+void RowCopier::send(Leader& leader, int type, std::span<const RowPlace> places) {
+    leader.copy_begin(statement_of(leader, catalog_.types()[static_cast<std::size_t>(type)]));
+    const auto started = SteadyClock::now();
+    try {
+        send_rows(leader, places);
+    } catch (const LeaderError& error) {
+        if (error.sqlstate() == kQueryCanceled) timed_out(type, places.size());
+        throw;
+    }
+    if (!piece_rows_.empty()) went_well(type, SteadyClock::now() - started);
+}
+
+std::size_t RowCopier::piece_rows(int type) const {
+    const auto found = piece_rows_.find(type);
+    return found == piece_rows_.end() ? SIZE_MAX : found->second;
+}
+
+void RowCopier::timed_out(int type, std::size_t rows) {
+    piece_rows_[type] = std::max<std::size_t>(std::min(rows, piece_rows(type)) / 2, 1);
+}
+
+/// Grows again while a COPY takes less than an eighth of the timeout, as with a trigger that was
+/// slow only for a while.
+void RowCopier::went_well(int type, SteadyClock::duration took) {
+    const auto piece = piece_rows_.find(type);
+    if (piece == piece_rows_.end()) return;
+    const std::chrono::milliseconds timeout(config_.postgres.statement_timeout_ms);
+    if (took > timeout / 8) return;
+    piece->second *= 2;
+    if (piece->second >= config_.batch.rows_max) piece_rows_.erase(piece);
+}
+
 void RowCopier::copy(Leader& leader, Units& units) {
-    for (std::size_t type = 0; type < catalog_.types().size(); ++type) {
-        const Places places = places_of(units, static_cast<int>(type));
-        if (!places.empty()) send(leader, statement_of(leader, catalog_.types()[type]), places);
+    for (std::size_t index = 0; index < catalog_.types().size(); ++index) {
+        const int type = static_cast<int>(index);
+        const Places places = places_of(units, type);
+        for (std::size_t at = 0; at < places.size();) {
+            const std::size_t count = std::min(piece_rows(type), places.size() - at);
+            send(leader, type, std::span(places).subspan(at, count));
+            at += count;
+        }
     }
 }
 
-std::vector<RowCopier::Refusal> RowCopier::sift(Leader& leader, const std::string& statement,
-                                                const Places& places, std::size_t refused_max) {
-    std::vector<Refusal> refused;
+void RowCopier::sift(Leader& leader, const Places& places, std::size_t refused_max,
+                     CopyOutcome& outcome) {
     std::vector<Range> ranges{{0, places.size()}};
     while (!ranges.empty()) {
-        const Range range = ranges.back();
+        Range range = ranges.back();
         ranges.pop_back();
+        const std::size_t rows = std::min(piece_rows(outcome.type), range.second - range.first);
+        if (range.first + rows < range.second)
+            ranges.emplace_back(range.first + rows, range.second);
+        range.second = range.first + rows;
         leader.execute("SAVEPOINT rows");
         try {
-            send(leader, statement,
-                 std::span(places).subspan(range.first, range.second - range.first));
+            send(leader, outcome.type, std::span(places).subspan(range.first, rows));
             leader.execute("RELEASE SAVEPOINT rows");
+            outcome.passed += rows;
         } catch (const LeaderError& error) {
-            const ErrorClass error_class = classify(error.sqlstate(), true);
-            const bool is_data =
-                error_class == ErrorClass::data || error_class == ErrorClass::settled;
-            if (!is_data || leader.is_broken() || refused.size() >= refused_max) throw;
+            const bool is_timeout = error.sqlstate() == kQueryCanceled;
+            if (leader.is_broken() || (is_transient(error.sqlstate()) && !is_timeout)) throw;
+            if (error.lacks_partition() && ++partition_misses_ <= kPartitionMissesMax) throw;
+            if (outcome.refused.size() >= refused_max) throw;
             leader.execute("ROLLBACK TO SAVEPOINT rows; RELEASE SAVEPOINT rows");
-            const std::size_t at = cut(range, copy_row_of(error.context()), ranges);
-            if (at < range.second) refused.push_back({places[at], error});
+            const long bad_row = is_timeout ? -1 : copy_row_of(error.context());
+            const std::size_t at = error.is_of_statement() ? 0 : cut(range, bad_row, ranges);
+            if (at == range.second) continue;
+            if (error.is_of_statement() || is_table_error(outcome, error)) {
+                outcome.table_error = error;
+                return;
+            }
+            outcome.refused.push_back({places[at], error});
         }
     }
-    return refused;
 }
 
 void RowCopier::make_dead(const Refusal& refusal) {
@@ -119,19 +184,37 @@ void RowCopier::make_dead(const Refusal& refusal) {
     unit.events.erase(event);
 }
 
-void RowCopier::copy_apart(Leader& leader, Units& units, std::size_t refused_max) {
-    for (std::size_t type = 0; type < catalog_.types().size(); ++type) {
-        const Places places = places_of(units, static_cast<int>(type));
+std::vector<CopyOutcome> RowCopier::copy_apart(Leader& leader, Units& units,
+                                               std::size_t refused_max) {
+    std::vector<CopyOutcome> outcomes;
+    for (std::size_t index = 0; index < catalog_.types().size(); ++index) {
+        const int type = static_cast<int>(index);
+        const Places places = places_of(units, type);
         if (places.empty()) continue;
-        auto refused =
-            sift(leader, statement_of(leader, catalog_.types()[type]), places, refused_max);
-        refused_max -= refused.size();
-        // Behind the last use of the places, and from the back: erasing moves what follows.
-        std::sort(refused.begin(), refused.end(), [](const Refusal& a, const Refusal& b) {
-            return std::pair(a.place.unit, a.place.event) > std::pair(b.place.unit, b.place.event);
-        });
-        for (const Refusal& refusal : refused) make_dead(refusal);
+        CopyOutcome outcome{type, 0, {}, std::nullopt};
+        sift(leader, places, refused_max, outcome);
+        refused_max -= outcome.refused.size();
+        outcomes.push_back(std::move(outcome));
     }
+    partition_misses_ = 0;
+    return outcomes;
+}
+
+void RowCopier::copy_or_bury(Leader& leader, Units& units) {
+    std::vector<Refusal> refused;
+    for (CopyOutcome& outcome : copy_apart(leader, units, SIZE_MAX)) {
+        if (outcome.table_error) throw LeaderError(*outcome.table_error);
+        for (Refusal& refusal : outcome.refused) refused.push_back(std::move(refusal));
+    }
+    bury(std::move(refused));
+}
+
+void RowCopier::bury(std::vector<Refusal> refused) {
+    // From the back: erasing moves what follows.
+    std::sort(refused.begin(), refused.end(), [](const Refusal& a, const Refusal& b) {
+        return std::pair(a.place.unit, a.place.event) > std::pair(b.place.unit, b.place.event);
+    });
+    for (const Refusal& refusal : refused) make_dead(refusal);
 }
 
 }  // namespace homeward::consumer

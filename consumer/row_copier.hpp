@@ -1,6 +1,10 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+#include <map>
+#include <optional>
+#include <span>
 
 #include "consumer/event_decoder.hpp"
 #include "consumer/frame_unit.hpp"
@@ -8,6 +12,27 @@
 #include "consumer/partitions.hpp"
 
 namespace homeward::consumer {
+
+/// Where a row of a COPY came from.
+struct RowPlace {
+    FrameUnit* unit;
+    std::size_t event;
+};
+
+struct Refusal {
+    RowPlace place;
+    LeaderError error;
+};
+
+/// What the leader made of one type's rows of a batch. The rows that passed are in the transaction,
+/// none of the others is.
+struct CopyOutcome {
+    int type;
+    std::size_t passed = 0;
+    std::vector<Refusal> refused;
+    /// Set: the table refuses rows as a whole, and not every row was tried.
+    std::optional<LeaderError> table_error;
+};
 
 /// The rows of units into their tables by binary COPY, inside the transaction at hand. Units with
 /// `skip` are left out. One thread; borrows all it is given.
@@ -18,34 +43,37 @@ class RowCopier {
 
     /// Partitions for all rows; best before the transaction begins.
     void make_room(const Units& units);
-    /// All of them, or a LeaderError.
+    /// All of them, or a LeaderError. After a statement timeout, the next COPY of that table is
+    /// smaller.
     void copy(Leader& leader, Units& units);
-    /// Rows that the leader refuses become dead events, one by one: by the line that COPY names,
-    /// else by halving. All others stay in the transaction. Throws when more than
-    /// batch.bad_events_max are refused.
-    void copy_apart(Leader& leader, Units& units, std::size_t refused_max);
+    /// Isolates rows that the leader refuses, whatever the SQLSTATE, unless it is transient: by the
+    /// line that COPY names, else by halving. One outcome a type. Throws what is transient, what
+    /// lacks its partition (make_room() again, after Partitions::forget()), and
+    /// when more than `refused_max` are refused.
+    std::vector<CopyOutcome> copy_apart(Leader& leader, Units& units, std::size_t refused_max);
+    /// Rows that the leader refuses become dead events; throws when the table refuses all.
+    void copy_or_bury(Leader& leader, Units& units);
+    /// Makes dead events of refused rows.
+    void bury(std::vector<Refusal> refused);
 
   private:
-    /// Where a row of the COPY at hand came from.
-    struct Place {
-        FrameUnit* unit;
-        std::size_t event;
-    };
-    using Places = std::vector<Place>;
-    struct Refusal {
-        Place place;
-        LeaderError error;
-    };
+    using Places = std::vector<RowPlace>;
 
     static Places places_of(Units& units, int type);
-    std::vector<Refusal> sift(Leader& leader, const std::string& statement, const Places& places,
-                              std::size_t refused_max);
+    void send(Leader& leader, int type, std::span<const RowPlace> places);
+    void sift(Leader& leader, const Places& places, std::size_t refused_max, CopyOutcome& outcome);
     void make_dead(const Refusal& refusal);
     std::string statement_of(Leader& leader, const EventType& type) const;
+    std::size_t piece_rows(int type) const;
+    void timed_out(int type, std::size_t rows);
+    void went_well(int type, std::chrono::steady_clock::duration took);
 
     const Config& config_;
     const Catalog& catalog_;
     Partitions& partitions_;
+    /// Rows of one COPY, by type; of those whose COPY has exceeded the statement timeout lately.
+    std::map<int, std::size_t> piece_rows_;
+    int partition_misses_ = 0;  ///< in a row
 };
 
 }  // namespace homeward::consumer

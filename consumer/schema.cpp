@@ -26,14 +26,6 @@ std::string column_sql(const Field& field) {
     return std::string(sql_name(field.column)) + (field.array ? "[]" : "");
 }
 
-/// As format_type() prints it.
-std::string catalog_name(const Field& field) {
-    const std::string name = field.column == ColumnType::timestamptz
-                                 ? "timestamp with time zone"
-                                 : std::string(sql_name(field.column));
-    return name + (field.array ? "[]" : "");
-}
-
 std::string literal(const std::string& text) {
     std::string quoted = "'";
     for (char c : text) quoted.append(c == '\'' ? "''" : std::string(1, c));
@@ -49,6 +41,13 @@ std::string column_list(Leader& leader, const std::vector<std::string>& columns)
 }
 
 }  // namespace
+
+std::string catalog_name(const Field& field) {
+    const std::string name = field.column == ColumnType::timestamptz
+                                 ? "timestamp with time zone"
+                                 : std::string(sql_name(field.column));
+    return name + (field.array ? "[]" : "");
+}
 
 std::vector<EventType> known_event_types(const Config& config) {
     std::vector<EventType> types;
@@ -162,13 +161,13 @@ void Schema::plan_columns(const EventType& type, std::vector<std::string>& state
             statements.push_back("ALTER TABLE " + qualified(type.table) + " ADD COLUMN " +
                                  leader_.quote(field.name) + " " + column_sql(field));
         } else if (column->second != catalog_name(field)) {
-            throw LeaderError(
-                "42804",
+            const std::string refusal =
                 "event type \"" + type.name + "\" wants column \"" + field.name + "\" to be " +
-                    catalog_name(field) + ", the table has " + column->second +
-                    "; Homeward never changes a column's type: give the field another "
-                    "name, or migrate the table by hand",
-                "");
+                catalog_name(field) + ", the table has " + column->second +
+                "; Homeward never changes a column's type: give the field another "
+                "name, or migrate the table by hand";
+            if (drift_ == nullptr) throw LeaderError("42804", refusal, "");
+            drift_->push_back(refusal);
         }
     }
 }
@@ -219,7 +218,8 @@ void Schema::run(const std::function<void()>& work) {
     }
 }
 
-void Schema::apply(const std::vector<EventType>& types) {
+void Schema::apply(const std::vector<EventType>& types, std::vector<std::string>* drift) {
+    drift_ = drift;
     leader_.execute("SET lock_timeout = 0");  // the others are just as busy with the same
     leader_.query(kSchemaLock);
     leader_.execute("SET lock_timeout = " + std::to_string(config_.postgres.lock_timeout_ms));

@@ -13,6 +13,9 @@ namespace homeward::consumer {
 /// The shipped event types and the user's own; throws SchemaError.
 std::vector<EventType> known_event_types(const Config& config);
 
+/// The type of a field's column, as PostgreSQL's format_type() prints it.
+std::string catalog_name(const Field& field);
+
 /// The ledger and the event tables, brought up to date additively: nothing is dropped, narrowed or
 /// renamed. Under an advisory lock, so that any number of consumers may start at once.
 class Schema {
@@ -24,7 +27,8 @@ class Schema {
     /// the event type wants, or cannot be the type's table at all.
     std::vector<std::string> plan(const std::vector<EventType>& types);
     /// Waits for its locks in short turns, so that nobody who writes waits behind it for long.
-    void apply(const std::vector<EventType>& types);
+    /// `drift`: gets the columns of another type than wanted, which are an exception otherwise.
+    void apply(const std::vector<EventType>& types, std::vector<std::string>* drift = nullptr);
 
   private:
     std::vector<std::string> plan_tables(const std::vector<EventType>& types);
@@ -37,6 +41,7 @@ class Schema {
 
     Leader& leader_;
     const Config& config_;
+    std::vector<std::string>* drift_ = nullptr;
 };
 
 }  // namespace homeward::consumer

@@ -55,7 +55,10 @@ bool prepare_schema(const Config& config, const std::vector<EventType>& types,
         try {
             Leader leader(config.postgres.owner_url, config.postgres);
             has_worked = true;
-            if (config.schema.automatic) Schema(leader, config).apply(types);
+            // One table that somebody has altered must not keep all others from being written.
+            std::vector<std::string> drift;
+            if (config.schema.automatic) Schema(leader, config).apply(types, &drift);
+            for (const std::string& one : drift) spdlog::error("{}; its events are held", one);
             return true;
         } catch (const LeaderError& error) {
             if (classify(error.sqlstate(), has_worked) != ErrorClass::retry) throw;

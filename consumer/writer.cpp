@@ -18,11 +18,23 @@ using SteadyClock = std::chrono::steady_clock;
 constexpr auto kRetryFirst = 50ms;
 constexpr auto kRetryMax = 2s;
 constexpr auto kPause = 5s;
+/// When a message that was given back to its stream comes again.
+constexpr auto kReturnFirst = 1s;
+constexpr auto kReturnMax = 300s;
 
 std::int64_t system_us() {
     return std::chrono::duration_cast<std::chrono::microseconds>(
                std::chrono::system_clock::now().time_since_epoch())
         .count();
+}
+
+/// Comes again after 1 s, 2 s, 4 s …: a bare NAK would bring it back at once.
+std::string nak_later(const FrameUnit& unit) {
+    const std::uint64_t times =
+        std::min<std::uint64_t>(unit.pulled.message.delivery.deliveries, 10);
+    const auto delay =
+        std::min<std::chrono::nanoseconds>(kReturnFirst * (1u << (times - 1)), kReturnMax);
+    return "-NAK {\"delay\": " + std::to_string(delay.count()) + "}";
 }
 
 double seconds(SteadyClock::duration duration) {
@@ -36,6 +48,7 @@ Writer::Writer(WriterContext& context)
       stage_(context.metrics.stages.add()),
       partitions_(context.config.postgres),
       copier_(context.config, *context.catalog, partitions_),
+      judge_(context.config, *context.catalog, context.type_holds),
       decoder_(context.catalog, time_limits(context.config)),
       thread_(start_thread("writer", [this] { run(); })) {}
 
@@ -123,6 +136,7 @@ bool Writer::write(Units& units) {
             return unit.pulled.message.delivery.deliveries > 1 && !unit.is_plain;
         });
     auto wait = std::chrono::milliseconds(kRetryFirst);
+    int redos = 0;
     while (true) {
         try {
             connect();
@@ -132,46 +146,61 @@ bool Writer::write(Units& units) {
             context_.metrics.paused = false;
             break;
         } catch (const LeaderError& error) {
-            const ErrorClass error_class = classify(error.sqlstate(), has_worked_);
             ++context_.metrics.retries;
-            if (leader_ && !leader_->is_broken()) {
-                // Also what was read-only: the next connection looks for the new leader.
-                if (error_class == ErrorClass::retry) leader_.reset();
-            }
-            if (leader_ && !leader_->is_broken()) {
-                try {
-                    leader_->execute("ROLLBACK");
-                } catch (const LeaderError&) {
-                    leader_.reset();
-                }
-            }
-            // A seal that does not hold: another has just settled it, which the next look will see.
-            const bool is_redone =
-                error.sqlstate() == "HW001" || (!careful && (error_class == ErrorClass::settled ||
-                                                             error_class == ErrorClass::data));
+            recover(error);
+            const bool redo_now = is_redone(error, careful);
             // Whatever happened, the COMMIT may have come through: the ledger knows.
             careful = true;
-            if (is_redone) {
+            if (redo_now) {
                 ++context_.metrics.redos;
-                continue;
-            }
-            if (error_class == ErrorClass::retry) {
+                // The first at once; whoever is in the way of the next ones needs some time.
+                if (++redos > 1) pause("", wait);
+            } else if (classify(error.sqlstate(), has_worked_) == ErrorClass::retry) {
                 context_.metrics.leader_up = false;
                 spdlog::warn("leader: {} [{}]; trying again", error.what(), error.sqlstate());
                 pause("", wait);
-                wait = std::min<std::chrono::milliseconds>(wait * 2, kRetryMax);
             } else {
                 partitions_.forget();
                 pause(std::string(error.what()) + " [" + error.sqlstate() +
                           "]; nothing is lost, writing goes on when this is mended",
                       kPause);
             }
+            if (redos != 1) wait = std::min<std::chrono::milliseconds>(wait * 2, kRetryMax);
             if (context_.stopping) return false;
         }
     }
     context_.memory.remember(units, committed_.leader);
     count(units, SteadyClock::now() - started);
     return true;
+}
+
+/// Leaves a connection that can be used, or none.
+void Writer::recover(const LeaderError& error) {
+    if (error.lacks_partition()) partitions_.forget();
+    if (!leader_ || leader_->is_broken()) return;
+    // Also what was read-only: the next connection looks for the new leader. After a statement that
+    // took too long there is nothing to look for.
+    const bool is_away = classify(error.sqlstate(), has_worked_) == ErrorClass::retry &&
+                         error.sqlstate() != kQueryCanceled;
+    if (is_away) {
+        leader_.reset();
+        return;
+    }
+    try {
+        leader_->execute("ROLLBACK");
+    } catch (const LeaderError&) {
+        leader_.reset();
+    }
+}
+
+/// Whether writing the batch anew, with the ledger asked first and each row by itself if need be,
+/// is the answer: to whatever may come of single rows, and to a seal that does not hold, since what
+/// another has just settled the next look will see.
+bool Writer::is_redone(const LeaderError& error, bool careful) {
+    if (error.sqlstate() == "HW001" || error.lacks_partition()) return true;
+    if (careful) return false;
+    return error.sqlstate() == kQueryCanceled ||
+           classify(error.sqlstate(), has_worked_) != ErrorClass::retry;
 }
 
 void Writer::pause(const std::string& why, std::chrono::milliseconds time) {
@@ -186,14 +215,12 @@ void Writer::pause(const std::string& why, std::chrono::milliseconds time) {
 
 /// What is committed is acknowledged; what a stop has kept us from goes to another at once.
 void Writer::finish(const Units& units) {
-    // A bare NAK would bring it back at once.
-    const std::string later =
-        "-NAK {\"delay\": " + std::to_string(context_.config.pull.ack_wait_ms) + "000000}";
     AckKeeper::Replies committed;
     for (const FrameUnit& unit : units) {
         std::string reply(unit.pulled.message.reply);
+        if (unit.give_back) ++context_.metrics.given_back;
         if (has_given_up_ || unit.give_back) {
-            context_.nats.publish(reply, has_given_up_ ? "-NAK" : later);
+            context_.nats.publish(reply, has_given_up_ ? "-NAK" : nak_later(unit));
         } else if (context_.gate == nullptr) {
             context_.nats.publish(reply, "+ACK");
         } else {
@@ -242,7 +269,6 @@ void Writer::set_aside(FrameUnit& unit, const std::string& reason) {
     context_.metrics.letters_full = !fits;
     if (!fits) {
         unit.give_back = true;
-        ++context_.metrics.given_back;
         spdlog::error(
             "no room for a frame that contradicts the ledger (dead_letters.letters_max, "
             ".bytes_max): it waits in its stream; see homeward-consumer conflicts list");
@@ -352,7 +378,6 @@ bool Writer::give_back_dead(Units& units) {
             continue;
         }
         unit.give_back = true;
-        ++context_.metrics.given_back;
         any = true;
     }
     if (any) {
@@ -366,7 +391,7 @@ bool Writer::give_back_dead(Units& units) {
 bool Writer::write_optimistically(Units& units) {
     reserve_plain(units);
     decode(units);
-    if (give_back_dead(units)) return false;
+    if (judge_.give_back_held(units) || give_back_dead(units)) return false;
     copier_.make_room(units);
     stage_.enter(Stage::copy);
     leader_->execute("BEGIN; " + plain_.take_statement());
@@ -402,10 +427,13 @@ bool Writer::write_carefully(Units& units) {
                             : "the ledger has settled a part of it");
     }
     decode(units);
-    copier_.make_room(units);
-    stage_.enter(Stage::copy);
-    copier_.copy_apart(*leader_, units, context_.limits.read().bad_events_max);
-    if (give_back_dead(units)) {
+    bool is_whole = !judge_.give_back_held(units);
+    if (is_whole) {
+        copier_.make_room(units);
+        stage_.enter(Stage::copy);
+        is_whole = copy_isolated(units) && !give_back_dead(units);
+    }
+    if (!is_whole) {
         leader_->execute("ROLLBACK");
         return false;
     }
@@ -415,10 +443,21 @@ bool Writer::write_carefully(Units& units) {
     return true;
 }
 
+/// Rows that the leader refuses become dead events, or their messages are to go back to their
+/// streams: then false.
+bool Writer::copy_isolated(Units& units) {
+    auto outcomes = copier_.copy_apart(*leader_, units, context_.limits.read().bad_events_max);
+    std::vector<Refusal> dead;
+    if (judge_.judge(*leader_, units, outcomes, dead)) return false;
+    copier_.bury(std::move(dead));
+    return true;
+}
+
 void Writer::count(const Units& units, SteadyClock::duration took) {
     Metrics& metrics = context_.metrics;
     const std::int64_t now_us = system_us();
     std::uint64_t rows = 0;
+    std::vector<bool> has_passed(context_.catalog->types().size());
     for (const FrameUnit& unit : units) {
         ++metrics.messages;
         if (unit.skip) continue;
@@ -436,7 +475,11 @@ void Writer::count(const Units& units, SteadyClock::duration took) {
             metrics.freshness(unit.pulled.stream->region, to_string(unit.pulled.stream->kind));
         for (const EventRow& event : unit.events) {
             freshness.observe(static_cast<double>(now_us - event.time_us) / 1e6);
+            has_passed[static_cast<std::size_t>(event.type)] = true;
         }
+    }
+    for (std::size_t type = 0; type < has_passed.size(); ++type) {
+        if (has_passed[type]) context_.type_holds.passed(static_cast<int>(type));
     }
     metrics.rows += rows;
     ++metrics.batches;

@@ -23,7 +23,9 @@
 #include "consumer/partitions.hpp"
 #include "consumer/plain_reservations.hpp"
 #include "consumer/pull.hpp"
+#include "consumer/refusal_judge.hpp"
 #include "consumer/row_copier.hpp"
+#include "consumer/type_holds.hpp"
 
 namespace homeward::consumer {
 
@@ -40,6 +42,7 @@ struct WriterContext {
     std::shared_ptr<const Catalog> catalog;
     Metrics& metrics;
     LetterRoom& letter_room;
+    TypeHolds& type_holds;
     std::function<std::int64_t(const Stream&)> stream_created_us;
     bool ledger_first = false;  ///< most of it will be there already
     std::atomic<bool> stopping{false};
@@ -68,6 +71,9 @@ class Writer {
     bool write_optimistically(Units& units);
     bool write_carefully(Units& units);
     bool give_back_dead(Units& units);
+    bool copy_isolated(Units& units);
+    bool is_redone(const LeaderError& error, bool careful);
+    void recover(const LeaderError& error);
     void finish(const Units& units);
     void pause(const std::string& why, std::chrono::milliseconds time);
     void note_newer(const FrameUnit& unit);
@@ -84,6 +90,7 @@ class Writer {
     PlainReservations plain_;
     Partitions partitions_;
     RowCopier copier_;
+    RefusalJudge judge_;
     UnitDecoder decoder_;
     std::chrono::steady_clock::time_point newer_quiet_until_{};
     std::thread thread_;

@@ -198,6 +198,7 @@ homeward::PublisherOptions options_from(const homeward_options& given) {
     set(options.lane_bytes, given.lane_bytes);
     set(options.lanes_max, given.lanes_max);
     set(options.log_bytes_max, given.log_bytes_max);
+    set(options.spool_bytes_max, given.spool_bytes_max);
     set(options.in_flight_max, given.in_flight_max);
     set(options.in_flight_bytes_max, given.in_flight_bytes_max);
     set(options.credentials_file, given.credentials_file);

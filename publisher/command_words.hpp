@@ -16,12 +16,16 @@ namespace homeward {
 /// An option's name, and what to do with its value.
 using CommandOptions = std::map<std::string, std::function<void(const std::string& value)>>;
 
-/// How NATS is reached: --server, --creds, --nkey, --tls-ca, --tls-cert, --tls-key. They write to
-/// `options`, which must outlive them and first gets what HOMEWARD_NATS_URL, _NKEY_FILE,
-/// _CREDS_FILE and _TLS_{CA,CERT,KEY}_FILE say.
+/// How NATS is reached: --server, --server-file, --creds, --nkey, --tls-ca, --tls-cert, --tls-key.
+/// They write to `options`, which must outlive them and first gets what HOMEWARD_NATS_URL,
+/// _NKEY_FILE, _CREDS_FILE and _TLS_{CA,CERT,KEY}_FILE say.
 CommandOptions nats_options(PublisherOptions& options);
 /// Their part of --help.
 extern const char* const kNatsHelp;
+
+/// Overwrites in place the user, password or token of every URL in an argument, so that the list of
+/// processes does not show them. Until then, for some milliseconds, it does: a file does not.
+void hide_password(char* argument);
 
 /// The parts between commas; empty ones are left out.
 std::vector<std::string> split(const std::string& text);

@@ -23,8 +23,12 @@ std::uint32_t log_entry_checksum(std::uint64_t segment, std::uint64_t offset,
     return crc32c(from_length, crc32c(place));
 }
 
-FrameLog::FrameLog(std::filesystem::path directory, std::size_t bytes_max, bool sync)
-    : directory_(std::move(directory)), bytes_max_(bytes_max), sync_(sync) {
+FrameLog::FrameLog(std::filesystem::path directory, std::size_t bytes_max, bool sync,
+                   std::shared_ptr<SpoolUsage> usage)
+    : directory_(std::move(directory)),
+      bytes_max_(bytes_max),
+      sync_(sync),
+      usage_(std::move(usage)) {
     if (directory_.empty()) return;
     make_directory(directory_);
     if (!is_real_directory(directory_)) {
@@ -70,15 +74,22 @@ FrameLog::Outcome FrameLog::open_segment(std::size_t entry_bytes, std::uint64_t 
     if (file_ != nullptr && used_ == 0) return begin_segment(seq_next);
     if (file_ != nullptr && used_ + entry_bytes <= room_) return Outcome::logged;
     last_error_ = 0;
+    is_spool_full_ = false;
     if (!is_room_for_segment()) return Outcome::full;
+    is_spool_full_ = usage_ != nullptr && !usage_->has_room(kSegmentBytes);
+    if (is_spool_full_) return reuse_if_forgotten(seq_next, Outcome::full);
     last_error_ = make_segment(current_ + 1, kSegmentBytes);
     // Better a small one than none, on a disk that is nearly full.
     const std::size_t least = std::max(kSmallSegmentBytes, log_entry_span(8) + entry_bytes);
     if (last_error_ != 0) last_error_ = make_segment(current_ + 1, least);
     if (last_error_ == 0) return begin_segment(seq_next);
+    return reuse_if_forgotten(seq_next, Outcome::disk_error);
+}
+
+FrameLog::Outcome FrameLog::reuse_if_forgotten(std::uint64_t seq_next, Outcome otherwise) {
     delete_forgotten_segments();
     const bool is_reusable = file_ != nullptr && !directory_.empty() && is_current_forgotten();
-    return is_reusable ? reuse_segment(seq_next) : Outcome::disk_error;
+    return is_reusable ? reuse_segment(seq_next) : otherwise;
 }
 
 /// Returns errno; then nothing has changed.
@@ -118,8 +129,8 @@ FrameLog::Outcome FrameLog::begin_segment(std::uint64_t seq_next) {
     return last_error_ == 0 ? Outcome::logged : Outcome::disk_error;
 }
 
-/// On a full disk, the one that is full becomes the next once nobody needs its frames: waiting for
-/// space for another would be waiting for ever.
+/// On a full disk, or in a full spool, the one that is full becomes the next once nobody needs its
+/// frames: waiting for space for another would be waiting for ever.
 FrameLog::Outcome FrameLog::reuse_segment(std::uint64_t seq_next) {
     const std::uint64_t number = current_ + 1;
     // Under the old name all but the first entry are still good, under the new name only this one:

@@ -14,6 +14,7 @@
 
 #include "publisher/file.hpp"
 #include "publisher/log_format.hpp"
+#include "publisher/spool_usage.hpp"
 
 namespace homeward {
 
@@ -40,13 +41,14 @@ struct LoggedFrame {
 class FrameLog {
   public:
     /// Empty `directory`: segments are anonymous memory. Throws SetupError when the directory
-    /// cannot be made. `sync`: a frame is on the disk, and so is its file's name, when append()
-    /// returns.
-    FrameLog(std::filesystem::path directory, std::size_t bytes_max, bool sync);
+    /// cannot be made. `usage`: what bounds the spool as a whole. `sync`: a frame is on the disk,
+    /// and so is its file's name, when append() returns.
+    FrameLog(std::filesystem::path directory, std::size_t bytes_max, bool sync,
+             std::shared_ptr<SpoolUsage> usage = nullptr);
 
     enum class Outcome : std::uint8_t {
         logged,
-        full,        ///< log_bytes_max is reached; nothing was written
+        full,        ///< log_bytes_max or the spool's bound is reached; nothing was written
         disk_error,  ///< see last_error(); nothing counts as written
     };
     /// `seqs`: what the frame covers.
@@ -66,6 +68,8 @@ class FrameLog {
 
     /// Of the last append(): errno after disk_error, else 0. For who calls append().
     int last_error() const { return last_error_; }
+    /// Of the last append(): whether it was the spool's bound.
+    bool is_spool_full() const { return is_spool_full_; }
     /// What it takes on disk, and what it may.
     std::size_t bytes() const;
     std::size_t bytes_max() const { return bytes_max_; }
@@ -83,7 +87,8 @@ class FrameLog {
         std::vector<SeqRange> lost;
     };
     Recovery recover();
-    /// After recover(), by who owns the run: gives the disk what the segments have not used.
+    /// By who appends, after recover() at the earliest: gives the disk what the segments have not
+    /// used. The next append() begins another.
     void trim() noexcept;
 
   private:
@@ -107,6 +112,7 @@ class FrameLog {
     Outcome open_segment(std::size_t entry_bytes, std::uint64_t seq_next);
     int make_segment(std::uint64_t number, std::size_t bytes);
     Outcome begin_segment(std::uint64_t seq_next);
+    Outcome reuse_if_forgotten(std::uint64_t seq_next, Outcome otherwise);
     Outcome reuse_segment(std::uint64_t seq_next);
     int write_opening(std::uint64_t number, std::uint64_t seq_next);
     int write_entry(LogEntryKind kind, std::span<const std::byte> body);
@@ -121,13 +127,15 @@ class FrameLog {
     std::filesystem::path directory_;
     std::size_t bytes_max_;
     bool sync_;
+    std::shared_ptr<SpoolUsage> usage_;
     // The appender's own.
     int last_error_ = 0;
+    bool is_spool_full_ = false;
     std::uint64_t current_ = 0;   // its number; 0: none yet
     std::shared_ptr<File> file_;  // of the current segment
-    std::size_t used_ = 0;         // of the current segment
-    std::size_t room_ = 0;         // its size
-    bool is_name_synced_ = true;   // of the current segment, if that is wanted
+    std::size_t used_ = 0;        // of the current segment
+    std::size_t room_ = 0;        // its size
+    bool is_name_synced_ = true;  // of the current segment, if that is wanted
     std::vector<std::byte> entry_;
 
     mutable std::mutex mutex_;  // guards what follows

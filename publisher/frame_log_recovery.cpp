@@ -208,6 +208,7 @@ FrameLog::Recovery FrameLog::recover() {
 void FrameLog::trim() noexcept {
     const std::lock_guard lock(mutex_);
     for (auto& [number, segment] : segments_) {
+        if (number == current_ && file_ != nullptr) segment.bytes = room_ = used_;
         try {
             File file = File::open(segment_path(number));
             if (file.size() > segment.bytes) file.truncate(segment.bytes);

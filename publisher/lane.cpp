@@ -177,6 +177,10 @@ void LaneMapping::populate() const {
     ::madvise(base_, kLaneHeaderBytes + ring_bytes_ + kMirrorBytesUsed, MADV_POPULATE_WRITE);
 }
 
+void LaneMapping::free_ring() const {
+    ::madvise(ring_, ring_bytes_, MADV_REMOVE);
+}
+
 std::unique_ptr<LaneMapping> LaneMapping::open(File file) {
     for (const std::size_t offset : {std::size_t{0}, detail::kSecondShapeOffset}) {
         LaneShape shape{};

@@ -40,6 +40,9 @@ class LaneMapping {
     /// Or each page's first record pays for a page fault, some 2 µs. Takes some 300 µs: by the
     /// sender, not by the thread whose first event waits for its lane. Changes nothing in it.
     void populate() const;
+    /// Gives the ring's memory back to the filesystem; it reads zero then. For a lane that nobody
+    /// writes to any more and whose records are logged.
+    void free_ring() const;
 
   private:
     LaneMapping(const File& file, EventClass event_class, std::size_t ring_bytes,

@@ -20,14 +20,9 @@ bool is_empty(const LaneMapping& lane) {
 
 }  // namespace
 
-LeftRun::LeftRun(std::unique_ptr<Run> run, const Origin::Limits& limits, Shipper& shipper,
-                 OnLog on_log)
-    : run_(std::move(run)), limits_(limits), shipper_(shipper), on_log_(std::move(on_log)) {
-    std::size_t damaged = 0;
-    auto lanes = run_->open_lanes(damaged);
-    const std::string who = run_->identity().publisher.hex();
-    on_log_("sending what publisher " + who + " left in the spool");
-    if (damaged > 0) on_log_(std::to_string(damaged) + " damaged lanes of it cannot be read");
+LeftRun::LeftRun(std::unique_ptr<Run> run, const Origin::Limits& limits, OnLog on_log)
+    : run_(std::move(run)), limits_(limits), on_log_(std::move(on_log)) {
+    auto lanes = run_->open_lanes(lanes_damaged_);
     for (EventClass event_class : {EventClass::audit, EventClass::metric}) {
         Origin::Lanes mine;
         for (auto& [number, lane] : lanes) {
@@ -41,8 +36,7 @@ LeftRun::LeftRun(std::unique_ptr<Run> run, const Origin::Limits& limits, Shipper
         report_lost_lanes(event_class, found);
     }
     for (const auto& origin : origins_) {
-        if (damaged > 0) origin->leave_open();
-        shipper_.add(origin.get());
+        if (lanes_damaged_ > 0) origin->leave_open();
     }
 }
 
@@ -51,6 +45,7 @@ LeftRun::LeftRun(std::unique_ptr<Run> run, const Origin::Limits& limits, Shipper
 void LeftRun::report_lost_lanes(EventClass event_class, const std::vector<std::uint64_t>& found) {
     const Run::LostLanes lost = run_->lost_lanes(event_class, found);
     if (!lost.any) return;
+    has_lost_lanes_ = true;
     Origin& origin = *origins_[event_class == EventClass::audit ? 0 : first_of_metric_];
     const std::string what = "lanes of publisher " + run_->identity().publisher.hex() + " in " +
                              run_->identity().lane_dir.string() + " are gone, with the " +
@@ -68,7 +63,28 @@ void LeftRun::report_lost_lanes(EventClass event_class, const std::vector<std::u
 }
 
 LeftRun::~LeftRun() {
-    for (const auto& origin : origins_) shipper_.remove(origin.get());
+    if (shipper_ == nullptr) return;
+    for (const auto& origin : origins_) shipper_->remove(origin.get());
+}
+
+void LeftRun::send_by(Shipper& shipper) {
+    on_log_("sending what publisher " + run_->identity().publisher.hex() + " left in the spool");
+    if (lanes_damaged_ > 0) {
+        on_log_(std::to_string(lanes_damaged_) + " damaged lanes of it cannot be read");
+    }
+    shipper_ = &shipper;
+    for (const auto& origin : origins_) shipper.add(origin.get());
+}
+
+bool LeftRun::compact() {
+    bool is_empty = lanes_damaged_ == 0 && !has_lost_lanes_;
+    for (const auto& origin : origins_) {
+        while (origin->drain(true) == Origin::Cut::cut) continue;
+        origin->compact();
+        is_empty = is_empty && origin->accepted() == 0;
+    }
+    if (is_empty) run_->remove();
+    return is_empty;
 }
 
 void LeftRun::recover_class(EventClass event_class, Origin::Lanes lanes) {
@@ -115,7 +131,7 @@ bool LeftRun::advance() {
     for (const auto& origin : origins_) {
         is_over = origin->finish() && origin->is_settled() && is_over;
     }
-    shipper_.wake();
+    if (shipper_ != nullptr) shipper_->wake();
     if (!is_over) return false;
     const ClassStats sums = stats();
     on_log_("publisher " + run_->identity().publisher.hex() + ": sent " +
@@ -133,25 +149,6 @@ ClassStats LeftRun::stats() const {
     ClassStats sum;
     for (const auto& origin : origins_) origin->add_stats(sum);
     return sum;
-}
-
-void LeftRuns::adopt(const std::filesystem::path& spool) {
-    for (Run::Found& found : find_runs(spool, &Run::adopt)) {
-        if (const std::string line = explain(found); !line.empty()) on_log_(line);
-        if (found.finding == Run::Finding::left) waiting_.push_back(std::move(found.run));
-    }
-}
-
-void LeftRuns::advance() {
-    for (auto& run : waiting_) {
-        try {
-            runs_.push_back(std::make_unique<LeftRun>(std::move(run), limits_, shipper_, on_log_));
-        } catch (const std::exception& error) {
-            on_log_(error.what());  // stays for the next start, or for a person to look at
-        }
-    }
-    waiting_.clear();
-    std::erase_if(runs_, [](const auto& left) { return left->advance(); });
 }
 
 }  // namespace homeward

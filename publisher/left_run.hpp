@@ -24,14 +24,20 @@ class LeftRun {
   public:
     using OnLog = std::function<void(const std::string& line)>;
 
-    /// `shipper` and `limits` for the run's origins. Throws SetupError.
-    LeftRun(std::unique_ptr<Run> run, const Origin::Limits& limits, Shipper& shipper, OnLog on_log);
+    /// `limits` for the run's origins. Reads what is there and sends nothing yet. Throws
+    /// SetupError.
+    LeftRun(std::unique_ptr<Run> run, const Origin::Limits& limits, OnLog on_log);
     ~LeftRun();
     LeftRun(const LeftRun&) = delete;
     LeftRun& operator=(const LeftRun&) = delete;
 
+    /// From now on advance() has its frames sent by `shipper`, which must outlive this.
+    void send_by(Shipper& shipper);
     /// Cuts and sends what is there; true once the stream has everything. Then the run is removed.
     bool advance();
+    /// Without sending: cuts what the lanes hold into the log, and gives tmpfs and disk all that
+    /// this leaves unused. True if nothing was ever emitted: then the run is removed.
+    bool compact();
     const Run& run() const { return *run_; }
     /// Events that the stream has acknowledged, and those that are reported as lost.
     ClassStats stats() const;
@@ -44,30 +50,12 @@ class LeftRun {
     std::unique_ptr<Run> run_;
     std::unique_ptr<Run> successor_;  // of an interrupted run whose lanes are not empty
     Origin::Limits limits_;
-    Shipper& shipper_;
+    Shipper* shipper_ = nullptr;
     OnLog on_log_;
+    std::size_t lanes_damaged_ = 0;
+    bool has_lost_lanes_ = false;
     std::vector<std::unique_ptr<Origin>> origins_;
     std::size_t first_of_metric_ = 0;  // in origins_: of the run itself, not of its successor
-};
-
-/// All that dead processes left in one spool.
-class LeftRuns {
-  public:
-    LeftRuns(const Origin::Limits& limits, Shipper& shipper, LeftRun::OnLog on_log)
-        : limits_(limits), shipper_(shipper), on_log_(std::move(on_log)) {}
-
-    /// Locks what is there, and says what is left alone and why.
-    void adopt(const std::filesystem::path& spool);
-    void advance();
-    /// How many are not in the stream yet.
-    std::size_t size() const { return waiting_.size() + runs_.size(); }
-
-  private:
-    Origin::Limits limits_;
-    Shipper& shipper_;
-    LeftRun::OnLog on_log_;
-    std::vector<std::unique_ptr<Run>> waiting_;
-    std::vector<std::unique_ptr<LeftRun>> runs_;
 };
 
 }  // namespace homeward

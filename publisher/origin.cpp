@@ -24,14 +24,17 @@ constexpr std::uint32_t kLinesMax = kFrameLinesMax - 2;
 
 Origin::Limits limits_of(const PublisherOptions& options) {
     return {options.frame_bytes, options.log_bytes_max, options.linger,
-            options.durability == Durability::disk};
+            options.durability == Durability::disk,
+            options.spool_dir.empty()
+                ? nullptr
+                : std::make_shared<SpoolUsage>(options.spool_dir, options.spool_bytes_max)};
 }
 
 Origin::Origin(Run& run, EventClass event_class, const Limits& limits)
     : run_(run),
       event_class_(event_class),
       limits_(limits),
-      log_(run.log_directory(event_class), limits.log_bytes_max, limits.sync),
+      log_(run.log_directory(event_class), limits.log_bytes_max, limits.sync, limits.usage),
       // One lock a type, not one an event: descriptors are never removed.
       find_type_(
           [&run, last = static_cast<const OwnedDescriptor*>(nullptr)](std::uint32_t hash) mutable {
@@ -348,6 +351,14 @@ bool Origin::finish() {
     if (accepted() > 0) send_mark(!is_left_open_);
     is_finished_ = true;
     return true;
+}
+
+void Origin::compact() noexcept {
+    log_.trim();
+    for (const Source& source : sources_) {
+        if (source.reader.position() != source.logged_position) return;
+    }
+    for (const auto& lane : recovered_lanes_) lane->free_ring();
 }
 
 bool Origin::take_departure(Departure& departure) {

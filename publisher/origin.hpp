@@ -19,6 +19,7 @@
 #include "publisher/frame_log.hpp"
 #include "publisher/lane.hpp"
 #include "publisher/run.hpp"
+#include "publisher/spool_usage.hpp"
 #include "schemas/frame.hpp"
 
 namespace homeward {
@@ -38,6 +39,7 @@ class Origin {
         std::size_t log_bytes_max;
         std::chrono::milliseconds linger;
         bool sync;
+        std::shared_ptr<SpoolUsage> usage{};  ///< the bound on the spool as a whole; none: no bound
     };
     /// Throws SetupError.
     Origin(Run& run, EventClass event_class, const Limits& limits);
@@ -68,6 +70,9 @@ class Origin {
     void expect_accepted(std::uint64_t accepted) {
         accepted_at_least_ = std::max(accepted_at_least_, accepted);
     }
+
+    /// Sender, of a left run: gives back what neither lanes nor log need, once lanes are drained.
+    void compact() noexcept;
 
     /// Shipper: the log gives back other bytes for this frame than it took. Its seqs are buried.
     void give_up(const Departure& departure);
@@ -103,6 +108,8 @@ class Origin {
     std::uint64_t seq_next() const { return seq_next_.load(std::memory_order_relaxed); }
     /// Sender, after Cut::blocked: why the disk refuses, as errno; 0: the log is full.
     int disk_error() const { return log_.last_error(); }
+    /// Sender, after Cut::blocked without a disk error: whether the spool as a whole is full.
+    bool is_spool_full() const { return log_.is_spool_full(); }
     /// Events that became tombstones because lane, log or types were damaged.
     std::uint64_t damaged() const { return damaged_; }
 

@@ -103,6 +103,9 @@ PublisherOptions checked(PublisherOptions options) {
     }
     if (options.lanes_max == 0) refuse("lanes_max must be at least 1");
     if (options.log_bytes_max < 2 * kSegmentBytes) refuse("log_bytes_max must be at least 16 MiB");
+    if (options.spool_bytes_max < 8 * kSegmentBytes) {
+        refuse("spool_bytes_max must be at least 64 MiB");
+    }
     if (options.in_flight_max == 0) refuse("in_flight_max must be at least 1");
     check_files(options);
     check_file_size_limit(options);
@@ -146,6 +149,7 @@ RunIdentity identity_of(const PublisherOptions& options) {
     identity.app = options.app;
     identity.lane_dir = options.lane_dir;
     identity.synced = options.durability == Durability::disk;
+    identity.spool_bytes_max = options.spool_bytes_max;
     return identity;
 }
 

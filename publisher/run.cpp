@@ -29,6 +29,8 @@ constexpr const char* kNonceFile = "nonce";
 constexpr const char* kCountsFile = "accepted";
 /// As often as others may be looking at a run that ends.
 constexpr int kRemovalsMax = 100;
+/// To make or to remove a run takes milliseconds; this is for a process that was stopped in it.
+constexpr auto kUnfinishedAge = std::chrono::seconds(60);
 
 std::uint32_t checksum_of(const nlohmann::json& json) {
     const std::string text = json.dump();
@@ -61,6 +63,7 @@ std::string RunIdentity::to_json() const {
                         {"lane_dir", lane_dir.string()},
                         {"synced", synced},
                         {"successor_of", successor_of},
+                        {"spool_bytes_max", spool_bytes_max},
                         {"lane_nonce", lane_nonce}};
     json["crc32c"] = checksum_of(json);
     return json.dump(4) + "\n";
@@ -87,6 +90,7 @@ RunIdentity::Parsed RunIdentity::parse(std::string_view text, RunIdentity& ident
                     json.at("lane_dir").get<std::string>(),
                     json.at("synced").get<bool>(),
                     json.at("successor_of").get<std::string>(),
+                    json.value("spool_bytes_max", std::uint64_t{0}),
                     json.value("lane_nonce", "")};
     } catch (const nlohmann::json::exception&) {
         return Parsed::damaged;
@@ -180,7 +184,39 @@ Run::Found Run::adopt(const std::filesystem::path& directory) {
         found.finding = Finding::unreadable;
         found.run.reset();
     }
+    // Whoever had the lock until now may have removed the run: run.json first, its lock last.
+    std::error_code error;
+    if (found.finding != Finding::alive &&
+        !std::filesystem::exists(directory / "run.json", error)) {
+        return {directory, Finding::none, nullptr};
+    }
     return found;
+}
+
+bool Run::remove_unfinished(const std::filesystem::path& directory,
+                            const std::filesystem::path& lane_dir) {
+    std::error_code error;
+    const auto type = std::filesystem::symlink_status(directory / "run.json", error).type();
+    if (type != std::filesystem::file_type::not_found) return false;
+    const auto changed = std::filesystem::last_write_time(directory, error);
+    const auto age = std::filesystem::file_time_type::clock::now() - changed;
+    if (error || age < kUnfinishedAge || !is_of_spools_owner(directory)) return false;
+    std::unique_ptr<RunLock> lock;
+    if (std::filesystem::exists(directory / "lock", error)) {
+        try {
+            lock = RunLock::take(directory);
+        } catch (const SetupError&) {
+            return false;
+        }
+        if (lock == nullptr) return false;
+    }
+    // Under the lock: run.json is written before it is given up.
+    if (std::filesystem::exists(directory / "run.json", error)) return false;
+    if (!lane_dir.empty()) {
+        std::filesystem::remove_all(lane_dir / directory.filename(), error);
+    }
+    std::filesystem::remove_all(directory, error);
+    return !error;
 }
 
 Run::Found Run::inspect(const std::filesystem::path& directory) {

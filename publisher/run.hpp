@@ -29,6 +29,7 @@ struct RunIdentity {
     bool synced = false;  ///< Durability::disk: a frame was on the disk before it left
     /// Hex of the publisher whose lanes this run cuts, since a restart of the machine.
     std::string successor_of;
+    std::uint64_t spool_bytes_max = 0;  ///< its bound on the spool; 0: of version 1, without one
     /// 128 random bits in hex, also in a file beside the lanes: a lane directory without it is not
     /// the run's, as /dev/shm in a container that starts anew. "": of version 1, which has none.
     std::string lane_nonce{};
@@ -67,6 +68,11 @@ class Run {
     };
     /// Takes the lock if it is free.
     static Found adopt(const std::filesystem::path& directory);
+    /// Removes what a kill has left of a run that was being made or removed: a directory without
+    /// run.json that nobody holds, and that has been as it is for a minute. `lane_dir`: where its
+    /// lanes would be. False if it is something else.
+    static bool remove_unfinished(const std::filesystem::path& directory,
+                                  const std::filesystem::path& lane_dir);
     /// Only looks, without a lock of its own.
     static Found inspect(const std::filesystem::path& directory);
 

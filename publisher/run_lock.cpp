@@ -5,12 +5,14 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <bit>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 #include <homeward/publisher.hpp>
@@ -63,6 +65,31 @@ bool try_lock(const File& file) {
     return ::fcntl(file.descriptor(), F_SETLK, &lock) == 0;
 }
 
+/// One thread of a process at a time, since closing any descriptor of `lock` gives up the process's
+/// lock on it: nobody may only look while another is about to take it. Not a mutex, which a forked
+/// child would find locked for ever by a thread that it does not have.
+class Turn {
+  public:
+    Turn() {
+        const pid_t self = ::getpid();
+        for (;;) {
+            pid_t holder = holder_.load(std::memory_order_relaxed);
+            // A child finds its parent's: that thread is not here.
+            if (holder != self &&
+                holder_.compare_exchange_weak(holder, self, std::memory_order_acquire)) {
+                return;
+            }
+            std::this_thread::yield();
+        }
+    }
+    ~Turn() { holder_.store(0, std::memory_order_release); }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+  private:
+    static inline std::atomic<pid_t> holder_{0};
+};
+
 /// False if it is there already. A disk that has no room for it keeps nobody from what may free
 /// some: then only other processes are kept out.
 bool create_held(const std::filesystem::path& path) {
@@ -78,12 +105,14 @@ RunLock::RunLock(File lock, std::filesystem::path held)
 
 RunLock::~RunLock() {
     if (holder_ != ::getpid()) return;
+    const Turn turn;
     lock_ = File();  // first, so that a sibling's lock is never the one that this gives up
     ::unlink(held_.c_str());
 }
 
 std::unique_ptr<RunLock> RunLock::take(const std::filesystem::path& directory) {
     const std::filesystem::path held = held_path(directory);
+    const Turn turn;
     // Not even to be opened if it is ours: closing it again would give the lock up.
     if (!create_held(held)) return nullptr;
     try {
@@ -98,7 +127,9 @@ std::unique_ptr<RunLock> RunLock::take(const std::filesystem::path& directory) {
 }
 
 bool RunLock::is_taken(const std::filesystem::path& directory) {
-    if (::access(held_path(directory).c_str(), F_OK) == 0) return true;
+    const std::filesystem::path held = held_path(directory);
+    const Turn turn;
+    if (::access(held.c_str(), F_OK) == 0) return true;
     try {
         const File file = File::open(lock_path(directory));
         struct flock lock = whole_file();

@@ -22,7 +22,7 @@ class RunLock {
     /// nullptr when somebody has it. Throws SetupError when `lock` cannot be opened: it is made
     /// with the run, and gone with it.
     static std::unique_ptr<RunLock> take(const std::filesystem::path& directory);
-    /// Whether anybody has it.
+    /// Whether anybody has it. Writes nothing.
     static bool is_taken(const std::filesystem::path& directory);
 
     ~RunLock();

@@ -1,5 +1,6 @@
 #include "publisher/sender.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "publisher/thread_body.hpp"
@@ -13,6 +14,9 @@ using namespace std::chrono_literals;
 constexpr auto kDrainInterval = 2ms;
 /// The disk or the log has no room: no use in trying more often.
 constexpr auto kBlockedInterval = 20ms;
+/// Between two steps with runs that dead processes have left.
+constexpr auto kRecoveryInterval = 5ms;
+constexpr auto kUnconnectedInterval = 50ms;
 constexpr auto kClockInterval = 200ms;
 /// Of lanes and of the spool's counts, which may exceed what was accepted by as much as that.
 constexpr auto kMaintenanceInterval = 20ms;
@@ -27,16 +31,25 @@ constexpr auto kComplaintInterval = 5s;
 
 Sender::Sender(const PublisherOptions& options, Parts parts, Shipper::Start start)
     : options_(options), clock_(parts.clock), maintain_(std::move(parts.maintain)) {
+    const Origin::Limits limits = limits_of(options);
     for (EventClass event_class : {EventClass::audit, EventClass::metric}) {
         origins_[static_cast<std::size_t>(event_class) - 1] =
-            std::make_unique<Origin>(parts.run, event_class, limits_of(options));
+            std::make_unique<Origin>(parts.run, event_class, limits);
     }
     shipper_ = std::make_unique<Shipper>(options, start, [this] { changed_.notify_all(); });
     for (const auto& origin : origins_) shipper_->add(origin.get());
-    left_ = std::make_unique<LeftRuns>(limits_of(options), *shipper_,
-                                       [this](const std::string& line) { log(line); });
-    if (!options.spool_dir.empty()) left_->adopt(options.spool_dir);
-    left_count_ = left_->size();
+    if (!options.spool_dir.empty()) {
+        SpoolRecovery::Options recovery{options.spool_dir, parts.run.directory(),
+                                        parts.run.identity().lane_dir, limits};
+        recovery.limits.usage = nullptr;  // it frees more than it takes, and must never wait
+        recovery_ = std::make_unique<SpoolRecovery>(std::move(recovery), *shipper_,
+                                                    [this](const std::string& line) { log(line); });
+        // In a child this is within its first emit(), which must not wait for a look at every run.
+        const bool scan_now = start == Shipper::Start::at_once;
+        if (scan_now) recovery_->scan();
+        left_count_ = recovery_->size();
+        recovery_thread_ = std::thread([this, scan_now] { recover(!scan_now); });
+    }
     thread_ = std::thread([this] {
         // What was cut when it threw is unknown, so nothing is cut again under the same seqs.
         run_contained("sender", "no more events are sent until the next start", options_.on_log,
@@ -53,6 +66,7 @@ void Sender::tell_to_stop() {
         const std::lock_guard lock(mutex_);
         stopping_ = true;
         wakened_.notify_all();
+        stopped_.notify_all();
     }
     shipper_->tell_to_stop();
 }
@@ -60,6 +74,7 @@ void Sender::tell_to_stop() {
 void Sender::stop() {
     tell_to_stop();
     if (thread_.joinable()) thread_.join();
+    if (recovery_thread_.joinable()) recovery_thread_.join();
     shipper_->stop();
 }
 
@@ -86,8 +101,6 @@ void Sender::run() {
             maintain_();
             next_maintenance = SteadyClock::now() + kMaintenanceInterval;
         }
-        left_->advance();
-        left_count_ = left_->size();
         bool busy = false;
         bool blocked = false;
         for (const auto& origin : origins_) {
@@ -109,6 +122,34 @@ void Sender::run() {
     }
 }
 
+/// A thread of its own: to read a large log takes seconds, in which lanes would run full.
+void Sender::recover(bool scan_now) {
+    auto next_scan = SteadyClock::now();
+    if (!scan_now) next_scan += recovery_->scan_interval();
+    for (;;) {
+        bool may_scan = false;
+        {
+            std::unique_lock lock(mutex_);
+            SteadyClock::duration wait =
+                std::max(next_scan - SteadyClock::now(), SteadyClock::duration(kRecoveryInterval));
+            if (closing_) wait = kUnconnectedInterval;
+            if (recovery_->size() > 0) {
+                wait = shipper_->is_connected() ? kRecoveryInterval : kUnconnectedInterval;
+            }
+            stopped_.wait_for(lock, wait, [this] { return stopping_; });
+            if (stopping_) return;
+            // Who closes waits for what was there, not for what others leave meanwhile.
+            may_scan = !closing_;
+        }
+        if (may_scan && SteadyClock::now() >= next_scan) {
+            recovery_->scan();
+            next_scan = SteadyClock::now() + recovery_->scan_interval();
+        }
+        recovery_->advance();
+        left_count_ = recovery_->size();
+    }
+}
+
 void Sender::mark_idle(Origin& origin) {
     const auto silent = SteadyClock::now() - origin.last_cut();
     const bool has_emitted = origin.seq_next() > 1;
@@ -125,7 +166,9 @@ void Sender::say_if_blocked(const Origin& origin, Origin::Cut cut) {
     auto& [said, quiet_until] = blocked_[static_cast<std::size_t>(origin.event_class()) - 1];
     std::string reason;
     if (cut == Origin::Cut::blocked) {
-        reason = origin.disk_error() == 0
+        reason = origin.is_spool_full()
+                     ? "the spool has reached spool_bytes_max; give NATS back, or raise that"
+                 : origin.disk_error() == 0
                      ? "it is full; give NATS back, or raise log_bytes_max"
                      : std::string(std::strerror(origin.disk_error())) + "; see to the disk of " +
                            options_.spool_dir.string();
@@ -185,9 +228,10 @@ FlushResult Sender::close(SteadyClock::time_point deadline, bool is_quiet) {
             closing_ = true;
         }
         result.done = wait_until(deadline, [this] {
-            return finished_ && left_count_ == 0 && origins_[0]->is_settled() &&
-                   origins_[1]->is_settled();
+            return finished_ && origins_[0]->is_settled() && origins_[1]->is_settled();
         });
+        // Others' events have time until then, too, but are not what this publisher promised.
+        if (result.done) wait_until(deadline, [this] { return left_count_ == 0; });
     }
     const Stats now = stats();
     result.events_left =

@@ -9,15 +9,15 @@
 
 #include <homeward/publisher.hpp>
 
-#include "publisher/left_run.hpp"
 #include "publisher/origin.hpp"
 #include "publisher/run.hpp"
 #include "publisher/shipper.hpp"
+#include "publisher/spool_recovery.hpp"
 
 namespace homeward {
 
-/// Drains lanes into logged frames, a few hundred times a second, for this run and for those that
-/// dead processes left. Owns the origins and the shipper; has a thread of its own.
+/// Drains lanes into logged frames, a few hundred times a second. Owns the origins and the shipper;
+/// has a thread of its own, and another that recovers what dead processes leave in the spool.
 class Sender {
   public:
     using SteadyClock = std::chrono::steady_clock;
@@ -44,6 +44,7 @@ class Sender {
 
   private:
     void run();
+    void recover(bool scan_now);
     void mark_idle(Origin& origin);
     void say_if_blocked(const Origin& origin, Origin::Cut cut);
     void log(const std::string& line);
@@ -65,14 +66,16 @@ class Sender {
     std::mutex mutex_;                 // guards what follows
     std::condition_variable changed_;  // a drain ended, or frames were released
     std::condition_variable wakened_;
+    std::condition_variable stopped_;
     bool flushing_ = false;
     bool closing_ = false;
     std::atomic<bool> finished_{false};  // both origins have sent their closing marks
     bool stopping_ = false;
 
     std::unique_ptr<Shipper> shipper_;
-    std::unique_ptr<LeftRuns> left_;  // the sender thread's own
+    std::unique_ptr<SpoolRecovery> recovery_;  // the recovery thread's own; none without a spool
     std::thread thread_;
+    std::thread recovery_thread_;
 };
 
 }  // namespace homeward

@@ -45,6 +45,11 @@ std::vector<Reason> find_reasons(const Metrics& metrics, const Moment& last, Lim
         "homeward-consumer proof; start the app of that origin again with its spool");
     add(metrics.letters_full, Health::act, "There is no room for dead letters.",
         "homeward-consumer dead-letters list; redrive or discard");
+    for (const Metrics::Hold& hold : metrics.holds()) {
+        add(true, Health::act,
+            "Events of type " + hold.name + " are held, all others flow: " + hold.why + ".",
+            "homeward-consumer check; it goes on by itself when the table takes rows again");
+    }
     add(limit == Limit::leader_locks, Health::look, "Writers wait for a lock on the leader.", "");
     add(metrics.letters_open > 0, Health::look,
         counted(metrics.letters_open, "dead letter waits", "dead letters wait") + " for a person.",

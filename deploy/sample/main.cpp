@@ -118,7 +118,7 @@ int serve(int port, const sigset_t& signals) {
                          poller.get());
     GateOptions options;
     options.answer.accel_prefix = env("REPLAY_ACCEL_PREFIX");
-    options.sqlstate_of = [](const std::exception& error) { return sqlstate_of(error); };
+    options.cause_of = [](const std::exception& error) { return cause_of(error); };
     options.look = look_with(reads);
     options.on_begin = [&] {
         auto scope = std::make_shared<homeward::RequestScope>(publisher);
@@ -147,7 +147,7 @@ int serve(int port, const sigset_t& signals) {
         Trail trail{publisher, request, "write", "order.create", "order:new"};
         const std::string id = add_order(database.url, request.body.substr(0, 200));
         visit.has_committed = true;
-        visit.set_cookie = reads.set_cookie(committed_position(connection(database.url)).value());
+        remember(reads, committed_position(connection(database.url)).value(), visit);
         response.status = 201;
         response.set_content(id + "\n", "text/plain");
         trail.resource = "order:" + id;
@@ -166,8 +166,8 @@ int serve(int port, const sigset_t& signals) {
             "order:" + id);
     });
     server.Get("/metrics", [&](const Request&, Response& response) {
-        response.set_content(
-            homeward::prometheus(publisher.stats()) + gate.counters().prometheus(), "text/plain");
+        response.set_content(homeward::prometheus(publisher.stats()) + gate.counters().prometheus(),
+                             "text/plain");
     });
 
     std::thread stopper([&] {

@@ -44,6 +44,7 @@ constexpr const char* kHelpEnd =
   --durability WHAT   with --spool, what an accepted event survives: process (default), the death of
                       this process; disk, also a power cut, once its frame is logged
   --log-mib MIB       keep up to this much, compressed, while NATS is away; default 256, of each class
+  --spool-mib MIB     and this much in DIR as a whole, with what others have left; default 4096
   --listen ADDRESS    unix:PATH (stream) or unixgram:PATH (datagram); may be given again
   --socket-mode MODE  permissions of the socket files, in octal; default 0660
   --type TYPE         every line is an event of this type
@@ -162,6 +163,15 @@ std::optional<int> parse_command_line(int argc, char** argv, EmitCommand& comman
              }
              command.publisher.log_bytes_max = std::size_t{mib} << 20;
          }},
+        {"--spool-mib",
+         [&](const auto& v) {
+             char* end = nullptr;
+             const unsigned long mib = std::strtoul(v.c_str(), &end, 10);
+             if (v.empty() || *end != '\0' || mib < 64 || mib > 100'000'000) {
+                 mistake = "--spool-mib must be a number from 64 to 100000000";
+             }
+             command.publisher.spool_bytes_max = std::size_t{mib} << 20;
+         }},
         {"--socket-mode",
          [&](const auto& v) {
              char* end = nullptr;
@@ -196,6 +206,7 @@ std::optional<int> parse_command_line(int argc, char** argv, EmitCommand& comman
         if (option == options.end()) return usage_error("unknown option " + name);
         if (i + 1 == argc) return usage_error(name + " needs a value");
         option->second(argv[++i]);
+        hide_password(argv[i]);
         if (!mistake.empty()) return usage_error(mistake);
     }
     try {

@@ -99,6 +99,7 @@ typedef struct homeward_options {
      * callbacks may not run on a foreign thread or in a forked child; 0: none. A line that finds no
      * room is dropped. The caller keeps it open until homeward_close() has returned. */
     int log_socket;
+    size_t spool_bytes_max; /* 4 GiB: all that lies in spool_dir, whoever has left it there */
 } homeward_options;
 
 /* NULL when the options are bad or a disk cannot be used; `why`, if it is not NULL, then holds one
@@ -241,7 +242,7 @@ typedef struct homeward_class_stats {
     uint64_t retries;    /* frames sent again */
     uint64_t wire_bytes; /* frames as first sent */
     uint64_t json_bytes; /* the same before compression */
-    uint64_t log_bytes;  /* of the frame log, in whole segments */
+    uint64_t log_bytes;  /* that the frame log takes on disk */
     uint64_t log_bytes_max;
 } homeward_class_stats;
 

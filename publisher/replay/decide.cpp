@@ -11,29 +11,27 @@ bool is_write_method(std::string_view method) {
     return method != "GET" && method != "HEAD" && method != "OPTIONS" && method != "TRACE";
 }
 
-/// Connection lost or refused, server going down or coming up. Not 08007: a COMMIT whose outcome
-/// is unknown must not be tried again by somebody who does not know what it was.
-bool is_connection_error(std::string_view sqlstate) {
-    return (sqlstate.substr(0, 2) == "08" && sqlstate != "08007") || sqlstate == "57P01" ||
-           sqlstate == "57P02" || sqlstate == "57P03";
+bool is_primary(ServerRole role) {
+    return role == ServerRole::primary || role == ServerRole::read_only_primary;
 }
 
-/// Why the SQL error means the primary; none when it does not.
+/// Why the database's error means the primary; none when it does not.
 Reason reason_of_error(const Situation& situation, const Policy& policy) {
-    const std::string_view sqlstate = situation.sqlstate;
-    if (sqlstate == kReadOnlySqlTransaction) return Reason::read_only_error;
-    // A primary's are the app's own: two writers that were in each other's way.
-    if (policy.recovery_conflict && situation.server_role != ServerRole::primary &&
-        is_recovery_conflict(sqlstate)) {
-        return Reason::recovery_conflict;
+    switch (situation.cause) {
+        case Cause::read_only:
+            return Reason::read_only_error;
+        case Cause::conflict:
+            // A primary's are the app's own: two writers that were in each other's way.
+            return policy.recovery_conflict && !is_primary(situation.server_role)
+                       ? Reason::recovery_conflict
+                       : Reason::none;
+        case Cause::unsupported:
+            return policy.unsupported_on_standby ? Reason::unsupported_on_standby : Reason::none;
+        case Cause::unknown_name:
+            return policy.schema_lag ? Reason::schema_lag : Reason::none;
+        default:
+            return Reason::none;
     }
-    if (policy.unsupported_on_standby && sqlstate == kFeatureNotSupported) {
-        return Reason::unsupported_on_standby;
-    }
-    if (policy.schema_lag && (sqlstate == "42P01" || sqlstate == "42703" || sqlstate == "42883")) {
-        return Reason::schema_lag;
-    }
-    return Reason::none;
 }
 
 Reason reason_of_coverage(Coverage coverage) {
@@ -55,11 +53,11 @@ Reason reason_of_coverage(Coverage coverage) {
 
 /// Why the request needs the primary; none when it can be served here.
 Reason need_of(const Situation& situation, const Policy& policy) {
-    if (is_connection_error(situation.sqlstate)) {
+    if (situation.cause == Cause::connection) {
         const bool is_read = !is_write_method(situation.method);
         return is_read && policy.replica_down ? Reason::replica_down : Reason::database_down;
     }
-    if (!situation.sqlstate.empty()) return reason_of_error(situation, policy);
+    if (situation.cause != Cause::none) return reason_of_error(situation, policy);
     if (situation.has_handler_run) return Reason::none;
     if (is_write_method(situation.method)) {
         if (policy.writes_by_method) return Reason::write_method;
@@ -79,6 +77,13 @@ bool may_try_here(Reason need) {
     return need == Reason::write_method || need == Reason::length_unknown;
 }
 
+/// What a client that comes again after a while may not meet any more.
+bool passes_by_itself(Reason need) {
+    return need == Reason::replica_behind || need == Reason::position_unknown ||
+           need == Reason::other_history || need == Reason::replica_down ||
+           need == Reason::recovery_conflict;
+}
+
 bool is_stale_here(Coverage coverage) {
     return coverage != Coverage::not_asked && coverage != Coverage::covered;
 }
@@ -90,12 +95,13 @@ Decision refuse(Reason reason, int status, std::uint32_t retry_after_s) {
 /// In the primary region there is nowhere to replay to: it is answered, or refused.
 Decision decide_at_home(const Situation& situation, const Policy& policy) {
     const std::uint32_t wait_s = policy.retry_after_s;
-    if (is_connection_error(situation.sqlstate)) return refuse(Reason::database_down, 503, wait_s);
+    if (situation.cause == Cause::connection) return refuse(Reason::database_down, 503, wait_s);
     const bool is_standby = situation.server_role == ServerRole::standby;
-    if (is_standby && policy.recovery_conflict && is_recovery_conflict(situation.sqlstate)) {
+    if (is_standby && policy.recovery_conflict && situation.cause == Cause::conflict) {
         return refuse(Reason::primary_is_standby, 503, wait_s);
     }
-    if (situation.sqlstate == kReadOnlySqlTransaction) {
+    if (situation.cause == Cause::read_only) {
+        if (situation.server_role == ServerRole::primary) return {};  // the app's READ ONLY
         return refuse(is_standby ? Reason::primary_is_standby : Reason::primary_is_read_only, 503,
                       wait_s);
     }
@@ -108,34 +114,36 @@ Decision decide_at_home(const Situation& situation, const Policy& policy) {
 
 }  // namespace
 
-bool is_recovery_conflict(std::string_view sqlstate) {
-    return sqlstate == "40001" || sqlstate == "40P01";
-}
-
 Decision decide(const Situation& situation, const Regions& regions, const Policy& policy) {
     if (regions.is_primary()) return decide_at_home(situation, policy);
     const std::uint32_t wait_s = policy.retry_after_s;
     // A failover has made this region the primary's: everything can be done here.
-    const bool is_promoted = situation.server_role == ServerRole::primary;
+    const bool is_promoted = is_primary(situation.server_role);
     if (is_promoted && !situation.has_handler_run) return {};
 
     if (situation.is_websocket && !policy.websockets_here && !situation.has_handler_run) {
-        return refuse(Reason::websocket, 503, wait_s);
+        return refuse(Reason::websocket, 403, 0);  // it would be no other on its next try
     }
     if (is_large_write(situation, policy)) return refuse(Reason::body_too_large, 413, 0);
     const Reason need = need_of(situation, policy);
     if (need == Reason::none) return {};
     if (need == Reason::database_down) return refuse(need, 503, wait_s);
-    // It refused the write all the same (a full disk): the primary region would not do better.
     if (need == Reason::read_only_error && is_promoted) {
-        return refuse(Reason::primary_is_read_only, 503, wait_s);
+        // It refuses writes (a full disk): the primary region would not do better. Or the app has
+        // made its transaction READ ONLY, which is the app's to answer.
+        return situation.server_role == ServerRole::primary
+                   ? Decision{}
+                   : refuse(Reason::primary_is_read_only, 503, wait_s);
     }
     if (situation.has_replay_failed) return refuse(Reason::replay_failed, 503, wait_s);
     if (situation.was_replayed) {
         return may_try_here(need) ? Decision{}
                                   : refuse(Reason::replayed_yet_not_primary, 503, wait_s);
     }
-    if (situation.is_websocket) return refuse(Reason::websocket, 503, wait_s);
+    if (situation.is_websocket) {
+        return passes_by_itself(need) ? refuse(Reason::websocket, 503, wait_s)
+                                      : refuse(Reason::websocket, 403, 0);
+    }
     if (situation.body_bytes > kReplayBodyBytesMax) return refuse(Reason::body_too_large, 413, 0);
     return {Verdict::replay, need, 409, 0};
 }
@@ -144,6 +152,50 @@ bool names_websocket(std::string_view upgrade) {
     constexpr std::string_view kName = "websocket";
     return std::search(upgrade.begin(), upgrade.end(), kName.begin(), kName.end(),
                        [](char a, char b) { return (a | 0x20) == b; }) != upgrade.end();
+}
+
+std::string_view name_of(Verdict verdict) {
+    switch (verdict) {
+        case Verdict::proceed:
+            return "proceed";
+        case Verdict::replay:
+            return "replay";
+        case Verdict::refuse:
+            return "refuse";
+    }
+    return "proceed";
+}
+
+std::string_view name_of(ServerRole role) {
+    switch (role) {
+        case ServerRole::unknown:
+            return "unknown";
+        case ServerRole::primary:
+            return "primary";
+        case ServerRole::standby:
+            return "standby";
+        case ServerRole::read_only_primary:
+            return "read_only_primary";
+    }
+    return "unknown";
+}
+
+std::string_view name_of(Coverage coverage) {
+    switch (coverage) {
+        case Coverage::not_asked:
+            return "not_asked";
+        case Coverage::covered:
+            return "covered";
+        case Coverage::behind:
+            return "behind";
+        case Coverage::other_history:
+            return "other_history";
+        case Coverage::position_unknown:
+            return "position_unknown";
+        case Coverage::primary_only:
+            return "primary_only";
+    }
+    return "not_asked";
 }
 
 std::string_view name_of(Reason reason) {
@@ -229,7 +281,7 @@ std::string_view explain(Reason reason) {
         case Reason::body_too_large:
             return "a request of more than 1 MB cannot be replayed";
         case Reason::websocket:
-            return "a WebSocket cannot be replayed; connect to the primary";
+            return "a WebSocket cannot be replayed; connect to the primary region";
     }
     return "";
 }

@@ -42,8 +42,44 @@ std::string history_of(const RequestView& request) {
 }
 
 /// Means one thing from a standby and another from a primary.
-bool depends_on_role(std::string_view sqlstate) {
-    return sqlstate == kReadOnlySqlTransaction || is_recovery_conflict(sqlstate);
+bool depends_on_role(Cause cause) {
+    return cause == Cause::read_only || cause == Cause::conflict;
+}
+
+/// '*' stands for anything. Linear but for backtracking to the last star.
+bool matches(std::string_view pattern, std::string_view text) {
+    std::size_t p = 0;
+    std::size_t t = 0;
+    std::size_t star = std::string_view::npos;
+    std::size_t tried = 0;
+    while (t < text.size()) {
+        if (p < pattern.size() && pattern[p] == '*') {
+            star = p++;
+            tried = t;
+        } else if (p < pattern.size() && pattern[p] == text[t]) {
+            ++p;
+            ++t;
+        } else if (star != std::string_view::npos) {
+            p = star + 1;
+            t = ++tried;
+        } else {
+            return false;
+        }
+    }
+    return pattern.find_first_not_of('*', p) == std::string_view::npos;
+}
+
+/// An app may route such a path elsewhere than its text says.
+bool is_plain(std::string_view path) {
+    return path.find("..") == std::string_view::npos && path.find("//") == std::string_view::npos &&
+           path.find('%') == std::string_view::npos;
+}
+
+std::vector<std::pair<std::string, std::string>> headers_of(Visit& visit) {
+    std::vector<std::pair<std::string, std::string>> headers;
+    if (!visit.set_cookie.empty()) headers.emplace_back("Set-Cookie", std::move(visit.set_cookie));
+    if (!visit.seen_token.empty()) headers.emplace_back(kSeenHeader, std::move(visit.seen_token));
+    return headers;
 }
 
 }  // namespace
@@ -51,13 +87,21 @@ bool depends_on_role(std::string_view sqlstate) {
 std::function<Sight(const RequestView&)> look_with(const ReadGate& reads) {
     return [&reads](const RequestView& request) {
         const std::string cookies = request.header("cookie");
+        const std::string seen = request.header(kSeenHeader);
+        const SessionText session{cookies, seen};
         const ReadAnswer answer =
-            request.mode ? reads.ask(cookies, *request.mode) : reads.ask(cookies);
+            request.mode ? reads.ask(session, *request.mode) : reads.ask(session);
         return Sight{answer.coverage, answer.server_role, answer.has_waited};
     };
 }
 
+void remember(const ReadGate& reads, const Position& seen, Visit& visit) {
+    visit.seen_token = reads.token(seen);
+    visit.set_cookie = reads.cookie_of(visit.seen_token);
+}
+
 std::optional<Answer> Gate::refuse_unread(const RequestView& request) const {
+    if (is_passthrough(request.target)) return std::nullopt;
     const Situation situation = situation_of(request);
     if (!situation.is_websocket && !situation.is_length_unknown &&
         situation.body_bytes <= kReplayBodyBytesMax) {
@@ -69,6 +113,7 @@ std::optional<Answer> Gate::refuse_unread(const RequestView& request) const {
 }
 
 Outcome Gate::run(const RequestView& request, const std::function<void(Visit&)>& handler) const {
+    if (is_passthrough(request.target)) return pass_through(handler);
     Situation situation = situation_of(request);
     situation.is_length_unknown = false;  // it was read
     Decision decision = look_and_decide(situation, request);
@@ -76,29 +121,48 @@ Outcome Gate::run(const RequestView& request, const std::function<void(Visit&)>&
 
     const Settle settle = options_.on_begin ? options_.on_begin() : Settle();
     Visit visit;
-    std::string sqlstate;
+    Cause cause = Cause::none;
     std::exception_ptr thrown;
     try {
         handler(visit);
-        sqlstate = visit.sqlstate;
+        cause = visit.cause;
     } catch (const std::exception& error) {
         thrown = std::current_exception();
-        if (options_.sqlstate_of) sqlstate = options_.sqlstate_of(error);
+        if (options_.cause_of) cause = options_.cause_of(error);
     } catch (...) {
         thrown = std::current_exception();
     }
-    if (depends_on_role(sqlstate) && visit.server_role == ServerRole::unknown &&
-        options_.ask_role) {
+    if (depends_on_role(cause) && visit.server_role == ServerRole::unknown && options_.ask_role) {
         visit.server_role = options_.ask_role();
     }
     situation.has_handler_run = true;
-    situation.sqlstate = sqlstate;
+    situation.cause = cause;
     situation.server_role = visit.server_role;
     if (!visit.has_committed) decision = decide(situation, regions_, options_.policy);
     if (settle) settle(decision.verdict == Verdict::proceed);
     if (decision.verdict != Verdict::proceed) return {tell(decision, request), {}};
     if (thrown) std::rethrow_exception(thrown);
-    return {std::nullopt, std::move(visit.set_cookie)};
+    return {std::nullopt, headers_of(visit)};
+}
+
+bool Gate::is_passthrough(std::string_view target) const {
+    const std::string_view path = target.substr(0, target.find('?'));
+    return is_plain(path) &&
+           std::any_of(options_.passthrough.begin(), options_.passthrough.end(),
+                       [&](const std::string& pattern) { return matches(pattern, path); });
+}
+
+Outcome Gate::pass_through(const std::function<void(Visit&)>& handler) const {
+    const Settle settle = options_.on_begin ? options_.on_begin() : Settle();
+    Visit visit;
+    try {
+        handler(visit);
+    } catch (...) {
+        if (settle) settle(true);
+        throw;
+    }
+    if (settle) settle(true);
+    return {std::nullopt, headers_of(visit)};
 }
 
 Decision Gate::look_and_decide(Situation& situation, const RequestView& request) const {

@@ -23,19 +23,15 @@ bool asks_for_more(const Token& one, const Token& other) {
 ReadGate::ReadGate(TokenSigner signer, ReplicaPoller* poller, ReadGateOptions options)
     : signer_(std::move(signer)), poller_(poller), options_(std::move(options)) {}
 
-ReadAnswer ReadGate::ask(std::string_view cookie_header) const {
-    return ask(cookie_header, options_.mode);
+ReadAnswer ReadGate::ask(const SessionText& session, ReadMode mode) const {
+    return answer(session, mode, std::chrono::milliseconds(options_.wait_max_ms));
 }
 
-ReadAnswer ReadGate::ask(std::string_view cookie_header, ReadMode mode) const {
-    return answer(cookie_header, mode, std::chrono::milliseconds(options_.wait_max_ms));
+ReadAnswer ReadGate::ask_now(const SessionText& session, ReadMode mode) const {
+    return answer(session, mode, std::chrono::milliseconds(0));
 }
 
-ReadAnswer ReadGate::ask_now(std::string_view cookie_header, ReadMode mode) const {
-    return answer(cookie_header, mode, std::chrono::milliseconds(0));
-}
-
-ReadAnswer ReadGate::answer(std::string_view cookie_header, ReadMode mode,
+ReadAnswer ReadGate::answer(const SessionText& session, ReadMode mode,
                             std::chrono::milliseconds wait_max) const {
     ReadAnswer answer;
     if (poller_ != nullptr) answer.server_role = poller_->role_now();
@@ -44,7 +40,7 @@ ReadAnswer ReadGate::answer(std::string_view cookie_header, ReadMode mode,
         return answer;
     }
     if (mode == ReadMode::eventual || poller_ == nullptr) return answer;
-    const Token token = best_token(cookie_header);
+    const Token token = best_token(session);
     answer.token = token.state;
     if (!token.is_genuine()) return answer;
     answer.coverage = poller_->coverage_now(token);
@@ -58,18 +54,24 @@ ReadAnswer ReadGate::answer(std::string_view cookie_header, ReadMode mode,
     return answer;
 }
 
-Token ReadGate::best_token(std::string_view cookie_header) const {
+Token ReadGate::best_token(const SessionText& session) const {
     Token best;
-    each_cookie(cookie_header, options_.cookie.name, [&](std::string_view value) {
+    const auto take = [&](std::string_view value) {
         const Token token = signer_.read(value, unix_now_s());
         const bool is_first = best.state == TokenState::malformed;
         if (is_first || asks_for_more(token, best)) best = token;
-    });
+    };
+    each_cookie(session.cookies, options_.cookie.name, take);
+    if (!session.seen_header.empty()) take(session.seen_header);
     return best;
 }
 
-std::string ReadGate::set_cookie(const Position& seen) const {
-    return set_cookie_value(options_.cookie, signer_.sign(seen, unix_now_s()));
+std::string ReadGate::token(const Position& seen) const {
+    return signer_.sign(seen, unix_now_s());
+}
+
+std::string ReadGate::cookie_of(std::string_view token) const {
+    return set_cookie_value(options_.cookie, token);
 }
 
 }  // namespace homeward::replay

@@ -16,10 +16,11 @@ constexpr const char* kHelpBegin =
   homeward-spool drain /var/lib/shop --server nats://127.0.0.1:4222
 
 An app with a spool directory (spool_dir, or homeward-emit --spool) keeps its events there until
-NATS JetStream has acknowledged them. What a process that was killed has left is sent by the app's
-next start; this tool is for when there will be none, or to see what is there.
+NATS JetStream has acknowledged them. What a process that was killed has left is sent by any other
+that uses the same directory; this tool is for when there is none, or to see what is there.
 
-inspect DIR           what every process has left or is at work with: frames, lanes, events, damage
+inspect DIR           what every process has left or is at work with: frames, lanes, events, damage,
+                      and what the spool takes on disk of what it may
   --json              the same as JSON
 drain DIR             sends what processes that are gone have left, each event under the identity,
                       region and app that it was accepted with, and removes it once the stream has
@@ -43,6 +44,7 @@ int usage_error(const std::string& what) {
 
 std::optional<int> parse_command_line(int argc, char** argv, SpoolCommand& command) {
     std::vector<std::string> words(argv + 1, argv + argc);
+    for (int i = 1; i < argc; ++i) hide_password(argv[i]);
     for (const std::string& word : words) {
         if (word != "--help" && word != "-h") continue;
         std::printf("%s%s%s", kHelpBegin, kNatsHelp, kHelpEnd);

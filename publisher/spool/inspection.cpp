@@ -10,6 +10,7 @@
 
 #include "publisher/frame_log.hpp"
 #include "publisher/lane.hpp"
+#include "publisher/spool_usage.hpp"
 
 namespace homeward {
 namespace {
@@ -88,8 +89,10 @@ RunView view_of(const Run::Found& found) {
     view.finding = found.finding;
     view.note = explain(found);
     view.age_seconds = age_of(found.directory);
+    view.disk_bytes = disk_bytes_of(found.directory);
     if (found.run == nullptr) return view;
     view.identity = found.run->identity();
+    view.lane_bytes = disk_bytes_of(view.identity.lane_dir / view.identity.publisher.hex());
     view.possible_duplicates = found.run->is_interrupted() || !view.identity.successor_of.empty();
     const auto lanes = found.run->copy_lanes(view.lanes_unreadable);
     for (std::size_t i = 0; i < 2; ++i) {
@@ -143,27 +146,73 @@ std::uint64_t RunView::events() const {
     return sum;
 }
 
-std::vector<RunView> inspect_spool(const std::filesystem::path& spool) {
-    std::vector<RunView> runs;
-    for (const Run::Found& found : find_runs(spool, &Run::inspect)) {
-        if (found.finding != Run::Finding::none) runs.push_back(view_of(found));
-    }
-    std::sort(runs.begin(), runs.end(),
-              [](const auto& a, const auto& b) { return a.age_seconds > b.age_seconds; });
-    return runs;
+std::uint64_t RunView::lost_events() const {
+    return classes[0].lost_events + classes[1].lost_events;
 }
 
-std::string to_text(const std::vector<RunView>& runs) {
-    if (runs.empty()) return "nothing is in this spool\n";
+bool RunView::is_ended() const {
+    return finding == Run::Finding::left && events() == 0 && lost_events() == 0 &&
+           lanes_unreadable == 0;
+}
+
+SpoolView inspect_spool(const std::filesystem::path& spool) {
+    SpoolView view;
+    view.disk_bytes = disk_bytes_of(spool);
+    for (const Run::Found& found : find_runs(spool, &Run::inspect)) {
+        if (found.finding != Run::Finding::none) {
+            view.runs.push_back(view_of(found));
+        } else if (PublisherId::parse(found.directory.filename().string())) {
+            ++view.unfinished;
+        }
+    }
+    std::sort(view.runs.begin(), view.runs.end(),
+              [](const auto& a, const auto& b) { return a.age_seconds > b.age_seconds; });
+    for (const RunView& run : view.runs) {
+        const std::uint64_t bound = run.identity.spool_bytes_max;
+        if (bound != 0 && (view.bytes_max == 0 || bound < view.bytes_max)) view.bytes_max = bound;
+    }
+    return view;
+}
+
+namespace {
+
+double mib(std::uint64_t bytes) {
+    return static_cast<double>(bytes) / (1u << 20);
+}
+
+const char* state_of(const RunView& run) {
+    if (run.finding == Run::Finding::alive) return "at work";
+    return run.is_ended() ? "its process is gone, nothing is left to send" : "its process is gone";
+}
+
+void append_spool(std::string& text, const SpoolView& spool) {
+    std::size_t ended = 0;
+    for (const RunView& run : spool.runs) ended += run.is_ended() ? 1 : 0;
+    append(text, "%zu publishers, %zu of them ended with nothing left to send; %.1f MiB on disk",
+           spool.runs.size(), ended, mib(spool.disk_bytes));
+    if (spool.bytes_max != 0) append(text, " of at most %.0f", mib(spool.bytes_max));
+    text += "\n";
+    if (spool.unfinished > 0) {
+        append(text, "%zu directories are half made or half removed; a publisher removes them\n",
+               spool.unfinished);
+    }
+}
+
+}  // namespace
+
+std::string to_text(const SpoolView& spool) {
+    const std::vector<RunView>& runs = spool.runs;
+    if (runs.empty() && spool.unfinished == 0) return "nothing is in this spool\n";
     std::string text;
+    append_spool(text, spool);
     for (const RunView& run : runs) {
         if (!run.note.empty()) text += run.note + "\n";
         if (run.finding != Run::Finding::left && run.finding != Run::Finding::alive) continue;
         append(text, "publisher %s  %s/%s  %s, last wrote %.0f s ago\n",
                run.identity.publisher.hex().c_str(), run.identity.region.c_str(),
-               run.identity.app.c_str(),
-               run.finding == Run::Finding::alive ? "at work" : "its process is gone",
-               run.age_seconds);
+               run.identity.app.c_str(), state_of(run), run.age_seconds);
+        append(text, "  %.1f MiB on disk, %.1f MiB of lanes in %s\n", mib(run.disk_bytes),
+               mib(run.lane_bytes), run.identity.lane_dir.c_str());
         append_class(text, "audit", run.classes[0]);
         append_class(text, "metric", run.classes[1]);
         if (run.lanes_unreadable > 0) {
@@ -178,13 +227,14 @@ std::string to_text(const std::vector<RunView>& runs) {
     return text;
 }
 
-std::string to_json(const std::vector<RunView>& runs) {
+std::string to_json(const SpoolView& spool) {
     nlohmann::json list = nlohmann::json::array();
-    for (const RunView& run : runs) {
+    for (const RunView& run : spool.runs) {
         nlohmann::json one{{"directory", run.directory.string()},
                            {"state", name_of(run.finding)},
                            {"note", run.note},
-                           {"age_seconds", run.age_seconds}};
+                           {"age_seconds", run.age_seconds},
+                           {"disk_bytes", run.disk_bytes}};
         if (run.finding == Run::Finding::left || run.finding == Run::Finding::alive) {
             one["publisher"] = run.identity.publisher.hex();
             one["region"] = run.identity.region;
@@ -193,13 +243,21 @@ std::string to_json(const std::vector<RunView>& runs) {
             one["successor_of"] = run.identity.successor_of;
             one["possible_duplicates"] = run.possible_duplicates;
             one["lanes_unreadable"] = run.lanes_unreadable;
+            one["ended"] = run.is_ended();
+            one["lane_dir"] = run.identity.lane_dir.string();
+            one["lane_bytes"] = run.lane_bytes;
             one["events"] = run.events();
             one["audit"] = json_of(run.classes[0]);
             one["metric"] = json_of(run.classes[1]);
         }
         list.push_back(std::move(one));
     }
-    return nlohmann::json{{"runs", list}}.dump(2) + "\n";
+    nlohmann::json json{{"runs", list},
+                        {"unfinished", spool.unfinished},
+                        {"disk_bytes", spool.disk_bytes},
+                        {"spool_bytes_max", nullptr}};
+    if (spool.bytes_max != 0) json["spool_bytes_max"] = spool.bytes_max;
+    return json.dump(2) + "\n";
 }
 
 }  // namespace homeward

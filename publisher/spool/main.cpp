@@ -5,9 +5,9 @@
 #include <thread>
 
 #include "publisher/command_words.hpp"
-#include "publisher/left_run.hpp"
 #include "publisher/spool/command_line.hpp"
 #include "publisher/spool/inspection.hpp"
+#include "publisher/spool_recovery.hpp"
 
 namespace {
 
@@ -20,15 +20,15 @@ void say(std::string_view line) {
 }
 
 int inspect(const SpoolCommand& command) {
-    const auto runs = homeward::inspect_spool(command.spool);
-    std::fputs((command.json ? to_json(runs) : to_text(runs)).c_str(), stdout);
+    const homeward::SpoolView spool = homeward::inspect_spool(command.spool);
+    std::fputs((command.json ? to_json(spool) : to_text(spool)).c_str(), stdout);
     return 0;
 }
 
 /// What processes that are gone have left, and what cannot be understood.
 std::size_t count_left(const SpoolCommand& command) {
     std::size_t left = 0;
-    for (const auto& run : homeward::inspect_spool(command.spool)) {
+    for (const auto& run : homeward::inspect_spool(command.spool).runs) {
         left += run.finding == Run::Finding::alive ? 0 : 1;
     }
     return left;
@@ -44,9 +44,10 @@ int drain(SpoolCommand command) {
     command.publisher.on_log = say;
     homeward::Shipper shipper(command.publisher, homeward::Shipper::Start::at_once, [] {});
     {
-        homeward::LeftRuns runs(homeward::limits_of(command.publisher), shipper,
-                                [](const std::string& line) { say(line); });
-        runs.adopt(command.spool);
+        homeward::SpoolRecovery runs(
+            {command.spool, {}, {}, homeward::limits_of(command.publisher)}, shipper,
+            [](const std::string& line) { say(line); });
+        runs.scan();
         const auto deadline = std::chrono::steady_clock::now() + command.patience;
         do {
             runs.advance();

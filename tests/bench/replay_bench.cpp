@@ -76,7 +76,7 @@ std::vector<Situation> mixed_requests() {
         request.was_replayed = i % 16 == 3;
         request.has_handler_run = i % 2 == 0;
         if (request.has_handler_run)
-            request.sqlstate = i % 8 == 0 ? "25006" : i % 8 == 2 ? "23505" : "";
+            request.cause = i % 8 == 0 ? Cause::read_only : i % 8 == 2 ? Cause::other : Cause::none;
     }
     return requests;
 }

@@ -86,7 +86,9 @@ void check_publisher(const std::filesystem::path& spool) {
     options.spool_dir = spool;
     auto publisher = std::make_unique<Publisher>(options);
     const auto emit = [&] {
-        return publisher->emit_json("audit", EventClass::audit, R"({"actor":"a"})");
+        return publisher->emit_json(
+            "audit", EventClass::audit,
+            R"({"actor":"a","action":"b","resource":"c","outcome":"allowed"})");
     };
     if (emit() != EmitResult::accepted) ::_exit(1);
     const int code = exit_code_of([&] {

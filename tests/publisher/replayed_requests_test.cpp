@@ -58,7 +58,7 @@ void serve(Publisher& replica, Publisher& primary, int request) {
     replay::Situation situation;
     situation.method = "POST";
     situation.has_handler_run = true;
-    if (request % 2 == 1) situation.sqlstate = replay::kReadOnlySqlTransaction;
+    if (request % 2 == 1) situation.cause = replay::Cause::read_only;
     const replay::Decision decision = replay::decide(situation, {"scl", "ams"});
     if (decision.verdict != replay::Verdict::replay) {
         if (request % 4 == 0) scope.publish();  // the others are left to the destructor

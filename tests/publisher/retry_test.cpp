@@ -76,8 +76,10 @@ TEST_CASE("whatever bytes come for an acknowledgement, the frame is kept and the
     NatsClient stream(server.port());
     stream.subscribe(frame_subject(EventClass::audit, "ams", "shop"));
     Publisher publisher(shop_at(server));
-    REQUIRE(publisher.emit_json("audit", EventClass::audit, R"({"actor":"a"})") ==
-            EmitResult::accepted);
+    REQUIRE(
+        publisher.emit_json("audit", EventClass::audit,
+                            R"({"actor":"a","action":"b","resource":"c","outcome":"allowed"})") ==
+        EmitResult::accepted);
     for (const std::string& nonsense : std::vector<std::string>{
              R"({"error":{"code":503,"description":7}})", R"({"stream":7,"seq":1})", "[[[[", "",
              std::string("\0\xff", 2), R"({"stream":"HOMEWARD_AUDIT_ams"})"}) {

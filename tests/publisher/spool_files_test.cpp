@@ -157,7 +157,9 @@ TEST_CASE("an app whose lane directory is taken starts, and says where its lanes
     options.on_log = [&](std::string_view line) { said += std::string(line) + "\n"; };
     {
         Publisher publisher(options);
-        CHECK(publisher.emit_json("audit", EventClass::audit, R"({"actor":"a"})") ==
+        CHECK(publisher.emit_json(
+                  "audit", EventClass::audit,
+                  R"({"actor":"a","action":"b","resource":"c","outcome":"allowed"})") ==
               EmitResult::accepted);
     }
     CHECK(said.find(wanted.string() + " is not a directory of this user alone") !=

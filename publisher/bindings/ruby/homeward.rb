@@ -14,3 +14,5 @@ require "homeward/event_text"
 require "homeward/log_reader"
 require "homeward/scope"
 require "homeward/publisher"
+require "homeward/replay"
+require "homeward/railtie" if defined?(Rails::Railtie)

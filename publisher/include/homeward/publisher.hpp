@@ -75,6 +75,9 @@ struct PublisherOptions {
     std::size_t lanes_max = 256;
     /// Frame log of one class: how long an outage lasts before audit is refused, metric dropped.
     std::size_t log_bytes_max = 256u << 20;
+    /// All that lies in spool_dir, whoever has left it there: what this publisher logs stays within
+    /// it. Reached, audit is refused and metric dropped, as with a full log. At least 64 MiB.
+    std::size_t spool_bytes_max = std::size_t{4} << 30;
     /// Frames sent and not yet acknowledged, of one class.
     std::size_t in_flight_max = 64;
     std::size_t in_flight_bytes_max = 8u << 20;

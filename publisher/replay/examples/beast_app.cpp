@@ -73,7 +73,7 @@ Response Shop::add_order(const Request& request, Visit& visit) const {
         id ? text(http::status::created, *id) : text(http::status::conflict, "ordered already");
     response.set(http::field::set_cookie, "served_by=" + gate_.regions().current);
     visit.has_committed = id.has_value();
-    if (id) visit.set_cookie = reads_.set_cookie(orders_.seen());
+    if (id) remember(reads_, orders_.seen(), visit);
     return response;
 }
 
@@ -157,7 +157,8 @@ int serve() {
                          poller.get());
     const Gate gate(regions_from_environment(),
                     {.answer = {.accel_prefix = env("REPLAY_ACCEL_PREFIX")},
-                     .sqlstate_of = [](const auto& error) { return sqlstate_of(error); },
+                     .passthrough = {"/uploads/*"},
+                     .cause_of = [](const auto& error) { return cause_of(error); },
                      .look = look_with(reads),
                      .ask_role = [&] { return orders.role(); },
                      .on_decision = say});

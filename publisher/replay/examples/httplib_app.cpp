@@ -40,7 +40,8 @@ int serve() {
     const ReadGate reads(TokenSigner(keys_from_text(env("HOMEWARD_REPLAY_KEYS")).keys),
                          poller.get());
     const Gate gate(regions, {.answer = {.accel_prefix = env("REPLAY_ACCEL_PREFIX")},
-                              .sqlstate_of = [](const auto& error) { return sqlstate_of(error); },
+                              .passthrough = {"/uploads/*"},
+                              .cause_of = [](const auto& error) { return cause_of(error); },
                               .look = look_with(reads),
                               .ask_role = [&] { return orders.role(); },
                               .on_decision = say});
@@ -60,7 +61,7 @@ int serve() {
                     response.status = id ? 201 : 409;  // a conflict of the app's own, and no replay
                     response.set_content(id.value_or("ordered already"), "text/plain");
                     visit.has_committed = id.has_value();
-                    if (id) visit.set_cookie = reads.set_cookie(orders.seen());
+                    if (id) remember(reads, orders.seen(), visit);
                 }));
     server.Get("/metrics", [&](const Request&, Response& response) {
         response.set_content(gate.counters().prometheus(), "text/plain; version=0.0.4");

@@ -46,8 +46,8 @@ class OwnReplay {
             gate_.run(view_of(request), [&](Visit& visit) { handler(request, response, visit); });
         if (const auto& answer = outcome.instead) {  // nothing of the half-done response stays
             response = {answer->status, answer->headers, answer->body};
-        } else if (!outcome.set_cookie.empty()) {
-            response.headers.emplace_back("Set-Cookie", outcome.set_cookie);
+        } else {
+            for (const auto& header : outcome.headers) response.headers.push_back(header);
         }
     }
 

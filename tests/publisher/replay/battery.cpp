@@ -1,6 +1,7 @@
 #include "tests/publisher/replay/battery.hpp"
 
 #include <homeward/replay/decide.hpp>
+#include <homeward/replay/postgres.hpp>
 
 #include <algorithm>
 
@@ -14,7 +15,7 @@ std::string verdict_of(const std::string& sqlstate) {
     situation.method = "POST";
     situation.has_handler_run = true;
     situation.server_role = replay::ServerRole::standby;
-    situation.sqlstate = sqlstate;
+    situation.cause = replay::cause_of_sqlstate(sqlstate);
     const replay::Regions regions{"scl", "ams"};
     const auto decision = decide(situation, regions);
     if (decision.verdict == replay::Verdict::replay) {

@@ -43,7 +43,7 @@ const PostgresServer& shared_leader() {
 std::string verdict(const std::string& sqlstate) {
     Situation situation;
     situation.method = "POST";
-    situation.sqlstate = sqlstate;
+    situation.cause = cause_of_sqlstate(sqlstate);
     situation.has_handler_run = true;
     return decide(situation, {"scl", "ams"}).verdict == Verdict::replay ? "replay" : "proceed";
 }
@@ -191,7 +191,14 @@ TEST_CASE("a standby, a primary and a primary that refuses writes are told apart
     read_only.ask("SET default_transaction_read_only = on");
     const detail::LibpqResult refused(PQexec(read_only.get(), "CREATE TABLE refused (n int)"));
     CHECK(sqlstate_of(refused.get()) == "25006");
-    CHECK(server_role(read_only.get()) == ServerRole::primary);
+    CHECK(server_role(read_only.get()) == ServerRole::read_only_primary);
+    // The app's own READ ONLY transaction is no property of the server.
+    const Session own(leader);
+    own.ask("BEGIN READ ONLY");
+    CHECK(server_role(own.get()) == ServerRole::primary);
+    leader.query("ALTER ROLE nobody SET default_transaction_read_only = on");
+    pqxx::connection closed(leader.url("nobody"));
+    CHECK(server_role(closed) == ServerRole::read_only_primary);
 
     standby->promote();
     const Session promoted(*standby);

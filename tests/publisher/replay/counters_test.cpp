@@ -1,4 +1,5 @@
 #include <homeward/replay/counters.hpp>
+#include <homeward/replay/postgres.hpp>
 
 #include <set>
 #include <sstream>
@@ -14,7 +15,7 @@ namespace {
 Decision decision_of(Reason reason) {
     Situation situation;
     situation.method = "POST";
-    situation.sqlstate = "25006";
+    situation.cause = cause_of_sqlstate("25006");
     situation.has_handler_run = true;
     situation.was_replayed = reason == Reason::replayed_yet_not_primary;
     return decide(situation, {"scl", "ams"});
@@ -75,7 +76,7 @@ TEST_CASE("each decision that can be made moves the series of its reason") {
             for (int i = 0; i < 6 * 3 * 64; ++i) {
                 Situation situation;
                 situation.method = method;
-                situation.sqlstate = sqlstate;
+                situation.cause = cause_of_sqlstate(sqlstate);
                 situation.has_handler_run = *sqlstate != '\0';
                 situation.coverage = static_cast<Coverage>(i % 6);
                 situation.server_role = static_cast<ServerRole>(i / 6 % 3);

@@ -1,4 +1,5 @@
 #include <homeward/replay/decide.hpp>
+#include <homeward/replay/postgres.hpp>
 
 #include <algorithm>
 #include <utility>
@@ -16,7 +17,7 @@ const Regions kPrimary{"scl", "scl"};
 Situation read_only_error() {
     Situation situation;
     situation.method = "POST";
-    situation.sqlstate = "25006";
+    situation.cause = cause_of_sqlstate("25006");
     situation.has_handler_run = true;
     return situation;
 }
@@ -48,7 +49,7 @@ TEST_CASE("a request that was replayed already is not replayed again") {
 TEST_CASE("an error that has nothing to do with standbys is not replayed") {
     for (const char* sqlstate : {"", "23505", "42501", "25001", "40003", "57014"}) {
         Situation situation = read_only_error();
-        situation.sqlstate = sqlstate;
+        situation.cause = cause_of_sqlstate(sqlstate);
         CHECK(decide(situation, kReplica).verdict == Verdict::proceed);
     }
 }
@@ -58,7 +59,7 @@ TEST_CASE("what a standby cancelled for its log is replayed, and what a primary 
         for (const char* method : {"GET", "POST"}) {
             Situation situation = read_only_error();
             situation.method = method;
-            situation.sqlstate = sqlstate;
+            situation.cause = cause_of_sqlstate(sqlstate);
             INFO(method << " " << sqlstate);
             for (const ServerRole role : {ServerRole::unknown, ServerRole::standby}) {
                 situation.server_role = role;
@@ -106,7 +107,7 @@ TEST_CASE("what the platform cannot replay is refused with its own status") {
     CHECK(decide(situation, kReplica).verdict == Verdict::replay);
     situation.is_websocket = true;
     CHECK(decide(situation, kReplica).reason == Reason::websocket);
-    CHECK(decide(situation, kReplica).status == 503);
+    CHECK(decide(situation, kReplica).status == 403);
 }
 
 TEST_CASE("a large write is refused before its body is read, unless the policy lets it run") {
@@ -145,7 +146,8 @@ TEST_CASE("a WebSocket is refused in a replica region, unless the policy lets it
     situation.method = "GET";
     situation.is_websocket = true;
     CHECK(decide(situation, kReplica).reason == Reason::websocket);
-    CHECK(decide(situation, kReplica).status == 503);
+    CHECK(decide(situation, kReplica).status == 403);
+    CHECK(decide(situation, kReplica).retry_after_s == 0);  // or it would come again for ever
     CHECK(decide(situation, kPrimary).verdict == Verdict::proceed);
     situation.was_replayed = true;  // as a client may claim
     CHECK(decide(situation, kReplica).reason == Reason::websocket);
@@ -155,13 +157,18 @@ TEST_CASE("a WebSocket is refused in a replica region, unless the policy lets it
     CHECK(decide(situation, kReplica, policy).verdict == Verdict::proceed);
     situation.coverage = Coverage::behind;
     CHECK(decide(situation, kReplica, policy).reason == Reason::websocket);
+    CHECK(decide(situation, kReplica, policy).retry_after_s > 0);  // the replica may catch up
+    situation.coverage = Coverage::not_asked;
+    situation.cause = Cause::read_only;
+    situation.has_handler_run = true;
+    CHECK(decide(situation, kReplica, policy).status == 403);
 }
 
 TEST_CASE(
     "a read whose replica is down is replayed, a write is refused with a time to come again") {
     for (const char* sqlstate : {"08006", "08001", "57P01", "57P02", "57P03"}) {
         Situation situation = read_only_error();
-        situation.sqlstate = sqlstate;
+        situation.cause = cause_of_sqlstate(sqlstate);
         INFO(sqlstate);
         CHECK(decide(situation, kReplica).reason == Reason::database_down);
         CHECK(decide(situation, kReplica).status == 503);
@@ -180,7 +187,7 @@ TEST_CASE(
 
 TEST_CASE("in the primary region a database that is down is 503 with a time to come again") {
     Situation situation = read_only_error();
-    situation.sqlstate = "57P03";
+    situation.cause = cause_of_sqlstate("57P03");
     for (const char* method : {"GET", "POST"}) {
         situation.method = method;
         CHECK(decide(situation, kPrimary).reason == Reason::database_down);
@@ -190,7 +197,7 @@ TEST_CASE("in the primary region a database that is down is 503 with a time to c
 
 TEST_CASE("a COMMIT whose outcome is unknown is the app's to answer, and never replayed") {
     Situation situation = read_only_error();
-    situation.sqlstate = "08007";
+    situation.cause = cause_of_sqlstate("08007");
     for (const char* method : {"GET", "POST"}) {
         situation.method = method;
         CHECK(decide(situation, kPrimary).verdict == Verdict::proceed);
@@ -240,7 +247,7 @@ TEST_CASE("whatever happened, a replayed request is never replayed again") {
                 for (int coverage = 0; coverage <= 5; ++coverage) {
                     for (int bits = 0; bits < 8; ++bits) {
                         situation.method = method;
-                        situation.sqlstate = sqlstate;
+                        situation.cause = cause_of_sqlstate(sqlstate);
                         situation.has_handler_run = *sqlstate != '\0';
                         situation.coverage = static_cast<Coverage>(coverage);
                         situation.has_replay_failed = (bits & 1) != 0;
@@ -249,7 +256,8 @@ TEST_CASE("whatever happened, a replayed request is never replayed again") {
                         const Decision decision = decide(situation, regions, policy);
                         REQUIRE(decision.verdict != Verdict::replay);
                         if (decision.verdict == Verdict::refuse) {
-                            REQUIRE((decision.status == 413 || decision.retry_after_s > 0));
+                            const bool is_final = decision.status == 413 || decision.status == 403;
+                            REQUIRE(is_final == (decision.retry_after_s == 0));
                             REQUIRE(decision.status < 504);
                         }
                     }
@@ -263,15 +271,19 @@ TEST_CASE("in the primary region a standby is told apart from a read-only primar
     Situation situation = read_only_error();
     situation.server_role = ServerRole::standby;
     CHECK(decide(situation, kPrimary).reason == Reason::primary_is_standby);
-    situation.server_role = ServerRole::primary;
+    situation.server_role = ServerRole::read_only_primary;
     CHECK(decide(situation, kPrimary).reason == Reason::primary_is_read_only);
     CHECK(decide(situation, kPrimary).status == 503);
+    situation.server_role = ServerRole::primary;  // the app's own READ ONLY transaction
+    CHECK(decide(situation, kPrimary).verdict == Verdict::proceed);
 }
 
 TEST_CASE("in a replica region a read-only error of a primary server is not replayed") {
     Situation situation = read_only_error();
-    situation.server_role = ServerRole::primary;
+    situation.server_role = ServerRole::read_only_primary;
     CHECK(decide(situation, kReplica).reason == Reason::primary_is_read_only);
+    situation.server_role = ServerRole::primary;
+    CHECK(decide(situation, kReplica).verdict == Verdict::proceed);
     situation.server_role = ServerRole::standby;
     CHECK(decide(situation, kReplica).verdict == Verdict::replay);
 }
@@ -285,7 +297,7 @@ TEST_CASE("a request whose replay has failed is not replayed again") {
 
 TEST_CASE("what a hot standby does not support is replayed unless the policy forbids it") {
     Situation situation = read_only_error();
-    situation.sqlstate = "0A000";
+    situation.cause = cause_of_sqlstate("0A000");
     CHECK(decide(situation, kReplica).reason == Reason::unsupported_on_standby);
     CHECK(decide(situation, kPrimary).verdict == Verdict::proceed);
     Policy policy;
@@ -298,7 +310,7 @@ TEST_CASE("an unknown table is replayed only if the policy says that the schema 
     policy.schema_lag = true;
     for (const char* sqlstate : {"42P01", "42703", "42883"}) {
         Situation situation = read_only_error();
-        situation.sqlstate = sqlstate;
+        situation.cause = cause_of_sqlstate(sqlstate);
         CHECK(decide(situation, kReplica).verdict == Verdict::proceed);
         CHECK(decide(situation, kReplica, policy).reason == Reason::schema_lag);
         CHECK(decide(situation, kPrimary, policy).verdict == Verdict::proceed);

@@ -1,4 +1,5 @@
 #include <homeward/replay/gate.hpp>
+#include <homeward/replay/postgres.hpp>
 
 #include <map>
 #include <stdexcept>
@@ -37,9 +38,10 @@ struct Case {
     GateOptions options;
 
     Case() {
-        options.sqlstate_of = [](const std::exception& error) {
-            return dynamic_cast<const SqlError*>(&error) != nullptr ? std::string(error.what())
-                                                                    : "";
+        options.cause_of = [](const std::exception& error) {
+            return dynamic_cast<const SqlError*>(&error) != nullptr
+                       ? cause_of_sqlstate(error.what())
+                       : Cause::none;
         };
         options.on_decision = [this](const Decision&, std::string_view line) {
             lines.emplace_back(line);
@@ -51,6 +53,13 @@ struct Case {
     }
     Gate gate(const std::string& region = "ams") const { return {{"scl", region}, options}; }
 };
+
+std::string cookie_of(const Outcome& outcome) {
+    for (const auto& [name, value] : outcome.headers) {
+        if (name == "Set-Cookie") return value;
+    }
+    return "";
+}
 
 void serve(Visit& visit) {
     visit.set_cookie = "seen=1";
@@ -67,7 +76,7 @@ TEST_CASE("what the handler answers goes out with its cookie, and what it began 
     Case test;
     const Outcome outcome = test.gate().run(Asked().view(), serve);
     CHECK_FALSE(outcome.instead);
-    CHECK(outcome.set_cookie == "seen=1");
+    CHECK(cookie_of(outcome) == "seen=1");
     CHECK(test.settled == std::vector<bool>{true});
     CHECK(test.lines.empty());
 }
@@ -78,7 +87,7 @@ TEST_CASE("a replay throws away cookie and side effects of the half-done answer"
     const Outcome outcome = gate.run(Asked().view(), write_to_standby);
     REQUIRE(outcome.instead);
     CHECK(outcome.instead->status == 409);
-    CHECK(outcome.set_cookie.empty());
+    CHECK(cookie_of(outcome).empty());
     CHECK(test.settled == std::vector<bool>{false});
     CHECK(gate.counters().replayed(Reason::read_only_error) == 1);
     REQUIRE(test.lines.size() == 1);
@@ -122,7 +131,7 @@ TEST_CASE("an error after a commit is the app's own, and nobody is told to come 
 TEST_CASE("a handler without exceptions says what it met") {
     Case test;
     const Outcome outcome =
-        test.gate().run(Asked().view(), [](Visit& visit) { visit.sqlstate = "25006"; });
+        test.gate().run(Asked().view(), [](Visit& visit) { visit.cause = Cause::read_only; });
     REQUIRE(outcome.instead);
     CHECK(outcome.instead->status == 409);
 }
@@ -130,11 +139,47 @@ TEST_CASE("a handler without exceptions says what it met") {
 TEST_CASE("the role of the server that the handler used tells a full disk from a standby") {
     Case test;
     const Outcome outcome = test.gate().run(Asked().view(), [](Visit& visit) {
-        visit.server_role = ServerRole::primary;
+        visit.server_role = ServerRole::read_only_primary;
         throw SqlError("25006");
     });
     REQUIRE(outcome.instead);
     CHECK(outcome.instead->status == 503);
+}
+
+TEST_CASE("a write in the app's own READ ONLY transaction on a primary is the app's own error") {
+    Case test;
+    for (const char* region : {"scl", "ams"}) {
+        CHECK_THROWS_AS(test.gate(region).run(Asked().view(),
+                                              [](Visit& visit) {
+                                                  visit.server_role = ServerRole::primary;
+                                                  throw SqlError("25006");
+                                              }),
+                        SqlError);
+    }
+}
+
+TEST_CASE("a passthrough path is the app's alone, and no path that only looks like one is") {
+    Case test;
+    test.options.passthrough = {"/cable", "/assets/*", "*.png"};
+    const Gate gate = test.gate();
+    for (const char* target : {"/cable", "/cable?id=1", "/assets/a/b.js", "/x/y.png"}) {
+        Asked asked;
+        asked.headers["upgrade"] = "websocket";
+        RequestView view = asked.view();
+        view.target = target;
+        INFO(target);
+        CHECK_FALSE(gate.refuse_unread(view));
+        CHECK_THROWS_AS(gate.run(view, write_to_standby), SqlError);
+    }
+    for (const char* target : {"/cable/x", "/orders", "/assets/../orders", "/assets/%2e%2e/orders",
+                               "/assets//orders", "/orders?x=/assets/a", "/orders?.png", "/"}) {
+        Asked asked;
+        RequestView view = asked.view();
+        view.target = target;
+        INFO(target);
+        CHECK(gate.run(view, write_to_standby).instead);
+    }
+    CHECK(test.settled.size() == 12);
 }
 
 TEST_CASE(
@@ -144,7 +189,7 @@ TEST_CASE(
     int asked = 0;
     test.options.ask_role = [&] {
         ++asked;
-        return ServerRole::primary;
+        return ServerRole::read_only_primary;
     };
     const Gate gate = test.gate();
     CHECK_FALSE(gate.run(Asked().view(), serve).instead);
@@ -226,6 +271,6 @@ TEST_CASE("only what is large, of unknown length or a WebSocket is answered unre
     asked.method = "GET";
     asked.headers = {{"upgrade", "websocket"}};
     REQUIRE(gate.refuse_unread(asked.view()));
-    CHECK(gate.refuse_unread(asked.view())->status == 503);
+    CHECK(gate.refuse_unread(asked.view())->status == 403);
     CHECK_FALSE(test.gate("scl").refuse_unread(asked.view()));
 }

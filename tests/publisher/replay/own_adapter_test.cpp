@@ -1,5 +1,7 @@
 #include "publisher/replay/examples/own_adapter.hpp"
 
+#include <homeward/replay/postgres.hpp>
+
 #include <algorithm>
 #include <stdexcept>
 
@@ -12,7 +14,7 @@ namespace {
 
 GateOptions options() {
     GateOptions options;
-    options.sqlstate_of = [](const std::exception& error) { return std::string(error.what()); };
+    options.cause_of = [](const std::exception& error) { return cause_of_sqlstate(error.what()); };
     return options;
 }
 
@@ -38,7 +40,8 @@ TEST_CASE("the README's adapter is the one that is built here") {
     const auto lines = std::count(adapter.begin(), adapter.end(), '\n');
     const auto blank = [&] {
         std::ptrdiff_t count = 0;
-        for (std::size_t at = 0; (at = adapter.find("\n\n", at)) != std::string::npos; ++at) ++count;
+        for (std::size_t at = 0; (at = adapter.find("\n\n", at)) != std::string::npos; ++at)
+            ++count;
         return count;
     }();
     CHECK(lines - blank <= 30);

@@ -90,7 +90,7 @@ TEST_CASE("a read that the standby cancels for its log is told as one, in each w
 TEST_CASE("what the standby has cancelled the primary region answers, and the app sees no error") {
     const Pair pair;
     GateOptions options;
-    options.sqlstate_of = [](const std::exception& error) { return sqlstate_of(error); };
+    options.cause_of = [](const std::exception& error) { return cause_of(error); };
     const Gate ams({"scl", "ams"}, options);
     const Gate scl({"scl", "scl"}, options);
     const RequestView request{"GET", "/report", 0, no_header};
@@ -127,6 +127,6 @@ TEST_CASE("a transaction between its reads that the standby ends is replayed as 
     Situation situation;
     situation.method = "GET";
     situation.has_handler_run = true;
-    situation.sqlstate = sqlstate;
+    situation.cause = cause_of_sqlstate(sqlstate);
     CHECK(decide(situation, {"scl", "ams"}).verdict == Verdict::replay);
 }

@@ -98,6 +98,10 @@ void TwoRegions::start_nginx() {
     };
     for (const auto& [name, value] : values) replace_all(conf, name, value);
     std::ofstream(dir_ / "nginx.conf") << conf;
+    std::filesystem::create_directory(dir_ / "passthrough");
+    std::ofstream(dir_ / "passthrough" / "uploads.conf")
+        << "location ^~ /uploads/ { client_max_body_size 0; proxy_ignore_headers X-Accel-Redirect;"
+           " proxy_pass http://ams; }\n";
     const char* path = std::getenv("PATH");
     ProcessOptions options;
     options.log = dir_ / "nginx.log";

@@ -55,6 +55,7 @@ circle[:self] = circle
   "what cannot be told" => -> { audit.(actor: Stubborn.new) },
   "no JSON text" => -> { publisher.emit_json("audit", nil) }
 }.each { |what, emit| expect what, :invalid, emit.call }
+expect "without a required field", :incomplete, publisher.emit("audit", { actor: "a" })
 expect "invalid", 12, publisher.stats[:invalid]
 
 # In a signal's handler.

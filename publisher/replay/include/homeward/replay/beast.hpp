@@ -49,8 +49,8 @@ class BeastReplay {
         if (outcome.instead) {
             // Nothing of the half-done answer may reach the client: no cookie, no body.
             response = response_of(std::move(*outcome.instead), request.version());
-        } else if (!outcome.set_cookie.empty()) {
-            response.insert(boost::beast::http::field::set_cookie, outcome.set_cookie);
+        } else {
+            for (const auto& [name, value] : outcome.headers) response.insert(name, value);
         }
         response.keep_alive(request.keep_alive());
         response.prepare_payload();

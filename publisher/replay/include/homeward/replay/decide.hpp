@@ -8,12 +8,9 @@
 #include <string>
 #include <string_view>
 
-namespace homeward::replay {
+#include <homeward/replay/cause.hpp>
 
-/// SQLSTATE of "cannot execute … in a read-only transaction".
-inline constexpr std::string_view kReadOnlySqlTransaction = "25006";
-/// What a hot standby says to SERIALIZABLE and to unlogged tables; other servers to other things.
-inline constexpr std::string_view kFeatureNotSupported = "0A000";
+namespace homeward::replay {
 
 /// The platform replays no request with a larger body (its documentation: 1 MB).
 inline constexpr std::size_t kReplayBodyBytesMax = 1'000'000;
@@ -26,12 +23,16 @@ struct Regions {
     bool is_primary() const { return primary.empty() || current.empty() || primary == current; }
 };
 
-/// What the server at the other end of a connection is (libpq's parameter in_hot_standby).
+/// What the server at the other end of a connection is (libpq's parameters in_hot_standby and
+/// default_transaction_read_only).
 enum class ServerRole : std::uint8_t {
-    unknown,  ///< not asked, or a server before PostgreSQL 14 behind libpq
-    primary,
-    standby,
+    unknown,            ///< not asked, or a server before PostgreSQL 14 behind libpq
+    primary,            ///< takes writes: a read-only error on it is the app's own READ ONLY
+    standby,            ///< a read replica
+    read_only_primary,  ///< no standby, but refuses writes by default: a full disk, a switchover
 };
+/// "read_only_primary": as in rules.json.
+std::string_view name_of(ServerRole role);
 
 /// What a session has seen, against what the local replica has.
 enum class Coverage : std::uint8_t {
@@ -43,10 +44,13 @@ enum class Coverage : std::uint8_t {
     primary_only,      ///< the app wants this read to be served by the primary
 };
 
+/// "behind": as in rules.json.
+std::string_view name_of(Coverage coverage);
+
 /// What happened to one request. Views are borrowed for the call.
 struct Situation {
     std::string_view method;    ///< "GET", "POST" …
-    std::string_view sqlstate;  ///< of the error that the handler met; empty: none
+    Cause cause = Cause::none;  ///< of the error that the handler met
     bool has_handler_run = false;
     bool was_replayed = false;       ///< the request bears fly-replay-src
     bool has_replay_failed = false;  ///< it bears fly-replay-failed: the primary was not reached
@@ -63,15 +67,17 @@ struct Policy {
     /// Replay every method but GET, HEAD, OPTIONS and TRACE before its handler runs: spares the
     /// work that would be thrown away, and any side effect of it. Off: only an error replays.
     bool writes_by_method = false;
-    /// Replay 0A000 as well. Right for SERIALIZABLE transactions and unlogged tables, which a hot
-    /// standby refuses; for any other 0A000 the primary gives the same answer, one trip later.
+    /// Replay Cause::unsupported (0A000) as well. Right for SERIALIZABLE transactions and unlogged
+    /// tables, which a hot standby refuses; for any other 0A000 the primary gives the same answer,
+    /// one trip later.
     bool unsupported_on_standby = true;
-    /// Replay 42P01, 42703 and 42883 as well: the replica may not have a migration yet. Off, since
-    /// a misspelt name would send each of its requests to the primary.
+    /// Replay Cause::unknown_name (42P01, 42703, 42883) as well: the replica may not have a
+    /// migration yet. Off, since a misspelt name would send each of its requests to the primary.
     bool schema_lag = false;
-    /// Replay 40001 and 40P01 as well: a standby cancels a long read that needs rows which its
-    /// primary has vacuumed away (max_standby_streaming_delay), and would cancel it again. Nothing
-    /// was committed, so that the primary can answer it. Off for an app that tries again itself.
+    /// Replay Cause::conflict (40001, 40P01) as well: a standby cancels a long read that needs rows
+    /// which its primary has vacuumed away (max_standby_streaming_delay), and would cancel it
+    /// again. Nothing was committed, so that the primary can answer it. Off for an app that tries
+    /// again itself.
     bool recovery_conflict = true;
     /// Replay a read (GET, HEAD, OPTIONS, TRACE) whose replica is down: slower, but answered. Off:
     /// 503, and the primary is spared the reads of a whole region.
@@ -112,7 +118,7 @@ enum class Reason : std::uint8_t {
     replayed_yet_not_primary,  ///< it needs the primary and was replayed already: 503
     replay_failed,             ///< the platform did not reach the primary: 503
     body_too_large,            ///< a request that the platform cannot replay: 413
-    websocket,                 ///< an upgrade in a replica region: 503
+    websocket,                 ///< an upgrade in a replica region: 403, or 503 for a while
 };
 inline constexpr std::size_t kReasons = static_cast<std::size_t>(Reason::websocket) + 1;
 
@@ -123,16 +129,14 @@ struct Decision {
     std::uint32_t retry_after_s = 0;  ///< 0: no Retry-After
 };
 
-/// Whether a standby says so to what stands in the way of the log that it applies. On a primary the
-/// same states mean transactions in each other's way.
-bool is_recovery_conflict(std::string_view sqlstate);
-
 /// Asked twice for each request: before its handler runs, and when the handler met an SQL error.
 Decision decide(const Situation& situation, const Regions& regions, const Policy& policy = {});
 
 /// Whether an Upgrade header asks for a WebSocket, be it among others.
 bool names_websocket(std::string_view upgrade);
 
+/// "replay": as in rules.json.
+std::string_view name_of(Verdict verdict);
 /// "read_only_error": for logs and metric labels.
 std::string_view name_of(Reason reason);
 /// One sentence for a person.

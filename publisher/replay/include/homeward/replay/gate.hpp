@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <homeward/replay/answer.hpp>
 #include <homeward/replay/counters.hpp>
@@ -35,9 +36,10 @@ struct Sight {
 
 /// What a handler can tell, beside the answer that it makes.
 struct Visit {
-    std::string sqlstate;                          ///< of an error that it met and did not throw
+    Cause cause = Cause::none;                     ///< of an error that it met and did not throw
     ServerRole server_role = ServerRole::unknown;  ///< of the server that it used
     std::string set_cookie;                        ///< for the answer, should it go out
+    std::string seen_token;                        ///< the same for clients without cookies
     /// Something is committed: whatever error comes now, nobody is told to send it again.
     bool has_committed = false;
 };
@@ -50,14 +52,17 @@ using Settle = std::function<void(bool is_answered)>;
 struct GateOptions {
     Policy policy{};
     AnswerOptions answer{};
-    /// The SQLSTATE that an exception of the handler stands for; "" for what is none of
-    /// PostgreSQL's.
-    std::function<std::string(const std::exception& error)> sqlstate_of{};
+    /// Paths that the helper leaves to the app, as they are: '*' stands for anything, as in
+    /// "/cable" and "/assets/*". A path with "..", "//" or '%' is never one of them.
+    std::vector<std::string> passthrough{};
+    /// What an exception of the handler means: cause_of() of libpqxx.hpp; Cause::none for what is
+    /// none of the database's.
+    std::function<Cause(const std::exception& error)> cause_of{};
     /// Asked before the handler runs, after the body was read; may wait.
     std::function<Sight(const RequestView& request)> look{};
-    /// Asked after 25006, 40001 and 40P01, on the handler's thread, when the handler has not told:
-    /// the role of the server that it used, or unknown. Tells a standby from a full disk, and from
-    /// two writers in each other's way.
+    /// Asked after Cause::read_only and Cause::conflict, on the handler's thread, when the handler
+    /// has not told: the role of the server that it used, or unknown. Tells a standby from a full
+    /// disk, and from two writers in each other's way.
     std::function<ServerRole()> ask_role{};
     /// Called before the handler; what it returns is called once, before the answer is sent.
     std::function<Settle()> on_begin{};
@@ -65,13 +70,19 @@ struct GateOptions {
     std::function<void(const Decision& decision, std::string_view line)> on_decision{};
 };
 
+/// The token's header, for clients that keep no cookies: they send back the last that they got.
+inline constexpr const char* kSeenHeader = "homeward-seen";
+
 /// GateOptions::look for sessions that read their own writes. `reads` must outlive the gate.
 std::function<Sight(const RequestView&)> look_with(const ReadGate& reads);
+/// What the session has seen now, into the answer's cookie and header.
+void remember(const ReadGate& reads, const Position& seen, Visit& visit);
 
 /// What an adapter sends.
 struct Outcome {
     std::optional<Answer> instead;  ///< this, and nothing of what the handler has made
-    std::string set_cookie;         ///< else: the handler's answer with this Set-Cookie, if any
+    /// Else the handler's answer with these added to its headers: Set-Cookie, kSeenHeader.
+    std::vector<std::pair<std::string, std::string>> headers;
 };
 
 /// Any thread; its functions are called from many at once, and must outlive it.
@@ -93,6 +104,8 @@ class Gate {
   private:
     Answer tell(const Decision& decision, const RequestView& request) const;
     Decision look_and_decide(Situation& situation, const RequestView& request) const;
+    bool is_passthrough(std::string_view target) const;
+    Outcome pass_through(const std::function<void(Visit&)>& handler) const;
 
     Regions regions_;
     GateOptions options_;

@@ -50,8 +50,8 @@ class HttplibReplay {
                 std::swap(response, half_done);
                 copy(*outcome.instead, response);
                 response.body = std::move(outcome.instead->body);
-            } else if (!outcome.set_cookie.empty()) {
-                response.set_header("Set-Cookie", outcome.set_cookie);
+            } else {
+                for (const auto& [name, value] : outcome.headers) response.set_header(name, value);
             }
         };
     }

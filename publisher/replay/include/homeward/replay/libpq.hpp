@@ -12,6 +12,7 @@
 #include <utility>
 
 #include <homeward/replay/position_source.hpp>
+#include <homeward/replay/postgres.hpp>
 #include <homeward/replay/role_check.hpp>
 
 namespace homeward::replay {
@@ -39,7 +40,7 @@ std::optional<Row> first_row(const PGresult* result) {
 
 }  // namespace detail
 
-/// SQLSTATE of a result, for Situation::sqlstate: "" when it is no error, "08006" when the
+/// SQLSTATE of a result: "" when it is no error, "08006" when the
 /// connection broke and the server could not say more.
 inline std::string sqlstate_of(const PGresult* result) {
     switch (PQresultStatus(result)) {
@@ -54,11 +55,20 @@ inline std::string sqlstate_of(const PGresult* result) {
     }
 }
 
+/// For Visit::cause and Situation::cause.
+inline Cause cause_of(const PGresult* result) {
+    return cause_of_sqlstate(sqlstate_of(result));
+}
+
 /// Without a question: PostgreSQL 14 and newer tell it when it changes.
 inline ServerRole server_role(const PGconn* connection) {
     const char* is_standby = PQparameterStatus(connection, "in_hot_standby");
     if (is_standby == nullptr) return ServerRole::unknown;
-    return std::string_view(is_standby) == "on" ? ServerRole::standby : ServerRole::primary;
+    if (std::string_view(is_standby) == "on") return ServerRole::standby;
+    const char* is_read_only = PQparameterStatus(connection, "default_transaction_read_only");
+    return is_read_only != nullptr && std::string_view(is_read_only) == "on"
+               ? ServerRole::read_only_primary
+               : ServerRole::primary;
 }
 
 /// What the connection has committed, for ReadGate::set_cookie(). Call it after COMMIT, outside of

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include <homeward/replay/position_source.hpp>
+#include <homeward/replay/postgres.hpp>
 #include <homeward/replay/role_check.hpp>
 
 namespace homeward::replay {
@@ -76,7 +77,7 @@ std::array<std::string_view, N> views_of(const std::array<std::string, N>& row) 
 
 }  // namespace detail
 
-/// SQLSTATE of what a handler threw, for Situation::sqlstate; "" for what is not PostgreSQL's.
+/// SQLSTATE of what a handler threw; "" for what is not PostgreSQL's.
 /// Looks into nested exceptions too. A lost connection is "08006", whatever ended it.
 inline std::string sqlstate_of(const std::exception& error) {
     std::string state = detail::told_sqlstate(error);
@@ -90,6 +91,11 @@ inline std::string sqlstate_of(const std::exception& error) {
         // No std::exception, so not libpqxx's.
     }
     return "";
+}
+
+/// For GateOptions::cause_of.
+inline Cause cause_of(const std::exception& error) {
+    return cause_of_sqlstate(sqlstate_of(error));
 }
 
 /// What the connection has committed, for ReadGate::set_cookie(). Call it after commit(), when the
@@ -118,9 +124,12 @@ inline std::optional<RoleCheck> verify_role(detail::PqxxConnection& connection, 
 /// With a question: for a connection that no transaction uses. Throws what libpqxx throws.
 inline ServerRole server_role(detail::PqxxConnection& connection) {
     const auto row = detail::first_row<std::array<std::string_view, 1>>(
-        connection, "SELECT pg_is_in_recovery()");
+        connection,
+        "SELECT CASE WHEN pg_is_in_recovery() THEN 'standby'"
+        " WHEN current_setting('default_transaction_read_only') = 'on' THEN 'read only' END");
     if (!row) return ServerRole::unknown;
-    return row->front() == "t" ? ServerRole::standby : ServerRole::primary;
+    if (row->front() == "standby") return ServerRole::standby;
+    return row->front().empty() ? ServerRole::primary : ServerRole::read_only_primary;
 }
 
 }  // namespace homeward::replay

@@ -28,6 +28,12 @@ struct ReadGateOptions {
     CookieOptions cookie;
 };
 
+/// What a request brings of its session. Borrowed for the call.
+struct SessionText {
+    std::string_view cookies;  ///< the value of Cookie; several joined by "; ", as HTTP/2 has them
+    std::string_view seen_header;  ///< the value of kSeenHeader (gate.hpp): one token, or ""
+};
+
 /// What the gate found out about one request.
 struct ReadAnswer {
     Coverage coverage = Coverage::not_asked;   ///< goes into Situation::coverage
@@ -44,22 +50,31 @@ class ReadGate {
     ReadGate(TokenSigner signer, ReplicaPoller* poller, ReadGateOptions options = {});
 
     /// Before a handler runs, for a read as for a write; may wait up to wait_max_ms.
-    /// `cookie_header`: the value of Cookie; several joined by "; ", as HTTP/2 has them.
-    ReadAnswer ask(std::string_view cookie_header) const;
-    ReadAnswer ask(std::string_view cookie_header, ReadMode mode) const;
+    ReadAnswer ask(const SessionText& session) const { return ask(session, options_.mode); }
+    ReadAnswer ask(const SessionText& session, ReadMode mode) const;
+    ReadAnswer ask(std::string_view cookies) const { return ask(SessionText{cookies, {}}); }
+    ReadAnswer ask(std::string_view cookies, ReadMode mode) const {
+        return ask(SessionText{cookies, {}}, mode);
+    }
     /// The same, but never waits: for servers that have no thread to spare.
-    ReadAnswer ask_now(std::string_view cookie_header, ReadMode mode) const;
+    ReadAnswer ask_now(const SessionText& session, ReadMode mode) const;
+    ReadAnswer ask_now(std::string_view cookies, ReadMode mode) const {
+        return ask_now(SessionText{cookies, {}}, mode);
+    }
 
     /// Value of Set-Cookie for a response whose handler committed `seen`; committed_position() of
     /// libpq.hpp and libpqxx.hpp gives it.
-    std::string set_cookie(const Position& seen) const;
+    std::string set_cookie(const Position& seen) const { return cookie_of(token(seen)); }
+    /// The token alone, for kSeenHeader, and the Set-Cookie of one.
+    std::string token(const Position& seen) const;
+    std::string cookie_of(std::string_view token) const;
 
     const ReadGateOptions& options() const { return options_; }
 
   private:
-    ReadAnswer answer(std::string_view cookie_header, ReadMode mode,
+    ReadAnswer answer(const SessionText& session, ReadMode mode,
                       std::chrono::milliseconds wait_max) const;
-    Token best_token(std::string_view cookie_header) const;
+    Token best_token(const SessionText& session) const;
 
     TokenSigner signer_;
     ReplicaPoller* poller_;

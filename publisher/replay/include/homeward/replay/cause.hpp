@@ -1,0 +1,27 @@
+#pragma once
+
+// What a database error means for the replay helper, whatever the engine. postgres.hpp maps
+// PostgreSQL's SQLSTATE to it; another engine needs a header of the same kind. Pure; any thread.
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace homeward::replay {
+
+enum class Cause : std::uint8_t {
+    none,             ///< no error
+    read_only,        ///< a write, to a server or in a transaction that only reads
+    unsupported,      ///< what a read replica cannot do; other servers say so to other things
+    unknown_name,     ///< a table, column or function that this server does not have
+    conflict,         ///< cancelled: for another transaction, or for the log that a replica applies
+    connection,       ///< lost or refused, or the server is starting or ending
+    outcome_unknown,  ///< a COMMIT of which nobody knows: never to be tried again blindly
+    other,            ///< the app's own
+};
+inline constexpr std::size_t kCauses = static_cast<std::size_t>(Cause::other) + 1;
+
+/// "read_only": as in rules.json.
+std::string_view name_of(Cause cause);
+
+}  // namespace homeward::replay
