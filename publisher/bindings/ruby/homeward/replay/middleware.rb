@@ -105,7 +105,8 @@ module Homeward
         tokens = Session.tokens_of(env)
         return situation if tokens.empty?
 
-        situation.merge(coverage: @session.coverage(tokens))
+        coverage, role = @session.look(tokens)
+        situation.merge(coverage: coverage, server_role: role)
       end
 
       def decide(situation)
@@ -169,7 +170,7 @@ module Homeward
 
       # The path without its query, which may hold secrets.
       def log(decision, env)
-        path = env["PATH_INFO"].to_s[0, LOGGED_PATH_MAX].gsub(/[^ -~]/n, "?")
+        path = env["PATH_INFO"].to_s.b[0, LOGGED_PATH_MAX].gsub(/[^ -~]/n, "?")
         @logger&.info("homeward: #{env['REQUEST_METHOD']} #{path}: #{decision.text} " \
                       "(#{decision.status}, #{decision.reason})")
       end

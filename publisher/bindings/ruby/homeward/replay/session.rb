@@ -35,16 +35,17 @@ module Homeward
         header.nil? || header.empty? ? found : found << header
       end
 
-      # :covered when the replica has what each of the tokens has seen, after a wait if need be.
-      def coverage(tokens)
-        return :not_asked if tokens.none? { |token| cover(token, nil) != :not_asked }
+      # [coverage, role of the server]: :covered when the replica has what each of the tokens has
+      # seen, after a wait if need be.
+      def look(tokens)
+        return %i[not_asked unknown] if tokens.none? { |token| cover(token, nil) != :not_asked }
 
         until_s = now_s + @wait_max_s
         loop do
           row = ask(Native.homeward_replica_sql)
           worst = tokens.map { |token| cover(token, row) }
                         .max_by { |one| Native::COVERAGES.index(one) }
-          return worst unless worst == :behind && now_s < until_s
+          return [worst, role(row)] unless worst == :behind && now_s < until_s
 
           sleep POLL_S
         end
@@ -67,6 +68,11 @@ module Homeward
       end
 
       private
+
+      # A region whose server was promoted serves everything itself.
+      def role(row)
+        { "t" => :standby, "f" => :primary }.fetch(row && row[1], :unknown)
+      end
 
       def now_s
         Process.clock_gettime(Process::CLOCK_MONOTONIC)
