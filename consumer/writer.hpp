@@ -67,6 +67,8 @@ class Writer {
     void set_aside(FrameUnit& unit, const std::string& reason);
     void drop_overlaps_within(Units& units);
     void reserve_plain(Units& units);
+    bool is_to_ask_first(const Units& units) const;
+    void note_settled(const Units& units, const std::vector<ledger::Verdict>& verdicts);
     void decode(Units& units);
     bool write_optimistically(Units& units);
     bool write_carefully(Units& units);
@@ -88,6 +90,7 @@ class Writer {
     CommitPoint committed_;  ///< of the last batch
     OriginRegistry origins_;
     PlainReservations plain_;
+    std::set<const Stream*> settled_streams_;  ///< that gave settled frames last
     Partitions partitions_;
     RowCopier copier_;
     RefusalJudge judge_;

@@ -290,6 +290,30 @@ TEST_CASE("a consumer that is frozen anywhere holds up the others only for the s
     CHECK(distinct_rows(bridge.leader()) == sent);
 }
 
+TEST_CASE(
+    "settled frames that are not marked as redelivered cost one rolled-back batch, not each") {
+    // Method: a stream that was restored or mirrored, as a sender that sends all of it again.
+    BridgeOptions options;
+    options.environment = {{"HOMEWARD_BATCH_WRITERS", "1"}};
+    Bridge bridge(options);
+    bridge.start_consumer();
+    FrameSender sender(bridge.leaf().port(), "ams", "shop");
+    for (std::uint64_t i = 0; i < 10; ++i) sender.send(sender.frame(1 + 10 * i, 10));
+    REQUIRE(wait_until(30s, [&] { return rows(bridge.leader()) == 100; }));
+    const auto skipped = [&] { return bridge.metric("homeward_skipped_events_total"); };
+    for (std::uint64_t i = 0; i < 10; ++i) {  // a batch each
+        sender.send(sender.frame(1 + 10 * i, 10));
+        REQUIRE(wait_until(30s, [&] { return skipped() == 10.0 * static_cast<double>(i + 1); }));
+    }
+    CHECK(bridge.metric("homeward_redos_total") == 1);
+    // Fresh frames are written at once again.
+    sender.send(sender.frame(101, 10));
+    sender.send(sender.frame(111, 10));
+    expect_clean(bridge);
+    CHECK(rows(bridge.leader()) == 120);
+    CHECK(bridge.metric("homeward_redos_total") == 1);
+}
+
 TEST_CASE("a careful batch and an optimistic one that deadlock are both tried again") {
     // Method: a trigger keeps the first writer behind its rows, in a user's unique index, and
     // before its ledger. The other gets a settled frame, too, and so claims first: it has claimed
