@@ -80,6 +80,7 @@ std::map<std::string, Setter> setters(Config& c) {
         {"nats.tls_key_file", text_setter(c.nats.tls_key_file)},
         {"postgres.url", text_setter(c.postgres.url)},
         {"postgres.owner_url", text_setter(c.postgres.owner_url)},
+        {"postgres.upkeep_url", text_setter(c.postgres.upkeep_url)},
         {"postgres.event_schema", text_setter(c.postgres.event_schema)},
         {"postgres.ack_after", choice_setter(c.postgres.ack_after, {"commit", "replicated"})},
         {"postgres.lock_timeout_ms", count_setter(c.postgres.lock_timeout_ms, 100, 600'000)},
@@ -310,6 +311,7 @@ Config load_config(const std::filesystem::path& file) {
             "configuration, or set HOMEWARD_SOURCES");
     }
     if (config.postgres.owner_url.empty()) config.postgres.owner_url = config.postgres.url;
+    if (config.postgres.upkeep_url.empty()) config.postgres.upkeep_url = config.postgres.url;
     check(config);
     return config;
 }

@@ -41,6 +41,9 @@ struct Config {
         std::string url = "postgresql:///postgres";
         /// Runs migrations and makes tables; empty: the same as url
         std::string owner_url;
+        /// Compacts the ledger, looks after partitions and dead letters; empty: the same as url. A
+        /// login of its own (homeward_upkeep) lets the writers' login do less.
+        std::string upkeep_url;
         std::string event_schema = "public";
         /// No setting: only `tune` has a ledger of its own.
         std::string ledger_schema = kLedgerSchema;

@@ -183,7 +183,7 @@ int run_conflicts(const Config& config, const std::vector<std::string>& words) {
         throw UsageError("conflicts " + command +
                          " needs numbers or a filter, or --all for every frame that waits");
     }
-    Leader leader(config.postgres.url, config.postgres);
+    Leader leader(config.postgres.upkeep_url, config.postgres);
     if (command == "list") return list(leader, order);
     if (command == "show") return show(leader, order);
     if (command == "accept") return accept(leader, config, order);

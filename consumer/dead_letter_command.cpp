@@ -163,7 +163,7 @@ int run_dead_letters(const Config& config, const std::vector<std::string>& words
     }
     const Order order = parse(words);
     if (command == "redrive" || command == "discard") require_choice(command, order);
-    Leader leader(config.postgres.url, config.postgres);
+    Leader leader(config.postgres.upkeep_url, config.postgres);
     if (command == "list") return list(leader, order);
     if (command == "show") return show(leader, order);
     if (command == "redrive") return redrive(leader, config, order);

@@ -49,7 +49,7 @@ void Housekeeper::run() {
         try {
             if (!leader_ || leader_->is_broken()) {
                 leader_.reset();
-                leader_.emplace(config_.postgres.url, config_.postgres);
+                leader_.emplace(config_.postgres.upkeep_url, config_.postgres);
             }
             end_stalled(*leader_);
             look_back(*leader_);
@@ -139,7 +139,9 @@ bool Housekeeper::drop_expired(Leader& leader, const EventType& type) {
 void Housekeeper::end_stalled(Leader& leader) {
     const QueryResult ended = leader.query(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND usename = current_user"
+        " WHERE datname = current_database() AND (usename = current_user OR"
+        "  pg_has_role('pg_signal_backend', 'USAGE')"
+        "  AND NOT (SELECT rolsuper FROM pg_roles r WHERE r.oid = usesysid))"
         " AND state = 'active' AND wait_event = 'ClientRead'"
         " AND query LIKE 'COPY %(origin, seq, time, %) FROM STDIN (FORMAT binary)'"
         " AND query_start < now() - $1 * interval '1 millisecond'",

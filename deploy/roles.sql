@@ -4,19 +4,24 @@
 --   psql -v ON_ERROR_STOP=1 -d app -f roles.sql
 --
 --   homeward_owner   makes and owns schema and tables; for `schema apply` alone
---   homeward_writer  the consumer: inserts, and calls the ledger's functions; reads no event
+--   homeward_writer  the consumer's writers: insert, and settle what they write; read no event
+--   homeward_upkeep  the consumer's housekeeping, and people at dead letters and conflicts: compacts
+--                    and forgets, makes and drops partitions, redrives (postgres.upkeep_url)
 --   homeward_reader  proof, dashboards, people: reads, and changes nothing
 --
 -- Logins are members of these: CREATE ROLE bridge LOGIN PASSWORD '…' IN ROLE homeward_writer. One
 -- that makes tables must make them as homeward_owner: ALTER ROLE migrator SET role = homeward_owner.
--- In the configuration: postgres.event_schema = "homeward_events".
+-- In the configuration: postgres.event_schema = "homeward_events". Functions are granted by name: a
+-- new one is nobody's until it stands below. Consumers of v0.1.0 do the housekeeping as their writer,
+-- which this file no longer lets them: run it when all are upgraded.
 
 SET client_min_messages = warning;
 DO $$
 DECLARE
     wanted text;
 BEGIN
-    FOREACH wanted IN ARRAY ARRAY['homeward_owner', 'homeward_writer', 'homeward_reader'] LOOP
+    FOREACH wanted IN ARRAY ARRAY['homeward_owner', 'homeward_writer', 'homeward_upkeep',
+                              'homeward_reader'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) THEN
             EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
         END IF;
@@ -27,34 +32,63 @@ END $$;
 
 -- For ack_after = "replicated": how far the standbys are is told by a function of the owner's.
 GRANT pg_read_all_stats TO homeward_owner;
+-- Upkeep ends the transactions of consumers that were stopped in the middle of sending rows.
+GRANT pg_signal_backend, pg_read_all_stats TO homeward_upkeep;
 
 CREATE SCHEMA IF NOT EXISTS homeward AUTHORIZATION homeward_owner;
 -- Event tables live apart from yours: the right to insert into all of them ends at this border.
 CREATE SCHEMA IF NOT EXISTS homeward_events AUTHORIZATION homeward_owner;
 REVOKE ALL ON SCHEMA homeward, homeward_events FROM PUBLIC;
-GRANT USAGE ON SCHEMA homeward, homeward_events TO homeward_writer, homeward_reader;
+GRANT USAGE ON SCHEMA homeward, homeward_events
+    TO homeward_writer, homeward_upkeep, homeward_reader;
 
 -- Tables of event types that come later.
 ALTER DEFAULT PRIVILEGES FOR ROLE homeward_owner IN SCHEMA homeward_events
-    GRANT INSERT ON TABLES TO homeward_writer;
+    GRANT INSERT ON TABLES TO homeward_writer, homeward_upkeep;
 ALTER DEFAULT PRIVILEGES FOR ROLE homeward_owner IN SCHEMA homeward, homeward_events
     GRANT SELECT ON TABLES TO homeward_reader;
 -- Not by everybody, as PostgreSQL would have it: these act with their owner's rights.
 ALTER DEFAULT PRIVILEGES FOR ROLE homeward_owner REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+-- Earlier versions of this file granted all of them, and these too.
 ALTER DEFAULT PRIVILEGES FOR ROLE homeward_owner IN SCHEMA homeward
-    GRANT EXECUTE ON FUNCTIONS TO homeward_writer;
+    REVOKE EXECUTE ON FUNCTIONS FROM homeward_writer;
 
-GRANT INSERT ON ALL TABLES IN SCHEMA homeward_events TO homeward_writer;
+GRANT INSERT ON ALL TABLES IN SCHEMA homeward_events TO homeward_writer, homeward_upkeep;
 GRANT SELECT ON ALL TABLES IN SCHEMA homeward, homeward_events TO homeward_reader;
-REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA homeward FROM PUBLIC;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA homeward TO homeward_writer;
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA homeward FROM PUBLIC, homeward_writer;
 
 DO $$
+DECLARE
+    -- What whose statements call. The functions that these call run as their owner.
+    for_writer text[] := ARRAY['settle', 'seal', 'claim', 'bury', 'reserve_plain', 'take_plain',
+        'await_plain', 'register_plain_source', 'claim_plain', 'ensure_partition',
+        'ensure_partitions', 'replicated_lsn', 'seq_count', 'missing_after'];
+    for_upkeep text[] := ARRAY['fold', 'finish', 'forget', 'ensure_partition', 'ensure_partitions',
+        'drop_expired_partition', 'parked_letters', 'take_letters', 'close_letters',
+        'keep_letters', 'letter_sums', 'conflict_sums', 'take_conflict', 'claim_rest', 'seal',
+        'close_conflict', 'discard_conflicts', 'bury', 'replicated_lsn', 'seq_count',
+        'range_count', 'missing_after'];
+    one record;
 BEGIN
     IF to_regclass('homeward.origin') IS NULL THEN
         RAISE WARNING 'roles are made; now run homeward-consumer schema apply, then this file again';
         RETURN;
     END IF;
+    FOR one IN
+        SELECT p.oid::regprocedure AS name, p.proname = ANY (for_writer) AS writes,
+               p.proname = ANY (for_upkeep) AS keeps
+        FROM pg_proc p WHERE p.pronamespace = 'homeward'::regnamespace
+    LOOP
+        IF one.writes THEN
+            EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO homeward_writer', one.name);
+        END IF;
+        IF one.keeps THEN
+            EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO homeward_upkeep', one.name);
+        END IF;
+    END LOOP;
+    GRANT SELECT ON ALL TABLES IN SCHEMA homeward TO homeward_upkeep;
+    -- A new leader is asked for what was committed before; redriven letters may have tombstones.
+    GRANT INSERT ON homeward.origin, homeward.ledger_mark, homeward.tombstone TO homeward_upkeep;
     GRANT INSERT ON homeward.origin, homeward.plain_stream, homeward.dead_letter,
         homeward.tombstone, homeward.ledger_mark, homeward.possible_duplicate, homeward.conflict
         TO homeward_writer;

@@ -14,7 +14,7 @@ namespace {
 constexpr const char* kLine =
     R"({"type":"audit","actor":"a","action":"b","resource":"r","outcome":"allowed"})";
 
-/// A bridge whose leader knows three logins, one of each role.
+/// A bridge whose leader knows four logins, one of each role.
 class GuardedBridge {
   public:
     GuardedBridge() {
@@ -22,9 +22,11 @@ class GuardedBridge {
         leader().query("CREATE ROLE migrator LOGIN IN ROLE homeward_owner");
         leader().query("ALTER ROLE migrator SET role = homeward_owner");
         leader().query("CREATE ROLE bridge LOGIN IN ROLE homeward_writer");
+        leader().query("CREATE ROLE keeper LOGIN IN ROLE homeward_upkeep");
         leader().query("CREATE ROLE auditor LOGIN IN ROLE homeward_reader");
         auto& environment = bridge_.environment();
         environment["HOMEWARD_POSTGRES_URL"] = leader().url("bridge");
+        environment["HOMEWARD_POSTGRES_UPKEEP_URL"] = leader().url("keeper");
         environment["HOMEWARD_POSTGRES_EVENT_SCHEMA"] = "homeward_events";
         environment["HOMEWARD_SCHEMA_AUTOMATIC"] = "false";
         environment["HOMEWARD_POSTGRES_OWNER_URL"] = leader().url("migrator");
@@ -108,6 +110,16 @@ TEST_CASE("homeward_writer can neither read events nor change or remove anything
              "INSERT INTO public.customer VALUES ('x')",
              "SET ROLE homeward_owner",
              "CREATE SCHEMA mine",
+             // The upkeep's.
+             "SELECT homeward.fold()",
+             "SELECT homeward.finish('0')",
+             "SELECT homeward.forget(1)",
+             "SELECT homeward.take_letters('{1}')",
+             "SELECT homeward.close_letters('{1}', 'discarded')",
+             "SELECT homeward.close_conflict(1, 'discarded')",
+             "SELECT homeward.drop_expired_partition('homeward_events', 'audit_events')",
+             "SELECT homeward.release_plain(1)",
+             "SELECT FROM homeward.seal_turn FOR UPDATE",
          }) {
         INFO(sql);
         CHECK_THAT(guarded.refusal("bridge", sql), Contains("permission denied"));
@@ -117,7 +129,41 @@ TEST_CASE("homeward_writer can neither read events nor change or remove anything
                                "SELECT homeward.ensure_partition('public', 'customer',"
                                " current_date)"),
                Contains("no partitioned event table"));
-    CHECK(guarded.refusal("bridge", "SELECT homeward.fold()").empty());
+    // What it settles and does not write shows.
+    guarded.query_as("bridge",
+                     "INSERT INTO homeward.origin (publisher, class, region, app)"
+                     " VALUES (gen_random_uuid(), 'audit', 'ams', 'shop');"
+                     "SELECT homeward.settle('{1}', '{1}', '{10}', '{10}', '{f}')");
+    CHECK(guarded.leader().number("SELECT sum(missing) FROM homeward.proof") == 10);
+}
+
+TEST_CASE("homeward_upkeep compacts and redrives, checks its arguments, and changes no event") {
+    GuardedBridge guarded;
+    CHECK(guarded.refusal("keeper", "SELECT homeward.fold(), homeward.finish()").empty());
+    for (const char* sql : {
+             "SELECT homeward.forget(-100000)",
+             "SELECT homeward.forget(0)",
+             "SELECT homeward.forget(NULL)",
+             "SELECT homeward.finish('-1 day')",
+             "SELECT homeward.fold(-1)",
+             "SELECT homeward.close_letters('{1}', 'open')",
+             "SELECT homeward.close_conflict(1, 'open')",
+         }) {
+        INFO(sql);
+        CHECK_THAT(guarded.refusal("keeper", sql),
+                   Contains("at least 1") || Contains("negative") || Contains("neither"));
+    }
+    for (const char* sql : {
+             "SELECT * FROM homeward_events.audit_events",
+             "DELETE FROM homeward_events.audit_events",
+             "DELETE FROM homeward.dead_letter",
+             "UPDATE homeward.ledger SET settled = '{}'",
+             "SELECT homeward.settle('{1}', '{1}', '{10}', '{10}', '{f}')",
+             "CREATE TABLE homeward.mine (a int)",
+         }) {
+        INFO(sql);
+        CHECK_THAT(guarded.refusal("keeper", sql), Contains("permission denied"));
+    }
 }
 
 TEST_CASE("the ledger's functions make no temporary tables and use none of homeward_writer's") {
