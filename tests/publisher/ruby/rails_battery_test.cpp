@@ -10,8 +10,12 @@
 #include <functional>
 #include <set>
 
+#include <nlohmann/json.hpp>
+
 #include "tests/publisher/replay/battery.hpp"
+#include "tests/publisher/streams.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/nats_client.hpp"
 #include "tests/support/nats_server.hpp"
 #include "tests/support/postgres_server.hpp"
 #include "tests/support/process.hpp"
@@ -197,6 +201,28 @@ void check_requests(const RailsApp& app) {
     CHECK_FALSE(socket->has_header("retry-after"));
 }
 
+/// What a replayed request emits is dropped: the primary emits it again.
+void check_scope(const RailsApp& app, const NatsServer& nats) {
+    NatsClient client(nats.port());
+    const auto messages = [&] {
+        const auto info =
+            nlohmann::json::parse(client.request("$JS.API.STREAM.INFO.HOMEWARD_AUDIT_ams", ""));
+        return info.at("state").at("messages").get<int>();
+    };
+    for (int i = 0; i < 10; ++i) {
+        const auto write = app.client().Post("/notes?id=70&n=1", "", kText);
+        REQUIRE(write);
+        CHECK(write->status == 409);
+    }
+    const auto read = app.client().Get("/notes/1");
+    REQUIRE(read);
+    CHECK(read->status == 200);
+    CHECK(wait_until(10s, [&] { return messages() > 0; }));
+    sleep_ms(500);
+    // One frame with the read's event, and at most one that says that its origin is idle.
+    CHECK(messages() <= 2);
+}
+
 void check_session(const RailsApp& ams, const RailsApp& scl, const PostgresServer& standby) {
     standby.query("SELECT pg_wal_replay_pause()");
     const auto write = scl.client().Post("/notes?id=50&n=51", "", kText);
@@ -236,7 +262,9 @@ int status_of_last(const RailsApp& app, const std::string& path, bool is_write) 
 TEST_CASE("a Rails app under Puma answers each statement of the battery as decide() says") {
     const Stage stage;
     const NatsServer nats;
+    make_stream(nats, homeward::StreamKind::audit);
     const RailsApp ams("ams", stage.leader, *stage.standby, {{"NATS_URL", nats.url()}});
+    check_scope(ams, nats);
     check_battery_in_replica_region(ams);
     CHECK(stage.leader.number("SELECT count(*) FROM note") == 1);
     // By the app's own error page for ActiveRecord's errors, too.

@@ -83,6 +83,17 @@ TEST_CASE("no value that a request can hold makes an emit raise, nor does a sign
     CHECK(ran.exit_code == 0);
 }
 
+TEST_CASE("Ruby's decide() passes rules.json, and its middleware sends what was decided") {
+    ProcessOptions options;
+    options.environment = {{"HOMEWARD_LIBRARY", HOMEWARD_C_LIBRARY},
+                           {"RUBYLIB", HOMEWARD_RUBY_DIR}};
+    const CommandResult ran =
+        run_command(ruby("replay_rules.rb", {HOMEWARD_REPLAY_RULES_JSON}), options, 60s);
+    INFO(ran.output);
+    CHECK(ran.exit_code == 0);
+    CHECK(ran.output.empty());  // not even a warning
+}
+
 TEST_CASE("a forked worker's first emit does not wait for a NATS that does not answer") {
     NatsServer nats;
     make_stream(nats, StreamKind::audit);

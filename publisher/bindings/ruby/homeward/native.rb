@@ -29,7 +29,8 @@ module Homeward
              :log_bytes_max, :size_t, :in_flight_max, :size_t, :in_flight_bytes_max, :size_t,
              :credentials_file, :pointer, :nkey_seed_file, :pointer, :tls_ca_file, :pointer,
              :tls_cert_file, :pointer, :tls_key_file, :pointer,
-             :on_log, :pointer, :log_context, :pointer, :log_socket, :int
+             :on_log, :pointer, :log_context, :pointer, :log_socket, :int,
+             :spool_bytes_max, :size_t
     end
 
     class ClassStats < FFI::Struct
@@ -43,9 +44,20 @@ module Homeward
       end
     end
 
+    class Refusals < FFI::Struct
+      layout :lane_full, :uint64, :scope_full, :uint64, :too_large, :uint64,
+             :type_unwritable, :uint64, :invalid, :uint64, :incomplete, :uint64,
+             :unavailable, :uint64, :closed, :uint64
+
+      def to_h
+        members.to_h { |name| [name, self[name]] }
+      end
+    end
+
     class Stats < FFI::Struct
       layout :size, :size_t, :audit, ClassStats, :metric, ClassStats,
-             :spools_recovering, :uint64, :connected, :int
+             :spools_recovering, :uint64, :connected, :int,
+             :audit_refusals, Refusals, :metric_refusals, Refusals
     end
 
     # `blocking`: releases the interpreter's lock while it waits.

@@ -101,13 +101,14 @@ module Homeward
       warn "homeward: #{e.class}: #{e.message}"
     end
 
-    # scrubbed: events whose text was not UTF-8; invalid: events that were refused as :invalid. Both
-    # of this process; the rest as in homeward.h.
+    # scrubbed: events whose text was not UTF-8; invalid: events that were refused as :invalid, here
+    # or by the library. Both of this process; the rest as in homeward.h, refusals by reason.
     def stats
       stats = Native::Stats.new
       stats[:size] = Native::Stats.size
       Native.homeward_get_stats(@handle, stats)
       { audit: stats[:audit].to_h, metric: stats[:metric].to_h, connected: stats[:connected] == 1,
+        audit_refusals: stats[:audit_refusals].to_h, metric_refusals: stats[:metric_refusals].to_h,
         spools_recovering: stats[:spools_recovering], scrubbed: @scrubbed, invalid: @invalid }
     end
 

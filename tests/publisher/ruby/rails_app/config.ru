@@ -32,8 +32,8 @@ class BatteryApp < Rails::Application
   config.hosts.clear
   config.homeward.replay = { passthrough: ["/uploads/*"] }
   config.homeward.publisher = lambda do
-    ENV["NATS_URL"] && Homeward::Publisher.new(region: ENV["FLY_REGION"], app: "rails",
-                                               nats_urls: ENV["NATS_URL"])
+    url = ENV["NATS_URL"]
+    config.x.events = url && Homeward::Publisher.new(region: "ams", app: "rails", nats_urls: url)
   end
 
   routes.append do
@@ -126,11 +126,13 @@ class BatteryController < ActionController::Base
   end
 
   def add
+    emit("note.add")
     note = Note.create!(id: params[:id], n: params[:n])
     render plain: note.id.to_s, status: :created
   end
 
   def show
+    emit("note.show")
     note = Note.find_by(id: params[:id])
     render plain: note ? note.n.to_s : "none", status: note ? :ok : :not_found
   end
@@ -140,6 +142,10 @@ class BatteryController < ActionController::Base
   end
 
   private
+
+  def emit(action)
+    Rails.configuration.x.events&.audit(actor: "rails", action: action, resource: "note", outcome: "allowed")
+  end
 
   def tell(error)
     error = error.cause || error.wrapped_exception while error && !error.is_a?(PG::Error)
