@@ -5,28 +5,33 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <condition_variable>
 #include <cstdio>
-#include <cstdlib>
-#include <fstream>
-#include <future>
+#include <mutex>
 #include <random>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "consumer/nats_link.hpp"
 #include "consumer/thread_body.hpp"
 #include "schemas/jetstream_reply.hpp"
+#include "schemas/nats_probe.hpp"
+#include "schemas/outage_log.hpp"
+#include "schemas/subject.hpp"
 
 namespace homeward::consumer {
 namespace {
 
-constexpr std::int64_t kPingIntervalMs = 3'000;
-constexpr int kPingsOutMax = 2;
-constexpr std::int64_t kConnectTimeoutMs = 5'000;
-constexpr std::int64_t kWriteDeadlineMs = 5'000;
-constexpr std::int64_t kReconnectWaitMs = 250;
-/// Of what is read and written at once.
-constexpr int kBufferBytes = 256 * 1'024;
+using namespace std::chrono_literals;
+using SteadyClock = std::chrono::steady_clock;
+
+constexpr auto kBackoffFirst = 250ms;
+constexpr auto kBackoffMax = 2s;
+/// How soon a lost connection is noticed should nobody tell of it.
+constexpr auto kLookInterval = 500ms;
+/// Servers of a cluster beyond this are not remembered.
+constexpr std::size_t kUrlsMax = 64;
 /// How long a reader of an inbox waits before it looks whether it is still wanted. It is woken
 /// when it is not; this is only the bound.
 constexpr std::int64_t kListenMs = 1'000;
@@ -37,40 +42,8 @@ constexpr std::size_t kArrivalsMax = 512;
 constexpr std::size_t kArrivalsMany = 16;
 constexpr auto kGather = std::chrono::microseconds(500);
 
-template <typename T, void (*destroy)(T*)>
-struct Destroyer {
-    void operator()(T* object) const { destroy(object); }
-};
-using OptionsPtr = std::unique_ptr<natsOptions, Destroyer<natsOptions, natsOptions_Destroy>>;
-using ConnectionPtr =
-    std::unique_ptr<natsConnection, Destroyer<natsConnection, natsConnection_Destroy>>;
-using SubscriptionPtr =
-    std::unique_ptr<natsSubscription, Destroyer<natsSubscription, natsSubscription_Destroy>>;
-using MsgPtr = std::unique_ptr<natsMsg, Destroyer<natsMsg, natsMsg_Destroy>>;
-
-void require(natsStatus status, const std::string& what) {
-    if (status == NATS_OK) return;
-    throw NatsError(what + ": " + natsStatus_GetText(status));
-}
-
-std::string joined(const std::vector<std::string>& urls) {
-    std::string text;
-    for (const std::string& url : urls) text += (text.empty() ? "" : ", ") + redact(url);
-    return text;
-}
-
-std::string advice(natsStatus status) {
-    switch (status) {
-        case NATS_NO_SERVER:
-        case NATS_TIMEOUT:
-            return "is the server running there, and nats.urls right?";
-        case NATS_CONNECTION_AUTH_FAILED:
-            return "the server refuses the credentials; check nats.credentials_file, "
-                   "nats.nkey_file or the user in nats.urls";
-        default:
-            return "check the [nats] section";
-    }
-}
+using SubscriptionPtr = std::shared_ptr<natsSubscription>;
+using MsgPtr = std::unique_ptr<natsMsg, NatsDestroyer<natsMsg, natsMsg_Destroy>>;
 
 /// The name says who may send to it, and can be guessed by nobody else: the library's own inboxes
 /// are numbered, and a leaf sees those of its own domain.
@@ -85,15 +58,16 @@ std::string fresh_inbox(const std::string& domain) {
     return name;
 }
 
-/// The public key in the file of a seed, which nats.c does not derive; a word that begins with U.
-std::string public_key_in(const std::string& seed_file) {
-    std::ifstream words(seed_file);
-    for (std::string word; words >> word;) {
-        if (word.front() == 'U') return word;
+SubscriptionPtr subscribe_on(const NatsLink& link, const std::string& subject) {
+    natsSubscription* made = nullptr;
+    const natsStatus status = natsConnection_SubscribeSync(&made, link.handle(), subject.c_str());
+    if (status != NATS_OK) {
+        throw NatsError(std::string("cannot subscribe to an inbox: ") + natsStatus_GetText(status));
     }
-    throw NatsError("nats.nkey_file " + seed_file +
-                    ": cannot be read, or has no public key beside the seed; write both into it, "
-                    "as `nk -gen user -pubout` prints them");
+    SubscriptionPtr subscription(made, &natsSubscription_Destroy);
+    // The pulls bound what can arrive.
+    natsSubscription_SetPendingLimits(made, -1, -1);
+    return subscription;
 }
 
 std::string header_of(natsMsg* message, const char* name) {
@@ -125,79 +99,92 @@ Arrival arrival_of(natsMsg* handle) {
 
 }  // namespace
 
+/// Holds the present link; a thread of its own replaces it when it is lost, and takes the inboxes
+/// along. Each inbox is read by a thread of ours: the library's own would hand over, and be woken
+/// for, each message alone.
 class NatsConnection::Impl {
   public:
     Impl(const Config::Nats& config, std::chrono::milliseconds patience, OnLog on_log)
-        : on_log_(std::move(on_log)) {
-        natsOptions* made = nullptr;
-        require(natsOptions_Create(&made), "nats.c");
-        const OptionsPtr options(made);
-        configure(made, config);
-        natsConnection* connection = nullptr;
-        natsStatus status = NATS_OK;
-        const auto deadline = std::chrono::steady_clock::now() + patience;
-        do {
-            status = natsConnection_Connect(&connection, made);
-            if (status == NATS_OK || status == NATS_CONNECTION_AUTH_FAILED) break;
-            nats_Sleep(kReconnectWaitMs);
-        } while (std::chrono::steady_clock::now() < deadline);
-        connection_.reset(connection);
-        if (status != NATS_OK) {
-            throw NatsError("cannot connect to NATS at " + joined(config.urls) + ": " +
-                            natsStatus_GetText(status) + "; " + advice(status));
+        : config_(config), on_log_(std::move(on_log)), urls_(config.urls) {
+        const auto deadline = SteadyClock::now() + patience;
+        while (link_ == nullptr) {
+            try {
+                link_ = make_link(true);
+            } catch (const NatsSetupError&) {
+                throw;  // whoever starts us should know
+            } catch (const NatsError&) {
+                if (SteadyClock::now() >= deadline) throw;
+                std::this_thread::sleep_for(kBackoffFirst);
+            }
         }
         connects_ = 1;
+        keeper_ = start_thread("nats link", [this] { keep_link(); });
     }
 
     ~Impl() {
-        closing_ = true;
-        subscriptions_.clear();
-        natsConnection_FlushTimeout(connection_.get(), 1'000);
-        natsConnection_Close(connection_.get());
-        // The library tells of it on a thread of its own, last of all that it has to tell: until
-        // then that thread may be in any of our callbacks.
-        is_closed_.get_future().wait();
+        {
+            const std::lock_guard lock(mutex_);
+            stopping_ = true;
+        }
+        changed_.notify_all();
+        keeper_.join();
+        while (!subscriptions_.empty()) unsubscribe(subscriptions_.back()->inbox);
     }
 
-    natsConnection* handle() const { return connection_.get(); }
+    std::shared_ptr<NatsLink> link() const {
+        const std::lock_guard lock(mutex_);
+        return link_;
+    }
     std::uint64_t connects() const { return connects_; }
 
     std::string subscribe(const std::string& domain, OnArrivals on_arrivals) {
-        auto subscription = std::make_unique<Subscription>();
-        subscription->inbox = fresh_inbox(domain) + ".";
-        subscription->on_arrivals = std::move(on_arrivals);
-        natsSubscription* made = nullptr;
-        require(natsConnection_SubscribeSync(&made, connection_.get(),
-                                             (subscription->inbox + "*").c_str()),
-                "cannot subscribe to an inbox");
-        subscription->handle.reset(made);
-        // The pulls bound what can arrive.
-        natsSubscription_SetPendingLimits(made, -1, -1);
-        subscription->reader =
-            start_thread("nats reader", [one = subscription.get()] { one->read(); });
-        subscriptions_.push_back(std::move(subscription));
-        return subscriptions_.back()->inbox;
+        auto made = std::make_unique<Subscription>();
+        made->inbox = fresh_inbox(domain) + ".";
+        made->on_arrivals = std::move(on_arrivals);
+        Subscription& subscription = *made;
+        const std::lock_guard lock(mutex_);
+        try {
+            attach(subscription, *link_);
+        } catch (const NatsError&) {
+            // The connection is just being lost; the next one takes it along.
+        }
+        subscriptions_.push_back(std::move(made));
+        subscription.reader = start_thread("nats reader", [this, &subscription] {
+            while (read(subscription)) {
+            }
+        });
+        return subscription.inbox;
     }
 
     void unsubscribe(const std::string& inbox) {
-        std::erase_if(subscriptions_,
-                      [&](const auto& subscription) { return subscription->inbox == inbox; });
+        std::unique_ptr<Subscription> ending;
+        {
+            const std::lock_guard lock(mutex_);
+            const auto found = std::find_if(subscriptions_.begin(), subscriptions_.end(),
+                                            [&](const auto& one) { return one->inbox == inbox; });
+            if (found == subscriptions_.end()) return;
+            ending = std::move(*found);
+            subscriptions_.erase(found);
+            ending->is_over = true;
+            if (ending->handle) natsSubscription_Unsubscribe(ending->handle.get());
+        }
+        changed_.notify_all();
+        ending->reader.join();
     }
 
     /// Not the library's own request, whose inbox is one for all domains.
     std::optional<std::string> request(const std::string& domain, const std::string& subject,
                                        const std::string& body,
                                        std::chrono::milliseconds patience) {
+        const auto link = this->link();
+        if (!link->is_connected()) return std::nullopt;
         const std::string inbox = fresh_inbox(domain);
-        natsSubscription* made = nullptr;
-        require(natsConnection_SubscribeSync(&made, connection_.get(), inbox.c_str()),
-                "cannot subscribe to an inbox");
-        const SubscriptionPtr subscription(made);
+        const SubscriptionPtr subscription = subscribe_on(*link, inbox);
         natsMsg* answer = nullptr;
         const bool answered =
-            natsConnection_PublishRequest(connection_.get(), subject.c_str(), inbox.c_str(),
+            natsConnection_PublishRequest(link->handle(), subject.c_str(), inbox.c_str(),
                                           body.data(), static_cast<int>(body.size())) == NATS_OK &&
-            natsSubscription_NextMsg(&answer, made, patience.count()) == NATS_OK;
+            natsSubscription_NextMsg(&answer, subscription.get(), patience.count()) == NATS_OK;
         if (!answered) return std::nullopt;
         const MsgPtr owned(answer);
         if (natsMsg_IsNoResponders(answer)) return std::nullopt;
@@ -206,116 +193,141 @@ class NatsConnection::Impl {
     }
 
   private:
-    /// Read by a thread of ours: the library's own would hand over, and be woken for, each message
-    /// alone.
     struct Subscription {
-        SubscriptionPtr handle;
         std::string inbox;
         OnArrivals on_arrivals;
         std::thread reader;
-
-        /// Returns when its callback has been called for the last time.
-        ~Subscription() {
-            if (!reader.joinable()) return;
-            natsSubscription_Unsubscribe(handle.get());
-            reader.join();
-        }
-
-        void read() {
-            std::vector<Arrival> arrivals;
-            for (;;) {
-                if (!take(arrivals, kListenMs)) {
-                    if (!natsSubscription_IsValid(handle.get())) return;
-                    continue;
-                }
-                while (arrivals.size() < kArrivalsMax && take(arrivals, 0)) {
-                }
-                const bool are_many = arrivals.size() >= kArrivalsMany;
-                on_arrivals(arrivals);
-                arrivals.clear();
-                if (are_many) std::this_thread::sleep_for(kGather);
-            }
-        }
-
-        bool take(std::vector<Arrival>& arrivals, std::int64_t patience_ms) {
-            natsMsg* message = nullptr;
-            if (natsSubscription_NextMsg(&message, handle.get(), patience_ms) != NATS_OK) {
-                return false;
-            }
-            arrivals.push_back(arrival_of(message));
-            return true;
-        }
+        SubscriptionPtr handle;  // guarded by mutex_; on the present link, or none
+        bool is_over = false;    // guarded by mutex_
     };
 
-    void configure(natsOptions* options, const Config::Nats& config) {
-        std::vector<const char*> urls;
-        for (const std::string& url : config.urls) urls.push_back(url.c_str());
-        require(natsOptions_SetServers(options, urls.data(), static_cast<int>(urls.size())),
-                "nats.urls: " + joined(config.urls));
-        // Or a server in between that says it has no TLS would be believed.
-        const bool wants_tls =
-            std::any_of(config.urls.begin(), config.urls.end(),
-                        [](const std::string& url) { return url.rfind("tls://", 0) == 0; });
-        if (wants_tls) require(natsOptions_SetSecure(options, true), "TLS");
-        if (!config.credentials_file.empty()) {
-            require(natsOptions_SetUserCredentialsFromFiles(
-                        options, config.credentials_file.c_str(), nullptr),
-                    "nats.credentials_file " + config.credentials_file);
+    /// Tries the next server. Throws NatsError.
+    std::shared_ptr<NatsLink> make_link(bool wants_cause) {
+        const std::string url = urls_[next_url_++ % urls_.size()];
+        auto link = std::make_shared<NatsLink>(
+            config_, url, wants_cause, [this] { changed_.notify_all(); },
+            [this](std::string_view line) { complain(line); });
+        for (const std::string& other : link->other_servers()) {
+            const std::string known = with_address(url, other);
+            const bool is_new = std::find(urls_.begin(), urls_.end(), known) == urls_.end();
+            if (is_new && urls_.size() < kUrlsMax) urls_.push_back(known);
         }
-        if (!config.nkey_file.empty()) {
-            require(natsOptions_SetNKeyFromSeed(options, public_key_in(config.nkey_file).c_str(),
-                                                config.nkey_file.c_str()),
-                    "nats.nkey_file " + config.nkey_file);
-        }
-        if (!config.tls_ca_file.empty()) {
-            require(natsOptions_LoadCATrustedCertificates(options, config.tls_ca_file.c_str()),
-                    "nats.tls_ca_file " + config.tls_ca_file);
-        }
-        if (!config.tls_cert_file.empty()) {
-            require(natsOptions_LoadCertificatesChain(options, config.tls_cert_file.c_str(),
-                                                      config.tls_key_file.c_str()),
-                    "nats.tls_cert_file " + config.tls_cert_file);
-        }
-        natsStatus s = natsOptions_SetName(options, "homeward-consumer");
-        if (s == NATS_OK) s = natsOptions_SetMaxReconnect(options, -1);
-        if (s == NATS_OK) s = natsOptions_SetReconnectWait(options, kReconnectWaitMs);
-        if (s == NATS_OK) s = natsOptions_SetReconnectBufSize(options, 0);
-        if (s == NATS_OK) s = natsOptions_SetIOBufSize(options, kBufferBytes);
-        if (s == NATS_OK) s = natsOptions_SetPingInterval(options, kPingIntervalMs);
-        if (s == NATS_OK) s = natsOptions_SetMaxPingsOut(options, kPingsOutMax);
-        if (s == NATS_OK) s = natsOptions_SetTimeout(options, kConnectTimeoutMs);
-        if (s == NATS_OK) s = natsOptions_SetWriteDeadline(options, kWriteDeadlineMs);
-        if (s == NATS_OK) s = natsOptions_SetDisconnectedCB(options, &Impl::on_disconnected, this);
-        if (s == NATS_OK) s = natsOptions_SetReconnectedCB(options, &Impl::on_reconnected, this);
-        if (s == NATS_OK) s = natsOptions_SetClosedCB(options, &Impl::on_closed, this);
-        if (s == NATS_OK) s = natsOptions_SetErrorHandler(options, &Impl::on_error, this);
-        require(s, "the NATS connection's options");
+        return link;
     }
 
-    // The library is C: an exception must not leave one of these. They only log and count.
-    static void on_disconnected(natsConnection*, void* self) noexcept {
-        auto* impl = static_cast<Impl*>(self);
-        if (!impl->closing_) impl->on_log_("connection to NATS lost");
-    }
-    static void on_reconnected(natsConnection*, void* self) noexcept {
-        auto* impl = static_cast<Impl*>(self);
-        ++impl->connects_;
-        impl->on_log_("connected to NATS again");
-    }
-    static void on_closed(natsConnection*, void* self) noexcept {
-        static_cast<Impl*>(self)->is_closed_.set_value();
-    }
-    static void on_error(natsConnection*, natsSubscription*, natsStatus status,
-                         void* self) noexcept {
-        static_cast<Impl*>(self)->on_log_(std::string("NATS: ") + natsStatus_GetText(status));
+    /// A server repeats its complaints.
+    void complain(std::string_view line) {
+        bool is_said = false;
+        {
+            const std::lock_guard lock(complaints_mutex_);
+            is_said = complaints_.failed(std::string(line), SteadyClock::now()).has_value();
+        }
+        if (is_said) on_log_(line);
     }
 
+    /// For ever, whatever closed it.
+    void keep_link() {
+        while (wait_for_loss()) {
+            on_log_("connection to NATS lost");
+            std::chrono::milliseconds backoff = kBackoffFirst;
+            while (!run_turn_to_replace()) {
+                std::unique_lock lock(mutex_);
+                const auto rest = backoff / 2 + random_() % (backoff.count() / 2) * 1ms;
+                if (changed_.wait_for(lock, rest, [this] { return stopping_; })) return;
+                backoff = std::min<std::chrono::milliseconds>(backoff * 2, kBackoffMax);
+            }
+        }
+    }
+
+    /// False when it is time to stop.
+    bool wait_for_loss() {
+        std::unique_lock lock(mutex_);
+        for (;;) {
+            if (stopping_) return false;
+            if (!link_->is_connected()) return true;
+            changed_.wait_for(lock, kLookInterval);
+        }
+    }
+
+    bool run_turn_to_replace() {
+        bool done = false;
+        run_turn("nats link", [&] { done = replace_link(); });
+        return done;
+    }
+
+    bool replace_link() {
+        std::shared_ptr<NatsLink> fresh;
+        try {
+            fresh = make_link(outage_.is_due(SteadyClock::now()));
+            const std::lock_guard lock(mutex_);
+            for (const auto& subscription : subscriptions_) attach(*subscription, *fresh);
+            link_.swap(fresh);  // the old one ends without the lock
+            ++connects_;
+        } catch (const NatsError& error) {
+            if (const auto line = outage_.failed(error.what(), SteadyClock::now())) on_log_(*line);
+            return false;
+        }
+        changed_.notify_all();
+        const std::string what = "connected to NATS again";
+        on_log_(outage_.ended(what, SteadyClock::now()).value_or(what));
+        return true;
+    }
+
+    /// mutex_ is held.
+    static void attach(Subscription& subscription, const NatsLink& link) {
+        subscription.handle = subscribe_on(link, subscription.inbox + "*");
+    }
+
+    /// Hands on what has come; false when the subscription is over.
+    bool read(Subscription& subscription) {
+        SubscriptionPtr handle;
+        {
+            std::unique_lock lock(mutex_);
+            changed_.wait(lock, [&] { return subscription.is_over || subscription.handle; });
+            if (subscription.is_over) return false;
+            handle = subscription.handle;
+        }
+        std::vector<Arrival> arrivals;
+        if (!take(arrivals, handle.get(), kListenMs)) {
+            const std::lock_guard lock(mutex_);
+            const bool is_lost = !natsSubscription_IsValid(handle.get());
+            if (is_lost && subscription.handle == handle) subscription.handle.reset();
+            return !subscription.is_over;
+        }
+        while (arrivals.size() < kArrivalsMax && take(arrivals, handle.get(), 0)) {
+        }
+        const bool are_many = arrivals.size() >= kArrivalsMany;
+        run_turn("nats reader", [&] { subscription.on_arrivals(arrivals); });
+        if (are_many) std::this_thread::sleep_for(kGather);
+        return true;
+    }
+
+    static bool take(std::vector<Arrival>& arrivals, natsSubscription* handle,
+                     std::int64_t patience_ms) {
+        natsMsg* message = nullptr;
+        if (natsSubscription_NextMsg(&message, handle, patience_ms) != NATS_OK) return false;
+        arrivals.push_back(arrival_of(message));
+        return true;
+    }
+
+    const Config::Nats config_;
     OnLog on_log_;
     std::atomic<std::uint64_t> connects_{0};
-    std::atomic<bool> closing_{false};
-    std::promise<void> is_closed_;
+    std::mutex complaints_mutex_;
+    OutageLog complaints_;  // of servers, about what we do
+
+    // The keeper's own, once it runs.
+    std::vector<std::string> urls_;
+    std::size_t next_url_ = 0;
+    OutageLog outage_;
+    std::minstd_rand random_{std::random_device{}()};
+
+    mutable std::mutex mutex_;  // guards what follows
+    std::condition_variable changed_;
+    std::shared_ptr<NatsLink> link_;
     std::vector<std::unique_ptr<Subscription>> subscriptions_;
-    ConnectionPtr connection_;
+    bool stopping_ = false;
+    std::thread keeper_;
 };
 
 NatsConnection::NatsConnection(const Config::Nats& config, std::chrono::milliseconds patience,
@@ -324,7 +336,7 @@ NatsConnection::NatsConnection(const Config::Nats& config, std::chrono::millisec
 NatsConnection::~NatsConnection() = default;
 
 bool NatsConnection::is_connected() const {
-    return natsConnection_Status(impl_->handle()) == NATS_CONN_STATUS_CONNECTED;
+    return impl_->link()->is_connected();
 }
 std::uint64_t NatsConnection::connects() const {
     return impl_->connects();
@@ -338,12 +350,12 @@ std::optional<std::string> NatsConnection::request(const std::string& domain,
 }
 
 bool NatsConnection::publish(const std::string& subject, std::string_view body) {
-    return natsConnection_Publish(impl_->handle(), subject.c_str(), body.data(),
+    return natsConnection_Publish(impl_->link()->handle(), subject.c_str(), body.data(),
                                   static_cast<int>(body.size())) == NATS_OK;
 }
 bool NatsConnection::publish(const std::string& subject, const std::string& reply,
                              std::string_view body) {
-    return natsConnection_PublishRequest(impl_->handle(), subject.c_str(), reply.c_str(),
+    return natsConnection_PublishRequest(impl_->link()->handle(), subject.c_str(), reply.c_str(),
                                          body.data(), static_cast<int>(body.size())) == NATS_OK;
 }
 

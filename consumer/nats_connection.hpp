@@ -25,13 +25,21 @@ class NatsError : public std::runtime_error {
   public:
     using std::runtime_error::runtime_error;
 };
+/// A file or URL that cannot be used, or a login that the server refuses.
+class NatsSetupError : public NatsError {
+  public:
+    using NatsError::NatsError;
+};
 
-/// The connection to NATS; the one place that knows nats.c. Reconnects for ever. Any thread.
+/// The connection to NATS; with nats_link the one place that knows nats.c. Whatever ends it, a
+/// login that is refused included, another is made, for ever; each attempt reads credentials and
+/// certificates anew. Inboxes live on. Any thread.
 class NatsConnection {
   public:
     using OnLog = std::function<void(std::string_view)>;
     using OnArrivals = std::function<void(std::vector<Arrival>&)>;
-    /// Waits for the first connection for `patience`; throws NatsError that says what to check.
+    /// Waits for the first connection for `patience`; throws NatsError that says what to check; a
+    /// NatsSetupError at once.
     NatsConnection(const Config::Nats& config, std::chrono::milliseconds patience, OnLog on_log);
     ~NatsConnection();
     NatsConnection(const NatsConnection&) = delete;
@@ -48,10 +56,10 @@ class NatsConnection {
     bool publish(const std::string& subject, const std::string& reply, std::string_view body);
 
     /// A fresh inbox "_INBOX.homeward.consumer.<domain>.….": deploy/nats lets a domain's leaf
-    /// send to no other. `on_arrivals` is called by one thread for everything below it, as long as
-    /// the connection lives or until it is unsubscribed: which waits for a call that is under way,
-    /// so hold no lock that it takes. It gets what has come meanwhile, in order, at least one; may
-    /// move it away. Both by one thread at a time.
+    /// send to no other. `on_arrivals` is called by one thread for everything below it, until it
+    /// is unsubscribed: which waits for a call that is under way, so hold no lock that it takes. It
+    /// gets what has come meanwhile, in order, at least one; may move it away. Both by one thread
+    /// at a time.
     std::string subscribe(const std::string& domain, OnArrivals on_arrivals);
     void unsubscribe(const std::string& inbox);
 

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <charconv>
 #include <chrono>
 #include <optional>
@@ -29,6 +30,7 @@ struct KeptSocket {
 struct Gate {
     std::mutex mutex;
     std::vector<KeptSocket> sockets;
+    std::atomic<bool> waits_at_fork{false};
 };
 Gate& gate() {
     static auto* gate = new Gate;  // for ever: another thread may fork while statics are destroyed
@@ -78,8 +80,7 @@ int find_connected(const std::string& ip, int port) {
 
 void close_gate() {
     gate().mutex.lock();
-    // The library's own thread may still be at what was handed to it just now.
-    std::this_thread::sleep_for(std::chrono::microseconds(500));
+    if (gate().waits_at_fork) std::this_thread::sleep_for(std::chrono::microseconds(500));
 }
 
 void open_gate() {
@@ -112,6 +113,10 @@ void ForkGate::watch() {
 
 std::unique_lock<std::mutex> ForkGate::hold() {
     return std::unique_lock(gate().mutex);
+}
+
+void ForkGate::wait_at_fork() {
+    gate().waits_at_fork = true;
 }
 
 void ForkGate::keep_socket(const void* owner, const std::string& local_ip, int local_port) {

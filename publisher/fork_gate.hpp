@@ -13,6 +13,9 @@ class ForkGate {
     static void watch();
     /// Nobody forks while it is held; short, or fork() is slow.
     static std::unique_lock<std::mutex> hold();
+    /// From now on fork() waits half a millisecond, for a library's thread that cannot be asked
+    /// whether it is at rest.
+    static void wait_at_fork();
 
     /// The connected TCP socket of that local address is not for children: a forked one lets go of
     /// its copy at once, and a program that one becomes never has it. Else the server would see the

@@ -1,10 +1,11 @@
 #include "publisher/nats_link.hpp"
 
+#include <dlfcn.h>
 #include <nats/nats.h>
+#include <sys/random.h>
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -13,7 +14,7 @@
 
 #include "publisher/fork_gate.hpp"
 #include "publisher/thread_body.hpp"
-#include "schemas/jetstream_reply.hpp"
+#include "schemas/nats_probe.hpp"
 #include "schemas/subject.hpp"
 
 namespace homeward {
@@ -24,8 +25,7 @@ constexpr std::int64_t kPingIntervalMs = 3'000;
 constexpr int kPingsOutMax = 2;
 constexpr std::int64_t kConnectTimeoutMs = 3'000;
 constexpr std::int64_t kWriteDeadlineMs = 1'000;
-constexpr std::int64_t kReconnectWaitMs = 250;
-constexpr std::int64_t kReconnectJitterMs = 250;
+constexpr std::chrono::milliseconds kProbePatience{500};
 
 template <typename T, void (*destroy)(T*)>
 struct Destroyer {
@@ -37,10 +37,46 @@ using ConnectionPtr =
 using SubscriptionPtr =
     std::unique_ptr<natsSubscription, Destroyer<natsSubscription, natsSubscription_Destroy>>;
 
-/// nats.c frees messages under a lock of the whole library. A thread that fork() does not copy must
-/// not hold it, or the child's connection waits for it for ever; so none frees while we fork.
+/// How every message of nats.c begins: with what its collecting thread calls to free it.
+struct Collected {
+    Collected* next;
+    void (*free)(void* message);
+};
+
+/// Whether messages of this nats.c begin so: its own function, the same for two fresh messages.
+bool can_free_directly() {
+    std::array<natsMsg*, 2> messages{};
+    std::array<Collected, 2> starts{};
+    bool is_known = true;
+    for (std::size_t i = 0; i < messages.size(); ++i) {
+        is_known = is_known && natsMsg_Create(&messages[i], "a", nullptr, "b", 1) == NATS_OK;
+        if (is_known) std::memcpy(&starts[i], messages[i], sizeof starts[i]);
+    }
+    Dl_info ours{};
+    Dl_info theirs{};
+    is_known = is_known && starts[0].next == nullptr && starts[1].next == nullptr &&
+               starts[0].free != nullptr && starts[0].free == starts[1].free &&
+               ::dladdr(reinterpret_cast<void*>(&natsMsg_Create), &ours) != 0 &&
+               ::dladdr(reinterpret_cast<void*>(starts[0].free), &theirs) != 0 &&
+               ours.dli_fbase == theirs.dli_fbase;
+    for (natsMsg* message : messages) natsMsg_Destroy(message);
+    return is_known;
+}
+
+/// natsMsg_Destroy() hands the message to a thread of the library, under a lock of the whole
+/// library. A forked child has no such thread, so there no message would ever be freed; and were
+/// the lock held at the fork, the child would wait for it for ever. So we free it ourselves.
 void free_message(natsMsg* message) {
+    static const bool is_direct = can_free_directly();
+    if (is_direct) {
+        Collected start;
+        std::memcpy(&start, message, sizeof start);
+        start.free(message);
+        return;
+    }
+    // An unknown nats.c: fork() must find its collecting thread at rest.
     const auto nobody_forks = ForkGate::hold();
+    ForkGate::wait_at_fork();
     natsMsg_Destroy(message);
 }
 using MsgPtr = std::unique_ptr<natsMsg, Destroyer<natsMsg, free_message>>;
@@ -102,16 +138,30 @@ void set_credentials(natsOptions* options, const PublisherOptions& wanted) {
     }
 }
 
-void set_servers(natsOptions* options, const PublisherOptions& wanted) {
-    std::vector<const char*> urls;
-    for (const std::string& url : wanted.nats_urls) urls.push_back(url.c_str());
-    require(natsOptions_SetServers(options, urls.data(), static_cast<int>(urls.size())),
-            "nats_urls: not usable as NATS servers");
+bool wants_tls(const PublisherOptions& wanted) {
+    return std::any_of(wanted.nats_urls.begin(), wanted.nats_urls.end(),
+                       [](const std::string& url) { return parse_nats_url(url).wants_tls; });
+}
+
+void set_server(natsOptions* options, const PublisherOptions& wanted, const std::string& url) {
+    require(natsOptions_SetURL(options, url.c_str()),
+            "nats_urls: " + printable_address(url) + " is not usable as a NATS server");
     // Or a server in between that says it has no TLS would be believed.
-    const bool wants_tls =
-        std::any_of(wanted.nats_urls.begin(), wanted.nats_urls.end(),
-                    [](const std::string& url) { return url.rfind("tls://", 0) == 0; });
-    if (wants_tls) require(natsOptions_SetSecure(options, true), "TLS");
+    if (wants_tls(wanted)) require(natsOptions_SetSecure(options, true), "TLS");
+}
+
+std::string random_hex() {
+    std::array<unsigned char, 16> bytes{};
+    if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
+        throw SetupError("getrandom() gives no random bytes for an inbox");
+    }
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    std::string text;
+    for (const unsigned char byte : bytes) {
+        text += kDigits[byte >> 4];
+        text += kDigits[byte & 15];
+    }
+    return text;
 }
 
 /// nats.c opens it for everybody: children, and programs that they become.
@@ -126,20 +176,46 @@ void keep_socket(natsConnection* connection) {
 PublishAnswer parse_answer(natsMsg* message) {
     PublishAnswer answer;
     if (natsMsg_IsNoResponders(message)) {
-        answer.reason =
-            "no stream listens to this subject; create it with "
-            "`homeward-consumer streams apply`";
+        answer.reason = std::string("no stream listens to this subject; create it with ") +
+                        "`homeward-consumer streams apply`";
         return answer;
     }
-    const std::string_view text(natsMsg_GetData(message),
-                                static_cast<std::size_t>(natsMsg_GetDataLength(message)));
-    const auto reply = parse_pub_ack(text);
-    answer.stored = reply.value.has_value();
+    auto reply = parse_pub_ack(
+        {natsMsg_GetData(message), static_cast<std::size_t>(natsMsg_GetDataLength(message))});
     if (reply.error) answer.reason = reply.error->description;
     if (!reply.malformed.empty()) {
         answer.reason = "the answer is not JetStream's: " + reply.malformed;
     }
+    answer.ack = std::move(reply.value);
     return answer;
+}
+
+/// The server's or the TLS library's own words, which nats.c leaves behind in this thread.
+std::string last_words(natsStatus status) {
+    natsStatus unused = NATS_OK;
+    const char* text = nats_GetLastError(&unused);
+    std::string words = text == nullptr ? "" : printable(text);
+    // Behind "(conn.c:733): ".
+    if (const auto end = words.find("): "); words.rfind("(", 0) == 0 && end != std::string::npos) {
+        words.erase(0, end + 3);
+    }
+    return words.empty() ? natsStatus_GetText(status) : words;
+}
+
+/// What to look at when a server refuses the login or the handshake.
+std::string advice(natsStatus status, const PublisherOptions& wanted) {
+    switch (status) {
+        case NATS_CONNECTION_AUTH_FAILED:
+        case NATS_NOT_PERMITTED:
+            return "; check " + login_of(wanted);
+        case NATS_SSL_ERROR:
+            return "; check " +
+                   (wanted.tls_ca_file.empty() ? "the system's CA certificates"
+                                               : wanted.tls_ca_file.string()) +
+                   (wanted.tls_cert_file.empty() ? "" : " and " + wanted.tls_cert_file.string());
+        default:
+            return "";
+    }
 }
 
 }  // namespace
@@ -162,12 +238,8 @@ class NatsLink::Listener {
         const std::shared_lock lock(mutex_);
         if (!is_over_) on_log_(line);
     }
-    void connected(natsConnection* connection) {
-        const std::shared_lock lock(mutex_);
-        if (is_over_) return;
-        keep_socket(connection);
-        on_log_("connected to NATS");
-    }
+    /// The connection is lost: its owner looks for the reason when it tries again.
+    void wake() { log({}); }
     /// Waits for what is under way.
     void end() {
         const std::unique_lock lock(mutex_);
@@ -183,28 +255,31 @@ class NatsLink::Listener {
 
 class NatsLink::Impl {
   public:
-    Impl(const PublisherOptions& wanted, OnAnswer on_answer, OnLog on_log)
+    Impl(const PublisherOptions& wanted, const std::string& url, bool wants_cause,
+         OnAnswer on_answer, OnLog on_log)
         : listener_(std::make_shared<Listener>(std::move(on_answer), std::move(on_log))),
-          inbox_prefix_(app_inbox_prefix(wanted.region, wanted.app)) {
+          inbox_((wanted.inbox_prefix.empty() ? app_inbox_prefix(wanted.region, wanted.app)
+                                              : wanted.inbox_prefix + ".") +
+                 random_hex() + ".") {
         ForkGate::watch();
         natsOptions* made = nullptr;
         require(natsOptions_Create(&made), "nats.c");
         OptionsPtr options(made);
-        set_servers(options.get(), wanted);
-        set_credentials(options.get(), wanted);
+        set_server(made, wanted, url);
+        set_credentials(made, wanted);
         auto hold = std::make_unique<Listener::Hold>(listener_);
-        set_behaviour(options.get(), wanted, hold.get());
+        set_behaviour(made, wanted, hold.get());
         natsConnection* connection = nullptr;
-        const natsStatus status = natsConnection_Connect(&connection, options.get());
+        const natsStatus status = natsConnection_Connect(&connection, made);
         connection_.reset(connection);
-        if (status != NATS_OK && status != NATS_NOT_YET_CONNECTED) {
-            throw SetupError(std::string("cannot set up the NATS connection: ") +
-                             natsStatus_GetText(status) + "; check nats_urls and the credentials");
-        }
+        if (status != NATS_OK) throw_cause(status, wanted, url, wants_cause);
         static_cast<void>(hold.release());  // on_closed() has it
-        log_refused_login(login_of(wanted));
-        subscribe();
         keep_socket(connection);
+        std::array<char, 128> id{};
+        if (natsConnection_GetConnectedServerId(connection, id.data(), id.size()) == NATS_OK) {
+            server_id_ = id.data();
+        }
+        subscribe();
     }
 
     ~Impl() {
@@ -217,11 +292,27 @@ class NatsLink::Impl {
     bool is_connected() const {
         return natsConnection_Status(connection_.get()) == NATS_CONN_STATUS_CONNECTED;
     }
+    const std::string& server_id() const { return server_id_; }
+
+    std::vector<std::string> other_servers() const {
+        char** servers = nullptr;
+        int count = 0;
+        std::vector<std::string> found;
+        if (natsConnection_GetDiscoveredServers(connection_.get(), &servers, &count) != NATS_OK) {
+            return found;
+        }
+        for (int i = 0; i < count; ++i) {
+            found.emplace_back(servers[i]);
+            std::free(servers[i]);
+        }
+        std::free(static_cast<void*>(servers));
+        return found;
+    }
 
     bool publish(const std::string& subject, const std::string& message_id,
-                 std::span<const std::byte> bytes, std::uint64_t token) {
+                 std::span<const std::byte> bytes, const std::string& token) {
         if (!is_connected()) return false;
-        const std::string reply = inbox_ + std::to_string(token);
+        const std::string reply = inbox_ + token;
         natsMsg* made = nullptr;
         if (natsMsg_Create(&made, subject.c_str(), reply.c_str(),
                            reinterpret_cast<const char*>(bytes.data()),
@@ -235,63 +326,56 @@ class NatsLink::Impl {
     }
 
   private:
+    [[noreturn]] static void throw_cause(natsStatus status, const PublisherOptions& wanted,
+                                         const std::string& url, bool wants_cause) {
+        std::string cause = last_words(status);
+        const std::string what = advice(status, wanted);
+        if (what.empty() && wants_cause) {
+            const std::string found = probe_nats(url, wants_tls(wanted), kProbePatience);
+            if (!found.empty()) cause = found;
+        }
+        throw ConnectError("no connection to NATS at " + printable_address(url) + ": " + cause +
+                           what);
+    }
+
     static void set_behaviour(natsOptions* options, const PublisherOptions& wanted,
                               Listener::Hold* hold) {
         const std::string name = "homeward " + wanted.region + "/" + wanted.app;
         natsStatus s = natsOptions_SetName(options, name.c_str());
-        if (s == NATS_OK)
-            s = natsOptions_SetRetryOnFailedConnect(options, true, &Impl::on_reconnected, hold);
-        if (s == NATS_OK) s = natsOptions_SetMaxReconnect(options, -1);
-        if (s == NATS_OK) s = natsOptions_SetReconnectWait(options, kReconnectWaitMs);
-        if (s == NATS_OK) {
-            s = natsOptions_SetReconnectJitter(options, kReconnectJitterMs, kReconnectJitterMs);
-        }
-        // The frame log is our reconnect buffer; the library's is cleared even when it fails.
-        if (s == NATS_OK) s = natsOptions_SetReconnectBufSize(options, 0);
+        // It would never say why it fails, give up after two refused logins, and go on with
+        // certificates that have been replaced.
+        if (s == NATS_OK) s = natsOptions_SetAllowReconnect(options, false);
         if (s == NATS_OK) s = natsOptions_SetPingInterval(options, kPingIntervalMs);
         if (s == NATS_OK) s = natsOptions_SetMaxPingsOut(options, kPingsOutMax);
         if (s == NATS_OK) s = natsOptions_SetTimeout(options, kConnectTimeoutMs);
         if (s == NATS_OK) s = natsOptions_SetWriteDeadline(options, kWriteDeadlineMs);
         if (s == NATS_OK) s = natsOptions_SetDisconnectedCB(options, &Impl::on_disconnected, hold);
-        if (s == NATS_OK) s = natsOptions_SetReconnectedCB(options, &Impl::on_reconnected, hold);
         if (s == NATS_OK) s = natsOptions_SetClosedCB(options, &Impl::on_closed, hold);
         // Without one, nats.c prints to the host's standard error.
         if (s == NATS_OK) s = natsOptions_SetErrorHandler(options, &Impl::on_error, hold);
         require(s, "the NATS connection's options");
     }
 
-    /// No reason to give up: the server may come to know us, and is asked again.
-    void log_refused_login(const std::string& login) {
-        const char* reason = "";
-        const natsStatus status = natsConnection_GetLastError(connection_.get(), &reason);
-        if (status != NATS_CONNECTION_AUTH_FAILED && status != NATS_NOT_PERMITTED) return;
-        listener_->log("NATS does not let us in: " + std::string(reason) + "; check " + login);
-    }
-
     void subscribe() {
-        natsInbox* inbox = nullptr;
-        require(natsInbox_Create(&inbox), "NATS inbox");
-        constexpr std::string_view kLibraryPrefix = "_INBOX.";
-        inbox_ = inbox_prefix_ + std::string(inbox).substr(kLibraryPrefix.size()) + ".";
-        natsInbox_Destroy(inbox);
         natsSubscription* subscription = nullptr;
         auto hold = std::make_unique<Listener::Hold>(listener_);
-        const char* const what = "cannot subscribe to the acknowledgements";
         const natsStatus status =
             natsConnection_Subscribe(&subscription, connection_.get(), (inbox_ + "*").c_str(),
                                      &Impl::on_message, hold.get());
-        // A server that answers garbage can make the library give the connection up as early as
-        // here, or one line later; the shipper replaces it, as it does later.
+        // A server that answers garbage can end the connection as early as here, or one line later.
         if (status == NATS_CONNECTION_CLOSED) return;
-        require(status, what);
+        if (status != NATS_OK) {
+            listener_->end();
+            throw ConnectError(std::string("cannot subscribe to the acknowledgements: ") +
+                               natsStatus_GetText(status));
+        }
         subscription_.reset(subscription);
         const natsStatus set =
             natsSubscription_SetOnCompleteCB(subscription, &Impl::on_complete, hold.get());
-        if (set == NATS_INVALID_SUBSCRIPTION || set == NATS_CONNECTION_CLOSED) {
+        if (set != NATS_OK) {
             unreturned_hold_ = std::move(hold);
             return;
         }
-        require(set, what);
         static_cast<void>(hold.release());                        // on_complete() has it
         natsSubscription_SetPendingLimits(subscription, -1, -1);  // bounded by our in-flight window
     }
@@ -302,27 +386,25 @@ class NatsLink::Impl {
         const MsgPtr owned(message);
         contain(hold, [&] {
             const std::string_view subject(natsMsg_GetSubject(message));
-            const std::string_view digits = subject.substr(subject.rfind('.') + 1);
-            std::uint64_t token = 0;
-            const auto parsed =
-                std::from_chars(digits.data(), digits.data() + digits.size(), token);
-            if (parsed.ec != std::errc{}) return;
             PublishAnswer answer = parse_answer(message);
-            answer.token = token;
+            answer.token = subject.substr(subject.rfind('.') + 1);
             listener(hold).answer(answer);
         });
     }
     static void on_disconnected(natsConnection*, void* hold) noexcept {
-        contain(hold,
-                [&] { listener(hold).log("connection to NATS lost; events wait in the log"); });
+        contain(hold, [&] { listener(hold).wake(); });
     }
-    static void on_reconnected(natsConnection* connection, void* hold) noexcept {
-        contain(hold, [&] { listener(hold).connected(connection); });
-    }
-    static void on_error(natsConnection*, natsSubscription*, natsStatus status,
+    static void on_error(natsConnection* connection, natsSubscription*, natsStatus status,
                          void* hold) noexcept {
-        contain(hold,
-                [&] { listener(hold).log(std::string("NATS: ") + natsStatus_GetText(status)); });
+        contain(hold, [&] {
+            const char* words = nullptr;
+            natsConnection_GetLastError(connection, &words);
+            const bool has_words = words != nullptr && *words != '\0';
+            // With the subject that we may not publish or subscribe to.
+            listener(hold).log(
+                "NATS: " + (has_words ? printable(words) : natsStatus_GetText(status)) +
+                (status == NATS_NOT_PERMITTED ? "; the login lacks that permission" : ""));
+        });
     }
     template <typename Body>
     static void contain(void* hold, Body&& body) noexcept {
@@ -330,27 +412,35 @@ class NatsLink::Impl {
             "nats.c", "the frame is sent again when its answer is late",
             [&](std::string_view line) { listener(hold).log(line); }, body);
     }
-    static void on_closed(natsConnection*, void* hold) { on_complete(hold); }
-    static void on_complete(void* hold) { delete static_cast<Listener::Hold*>(hold); }
+    static void on_closed(natsConnection*, void* hold) noexcept { on_complete(hold); }
+    static void on_complete(void* hold) noexcept { delete static_cast<Listener::Hold*>(hold); }
     static Listener& listener(void* hold) { return **static_cast<Listener::Hold*>(hold); }
 
     Listener::Hold listener_;
     /// Of a subscription that was over too soon to be told who takes it back.
     std::unique_ptr<Listener::Hold> unreturned_hold_;
-    const std::string inbox_prefix_;
-    std::string inbox_;
+    const std::string inbox_;
+    std::string server_id_;
     ConnectionPtr connection_;
     SubscriptionPtr subscription_;
 };
 
-NatsLink::NatsLink(const PublisherOptions& options, OnAnswer on_answer, OnLog on_log)
-    : impl_(std::make_unique<Impl>(options, std::move(on_answer), std::move(on_log))) {}
+NatsLink::NatsLink(const PublisherOptions& options, const std::string& url, bool wants_cause,
+                   OnAnswer on_answer, OnLog on_log)
+    : impl_(std::make_unique<Impl>(options, url, wants_cause, std::move(on_answer),
+                                   std::move(on_log))) {}
 NatsLink::~NatsLink() = default;
 bool NatsLink::is_connected() const {
     return impl_->is_connected();
 }
+const std::string& NatsLink::server_id() const {
+    return impl_->server_id();
+}
+std::vector<std::string> NatsLink::other_servers() const {
+    return impl_->other_servers();
+}
 bool NatsLink::publish(const std::string& subject, const std::string& message_id,
-                       std::span<const std::byte> bytes, std::uint64_t token) {
+                       std::span<const std::byte> bytes, const std::string& token) {
     return impl_->publish(subject, message_id, bytes, token);
 }
 

@@ -5,40 +5,58 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <homeward/publisher.hpp>
 
+#include "schemas/jetstream_reply.hpp"
+
 namespace homeward {
 
-/// What the stream said of one message.
+/// What came back for one message: the stream's PubAck, or why there is none.
 struct PublishAnswer {
-    std::uint64_t token = 0;
-    bool stored = false;  ///< also when the stream had it already
-    std::string reason;   ///< of a refusal, for a person
+    std::string token;          ///< of the publish() that it is for
+    std::optional<PubAck> ack;  ///< as it came: nothing of it is checked but its form
+    std::string reason;         ///< of a refusal, for a person; empty with an ack
 };
 
-/// The connection to NATS; the one place that knows nats.c. Reconnects for ever. publish() by one
-/// thread; the callbacks come from nats.c's threads and must not block.
+/// The server cannot be reached, or refuses us. The text says where, why and what to do; trying
+/// again may help.
+class ConnectError : public std::runtime_error {
+  public:
+    using std::runtime_error::runtime_error;
+};
+
+/// One connection to one NATS server, from login to loss: it never reconnects, whoever owns it
+/// makes another, which then reads all files anew. The one place that knows nats.c. publish() by
+/// one thread; the callbacks come from nats.c's threads and must not block.
 class NatsLink {
   public:
     using OnAnswer = std::function<void(const PublishAnswer&)>;
     using OnLog = std::function<void(std::string_view)>;
 
-    /// Throws SetupError for options that can never work (files that are not there, bad URLs).
-    /// A server that is away is none of those.
-    NatsLink(const PublisherOptions& options, OnAnswer on_answer, OnLog on_log);
+    /// `url`: one of options.nats_urls, or of another server of that cluster. `wants_cause`: find
+    /// out why a connection fails, which takes up to 1 s more. Throws SetupError for options that
+    /// cannot work (files that are not there, bad URLs), ConnectError when there is no connection.
+    NatsLink(const PublisherOptions& options, const std::string& url, bool wants_cause,
+             OnAnswer on_answer, OnLog on_log);
     /// Does not wait for the server. No callback comes after it.
     ~NatsLink();
     NatsLink(const NatsLink&) = delete;
     NatsLink& operator=(const NatsLink&) = delete;
 
     bool is_connected() const;
+    /// Changes whenever a server is started.
+    const std::string& server_id() const;
+    /// Other servers of its cluster, as the server announces them.
+    std::vector<std::string> other_servers() const;
     /// Hands the message to the connection; the answer comes with `token`, or never. False when
     /// there is no connection. May block for the write deadline (1 s) when the server has stopped.
     bool publish(const std::string& subject, const std::string& message_id,
-                 std::span<const std::byte> bytes, std::uint64_t token);
+                 std::span<const std::byte> bytes, const std::string& token);
 
   private:
     class Listener;

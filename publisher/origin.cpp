@@ -74,7 +74,7 @@ void Origin::recover_log(std::string_view loss_reason) {
     }
     const std::lock_guard lock(mutex_);
     for (const LoggedFrame& frame : recovery.frames) {
-        departures_.push_back({frame, {}});
+        departures_.push_back({frame, {}, true});
         const auto count = static_cast<std::uint32_t>(frame.seq_last - frame.seq_first + 1);
         unreleased_[frame.seq_first] = {count, 0};
     }
@@ -162,16 +162,16 @@ bool Origin::log_burials() {
         std::vector<std::byte> frame;
         encoder_.encode(header, body, frame);
         LoggedFrame logged;
-        if (log_.append({header.seq_first, header.seq_last()}, {}, frame, logged) !=
-            FrameLog::Outcome::logged) {
-            return false;
-        }
+        const bool is_logged = log_.append({header.seq_first, header.seq_last()}, {}, frame,
+                                           logged) == FrameLog::Outcome::logged;
+        is_blocked_ = !is_logged;
+        if (!is_logged) return false;
         if (burial.instead_of) {
             log_.replace(*burial.instead_of);
             log_.forget(*burial.instead_of);
         }
         const std::lock_guard lock(mutex_);
-        departures_.push_back({logged, {}});
+        departures_.push_back({logged, {}, false});
         unreleased_[seqs.first] = {header.seq_count, header.seq_count};
         burials_.front().instead_of.reset();
         burials_.front().seqs.first += count;
@@ -285,13 +285,13 @@ Origin::Cut Origin::log_frame() {
     const std::uint64_t seq_first = seq_next();
     const std::uint64_t seq_next = seq_first + body_seqs_;
     LoggedFrame logged;
-    if (log_.append({seq_first, seq_next - 1}, tails_, frame_, logged) !=
-        FrameLog::Outcome::logged) {
-        return Cut::blocked;
-    }
+    const bool is_logged =
+        log_.append({seq_first, seq_next - 1}, tails_, frame_, logged) == FrameLog::Outcome::logged;
+    is_blocked_ = !is_logged;
+    if (!is_logged) return Cut::blocked;
     {
         const std::lock_guard lock(mutex_);
-        departures_.push_back({logged, {}});
+        departures_.push_back({logged, {}, false});
         unreleased_[seq_first] = {body_seqs_, body_tombstones_};
         wire_bytes_ += frame_.size();
         json_bytes_ += body_.size();
@@ -374,21 +374,33 @@ std::optional<std::vector<std::byte>> Origin::read(const Departure& departure) c
     return log_.read(departure.frame);
 }
 
-void Origin::release(const Departure& departure) {
-    {
-        const std::lock_guard lock(mutex_);
-        if (!departure.mark.empty()) {
-            --marks_;
-            return;
-        }
-        const auto found = unreleased_.find(departure.frame.seq_first);
-        assert(found != unreleased_.end());
-        acked_ += found->second.events - found->second.tombstones;
-        tombstoned_ += found->second.tombstones;
-        unreleased_.erase(found);
+void Origin::acknowledge(const Departure& departure) {
+    const std::lock_guard lock(mutex_);
+    if (!departure.mark.empty()) {
+        --marks_;
+        return;
     }
+    const auto found = unreleased_.find(departure.frame.seq_first);
+    assert(found != unreleased_.end());
+    acked_ += found->second.events - found->second.tombstones;
+    tombstoned_ += found->second.tombstones;
+    unreleased_.erase(found);
+}
+
+void Origin::forget(const Departure& departure) {
+    if (!departure.mark.empty()) return;
     log_.release(departure.frame);
     log_.forget(departure.frame);
+}
+
+void Origin::release(const Departure& departure) {
+    acknowledge(departure);
+    forget(departure);
+}
+
+bool Origin::is_log_tight() const {
+    return is_blocked_.load(std::memory_order_relaxed) ||
+           log_.bytes() + kSegmentBytes > log_.bytes_max();
 }
 
 std::uint64_t Origin::accepted() const {

@@ -28,6 +28,7 @@ namespace homeward {
 struct Departure {
     LoggedFrame frame;
     std::vector<std::byte> mark;  ///< the frame itself, if it is a mark: those are not logged
+    bool is_recovered = false;    ///< an earlier process may have sent it
 };
 
 /// One class of one run: its lanes, the frames cut from them, and their log. The sender thread
@@ -95,7 +96,15 @@ class Origin {
     bool take_departure(Departure& departure);
     /// As FrameLog::read().
     std::optional<std::vector<std::byte>> read(const Departure& departure) const;
+    /// Shipper: the stream has it. Its bytes stay until they are forgotten.
+    void acknowledge(const Departure& departure);
+    /// Shipper: after acknowledge(), the log need not keep its bytes any more.
+    void forget(const Departure& departure);
+    /// Both.
     void release(const Departure& departure);
+    /// Any thread: the log is about to be full, or its disk is; what is kept in it needlessly
+    /// should be forgotten.
+    bool is_log_tight() const;
 
     std::uint64_t accepted() const;
     /// Whether everything up to `accepted` is logged, or acknowledged.
@@ -170,6 +179,7 @@ class Origin {
     std::vector<std::byte> frame_;
     bool frame_is_ready_ = false;  // encoded, and waiting for room in the log
     std::atomic<std::uint64_t> damaged_{0};
+    std::atomic<bool> is_blocked_{false};  // the last frame found no room in the log
 
     std::atomic<std::uint64_t> seq_next_{1};
 

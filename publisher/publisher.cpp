@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <cctype>
 #include <cerrno>
 #include <condition_variable>
 #include <cstring>
@@ -45,10 +46,18 @@ bool is_tmpfs(const char* path) {
     return ::statfs(path, &status) == 0 && status.f_type == kTmpfsMagic;
 }
 
+/// Of an app that does not listen: that nothing arrives must not go unnoticed.
+void warn_on_stderr(std::string_view line) {
+    std::string text("homeward: warning: ");
+    text.append(line).append("\n");
+    // In one piece, as other threads write there, too; where nobody reads there is nobody to tell.
+    static_cast<void>(!::write(STDERR_FILENO, text.data(), text.size()));
+}
+
 /// So that no thread of ours, nor of nats.c's in C, meets an exception of the app's.
 std::function<void(std::string_view)> without_exceptions(
     std::function<void(std::string_view)> on_log) {
-    if (!on_log) return on_log;
+    if (!on_log) on_log = &warn_on_stderr;
     return [on_log = std::move(on_log)](std::string_view line) noexcept {
         try {
             on_log(line);
@@ -81,6 +90,20 @@ void check_file_size_limit(const PublisherOptions& options) {
            ". Raise the limit");
 }
 
+/// Empty: the default. No wildcard, and at most what leaves room for the rest of a subject.
+bool is_valid_inbox_prefix(const std::string& prefix) {
+    constexpr std::size_t kBytesMax = 200;
+    if (prefix.empty()) return true;
+    char before = '.';
+    for (const char c : prefix) {
+        const bool is_part =
+            std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-';
+        if (!is_part && (c != '.' || before == '.')) return false;
+        before = c;
+    }
+    return before != '.' && prefix.size() <= kBytesMax;
+}
+
 std::filesystem::path default_lane_dir(const std::filesystem::path& spool_dir) {
     return is_tmpfs("/dev/shm") ? private_directory_in("/dev/shm") : spool_dir / "lanes";
 }
@@ -107,6 +130,10 @@ PublisherOptions checked(PublisherOptions options) {
         refuse("spool_bytes_max must be at least 64 MiB");
     }
     if (options.in_flight_max == 0) refuse("in_flight_max must be at least 1");
+    if (!is_valid_inbox_prefix(options.inbox_prefix)) {
+        refuse("inbox_prefix is \"" + options.inbox_prefix +
+               "\"; it must be tokens of A-Z, a-z, 0-9, _ and -, separated by dots");
+    }
     check_files(options);
     check_file_size_limit(options);
     options.on_log = without_exceptions(std::move(options.on_log));

@@ -20,6 +20,8 @@ constexpr auto kUnconnectedInterval = 50ms;
 constexpr auto kClockInterval = 200ms;
 /// Of lanes and of the spool's counts, which may exceed what was accepted by as much as that.
 constexpr auto kMaintenanceInterval = 20ms;
+/// How soon a waiting flush() looks again though nothing was said to have changed.
+constexpr auto kRecheckInterval = 50ms;
 /// How long an origin is silent before it says how many events there were.
 constexpr auto kIdleAfter = 1s;
 /// After that, how often it says that it is still there.
@@ -36,7 +38,7 @@ Sender::Sender(const PublisherOptions& options, Parts parts, Shipper::Start star
         origins_[static_cast<std::size_t>(event_class) - 1] =
             std::make_unique<Origin>(parts.run, event_class, limits);
     }
-    shipper_ = std::make_unique<Shipper>(options, start, [this] { changed_.notify_all(); });
+    shipper_ = std::make_unique<Shipper>(options, start, [this] { tell_of_change(); });
     for (const auto& origin : origins_) shipper_->add(origin.get());
     if (!options.spool_dir.empty()) {
         SpoolRecovery::Options recovery{options.spool_dir, parts.run.directory(),
@@ -48,7 +50,10 @@ Sender::Sender(const PublisherOptions& options, Parts parts, Shipper::Start star
         const bool scan_now = start == Shipper::Start::at_once;
         if (scan_now) recovery_->scan();
         left_count_ = recovery_->size();
-        recovery_thread_ = std::thread([this, scan_now] { recover(!scan_now); });
+        recovery_thread_ = std::thread([this, scan_now] {
+            run_contained("recovery", "what dead processes left waits for the next start",
+                          options_.on_log, [&] { recover(!scan_now); });
+        });
     }
     thread_ = std::thread([this] {
         // What was cut when it threw is unknown, so nothing is cut again under the same seqs.
@@ -82,16 +87,19 @@ void Sender::run() {
     auto next_clock = SteadyClock::now();
     auto next_maintenance = next_clock;
     auto wait = SteadyClock::duration(0);
+    bool closing = false;
+    std::size_t flushers_seen = 0;
     for (;;) {
         bool all = false;
-        bool closing = false;
         {
             std::unique_lock lock(mutex_);
-            wakened_.wait_for(lock, wait, [this] { return stopping_ || flushing_; });
+            wakened_.wait_for(lock, wait, [&] {
+                return stopping_ || flushers_ > flushers_seen || closing_ != closing;
+            });
             if (stopping_) return;
-            all = flushing_ || closing_;
+            flushers_seen = flushers_;
+            all = flushers_ > 0 || closing_;
             closing = closing_;
-            flushing_ = false;
         }
         if (SteadyClock::now() >= next_clock) {
             clock_.adjust();
@@ -112,10 +120,12 @@ void Sender::run() {
         }
         if (closing && !finished_ && !blocked) {
             finished_ = origins_[0]->finish() && origins_[1]->finish();
-            busy = true;
+            busy = busy || finished_;
         }
-        if (busy) shipper_->wake();
-        changed_.notify_all();
+        if (busy) {
+            shipper_->wake();
+            tell_of_change();
+        }
         wait = blocked ? SteadyClock::duration(kBlockedInterval)
                        : SteadyClock::duration(kDrainInterval);
         if (busy && !blocked) wait = SteadyClock::duration(0);
@@ -146,8 +156,14 @@ void Sender::recover(bool scan_now) {
             next_scan = SteadyClock::now() + recovery_->scan_interval();
         }
         recovery_->advance();
-        left_count_ = recovery_->size();
+        if (left_count_.exchange(recovery_->size()) != recovery_->size()) tell_of_change();
     }
+}
+
+/// Whoever waits has either not looked yet, or is woken.
+void Sender::tell_of_change() {
+    const std::lock_guard lock(mutex_);
+    changed_.notify_all();
 }
 
 void Sender::mark_idle(Origin& origin) {
@@ -186,29 +202,41 @@ void Sender::log(const std::string& line) {
     if (options_.on_log) options_.on_log(line);
 }
 
+/// Wakes only when something has changed; `is_done` is called with mutex_ held.
 bool Sender::wait_until(SteadyClock::time_point deadline, const std::function<bool()>& is_done) {
+    std::unique_lock lock(mutex_);
     while (!is_done()) {
-        std::unique_lock lock(mutex_);
-        if (SteadyClock::now() >= deadline) return is_done();
-        flushing_ = true;
-        wakened_.notify_all();
-        changed_.wait_for(lock, kDrainInterval);
+        const auto now = SteadyClock::now();
+        if (now >= deadline) return false;
+        changed_.wait_until(lock, std::min(deadline, now + kRecheckInterval));
     }
     return true;
 }
 
+bool Sender::wait_until_logged(SteadyClock::time_point deadline,
+                               const std::function<bool()>& is_logged) {
+    {
+        const std::lock_guard lock(mutex_);
+        ++flushers_;
+        wakened_.notify_all();
+    }
+    const bool done = wait_until(deadline, is_logged);
+    const std::lock_guard lock(mutex_);
+    --flushers_;
+    return done;
+}
+
 FlushResult Sender::flush(SteadyClock::time_point deadline, FlushUntil until) {
     const std::array<std::uint64_t, 2> goals{origins_[0]->accepted(), origins_[1]->accepted()};
-    const auto is_done = [&] {
-        for (std::size_t i = 0; i < goals.size(); ++i) {
-            const bool there = until == FlushUntil::logged ? origins_[i]->has_logged(goals[i])
-                                                           : origins_[i]->has_acked(goals[i]);
-            if (!there) return false;
-        }
-        return true;
+    const auto is_logged = [&] {
+        return origins_[0]->has_logged(goals[0]) && origins_[1]->has_logged(goals[1]);
+    };
+    const auto is_acked = [&] {
+        return origins_[0]->has_acked(goals[0]) && origins_[1]->has_acked(goals[1]);
     };
     FlushResult result;
-    result.done = wait_until(deadline, is_done);
+    result.done = wait_until_logged(deadline, is_logged) &&
+                  (until == FlushUntil::logged || wait_until(deadline, is_acked));
     if (!result.done) {
         const Stats now = stats();
         result.events_left = now.audit.in_lanes + now.metric.in_lanes;

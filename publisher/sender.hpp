@@ -48,6 +48,9 @@ class Sender {
     void mark_idle(Origin& origin);
     void say_if_blocked(const Origin& origin, Origin::Cut cut);
     void log(const std::string& line);
+    void tell_of_change();
+    bool wait_until_logged(SteadyClock::time_point deadline,
+                           const std::function<bool()>& is_logged);
     bool wait_until(SteadyClock::time_point deadline, const std::function<bool()>& is_done);
     void tell_to_stop();
     void stop();
@@ -67,7 +70,7 @@ class Sender {
     std::condition_variable changed_;  // a drain ended, or frames were released
     std::condition_variable wakened_;
     std::condition_variable stopped_;
-    bool flushing_ = false;
+    std::size_t flushers_ = 0;  // waiting until all is logged: nothing lingers
     bool closing_ = false;
     std::atomic<bool> finished_{false};  // both origins have sent their closing marks
     bool stopping_ = false;

@@ -1,6 +1,9 @@
 #include "publisher/shipper.hpp"
 
+#include <sys/random.h>
+
 #include <algorithm>
+#include <charconv>
 
 #include "publisher/thread_body.hpp"
 #include "schemas/subject.hpp"
@@ -15,34 +18,72 @@ constexpr auto kAckTimeout = 5s;
 constexpr auto kBackoffFirst = 100ms;
 constexpr auto kBackoffMax = 5s;
 constexpr auto kIdleWait = 50ms;
-/// How long frames may wait without a connection, or without any answer, before a new one is tried.
+/// How long a connection may bring no answer to what was sent before it is replaced.
 constexpr auto kSilenceMax = 9s;
 /// After a turn that threw, as for want of memory.
 constexpr auto kAfterFault = 500ms;
 
+std::string hex(std::uint64_t number) {
+    std::array<char, 16> digits;
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number, 16).ptr;
+    return {digits.data(), end};
+}
+
+/// The last token of the subject for a PubAck: "<number>-<nonce>".
+std::string token_of(std::uint64_t number, std::uint64_t nonce) {
+    return std::to_string(number) + "-" + hex(nonce);
+}
+
+/// False for what is no token of ours.
+bool parse_token(std::string_view token, std::uint64_t& number, std::uint64_t& nonce) {
+    const std::size_t dash = token.find('-');
+    if (dash == std::string_view::npos) return false;
+    const char* const end = token.data() + token.size();
+    const auto first = std::from_chars(token.data(), token.data() + dash, number);
+    const auto second = std::from_chars(token.data() + dash + 1, end, nonce, 16);
+    return first.ec == std::errc{} && first.ptr == token.data() + dash &&
+           second.ec == std::errc{} && second.ptr == end;
+}
+
+std::string stream_of(const Origin& origin) {
+    return stream_name(stream_kind(origin.event_class()), origin.run().identity().region);
+}
+
 }  // namespace
 
 Shipper::Shipper(const PublisherOptions& options, Start start, std::function<void()> on_release)
-    : options_(options), on_release_(std::move(on_release)), start_(start) {
-    if (start == Start::at_once) connect();
+    : options_(options),
+      on_release_(std::move(on_release)),
+      acked_({options.resend_age_max, options.resend_bytes_max}),
+      start_(start),
+      reconnector_(
+          options_,
+          [this](const PublishAnswer& answer) {
+              const std::lock_guard lock(mutex_);
+              answers_.push_back(answer);
+              has_work_ = true;
+              wakened_.notify_one();
+          },
+          [this](std::string_view line) { log_from_link(line); }) {
+    if (start == Start::at_once) {
+        reconnector_.connect_first();
+        begin_connection();
+    }
     thread_ = std::thread([this] { run(); });
 }
 
-void Shipper::connect() {
-    link_ = std::make_unique<NatsLink>(
-        options_,
-        [this](const PublishAnswer& answer) {
-            const std::lock_guard lock(mutex_);
-            answers_.push_back(answer);
-            has_work_ = true;
-            wakened_.notify_one();
-        },
-        [this](std::string_view line) {
-            if (options_.on_log) options_.on_log(line);
-            wake();
-        });
-    is_connected_ = link_->is_connected();
-    heard_at_ = SteadyClock::now();
+/// By nats.c's threads, or by ours. A server repeats its complaints with each frame.
+void Shipper::log_from_link(std::string_view line) {
+    bool is_said = false;
+    {
+        const std::lock_guard lock(mutex_);
+        const bool is_complaint = line.rfind("NATS: ", 0) == 0;
+        is_said = !line.empty() &&
+                  (!is_complaint || complaints_.failed(std::string(line), SteadyClock::now()));
+        has_work_ = true;
+        wakened_.notify_one();
+    }
+    if (is_said && options_.on_log) options_.on_log(line);
 }
 
 Shipper::~Shipper() {
@@ -69,6 +110,8 @@ void Shipper::remove(Origin* origin) {
     const std::lock_guard lock(origins_mutex_);
     std::erase(origins_, origin);
     std::erase_if(flights_, [&](const auto& entry) { return entry.second.origin == origin; });
+    std::erase_if(repeats_, [&](const auto& frame) { return frame.origin == origin; });
+    acked_.remove(origin);
     windows_.erase(origin);
 }
 
@@ -79,11 +122,6 @@ void Shipper::wake() {
 }
 
 void Shipper::run() {
-    const bool is_set_up =
-        run_contained("shipper", "what is logged stays in the spool", options_.on_log, [this] {
-            if (link_ == nullptr) connect();
-        });
-    if (!is_set_up) return;
     for (;;) {
         {
             std::unique_lock lock(mutex_);
@@ -91,8 +129,11 @@ void Shipper::run() {
             if (stopping_) return;
             has_work_ = false;
         }
-        const bool done =
-            run_contained("shipper", "trying again", options_.on_log, [this] { this->turn(); });
+        const bool done = run_contained("shipper", "trying again", options_.on_log, [this] {
+            // Not under the lock: it may take seconds.
+            if (reconnector_.maintain()) begin_connection();
+            turn();
+        });
         if (!done) std::this_thread::sleep_for(kAfterFault);
     }
 }
@@ -100,27 +141,37 @@ void Shipper::run() {
 void Shipper::turn() {
     const std::lock_guard lock(origins_mutex_);
     take_answers();
-    replace_dead_link();
-    is_connected_ = link_->is_connected();
+    drop_silent_link();
+    is_connected_ = reconnector_.link() != nullptr;
     send_due();
+    send_repeats();
     send_new();
+    acked_.release_old(SteadyClock::now());
+    for (const Origin* origin : origins_) {
+        if (origin->is_log_tight()) acked_.release_all(origin);
+    }
 }
 
-/// The library gives some connections up, whatever it was told, if the first attempt failed in a
-/// way that it does not expect; and it pings by a thread that a forked child does not have.
-void Shipper::replace_dead_link() {
+void Shipper::begin_connection() {
+    const std::lock_guard lock(origins_mutex_);
+    is_connected_ = reconnector_.link() != nullptr;
+    if (!is_connected_) return;
     const auto now = SteadyClock::now();
-    if (link_->is_connected()) {
-        const bool may_be_silent = start_ == Start::at_once || flights_.empty();
-        if (may_be_silent) heard_at_ = now;
-    }
+    heard_at_ = now;
+    // Their answers would come to the inbox of the connection before.
+    for (auto& [number, flight] : flights_) flight.retry_at = now;
+    const bool is_other = !server_id_.empty() && server_id_ != reconnector_.server_id();
+    server_id_ = reconnector_.server_id();
+    if (is_other) send_again(acked_.take_all(), "the NATS server is another, or was restarted");
+}
+
+/// The library pings by a thread that a forked child does not have.
+void Shipper::drop_silent_link() {
+    const auto now = SteadyClock::now();
+    if (start_ == Start::at_once || flights_.empty()) heard_at_ = now;
     if (now - heard_at_ < kSilenceMax) return;
     heard_at_ = now;
-    try {
-        connect();
-    } catch (const SetupError&) {
-        // the one that there is stays, and so do the frames
-    }
+    reconnector_.drop();
 }
 
 void Shipper::take_answers() {
@@ -129,30 +180,77 @@ void Shipper::take_answers() {
         const std::lock_guard lock(mutex_);
         answers.swap(answers_);
     }
-    if (!answers.empty()) heard_at_ = SteadyClock::now();
-    bool released = false;
-    for (const PublishAnswer& answer : answers) {
-        const auto found = flights_.find(answer.token);
-        if (found == flights_.end()) continue;  // an earlier send of it was acknowledged already
-        Flight& flight = found->second;
-        if (!answer.stored) {
-            log_refusal(answer.reason);
-            flight.retry_at = SteadyClock::now() + backoff(flight.attempts);
-            continue;
-        }
-        leave_window(flight);
-        flight.origin->release(flight.departure);
-        flights_.erase(found);
-        released = true;
-        last_refusal_.clear();
-    }
-    if (released) on_release_();
+    if (answers.empty()) return;
+    heard_at_ = SteadyClock::now();
+    for (const PublishAnswer& answer : answers) take_answer(answer);
+    on_release_();
 }
 
-void Shipper::log_refusal(const std::string& reason) {
-    if (reason == last_refusal_ || !options_.on_log) return;
-    last_refusal_ = reason;
-    options_.on_log("JetStream refuses frames, which wait in the log: " + reason);
+void Shipper::take_answer(const PublishAnswer& answer) {
+    std::uint64_t number = 0;
+    std::uint64_t nonce = 0;
+    if (!parse_token(answer.token, number, nonce)) return;
+    const auto found = flights_.find(number);
+    // An earlier send of it was acknowledged already, or somebody guesses.
+    if (found == flights_.end() || found->second.nonce != nonce) return;
+    Flight& flight = found->second;
+    if (!answer.ack) return refuse(flight, answer.reason);
+    const std::string wanted = stream_of(*flight.origin);
+    if (answer.ack->stream != wanted) {
+        return refuse(flight, "stream " + printable(answer.ack->stream) + " took a frame that " +
+                                  wanted + " must have; run homeward-consumer check");
+    }
+    // What was sent once cannot be there already, unless another has published under its id.
+    const bool may_be_there =
+        flight.sends_of_id > 1 || flight.departure.is_recovered || flight.is_again;
+    if (answer.ack->is_duplicate && !may_be_there) {
+        flight.salt = draw_nonce();
+        flight.sends_of_id = 0;
+        return refuse(flight,
+                      "the stream has another message under a frame's id; it is sent "
+                      "under a new one");
+    }
+    settle(number, flight, answer.ack->is_duplicate ? 0 : answer.ack->seq);
+}
+
+void Shipper::refuse(Flight& flight, const std::string& reason) {
+    const auto now = SteadyClock::now();
+    flight.retry_at = now + backoff(flight.attempts);
+    const auto line =
+        refusals_.failed("JetStream refuses frames, which wait in the log: " + reason, now);
+    if (line && options_.on_log) options_.on_log(*line);
+}
+
+/// `stream_seq` 0: the stream had it already.
+void Shipper::settle(std::uint64_t number, Flight& flight, std::uint64_t stream_seq) {
+    const auto now = SteadyClock::now();
+    leave_window(flight);
+    if (!flight.is_again) flight.origin->acknowledge(flight.departure);
+    const auto line = refusals_.ended("JetStream takes frames again", now);
+    if (line && options_.on_log) options_.on_log(*line);
+    if (stream_seq != 0) check_sequence(flight, stream_seq);
+    acked_.keep({flight.origin, std::move(flight.departure), stream_seq, now});
+    flights_.erase(number);
+}
+
+/// A stream gives each sequence once. If it does not, it has lost what it had acknowledged.
+void Shipper::check_sequence(const Flight& flight, std::uint64_t stream_seq) {
+    std::uint64_t& last = last_seqs_[stream_of(*flight.origin)];
+    const bool has_risen = stream_seq > last;
+    last = stream_seq;
+    if (has_risen) return;
+    send_again(acked_.take_from(flight.origin->event_class(), stream_seq),
+               stream_of(*flight.origin) + " gave sequence " + std::to_string(stream_seq) +
+                   " a second time");
+}
+
+void Shipper::send_again(std::vector<AckedFrames::Frame> frames, const std::string& why) {
+    if (frames.empty()) return;
+    if (options_.on_log) {
+        options_.on_log(why + ": " + std::to_string(frames.size()) +
+                        " acknowledged frames are sent again");
+    }
+    std::move(frames.begin(), frames.end(), std::back_inserter(repeats_));
 }
 
 Shipper::SteadyClock::duration Shipper::backoff(int attempts) {
@@ -163,13 +261,22 @@ Shipper::SteadyClock::duration Shipper::backoff(int attempts) {
     return SteadyClock::duration(half + static_cast<std::int64_t>(random_()) % (half + 1));
 }
 
+/// Not to be guessed by another client of the server, so not from random_.
+std::uint64_t Shipper::draw_nonce() {
+    std::uint64_t nonce = 0;
+    if (::getrandom(&nonce, sizeof nonce, 0) != sizeof nonce) {
+        throw std::runtime_error("getrandom() gives no random bytes");
+    }
+    return nonce;
+}
+
 bool Shipper::has_room(const Origin& origin) const {
     const auto found = windows_.find(const_cast<Origin*>(&origin));
     return found == windows_.end() || (found->second.frames < options_.in_flight_max &&
                                        found->second.bytes < options_.in_flight_bytes_max);
 }
 
-bool Shipper::send(std::uint64_t token, Flight& flight) {
+bool Shipper::send(std::uint64_t number, Flight& flight) {
     const Origin& origin = *flight.origin;
     const RunIdentity& identity = origin.run().identity();
     const auto read = origin.read(flight.departure);
@@ -177,38 +284,62 @@ bool Shipper::send(std::uint64_t token, Flight& flight) {
     const std::vector<std::byte>& bytes = *read;
     flight.retry_at = SteadyClock::now() + kAckTimeout + backoff(flight.attempts);
     ++flight.attempts;
+    ++flight.sends_of_id;
     FrameHeader header;
     if (FrameDecoder::decode_header(bytes, header) != FrameError::none) {
         // The disk gave back other bytes than it took. Sending them would help nobody.
-        if (options_.on_log) {
+        if (options_.on_log && !flight.is_again) {
             options_.on_log("a logged frame is damaged; its events are reported as lost");
         }
         flight.lost = true;
         return true;
     }
-    const bool is_mark = !flight.departure.mark.empty();
-    std::string id = message_id(header.publisher, header.event_class, header.seq_first);
-    // Marks repeat a seq, so they are told apart by their time.
-    if (is_mark) id += "-mark-" + std::to_string(header.cut_time_us);
-    return link_->publish(frame_subject(origin.event_class(), identity.region, identity.app), id,
-                          bytes, token);
+    std::string id = message_id(bytes);
+    if (flight.salt != 0) id += "-" + hex(flight.salt);
+    NatsLink* link = reconnector_.link();
+    return link != nullptr &&
+           link->publish(frame_subject(origin.event_class(), identity.region, identity.app), id,
+                         bytes, token_of(number, flight.nonce));
+}
+
+Shipper::Flight& Shipper::add_flight(Origin* origin, Departure departure, std::uint64_t& number) {
+    Window& window = windows_[origin];
+    ++window.frames;
+    window.bytes += departure.frame.bytes;
+    number = number_next_++;
+    Flight& flight = flights_[number];
+    flight.origin = origin;
+    flight.departure = std::move(departure);
+    flight.nonce = draw_nonce();
+    return flight;
 }
 
 void Shipper::send_new() {
     for (Origin* origin : origins_) {
         Departure departure;
-        while (link_->is_connected() && has_room(*origin) && origin->take_departure(departure)) {
-            Window& window = windows_[origin];
-            ++window.frames;
-            window.bytes += departure.frame.bytes;
-            const std::uint64_t token = token_next_++;
-            Flight& flight = flights_[token];
-            flight.origin = origin;
-            flight.departure = std::move(departure);
-            if (!send(token, flight)) flight.retry_at = SteadyClock::now() + backoff(0);
+        while (reconnector_.link() != nullptr && has_room(*origin) &&
+               origin->take_departure(departure)) {
+            std::uint64_t number = 0;
+            Flight& flight = add_flight(origin, std::move(departure), number);
+            if (!send(number, flight)) flight.retry_at = SteadyClock::now() + backoff(0);
         }
     }
     give_up_lost();
+}
+
+/// Before new ones: their log is waiting for room.
+void Shipper::send_repeats() {
+    while (!repeats_.empty() && reconnector_.link() != nullptr &&
+           has_room(*repeats_.front().origin)) {
+        std::uint64_t number = 0;
+        Flight& flight =
+            add_flight(repeats_.front().origin, std::move(repeats_.front().departure), number);
+        repeats_.pop_front();
+        flight.is_again = true;
+        retries_[static_cast<std::size_t>(flight.origin->event_class()) - 1].fetch_add(
+            1, std::memory_order_relaxed);
+        if (!send(number, flight)) flight.retry_at = SteadyClock::now() + backoff(0);
+    }
 }
 
 void Shipper::give_up_lost() {
@@ -216,7 +347,11 @@ void Shipper::give_up_lost() {
         const Flight& flight = entry.second;
         if (!flight.lost) return false;
         leave_window(flight);
-        flight.origin->give_up(flight.departure);
+        if (flight.is_again) {
+            flight.origin->forget(flight.departure);
+        } else {
+            flight.origin->give_up(flight.departure);
+        }
         return true;
     });
 }
@@ -228,13 +363,13 @@ void Shipper::leave_window(const Flight& flight) {
 }
 
 void Shipper::send_due() {
-    if (!link_->is_connected()) return;
+    if (reconnector_.link() == nullptr) return;
     const auto now = SteadyClock::now();
-    for (auto& [token, flight] : flights_) {
+    for (auto& [number, flight] : flights_) {
         if (flight.retry_at > now) continue;
         const auto index = static_cast<std::size_t>(flight.origin->event_class()) - 1;
         retries_[index].fetch_add(1, std::memory_order_relaxed);
-        if (!send(token, flight)) {
+        if (!send(number, flight)) {
             flight.retry_at = SteadyClock::now() + backoff(flight.attempts);
             return;  // the connection has just gone: the others would only wait for it in turn
         }

@@ -13,14 +13,18 @@
 
 #include <homeward/publisher.hpp>
 
-#include "publisher/nats_link.hpp"
+#include "publisher/acked_frames.hpp"
 #include "publisher/origin.hpp"
+#include "publisher/reconnector.hpp"
 
 namespace homeward {
 
-/// Sends logged frames to JetStream and keeps account of every one until the stream has it. Has a
-/// thread of its own, because the network may block and the sender must not. Origins are borrowed
-/// and must outlive their remove().
+/// Sends logged frames to JetStream and keeps account of every one until the stream has it. A frame
+/// counts as stored only by a PubAck of its own stream, on the unguessable subject of its last
+/// connection. Acknowledged frames are kept a while, and sent again when the server was restarted
+/// or gives a sequence a second time; the ledger skips what it has. Has a thread of its own,
+/// because the network may block and the sender must not. Origins are borrowed and must outlive
+/// their remove().
 class Shipper {
   public:
     enum class Start : std::uint8_t {
@@ -51,28 +55,40 @@ class Shipper {
     struct Flight {
         Origin* origin = nullptr;
         Departure departure;
+        std::uint64_t nonce = 0;  ///< part of the subject on which its PubAck is expected
         int attempts = 0;
+        int sends_of_id = 0;     ///< under its present message id
+        std::uint64_t salt = 0;  ///< part of the message id once another took the plain one
         SteadyClock::time_point retry_at;
-        bool lost = false;  ///< the log does not give it back
+        bool lost = false;      ///< the log does not give it back
+        bool is_again = false;  ///< acknowledged before, by a server that may have lost it
     };
     struct Window {
         std::size_t frames = 0;
         std::size_t bytes = 0;
     };
 
-    void connect();
-    void replace_dead_link();
     void run();
     void turn();
+    void log_from_link(std::string_view line);
+    void begin_connection();
+    void drop_silent_link();
     void take_answers();
+    void take_answer(const PublishAnswer& answer);
+    void refuse(Flight& flight, const std::string& reason);
+    void settle(std::uint64_t number, Flight& flight, std::uint64_t stream_seq);
+    void check_sequence(const Flight& flight, std::uint64_t stream_seq);
+    void send_again(std::vector<AckedFrames::Frame> frames, const std::string& why);
     void send_new();
+    void send_repeats();
     void send_due();
     void give_up_lost();
     void leave_window(const Flight& flight);
     bool has_room(const Origin& origin) const;
-    bool send(std::uint64_t token, Flight& flight);
+    bool send(std::uint64_t number, Flight& flight);
+    Flight& add_flight(Origin* origin, Departure departure, std::uint64_t& number);
     SteadyClock::duration backoff(int attempts);
-    void log_refusal(const std::string& reason);
+    std::uint64_t draw_nonce();
 
     PublisherOptions options_;
     std::function<void()> on_release_;
@@ -80,22 +96,27 @@ class Shipper {
     std::mutex mutex_;  // guards what follows
     std::condition_variable wakened_;
     std::vector<PublishAnswer> answers_;
+    OutageLog complaints_;  // of the server, about what we do
     bool has_work_ = false;
     bool stopping_ = false;
 
     std::mutex origins_mutex_;  // held while frames are handled, so that remove() may wait for it
     std::vector<Origin*> origins_;
-    std::map<std::uint64_t, Flight> flights_;  // by token
+    std::map<std::uint64_t, Flight> flights_;  // by number, in the order of their first sends
     std::map<Origin*, Window> windows_;
-    std::uint64_t token_next_ = 1;
+    AckedFrames acked_;
+    std::deque<AckedFrames::Frame> repeats_;          // to be sent again when there is room
+    std::map<std::string, std::uint64_t> last_seqs_;  // of PubAcks, by stream
+    std::uint64_t number_next_ = 1;
     std::array<std::atomic<std::uint64_t>, 2> retries_{};
     std::minstd_rand random_{std::random_device{}()};
-    std::string last_refusal_;
+    OutageLog refusals_;
 
     std::atomic<bool> is_connected_{false};
     Start start_;
     SteadyClock::time_point heard_at_{};
-    std::unique_ptr<NatsLink> link_;  // its callbacks use what stands above
+    std::string server_id_;    // of the connection before
+    Reconnector reconnector_;  // its callbacks use what stands above
     std::thread thread_;
 };
 

@@ -1,5 +1,7 @@
 #include "schemas/subject.hpp"
 
+#include <openssl/sha.h>
+
 #include <algorithm>
 #include <array>
 
@@ -93,13 +95,18 @@ std::string consumer_inbox_prefix(std::string_view domain) {
         .append(".");
 }
 
-std::string message_id(const PublisherId& publisher, EventClass event_class,
-                       std::uint64_t seq_first) {
-    return publisher.hex()
-        .append("-")
-        .append(to_string(event_class))
-        .append("-")
-        .append(std::to_string(seq_first));
+std::string message_id(std::span<const std::byte> frame) {
+    constexpr std::size_t kIdBytes = 16;
+    std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
+    ::SHA256(reinterpret_cast<const unsigned char*>(frame.data()), frame.size(), digest.data());
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    std::string text;
+    text.reserve(2 * kIdBytes);
+    for (std::size_t i = 0; i < kIdBytes; ++i) {
+        text += kDigits[digest[i] >> 4];
+        text += kDigits[digest[i] & 15];
+    }
+    return text;
 }
 
 std::optional<SubjectParts> parse_subject(std::string_view subject) {

@@ -3,7 +3,9 @@
 // Names on the wire: subjects, streams, durables, headers. Region and app are believed from the
 // subject, since the credentials of a NATS user decide to which subjects it may publish.
 
+#include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -38,9 +40,10 @@ std::string app_inbox_prefix(std::string_view region, std::string_view app);
 /// "_INBOX.homeward.consumer.ams.": where the leaf of a JetStream domain may answer the consumer;
 /// the domain is "-" when it is the server's own
 std::string consumer_inbox_prefix(std::string_view domain);
-/// "<32 hex>-audit-<seq_first>": a retry within the stream's duplicate window saves work downstream
-std::string message_id(const PublisherId& publisher, EventClass event_class,
-                       std::uint64_t seq_first);
+/// The first 128 bits of the SHA-256 of a frame, as hex: a retry keeps it, and nobody who has not
+/// seen the frame can publish under it first. Within the stream's duplicate window a retry is not
+/// even stored again; nothing else depends on it.
+std::string message_id(std::span<const std::byte> frame);
 
 struct SubjectParts {
     StreamKind kind;

@@ -1,5 +1,6 @@
 // The ways to a NATS server: TLS, an nkey, several addresses; and a peer that has died in silence.
 
+#include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -217,8 +218,10 @@ TEST_CASE("a creds file lets in whom the server's operator has signed, and a bad
 
 TEST_CASE("a server that answers garbage is no reason not to start, however soon it answers") {
     const BadServer garbage(BadServer::Manner::garbage);
+    PublisherOptions options = options_for(garbage.url());
+    options.on_log = [](std::string_view) {};
     for (int round = 0; round < 500; ++round) {
-        Publisher publisher(options_for(garbage.url()));
+        Publisher publisher(options);
         CHECK(emits(publisher));
         publisher.close(0ms);
     }
@@ -277,4 +280,116 @@ TEST_CASE("a peer that has fallen silent is noticed, by the parent and by a fork
     int status = 0;
     ::waitpid(child, &status, 0);
     CHECK(status == 0);
+}
+
+TEST_CASE("why nothing arrives is said at once, with the address, and not again and again") {
+    const TempDir dir;
+    make_certificate(dir, "server");
+    NatsServer plain;
+    const BadServer garbage(BadServer::Manner::garbage);
+    const auto at = [](int port) { return "127.0.0.1:" + std::to_string(port); };
+    const int closed = free_port();
+    struct Trouble {
+        std::string url, says;
+    };
+    for (const Trouble& trouble : std::vector<Trouble>{
+             {"nats://" + at(closed), at(closed) + ": Connection refused"},
+             {"nats://nowhere.invalid:4222", "nowhere.invalid:4222: cannot resolve"},
+             {"tls://" + at(plain.port()), at(plain.port()) + ": the server offers no TLS"},
+             {garbage.url(), "it is no NATS server; it says \"HTTP/1.1 418"}}) {
+        INFO(trouble.url);
+        Log log;
+        PublisherOptions options = options_for(trouble.url);
+        options.tls_ca_file = dir / "server.pem";
+        options.on_log = log.listener();
+        Publisher publisher(options);
+        CHECK(emits(publisher));
+        CHECK(wait_until(30s, [&] { return log.has(trouble.says); }));
+        sleep_ms(1500);
+        INFO(log.text());
+        CHECK(log.text().find("no connection to NATS") == log.text().rfind("no connection"));
+        publisher.close(0ms);
+    }
+}
+
+TEST_CASE(
+    "a connection that is lost and back is said with its address, and so is a missing right") {
+    const auto users = [](const std::string& permissions) {
+        return "authorization { users: [ { user: a, password: a" + permissions +
+               " } ] }\nno_auth_user: a";
+    };
+    NatsServer server(with(users("")));
+    Log log;
+    PublisherOptions options = options_for(server.url());
+    options.on_log = log.listener();
+    Publisher publisher(options);
+    REQUIRE(publisher.stats().connected);
+    server.kill();
+    CHECK(wait_until(30s, [&] { return log.has("Connection refused"); }));
+    server.start();
+    CHECK(wait_until(30s, [&] {
+        return log.has("connected to NATS at 127.0.0.1:" + std::to_string(server.port()) +
+                       " again after ");
+    }));
+    server.reload(users(", permissions: { publish: nothing, subscribe: \">\" }"));
+    CHECK(emits(publisher));
+    CHECK(wait_until(30s, [&] { return log.has("homeward.frame.audit.ams.shop"); }));
+    INFO(log.text());
+    CHECK(log.has("Permissions Violation"));
+    publisher.close(0ms);
+}
+
+TEST_CASE("an app that gives no on_log is warned on standard error") {
+    const TempDir dir;
+    const int kept = ::dup(STDERR_FILENO);
+    const int file = ::open((dir / "stderr").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    ::dup2(file, STDERR_FILENO);
+    const int port = free_port();
+    bool is_warned = false;
+    {
+        Publisher publisher(options_for("nats://127.0.0.1:" + std::to_string(port)));
+        is_warned = wait_until(30s, [&] {
+            return read_file(dir / "stderr")
+                       .find(
+                           "homeward: warning: no connection to NATS at "
+                           "127.0.0.1:" +
+                           std::to_string(port)) != std::string::npos;
+        });
+        publisher.close(0ms);
+    }
+    ::dup2(kept, STDERR_FILENO);
+    ::close(kept);
+    ::close(file);
+    CHECK(is_warned);
+}
+
+TEST_CASE("a password and a CA that are rotated are taken over without a restart") {
+    const TempDir dir;
+    make_certificate(dir, "server");
+    make_certificate(dir, "renewed");
+    std::filesystem::copy(dir / "server.pem", dir / "ca.pem");
+    NatsServer server(with(tls_lines(dir, "server")));
+    Log log;
+    PublisherOptions options = options_for("tls://127.0.0.1:" + std::to_string(server.port()));
+    options.tls_ca_file = dir / "ca.pem";
+    options.on_log = log.listener();
+    Publisher publisher(options);
+    REQUIRE(publisher.stats().connected);
+    for (const char* name : {"server.pem", "server.key"}) {
+        const std::string renewed = std::string("renewed") + (name + 6);
+        std::filesystem::copy(dir / renewed, dir / name,
+                              std::filesystem::copy_options::overwrite_existing);
+    }
+    server.kill();
+    server.start();
+    const bool is_told = wait_until(10s, [&] { return log.has("SSL handshake error"); });
+    INFO(log.text());
+    CHECK(is_told);
+    CHECK_FALSE(publisher.stats().connected);
+    std::filesystem::copy(dir / "server.pem", dir / "ca.pem",
+                          std::filesystem::copy_options::overwrite_existing);
+    CHECK(wait_until(30s, [&] { return publisher.stats().connected; }));
+    INFO(log.text());
+    CHECK(log.has("again after"));
+    publisher.close(0ms);
 }

@@ -14,6 +14,7 @@
 #include <audit.event.hpp>
 
 #include "tests/fault/load.hpp"
+#include "tests/publisher/streams.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/sanitizer.hpp"
 
@@ -165,4 +166,64 @@ TEST_CASE("parent and child both go on after fork(), under identities of their o
         left += entry.path().string() + "\n";
     }
     CHECK(left == "");
+}
+
+TEST_CASE("a thousand forks under load cost no sleep each, nor the parent's connection anything") {
+    if (!kCanForkThreads) {
+        WARN("not tried: no sanitizer is fit for threads in a forked child");
+        return;
+    }
+    // Method: most children exit at once, as those of a web server that runs a program do; each
+    // hundredth becomes a publisher of its own.
+    NatsServer server;
+    make_stream(server, StreamKind::audit);
+    std::atomic<bool> is_lost{false};
+    PublisherOptions options;
+    options.nats_urls = {server.url()};
+    options.region = "ams";
+    options.app = "forker";
+    options.on_log = [&](std::string_view line) {
+        if (line.find("connection to NATS lost") != std::string_view::npos) is_lost = true;
+    };
+    auto publisher = std::make_unique<Publisher>(options);
+    const auto emit = [&] {
+        return publisher->emit_json(
+            "audit", EventClass::audit,
+            R"({"actor":"a","action":"b","resource":"r","outcome":"allowed"})");
+    };
+    std::atomic<bool> is_over{false};
+    std::thread thread([&] {
+        while (!is_over) {
+            emit();
+            std::this_thread::sleep_for(200us);
+        }
+    });
+    auto fastest = std::chrono::steady_clock::duration::max();
+    int failed = 0;
+    for (int round = 0; round < 1'000; ++round) {
+        const auto began = std::chrono::steady_clock::now();
+        const pid_t child = ::fork();
+        REQUIRE(child >= 0);
+        if (child == 0) {
+            if (round % 100 != 99) ::_exit(0);
+            ::alarm(kChildSecondsMax);
+            const bool done = emit() == EmitResult::accepted && publisher->close(60s).done;
+            ::_exit(done ? 0 : 1);
+        }
+        fastest = std::min(fastest, std::chrono::steady_clock::now() - began);
+        int status = 0;
+        ::waitpid(child, &status, 0);
+        if (status != 0) ++failed;
+    }
+    is_over = true;
+    thread.join();
+    CHECK(failed == 0);
+    CHECK(publisher->close(60s).done);
+    CHECK_FALSE(is_lost);
+    CHECK(publisher->stats().audit.in_log == 0);
+    CHECK(server.log().find("[ERR]") == std::string::npos);
+    std::printf("the fastest fork() took %.0f us\n",
+                std::chrono::duration<double, std::micro>(fastest).count());
+    // A sleep of half a millisecond would be in each of them.
+    CHECK(fastest < 450us);
 }

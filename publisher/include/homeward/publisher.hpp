@@ -82,6 +82,16 @@ struct PublisherOptions {
     std::size_t in_flight_max = 64;
     std::size_t in_flight_bytes_max = 8u << 20;
 
+    /// Acknowledged frames stay in the log so long, and so many bytes of them per class, and are
+    /// sent again when the NATS server was restarted or gives a sequence twice: a nats-server that
+    /// is killed can lose what it acknowledged just before. 0: they are not kept.
+    std::chrono::milliseconds resend_age_max{10'000};
+    std::size_t resend_bytes_max = 8u << 20;
+
+    /// Acknowledgements come to a random subject below this; the login must be allowed to
+    /// subscribe there. Empty: "_INBOX.homeward.<region>.<app>", as deploy/nats/generate grants it.
+    std::string inbox_prefix{};
+
     std::filesystem::path credentials_file{};  ///< NATS .creds
     /// Seed and public key of a NATS user, as `nk -gen user -pubout` prints them.
     std::filesystem::path nkey_seed_file{};
@@ -90,8 +100,9 @@ struct PublisherOptions {
     std::filesystem::path tls_key_file{};
 
     /// Told of what a person should know: connection lost and back, refused frames, recovered
-    /// spools. Called from our threads, never from emit(); must not call back into the publisher,
-    /// and must not throw: what it throws is lost, with the line that it was told.
+    /// spools. Empty: lines go to standard error. Called from our threads, never from emit(); must
+    /// not call back into the publisher, and must not throw: what it throws is lost, with the line
+    /// that it was told.
     std::function<void(std::string_view line)> on_log{};
 };
 

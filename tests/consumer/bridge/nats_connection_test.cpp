@@ -2,9 +2,13 @@
 // it. A hostile JetStream is a raw client that serves the API of a region's domain.
 
 #include <atomic>
+#include <filesystem>
+#include <mutex>
 #include <thread>
 
+#include "consumer/nats_connection.hpp"
 #include "schemas/subject.hpp"
+#include "tests/publisher/certificate.hpp"
 #include "tests/support/bridge.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/nats_client.hpp"
@@ -58,6 +62,25 @@ class HostileJetStream {
     std::thread thread_;
 };
 
+/// What the connection said.
+class Lines {
+  public:
+    auto listener() {
+        return [this](std::string_view line) {
+            const std::lock_guard lock(mutex_);
+            text_.append(line).append("\n");
+        };
+    }
+    bool has(std::string_view part) const {
+        const std::lock_guard lock(mutex_);
+        return text_.find(part) != std::string::npos;
+    }
+
+  private:
+    mutable std::mutex mutex_;
+    std::string text_;
+};
+
 }  // namespace
 
 TEST_CASE("one region's nonsense for replies of JetStream stops neither consumer nor the others") {
@@ -79,4 +102,59 @@ TEST_CASE("one region's nonsense for replies of JetStream stops neither consumer
         CHECK(bridge.consumer().is_running());
         CHECK(bridge.stop_consumer() == 0);
     }
+}
+
+TEST_CASE("a login that is refused again and again ends no connection for good") {
+    // Method: the password changes under the connection, stays changed for longer than two
+    // attempts, and changes back. An inbox must work as before.
+    const auto login = [](const char* password) {
+        return std::string("authorization { user: app, password: ") + password + " }";
+    };
+    NatsOptions options;
+    options.more = login("first");
+    NatsServer server(options);
+    consumer::Config::Nats config;
+    config.urls = {"nats://app:first@127.0.0.1:" + std::to_string(server.port())};
+    Lines lines;
+    consumer::NatsConnection nats(config, 10s, lines.listener());
+    std::atomic<int> arrivals{0};
+    const std::string inbox = nats.subscribe("", [&](std::vector<consumer::Arrival>& some) {
+        arrivals += static_cast<int>(some.size());
+    });
+    server.reload(login("second"));
+    CHECK(wait_until(30s, [&] { return lines.has("Authorization Violation"); }));
+    sleep_ms(3'000);
+    CHECK_FALSE(nats.is_connected());
+    CHECK(nats.connects() == 1);
+    server.reload(login("first"));
+    CHECK(wait_until(30s, [&] { return nats.is_connected() && nats.connects() == 2; }));
+    CHECK(wait_until(10s, [&] {
+        nats.publish(inbox + "1", "hello");
+        return arrivals > 0;
+    }));
+    CHECK(lines.has("connected to NATS again after"));
+    nats.unsubscribe(inbox);
+}
+
+TEST_CASE("a CA that is rotated is taken over, and until then the handshake's error is said") {
+    const TempDir dir;
+    make_certificate(dir, "server");
+    make_certificate(dir, "renewed");
+    std::filesystem::copy(dir / "server.pem", dir / "ca.pem");
+    NatsOptions options;
+    options.more = tls_lines(dir, "server");
+    NatsServer server(options);
+    consumer::Config::Nats config;
+    config.urls = {"tls://127.0.0.1:" + std::to_string(server.port())};
+    config.tls_ca_file = dir / "ca.pem";
+    Lines lines;
+    consumer::NatsConnection nats(config, 10s, lines.listener());
+    const auto over = std::filesystem::copy_options::overwrite_existing;
+    std::filesystem::copy(dir / "renewed.pem", dir / "server.pem", over);
+    std::filesystem::copy(dir / "renewed.key", dir / "server.key", over);
+    server.kill();
+    server.start();
+    CHECK(wait_until(30s, [&] { return lines.has("SSL handshake error"); }));
+    std::filesystem::copy(dir / "renewed.pem", dir / "ca.pem", over);
+    CHECK(wait_until(30s, [&] { return nats.is_connected(); }));
 }
