@@ -224,13 +224,13 @@ TEST_CASE("accepting is one transaction: what fails leaves rows, ledger and fram
     court.make_overlap();
     court.leader().query(
         "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
-        " $$ BEGIN RAISE EXCEPTION 'no such table' USING ERRCODE = '42P01'; END $$");
+        " $$ BEGIN RAISE EXCEPTION 'no room on the disk' USING ERRCODE = '53100'; END $$");
     court.leader().query(
         "CREATE TRIGGER refuse BEFORE INSERT ON audit_events FOR EACH ROW"
         " WHEN (new.resource = '13') EXECUTE FUNCTION refuse()");
     const CommandResult failed = court.conflicts({"accept", "--all"});
     CHECK(failed.exit_code == 2);
-    CHECK_THAT(failed.output, Contains("no such table"));
+    CHECK_THAT(failed.output, Contains("no room on the disk"));
     CHECK(rows(court.leader()) == 15);
     CHECK(court.count("open") == 1);
     CHECK_THAT(court.proof(1), Contains(" missing=5 "));
