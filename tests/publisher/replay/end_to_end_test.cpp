@@ -3,97 +3,16 @@
 
 #include <atomic>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <fstream>
 #include <map>
-#include <set>
 #include <thread>
 #include <vector>
 
-#include "tests/publisher/replay/two_regions.hpp"
-#include "tests/support/catch.hpp"
+#include "tests/publisher/replay/end_to_end.hpp"
 
 using namespace homeward::testing;
 using namespace std::chrono_literals;
-
-namespace {
-
-constexpr const char* kText = "text/plain";
-const std::string kReplayed = "homeward_replay_replayed_total{reason=\"read_only_error\"}";
-
-Databases& databases() {
-    static Databases shared;  // for all cases but those that break it
-    return shared;
-}
-
-/// A client that is refused while it still sends meets a closed connection.
-const auto kSigpipe = std::signal(SIGPIPE, SIG_IGN);
-
-AppOptions app_in_ams(const std::string& program, const Databases& data) {
-    return {program, "ams", "scl", data.leader.url(), data.replica->url(), {}};
-}
-AppOptions app_in_scl(const std::string& program, const Databases& data) {
-    return {program, "scl", "scl", data.leader.url(), "", {}};
-}
-
-struct Example {
-    std::string ams;
-    std::string scl;
-};
-Example any_example() {
-    return GENERATE(Example{HOMEWARD_EXAMPLE_HTTPLIB, HOMEWARD_EXAMPLE_BEAST},
-                    Example{HOMEWARD_EXAMPLE_BEAST, HOMEWARD_EXAMPLE_HTTPLIB});
-}
-
-TwoRegions two_regions(const Example& example) {
-    return {app_in_ams(example.ams, databases()), app_in_scl(example.scl, databases())};
-}
-
-/// Cases share the table.
-std::string unique(const std::string& what) {
-    static int count = 0;
-    return what + " " + std::to_string(++count);
-}
-
-std::int64_t rows_of(const std::string& item) {
-    return databases().leader.number("SELECT count(*) FROM orders WHERE item = '" + item + "'");
-}
-
-/// Nothing of the talk between app and proxy reaches the client.
-void check_clean(const httplib::Response& response) {
-    for (const char* name : {"fly-replay", "x-accel-redirect", "fly-replay-src"}) {
-        INFO(name);
-        CHECK_FALSE(response.has_header(name));
-    }
-}
-
-std::set<std::string> cookies_of(const httplib::Response& response) {
-    std::set<std::string> cookies;
-    const auto [begin, end] = response.headers.equal_range("Set-Cookie");
-    for (auto header = begin; header != end; ++header) cookies.insert(header->second);
-    return cookies;
-}
-
-/// What a browser would send after this answer.
-httplib::Headers session_of(const httplib::Response& response) {
-    for (const std::string& cookie : cookies_of(response)) {
-        if (cookie.rfind("__Host-", 0) == 0)
-            return {{"Cookie", cookie.substr(0, cookie.find(';'))}};
-    }
-    return {};
-}
-
-/// curl's status for a request whose body it may not be able to send to its end.
-std::string curl_post(const std::string& url, std::vector<std::string> words) {
-    // Where it asks before it sends, it waits for the answer as long as a loaded machine takes.
-    words.insert(words.begin(), {"curl", "-s", "-o", "/dev/null", "-w", "%{http_code}",
-                                 "--expect100-timeout", "60"});
-    words.push_back(url + "/orders");
-    return run_command(words).output;
-}
-
-}  // namespace
 
 TEST_CASE("a read is served in its region and a write in the primary's, whole and once") {
     const TwoRegions regions = two_regions(any_example());
@@ -291,100 +210,6 @@ TEST_CASE("a primary region that is down, or does not answer, is 503 and a time 
     check_refused(false);
     CHECK(rows_of(item) == 0);
     CHECK(regions.log("ams").find("the platform says: region=scl; no answer") != std::string::npos);
-}
-
-TEST_CASE("a write still being committed when nginx gives up is 504, and not sent again: one row") {
-    const TwoRegions regions = two_regions(any_example());
-    const std::string item = unique("slow commit");
-    std::thread blocker([] {
-        databases().leader.query(
-            "BEGIN; LOCK TABLE orders IN SHARE MODE; SELECT pg_sleep(4); COMMIT");
-    });
-    const bool is_blocked = wait_until(10s, [] {
-        return databases().leader.number(
-                   "SELECT count(*) FROM pg_locks WHERE relation = 'orders'::regclass"
-                   " AND mode = 'ShareLock' AND granted") == 1;
-    });
-    const auto write = regions.edge("ams").Post("/orders", item, kText);
-    blocker.join();
-    REQUIRE(is_blocked);
-    REQUIRE(write);
-    CHECK(write->status == 504);
-    CHECK_FALSE(write->has_header("Retry-After"));
-    CHECK(write->body.find("may have been done") != std::string::npos);
-    check_clean(*write);
-    CHECK(wait_until(10s, [&] { return rows_of(item) == 1; }));
-}
-
-TEST_CASE("the app sees Host with its port, and none that contradicts the request") {
-    TwoRegions regions = two_regions({HOMEWARD_EXAMPLE_HTTPLIB, HOMEWARD_EXAMPLE_HTTPLIB});
-    regions.process("scl").kill();
-    httplib::Server echo;
-    const auto tell_host = [](const httplib::Request& request, httplib::Response& response) {
-        response.set_content(request.get_header_value("Host"), kText);
-    };
-    echo.Post("/orders", tell_host);
-    echo.Get("/host", tell_host);
-    std::thread thread([&] { echo.listen("127.0.0.1", regions.port("scl")); });
-    const bool is_up = wait_until(30s, [&] { return echo.is_running(); });
-    const auto curl = [&](const std::string& region, const std::vector<std::string>& more) {
-        std::vector<std::string> words = {"curl", "-s"};
-        words.insert(words.end(), more.begin(), more.end());
-        words.push_back(regions.edge_url(region) + (region == "scl" ? "/host" : "/orders"));
-        return run_command(words).output;
-    };
-    const std::string edge = regions.edge_url("scl").substr(7);
-    const std::string direct = curl("scl", {});
-    const std::string named = curl("scl", {"-H", "Host: Shop.Example:8443"});
-    const std::string plain = curl("scl", {"-H", "Host: shop.example"});
-    const std::string replayed = curl("ams", {"-d", unique("host")});
-    const std::string forged =
-        curl("scl", {"--request-target", "http://a.example/host", "-H", "Host: b.example"});
-    echo.stop();
-    thread.join();
-    REQUIRE(is_up);
-    CHECK(direct == edge);
-    CHECK(named == "Shop.Example:8443");
-    CHECK(plain == "shop.example");
-    CHECK(replayed == regions.edge_url("ams").substr(7));
-    CHECK(forged == "a.example");
-}
-
-TEST_CASE("only what may be replayed is limited: not the primary's edge, not a passthrough path") {
-    const TwoRegions regions = two_regions(any_example());
-    const TempDir dir;
-    const std::string name = unique("upload");
-    std::ofstream(dir / "large") << name << std::string(1'500'000, 'x');
-    const std::vector<std::string> large = {"-H", "Content-Type: text/plain", "--data-binary",
-                                            "@" + (dir / "large").string()};
-    CHECK(curl_post(regions.edge_url("scl"), large) == "201");
-    CHECK(curl_post(regions.edge_url("ams"), large) == "413");
-    // The example has no such path: that its app answers is what is shown.
-    std::vector<std::string> words = {"curl", "-s", "-o", "/dev/null", "-w", "%{http_code}"};
-    words.insert(words.end(), large.begin(), large.end());
-    words.push_back(regions.edge_url("ams") + "/uploads/orders");
-    CHECK(run_command(words).output == "404");
-    databases().leader.query("DELETE FROM orders WHERE length(item) > 1000000");
-}
-
-TEST_CASE("a client without cookies reads its own write by the token's header") {
-    const TwoRegions regions = two_regions(any_example());
-    auto client = regions.edge("ams");
-    databases().catch_up();
-    databases().replica->query("SELECT pg_wal_replay_pause()");
-    const std::string item = unique("by header");
-    const auto write = client.Post("/orders", item, kText);
-    REQUIRE(write);
-    const std::string token = write->get_header_value("homeward-seen");
-    const auto own = client.Get("/orders/" + write->body, {{"Homeward-Seen", token}});
-    const auto forged = client.Get("/orders/" + write->body, {{"Homeward-Seen", token + "0"}});
-    databases().replica->query("SELECT pg_wal_replay_resume()");
-    CHECK_FALSE(token.empty());
-    REQUIRE(own);
-    CHECK(own->status == 200);
-    CHECK(own->body == item);
-    REQUIRE(forged);
-    CHECK(forged->status == 404);  // no token: it reads what the replica has
 }
 
 TEST_CASE("a session reads its own write while the replica stands still, others do not wait") {
