@@ -63,6 +63,19 @@ std::string refusal_of(FrameError error, const FrameUnit& unit) {
     return std::string(explain(unit.pulled.sender));
 }
 
+/// Why a subject is none of the stream's.
+std::string explain_subject(std::string_view subject, const Stream& stream) {
+    const std::string expected = stream_subjects(stream.kind, stream.region);
+    const std::string_view prefix = std::string_view(expected).substr(0, expected.size() - 1);
+    std::string reason = "its subject " + std::string(subject);
+    if (subject.substr(0, prefix.size()) != prefix) {
+        return reason + " is none of the stream's; expected " + expected;
+    }
+    return reason + " ends with \"" + std::string(subject.substr(prefix.size())) +
+           "\", which is no name of an app: 1 to 32 of a-z, 0-9, _ and -, not beginning with _ or "
+           "-, so no capital letter and no dot";
+}
+
 void fill_from_header(FrameUnit& unit) {
     unit.is_mark = (unit.header.flags & kFrameCountOnly) != 0;
     unit.closing = (unit.header.flags & kFrameClosing) != 0;
@@ -125,9 +138,7 @@ FrameUnit UnitDecoder::open(Pulled pulled) {
     if (!subject || subject->kind != stream.kind || subject->region != stream.region) {
         unit.is_plain = true;
         unit.seq_count = 1;
-        unit.refusal = "its subject " + std::string(unit.pulled.message.subject) +
-                       " is none of the stream's; expected " +
-                       stream_subjects(stream.kind, stream.region);
+        unit.refusal = explain_subject(unit.pulled.message.subject, stream);
         return unit;
     }
     if (stream.kind == StreamKind::plain) {

@@ -3,14 +3,23 @@
 # Generates one header per event type and puts it on the include path of <target>:
 #   homeward_event_types(shop order.json)   →   #include <order.event.hpp>
 # The types that ship are ${homeward_SCHEMAS_DIR}/audit.json and metric.json.
-# The header's name is the type's "title", which must be the file's name without its extension.
+# The header's name is the type's "title", whatever the file is called.
 function(homeward_event_types target)
     set(out ${CMAKE_CURRENT_BINARY_DIR}/${target}_event_types)
     set(headers "")
     foreach(file IN LISTS ARGN)
         cmake_path(ABSOLUTE_PATH file BASE_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}
                    OUTPUT_VARIABLE source)
+        # What is wrong with a file without a title, the generator says.
         cmake_path(GET source STEM name)
+        if(EXISTS ${source})
+            file(READ ${source} schema)
+            string(JSON title ERROR_VARIABLE no_title GET "${schema}" title)
+            if(NOT no_title)
+                set(name ${title})
+            endif()
+            set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
+        endif()
         add_custom_command(
             OUTPUT ${out}/${name}.event.hpp
             COMMAND homeward::generate --out ${out} ${source}

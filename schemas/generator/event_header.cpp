@@ -13,22 +13,19 @@ constexpr std::size_t kEnumValuesMax = 32;
 
 bool is_keyword(const std::string& name) {
     static const std::set<std::string_view> kKeywords{
-        "alignas",  "alignof",   "and",       "asm",      "auto",     "bool",     "break",
-        "case",     "catch",     "char",      "class",    "concept",  "const",    "continue",
-        "decltype", "default",   "delete",    "do",       "double",   "else",     "enum",
-        "explicit", "export",    "extern",    "false",    "float",    "for",      "friend",
-        "goto",     "if",        "inline",    "int",      "long",     "mutable",  "namespace",
-        "new",      "noexcept",  "not",       "nullptr",  "operator", "or",       "private",
-        "protected", "public",   "register",  "requires", "return",   "short",    "signed",
-        "sizeof",   "static",    "struct",    "switch",   "template", "this",     "throw",
-        "true",     "try",       "typedef",   "typeid",   "typename", "union",    "unsigned",
-        "using",    "virtual",   "void",      "volatile", "while",    "xor",      "bitand",
-        "bitor",    "compl",     "constexpr", "consteval", "constinit", "co_await", "co_return",
-        "co_yield", "and_eq",    "or_eq",     "not_eq",   "xor_eq",   "char8_t",  "char16_t",
-        "char32_t", "wchar_t",   "static_assert", "static_cast", "dynamic_cast", "const_cast",
-        "reinterpret_cast", "thread_local",
+        "alignas", "alignof", "and", "asm", "auto", "bool", "break", "case", "catch", "char",
+        "class", "concept", "const", "continue", "decltype", "default", "delete", "do", "double",
+        "else", "enum", "explicit", "export", "extern", "false", "float", "for", "friend", "goto",
+        "if", "inline", "int", "long", "mutable", "namespace", "new", "noexcept", "not", "nullptr",
+        "operator", "or", "private", "protected", "public", "register", "requires", "return",
+        "short", "signed", "sizeof", "static", "struct", "switch", "template", "this", "throw",
+        "true", "try", "typedef", "typeid", "typename", "union", "unsigned", "using", "virtual",
+        "void", "volatile", "while", "xor", "bitand", "bitor", "compl", "constexpr", "consteval",
+        "constinit", "co_await", "co_return", "co_yield", "and_eq", "or_eq", "not_eq", "xor_eq",
+        "char8_t", "char16_t", "char32_t", "wchar_t", "static_assert", "static_cast",
+        "dynamic_cast", "const_cast", "reinterpret_cast", "thread_local",
         // names that the struct itself has
-        "record_bytes", "write_record", "to_text",
+        "record_bytes", "write_record", "to_text", "is_complete", "has_short_texts",
         // macros of <cerrno> and of compilers that take GNU's dialect
         "errno", "linux", "unix"};
     return kKeywords.count(name) != 0;
@@ -62,25 +59,52 @@ std::string enum_name(const EventType& type, const Field& field) {
 struct CppKind {
     std::string_view type;
     std::string_view record_kind;
+    std::string_view value = "";  // what makes the record's value of one that is there
 };
+
+bool is_decimal(const Field& field) {
+    return field.kind == FieldKind::real && field.column == ColumnType::numeric;
+}
 
 CppKind cpp_kind(const Field& field) {
     if (field.array) return {"homeward::JsonText", "json"};
+    if (is_decimal(field)) return {"homeward::Decimal", "text", ".text()"};
     switch (field.kind) {
         case FieldKind::text:
         case FieldKind::uuid:
-        case FieldKind::inet: return {"std::string_view", "text"};
-        case FieldKind::integer: return {"std::int64_t", "integer"};
-        case FieldKind::real: return {"double", "real"};
-        case FieldKind::boolean: return {"bool", "boolean"};
-        case FieldKind::timestamp: return {"homeward::TimeUs", "timestamp"};
-        case FieldKind::json: return {"homeward::JsonText", "json"};
+        case FieldKind::inet:
+            return {"homeward::Text", "text", ".view()"};
+        case FieldKind::integer:
+            return {"std::int64_t", "integer"};
+        case FieldKind::real:
+            return {"double", "real"};
+        case FieldKind::boolean:
+            return {"bool", "boolean"};
+        case FieldKind::timestamp:
+            return {"homeward::TimeUs", "timestamp"};
+        case FieldKind::json:
+            return {"homeward::JsonText", "json"};
     }
-    return {"std::string_view", "text"};
+    return {"homeward::Text", "text", ".view()"};
 }
 
-std::string cpp_type(const EventType& type, const Field& field) {
-    return has_enum(field) ? enum_name(type, field) : std::string(cpp_kind(field).type);
+bool is_text(const Field& field) {
+    return cpp_kind(field).type == "homeward::Text" && !has_enum(field);
+}
+
+/// A type that knows by itself whether it was set.
+bool knows_whether_set(const Field& field) {
+    return !has_enum(field) &&
+           (is_text(field) || is_decimal(field) || cpp_kind(field).type == "homeward::JsonText");
+}
+
+std::string member_type(const EventType& type, const Field& field) {
+    const std::string kind =
+        has_enum(field) ? enum_name(type, field) : std::string(cpp_kind(field).type);
+    if (!field.required) {
+        return is_text(field) ? "homeward::OptionalText" : "std::optional<" + kind + ">";
+    }
+    return knows_whether_set(field) ? kind : "homeward::Required<" + kind + ">";
 }
 
 std::string one_line(std::string text) {
@@ -130,10 +154,7 @@ std::string members_code(const EventType& type) {
         if (!field.description.empty()) {
             code += "    /// " + one_line(field.description) + "\n";
         }
-        const std::string kind = cpp_type(type, field);
-        code += field.required ? "    " + kind + " " + member_name(field.name) + "{};\n"
-                               : "    std::optional<" + kind + "> " + member_name(field.name) +
-                                     "{};\n";
+        code += "    " + member_type(type, field) + " " + member_name(field.name) + "{};\n";
     }
     return code;
 }
@@ -142,8 +163,8 @@ std::string descriptor_code(const EventType& type) {
     std::string code = "\n    static constexpr std::array<homeward::FieldDescriptor, " +
                        std::to_string(type.fields.size()) + "> kFields{{\n";
     for (const Field& field : type.fields) {
-        code += "        {" + literal(field.name) + ", homeward::RecordKind::" +
-                std::string(cpp_kind(field).record_kind) + "},\n";
+        code += "        {" + literal(field.name) +
+                ", homeward::RecordKind::" + std::string(cpp_kind(field).record_kind) + "},\n";
     }
     const std::string event_class =
         "homeward::EventClass::" + std::string(to_string(type.event_class));
@@ -166,8 +187,35 @@ std::string required_code(const EventType& type) {
 }
 
 std::string value_code(const Field& field) {
-    const std::string value = (field.required ? "" : "*") + member_name(field.name);
-    return has_enum(field) ? "to_text(" + value + ")" : value;
+    const std::string value =
+        (field.required ? "" : "(*") + member_name(field.name) + (field.required ? "" : ")");
+    if (has_enum(field)) return "to_text(" + value + (field.required ? ".value()" : "") + ")";
+    if (field.required && !knows_whether_set(field)) return value + ".value()";
+    return value + std::string(cpp_kind(field).value);
+}
+
+/// Whether all that the leader demands was set, and what its text columns take.
+std::string check_code(const EventType& type) {
+    std::string is_set;
+    std::string is_short;
+    const auto add = [](std::string& all, const std::string& one) {
+        all += (all.empty() ? "" : " & ") + one;
+    };
+    for (const Field& field : type.fields) {
+        const std::string name = member_name(field.name);
+        const bool is_json = cpp_kind(field).type == "homeward::JsonText" && !has_enum(field);
+        if (field.required) add(is_set, "int{" + name + (is_json ? ".text" : "") + ".is_set()}");
+        if (is_text(field)) {
+            add(is_short, "int{" + name + (field.required ? "." : "->") +
+                              "size() <= homeward::kTextBytesMax}");
+        }
+    }
+    return "\n    /// Whether all required fields were set; emit() refuses an event without.\n"
+           "    bool is_complete() const noexcept { return " +
+           (is_set.empty() ? "true" : "(" + is_set + ") != 0") +
+           "; }\n    /// Whether no text is longer than a column takes.\n"
+           "    bool has_short_texts() const noexcept { return " +
+           (is_short.empty() ? "true" : "(" + is_short + ") != 0") + "; }\n";
 }
 
 /// In front of what is only to be done when the field is set.
@@ -234,7 +282,7 @@ std::string generate_event_header(const EventType& type, const std::string& sour
                        "#include <homeward/record.hpp>\n\nnamespace homeward::events {\n\n";
     if (!type.description.empty()) code += "/// " + one_line(type.description) + "\n";
     code +=
-        "/// Views are borrowed only until emit() returns.\n"
+        "/// Texts are borrowed only until emit() returns; a temporary string does not compile.\n"
         "struct " +
         struct_name(type.name) + " {\n";
     for (const Field& field : type.fields) {
@@ -243,6 +291,7 @@ std::string generate_event_header(const EventType& type, const std::string& sour
     code += members_code(type);
     code += descriptor_code(type);
     code += required_code(type);
+    code += check_code(type);
     code += size_code(type);
     code += write_code(type);
     code += "};\n\n}  // namespace homeward::events\n";

@@ -141,7 +141,7 @@ TEST_CASE("emit_wait() waits for room until its deadline, and emit() does not") 
     PublisherOptions options = options_without_server();
     options.log_bytes_max = 16u << 20;
     Publisher publisher(options);
-    std::string noise(200'000, ' ');
+    std::string noise(60'000, ' ');
     EmitResult result = EmitResult::accepted;
     for (int i = 0; i < 1000 && result != EmitResult::full; ++i) {
         for (char& c : noise) c = static_cast<char>('!' + std::rand() % 90);
@@ -156,6 +156,26 @@ TEST_CASE("emit_wait() waits for room until its deadline, and emit() does not") 
     CHECK(publisher.emit_wait(event, 300ms) == EmitResult::full);
     CHECK(std::chrono::steady_clock::now() - before >= 300ms);
     CHECK(publisher.stats().audit.refused > 0);
+    publisher.close(0ms);
+}
+
+TEST_CASE("an event without a required field is refused, and none is invented") {
+    Publisher publisher(options_without_server());
+    events::Audit event;
+    event.actor = "user:42";
+    event.action = "order.view";
+    event.resource = "order:1";
+    CHECK(publisher.emit(event) == EmitResult::incomplete);  // its outcome was "allowed" once
+    event.outcome = events::Audit::Outcome::allowed;
+    CHECK(publisher.emit(event) == EmitResult::accepted);
+    const std::string long_text(kTextBytesMax + 1, 'x');
+    event.resource = long_text;
+    CHECK(publisher.emit(event) == EmitResult::too_large);
+    events::Metric metric = sample_metric();
+    CHECK(publisher.emit(metric) == EmitResult::accepted);
+    metric.value = {};
+    CHECK(publisher.emit(metric) == EmitResult::incomplete);
+    CHECK(publisher.stats().audit.accepted == 1);
     publisher.close(0ms);
 }
 

@@ -47,6 +47,7 @@ EmitResult emit_audit(Publisher& publisher, std::string_view resource = "order:1
 EmitResult emit_metric(Publisher& publisher) {
     events::Metric event;
     event.name = "request_duration_seconds";
+    event.kind = events::Metric::Kind::gauge;
     event.value = 0.25;
     return publisher.emit(event);
 }

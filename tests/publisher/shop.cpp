@@ -16,6 +16,7 @@ events::Audit sample_audit() {
 events::Metric sample_metric() {
     events::Metric event;
     event.name = "requests";
+    event.kind = events::Metric::Kind::counter;
     event.value = 1;
     return event;
 }

@@ -293,8 +293,13 @@ EmitResult Publisher::emit(const Event& event) noexcept {
         static_cast<const Event*>(context)->write_record(at, time_us);
     };
     void* const context = const_cast<Event*>(&event);
+    if (!event.is_complete()) [[unlikely]]
+        return refuse(event_class, EmitResult::incomplete);
     detail::LaneWriter* lane = lane_of(event_class, &Event::kDescriptor);
     const std::size_t bytes = event.record_bytes();
+    if (bytes > kTextBytesMax && !event.has_short_texts()) [[unlikely]] {
+        return refuse(event_class, EmitResult::too_large);
+    }
     if (lane == nullptr) [[unlikely]] {
         return emit_aside(event_class, &Event::kDescriptor, bytes, context, write);
     }

@@ -23,6 +23,7 @@
 #include <string_view>
 
 #include <homeward/event_class.hpp>
+#include <homeward/text.hpp>
 
 namespace homeward {
 
@@ -62,7 +63,7 @@ constexpr std::uint32_t descriptor_hash(std::string_view name, EventClass event_
 /// A JSON value as text, already valid JSON; borrowed, like every view in a generated struct, only
 /// until emit() returns.
 struct JsonText {
-    std::string_view text;
+    Text text;
 };
 
 /// A point in time; microseconds since 1970-01-01 UTC.
@@ -77,12 +78,24 @@ inline constexpr std::size_t kRecordHeaderBytes = 4 + 8;
 inline constexpr std::size_t kTypedHeaderBytes = kRecordHeaderBytes + 8;
 
 // Each returns the bytes that put() will write.
-constexpr std::size_t record_bytes(std::int64_t) { return 8; }
-constexpr std::size_t record_bytes(double) { return 8; }
-constexpr std::size_t record_bytes(TimeUs) { return 8; }
-constexpr std::size_t record_bytes(bool) { return 1; }
-constexpr std::size_t record_bytes(std::string_view text) { return 4 + text.size(); }
-constexpr std::size_t record_bytes(JsonText json) { return 4 + json.text.size(); }
+constexpr std::size_t record_bytes(std::int64_t) {
+    return 8;
+}
+constexpr std::size_t record_bytes(double) {
+    return 8;
+}
+constexpr std::size_t record_bytes(TimeUs) {
+    return 8;
+}
+constexpr std::size_t record_bytes(bool) {
+    return 1;
+}
+constexpr std::size_t record_bytes(std::string_view text) {
+    return 4 + text.size();
+}
+constexpr std::size_t record_bytes(const JsonText& json) {
+    return 4 + json.text.size();
+}
 
 static_assert(std::endian::native == std::endian::little, "records are written in native order");
 
@@ -91,9 +104,15 @@ std::byte* put_raw(std::byte* at, T value) {
     std::memcpy(at, &value, sizeof value);
     return at + sizeof value;
 }
-inline std::byte* put(std::byte* at, std::int64_t value) { return put_raw(at, value); }
-inline std::byte* put(std::byte* at, double value) { return put_raw(at, value); }
-inline std::byte* put(std::byte* at, TimeUs value) { return put_raw(at, value.us); }
+inline std::byte* put(std::byte* at, std::int64_t value) {
+    return put_raw(at, value);
+}
+inline std::byte* put(std::byte* at, double value) {
+    return put_raw(at, value);
+}
+inline std::byte* put(std::byte* at, TimeUs value) {
+    return put_raw(at, value.us);
+}
 inline std::byte* put(std::byte* at, bool value) {
     return put_raw(at, static_cast<std::uint8_t>(value));
 }
@@ -102,6 +121,8 @@ inline std::byte* put(std::byte* at, std::string_view text) {
     std::memcpy(at, text.data(), text.size());
     return at + text.size();
 }
-inline std::byte* put(std::byte* at, JsonText json) { return put(at, json.text); }
+inline std::byte* put(std::byte* at, const JsonText& json) {
+    return put(at, json.text.view());
+}
 
 }  // namespace homeward

@@ -281,3 +281,15 @@ TEST_CASE("decoding a unit again after a reset gives the same") {
     decoder.decode(unit, kNowUs);
     CHECK(unit.rows == rows);
 }
+
+TEST_CASE("a subject that names no app says what an app may be called") {
+    Opener opener;
+    for (const char* app : {"Shop", "shop.web", "_shop", "a b"}) {
+        const std::string subject = "homeward.plain.ams." + std::string(app);
+        const FrameUnit unit = opener.message(opener.plain_stream(), subject, "{}");
+        CHECK_THAT(unit.refusal, Contains("ends with \"" + std::string(app) + "\"") &&
+                                     Contains("no capital letter and no dot"));
+    }
+    const FrameUnit foreign = opener.message(opener.plain_stream(), "orders.new", "{}");
+    CHECK_THAT(foreign.refusal, Contains("expected homeward.plain.ams.>"));
+}
