@@ -25,6 +25,8 @@ namespace {
 constexpr int kSpoolVersion = 2;
 /// The oldest that it reads; v0.1.0 wrote that.
 constexpr int kSpoolVersionMin = 1;
+/// After the disk has refused a type.
+constexpr std::chrono::milliseconds kDescribeAgainAfter{500};
 constexpr const char* kNonceFile = "nonce";
 constexpr const char* kCountsFile = "accepted";
 /// As often as others may be looking at a run that ends.
@@ -350,8 +352,12 @@ Run::Lanes Run::map_lanes(std::size_t& damaged, File (*open)(const std::filesyst
 bool Run::describe(const TypeDescriptor& descriptor) noexcept {
     try {
         const std::lock_guard lock(mutex_);
-        return described_.count(descriptor.hash) != 0 ||
-               add_type(OwnedDescriptor::copy_of(descriptor));
+        if (described_.count(descriptor.hash) != 0) return true;
+        const auto now = std::chrono::steady_clock::now();
+        if (now < describe_again_at_) return false;  // no write(2) in each emit()
+        if (add_type(OwnedDescriptor::copy_of(descriptor))) return true;
+        describe_again_at_ = now + kDescribeAgainAfter;
+        return false;
     } catch (const std::bad_alloc&) {
         return false;
     }

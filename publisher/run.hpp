@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -146,6 +147,7 @@ class Run {
 
     mutable std::mutex mutex_;  // guards what follows; descriptors are never removed
     std::map<std::uint32_t, std::unique_ptr<OwnedDescriptor>> described_;
+    std::chrono::steady_clock::time_point describe_again_at_{};
 };
 
 /// One sentence for a person; empty for what needs none.

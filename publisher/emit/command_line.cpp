@@ -43,6 +43,9 @@ constexpr const char* kHelpEnd =
                       the death of this process; what an earlier one left is sent first
   --durability WHAT   with --spool, what an accepted event survives: process (default), the death of
                       this process; disk, also a power cut, once its frame is logged
+  --lanes WHERE       with --spool, where events are for the milliseconds before they are logged:
+                      memory (default: /dev/shm), spool. Choose spool in a container: its /dev/shm is
+                      empty when it starts anew, and what was there is lost, and reported
   --log-mib MIB       keep up to this much, compressed, while NATS is away; default 256, of each class
   --spool-mib MIB     and this much in DIR as a whole, with what others have left; default 4096
   --listen ADDRESS    unix:PATH (stream) or unixgram:PATH (datagram); may be given again
@@ -128,6 +131,7 @@ std::optional<int> parse_command_line(int argc, char** argv, EmitCommand& comman
     set_defaults(command);
     std::string mistake;
     std::string types_dir;
+    bool lanes_in_spool = false;
     CommandOptions options = nats_options(command.publisher);
     options.merge(CommandOptions{
         {"--region", [&](const auto& v) { command.publisher.region = v; }},
@@ -137,6 +141,11 @@ std::optional<int> parse_command_line(int argc, char** argv, EmitCommand& comman
          [&](const auto& v) {
              if (v != "process" && v != "disk") mistake = "--durability must be process or disk";
              command.publisher.durability = v == "disk" ? Durability::disk : Durability::process;
+         }},
+        {"--lanes",
+         [&](const auto& v) {
+             if (v != "memory" && v != "spool") mistake = "--lanes must be memory or spool";
+             lanes_in_spool = v == "spool";
          }},
         {"--type", [&](const auto& v) { command.type = v; }},
         {"--types", [&](const auto& v) { types_dir = v; }},
@@ -208,6 +217,10 @@ std::optional<int> parse_command_line(int argc, char** argv, EmitCommand& comman
         option->second(argv[++i]);
         hide_password(argv[i]);
         if (!mistake.empty()) return usage_error(mistake);
+    }
+    if (lanes_in_spool && !command.publisher.spool_dir.empty()) {
+        command.publisher.lane_dir =
+            std::filesystem::absolute(command.publisher.spool_dir) / "lanes";
     }
     try {
         learn_types(command, types_dir);

@@ -94,7 +94,16 @@ RunView view_of(const Run::Found& found) {
     view.identity = found.run->identity();
     view.lane_bytes = disk_bytes_of(view.identity.lane_dir / view.identity.publisher.hex());
     view.possible_duplicates = found.run->is_interrupted() || !view.identity.successor_of.empty();
-    const auto lanes = found.run->copy_lanes(view.lanes_unreadable);
+    Run::Lanes lanes;
+    try {
+        lanes = found.run->copy_lanes(view.lanes_unreadable);
+        if (found.run->has_lost_lane_dir()) {
+            view.note = "its lanes are not in " + view.identity.lane_dir.string() +
+                        ": gone, or another container's";
+        }
+    } catch (const SetupError& error) {
+        view.note = error.what();
+    }
     for (std::size_t i = 0; i < 2; ++i) {
         try {
             const FrameLog::Recovery log = view_log(*found.run, kClasses[i], view.classes[i]);

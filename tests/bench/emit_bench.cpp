@@ -5,14 +5,21 @@
 // nats-server, spool on the disk and lanes on tmpfs; the kernel writes back dirty pages throughout.
 // Beside it at the same pace, in turns: the bare copy of as many bytes (copied_ring.hpp), which
 // says what of the high quantiles is the machine's; spdlog's asynchronous logger,
-// js_PublishMsgAsync of nats.c, one write(2) per event. Then, how long a call may last when things
+// js_PublishMsgAsync of nats.c, one write(2) per event. Likewise emit() into the shared lane, which
+// threads without a lane of their own have, and with the lanes inside the spool, as in containers
+// that must lose nothing when they start anew. Then, how long a call may last when things
 // break: see never_blocks.cpp.
 
 #include <unistd.h>
 
+#include <atomic>
+#include <cmath>
+#include <condition_variable>
 #include <cstdio>
 #include <cstring>
 #include <map>
+#include <mutex>
+#include <thread>
 
 #include <homeward/publisher.hpp>
 
@@ -38,6 +45,9 @@ constexpr double kEventsPerSecond = 100'000;
 constexpr int kRounds = 3;
 constexpr int kThreadCounts[] = {2, 4, 8};
 constexpr const char* kControl = "a bare copy";
+constexpr const char* kShared = "emit, shared lane";
+constexpr const char* kSpooled = "emit, lanes in the spool";
+constexpr double kSharedP50Ns = 150;
 
 struct Quantile {
     const char* name;
@@ -68,6 +78,7 @@ class EmitBench {
                      short_duration(scale_.ns(scale_.step_ticks)));
         show(1, {kControl, "spdlog async", "js_PublishMsgAsync", "write(2)"});
         for (int threads : kThreadCounts) show(threads, {kControl, "spdlog async"});
+        show_other_lanes();
         report_.note(short_number(static_cast<double>(written_back_bytes() - written)) +
                      "B written back by the kernel meanwhile");
     }
@@ -97,10 +108,22 @@ class EmitBench {
             return written.write(sample.json);
         };
         paced_threads({1, 0.2, kEventsPerSecond}, scale_, samples_, emit);  // first calls, caches
+        Crowded crowded(home_.options(server_.url()));
+        PublisherOptions spooled_options = home_.options(server_.url());
+        spooled_options.lane_dir = spooled_options.spool_dir / "lanes";
+        Publisher spooled(spooled_options);
+        const auto emit_shared = [&](const AuditSample&, const events::Audit& event) {
+            return crowded.publisher.emit(event) == EmitResult::accepted;
+        };
+        const auto emit_spooled = [&](const AuditSample&, const events::Audit& event) {
+            return spooled.emit(event) == EmitResult::accepted;
+        };
         const double turn = seconds_ / kRounds;
         for (int round = 0; round < kRounds; ++round) {
             take_turn("emit", 1, turn, emit);
             take_turn(kControl, 1, turn / 3, copy);
+            take_turn(kSpooled, 1, turn / 3, emit_spooled);
+            for (const int threads : {1, 4}) take_turn(kShared, threads, turn / 6, emit_shared);
             publisher.flush(std::chrono::seconds(5));
             take_turn("spdlog async", 1, turn / 3, log);
             take_turn("js_PublishMsgAsync", 1, turn / 3, publish);
@@ -114,6 +137,63 @@ class EmitBench {
             }
         }
         publisher.close(std::chrono::seconds(5));
+        spooled.close(std::chrono::seconds(5));
+    }
+
+    /// A publisher whose one lane is another thread's, so that all others share one.
+    struct Crowded {
+        explicit Crowded(PublisherOptions options) : publisher(one_lane(std::move(options))) {
+            std::atomic<bool> has_lane{false};
+            holder = std::thread([&] {
+                events::Audit event;
+                event.actor = "holder";
+                event.action = "emit";
+                event.resource = "lane";
+                event.outcome = events::Audit::Outcome::allowed;
+                publisher.emit(event);
+                has_lane = true;
+                std::unique_lock lock(mutex);
+                over.wait(lock, [this] { return is_over; });
+            });
+            while (!has_lane) std::this_thread::yield();
+        }
+        ~Crowded() {
+            {
+                const std::lock_guard lock(mutex);
+                is_over = true;
+                over.notify_all();
+            }
+            holder.join();
+            publisher.close(std::chrono::seconds(5));
+        }
+        static PublisherOptions one_lane(PublisherOptions options) {
+            options.lanes_max = 1;
+            return options;
+        }
+        Publisher publisher;
+        std::mutex mutex;
+        std::condition_variable over;
+        bool is_over = false;
+        std::thread holder;
+    };
+
+    void show_other_lanes() {
+        for (const int threads : {1, 4}) {
+            const std::string label =
+                std::to_string(threads) + (threads == 1 ? " thread" : " threads");
+            for (const Quantile& quantile : kQuantiles) {
+                const bool is_promised = quantile.share == 0.5;
+                report_.add({std::string(kShared) + " " + quantile.name + ", " + label,
+                             ns(kShared, threads, quantile.share), "ns", "", std::nan(""),
+                             is_promised ? value_at_most(kSharedP50Ns) : Budget{}});
+            }
+        }
+        for (const Quantile& quantile : kQuantiles) {
+            report_.add({std::string(kSpooled) + " " + quantile.name,
+                         ns(kSpooled, 1, quantile.share), "ns", "", std::nan(""), Budget{}});
+        }
+        report_.note("worst call with lanes in the spool " + short_duration(ns(kSpooled, 1, 1)) +
+                     ", and in the shared lane " + short_duration(ns(kShared, 4, 1)));
     }
 
     template <typename Call>

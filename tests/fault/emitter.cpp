@@ -1,6 +1,7 @@
 // An app under test: threads that emit audit and metric events as fast as asked, each event noted
 // in a journal before and after emit(). Dies with whatever kills it; SIGTERM ends it in order.
 //
+//   [EMITTER_LANE_DIR=DIR]
 //   emitter NATS_URL SPOOL_DIR JOURNAL_DIR RUN THREADS EVENTS_PER_SECOND_AND_THREAD
 //
 // With 0 threads it only sends what earlier runs have left in the spool, and ends by itself.
@@ -85,6 +86,7 @@ int main(int argc, char** argv) {
     options.region = "ams";
     options.app = "shop";
     options.spool_dir = argv[2];
+    if (const char* lane_dir = std::getenv("EMITTER_LANE_DIR")) options.lane_dir = lane_dir;
     options.on_log = [](std::string_view line) {
         std::fprintf(stderr, "%.*s\n", static_cast<int>(line.size()), line.data());
     };

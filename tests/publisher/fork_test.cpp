@@ -1,12 +1,16 @@
 // fork() with threads at work and a live connection; judged by journals, on the leader, and by what
 // the NATS server says of the protocol.
 
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <initializer_list>
 #include <memory>
+#include <mutex>
 #include <set>
+#include <string>
 #include <thread>
 
 #include <homeward/publisher.hpp>
@@ -226,4 +230,118 @@ TEST_CASE("a thousand forks under load cost no sleep each, nor the parent's conn
                 std::chrono::duration<double, std::micro>(fastest).count());
     // A sleep of half a millisecond would be in each of them.
     CHECK(fastest < 450us);
+}
+
+namespace {
+
+/// nobody's.
+constexpr uid_t kWorkerUid = 65534;
+
+/// What a worker's on_log was told, and by which thread.
+struct Told {
+    std::mutex mutex;
+    std::string lines;
+    std::set<std::thread::id> threads;
+
+    void take(std::string_view line) {
+        const std::lock_guard lock(mutex);
+        lines.append(line).append("\n");
+        threads.insert(std::this_thread::get_id());
+    }
+    bool has(const std::string& part) {
+        const std::lock_guard lock(mutex);
+        return lines.find(part) != lines.npos;
+    }
+};
+
+EmitResult emit_something(Publisher& publisher) {
+    events::Audit event;
+    event.actor = "user:1";
+    event.action = "fork";
+    event.resource = "order:1";
+    event.outcome = events::Audit::Outcome::allowed;
+    return publisher.emit(event);
+}
+
+/// An exit code: which of these was not so, from 1.
+int first_that_is_false(std::initializer_list<bool> claims) {
+    int number = 0;
+    for (const bool claim : claims) {
+        ++number;
+        if (!claim) return number;
+    }
+    return 0;
+}
+
+/// As a worker of a server that was started by root. `open_up` makes the spool the worker's, too.
+int live_as_worker(Publisher& publisher, Told& told, bool expects_spool, int open_up) {
+    ::alarm(kChildSecondsMax);
+    if (::setuid(kWorkerUid) != 0) return 90;
+    const EmitResult first = emit_something(publisher);
+    if (expects_spool) {
+        const bool said = wait_until(5s, [&] { return told.has("cannot be written by process"); });
+        return first_that_is_false({first == EmitResult::accepted, said,
+                                    told.threads.count(std::this_thread::get_id()) == 0});
+    }
+    const auto begun = std::chrono::steady_clock::now();
+    constexpr int kEvents = 100'000;
+    int unavailable = 0;
+    for (int i = 0; i < kEvents; ++i) {
+        if (emit_something(publisher) == EmitResult::unavailable) ++unavailable;
+    }
+    const auto took = std::chrono::steady_clock::now() - begun;
+    const Stats stats = publisher.stats();
+    const bool said = wait_until(5s, [&] { return told.has("Permission denied"); });
+    if (::write(open_up, "x", 1) != 1) return 91;
+    const bool opened =
+        wait_until(30s, [&] { return emit_something(publisher) == EmitResult::accepted; });
+    const Stats after = publisher.stats();
+    const std::lock_guard lock(told.mutex);
+    return first_that_is_false({first == EmitResult::unavailable, unavailable == kEvents,
+                                took<2s, stats.audit.refused_by.unavailable == kEvents + 1, said,
+                                     opened, after.audit.refused_by.unavailable>
+                                    kEvents,
+                                told.threads.count(std::this_thread::get_id()) == 0});
+}
+
+/// The worker's exit code.
+int run_worker(const std::filesystem::path& spool, bool is_open) {
+    std::filesystem::create_directories(spool);
+    ::chmod(spool.c_str(), is_open ? 0777 : 0755);
+    ::chmod(spool.parent_path().c_str(), 0755);
+    Told told;
+    PublisherOptions options;
+    options.nats_urls = {"nats://127.0.0.1:" + std::to_string(free_port())};
+    options.region = "ams";
+    options.app = "shop";
+    options.spool_dir = spool;
+    options.on_log = [&](std::string_view line) { told.take(line); };
+    Publisher publisher(options);
+    told.threads.clear();
+    int ends[2];
+    REQUIRE(::pipe(ends) == 0);
+    const pid_t worker = ::fork();
+    if (worker == 0) ::_exit(live_as_worker(publisher, told, is_open, ends[1]));
+    char open_up = 0;
+    if (!is_open && ::read(ends[0], &open_up, 1) == 1) ::chmod(spool.c_str(), 0777);
+    int status = 0;
+    CHECK(::waitpid(worker, &status, 0) == worker);
+    ::close(ends[0]);
+    ::close(ends[1]);
+    publisher.close(0ms);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+}  // namespace
+
+TEST_CASE("a worker that drops its privileges emits, or is told why not and tries again") {
+    // Method: root opens a publisher and forks; the child becomes nobody. Its parent's lane_dir is
+    // root's alone. The spool may be written by all, or only after a while.
+    if (!kCanForkThreads || ::geteuid() != 0) {
+        WARN("not tried: needs root, and no sanitizer is fit for threads in a forked child");
+        return;
+    }
+    const TempDir dir;
+    CHECK(run_worker(dir / "open", true) == 0);
+    CHECK(run_worker(dir / "closed", false) == 0);
 }

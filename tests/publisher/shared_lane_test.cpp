@@ -21,6 +21,7 @@
 #include "publisher/lane.hpp"
 #include "tests/fault/load.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/sanitizer.hpp"
 #include "tests/support/temp_dir.hpp"
 
 using namespace homeward;
@@ -289,6 +290,10 @@ TEST_CASE("a shared lane loses nothing when its process is killed at any moment"
     // Method: four threads of a child write as fast as they can, single records and several at
     // once, while its reader reads, releases and tends the spool's count; SIGKILL after up to 10
     // ms. What the child noted in shared memory judges what another process finds in the lane.
+    if (!kCanForkThreads) {
+        WARN("not tried: no sanitizer is fit for threads in a forked child");
+        return;
+    }
     void* memory =
         ::mmap(nullptr, sizeof(Journal), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     REQUIRE(memory != MAP_FAILED);

@@ -100,7 +100,9 @@ Verdict judge(const std::filesystem::path& directory, const std::vector<FoundRow
         if (event.fate == Fate::accepted) ++verdict.accepted;
         if (event.fate == Fate::refused) ++verdict.refused;
         if (event.fate == Fate::unknown) ++verdict.unknown;
-        if (event.fate == Fate::accepted && event.rows == 0) name(verdict.lost, key);
+        if (event.fate != Fate::accepted || event.rows != 0) continue;
+        ++verdict.lost_count;
+        name(verdict.lost, key);
     }
     return verdict;
 }

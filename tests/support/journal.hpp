@@ -51,6 +51,7 @@ struct Verdict {
     std::uint64_t refused = 0;
     std::uint64_t unknown = 0;
     std::uint64_t rows = 0;
+    std::uint64_t lost_count = 0;       ///< of `lost`, all of them
     std::vector<std::string> lost;      ///< accepted, but neither row nor dead letter
     std::vector<std::string> doubled;   ///< more than one row
     std::vector<std::string> altered;   ///< another payload than was emitted
