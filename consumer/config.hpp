@@ -64,7 +64,8 @@ struct Config {
         std::size_t delay_ms = 20;
         /// Transactions at a time, each with a connection of its own.
         std::size_t writers = 2;
-        /// A batch with more bad events than this is not poured into dead letters: writing pauses.
+        /// A region's app with more bad events than this in a batch is held: its messages with bad
+        /// events wait in their stream, all others are written.
         std::size_t bad_events_max = 1'000;
     } batch;
 
@@ -103,8 +104,8 @@ struct Config {
         /// Event types of your own, besides audit and metric.
         std::string types_dir;
         std::size_t partitions_ahead_days = 3;
-        /// Events older than this, or more than two days in the future, become dead letters:
-        /// each day is a partition.
+        /// Events older than this or than their type's retention, or more than two days in the
+        /// future, become dead letters: each day is a partition.
         std::size_t past_max_days = 3'650;
     } schema;
 

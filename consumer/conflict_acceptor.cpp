@@ -97,7 +97,7 @@ Acceptance ConflictAcceptor::accept_once(Leader& leader, std::int64_t id) {
     decoder_.decode(unit, system_us());
     if (unit.is_refused) return result;
     result.kind = Acceptance::Kind::accepted;
-    copier_.make_room(units);
+    copier_.make_room(leader, units);
     if (!unit.is_mark) {
         const Runs rest = ledger::claim_rest(leader, unit);
         result.settled = unit.seq_count - seqs_of(rest);

@@ -223,6 +223,13 @@ std::string EventDecoder::explain_bad_json(std::string_view line) const {
     return "not valid JSON: " + reason;
 }
 
+/// A day that retention would drop at once is not made.
+std::int64_t EventDecoder::past_max_us(const EventType& type) const {
+    constexpr std::int64_t kDayUs = 86'400'000'000;
+    if (type.retention_days == 0) return limits_.past_max_us;
+    return std::min(limits_.past_max_us, static_cast<std::int64_t>(type.retention_days) * kDayUs);
+}
+
 EventOutcome EventDecoder::decode(std::string_view line, std::int32_t origin, std::int64_t seq,
                                   std::int64_t time_us, std::int64_t now_us, std::string& rows) {
     EventOutcome outcome;
@@ -262,11 +269,12 @@ EventOutcome EventDecoder::decode(std::string_view line, std::int32_t origin, st
         return outcome;
     }
     outcome.time_us = head.time_us.value_or(time_us);
-    if (outcome.time_us < now_us - limits_.past_max_us ||
-        outcome.time_us > now_us + limits_.future_max_us) {
-        return bad(explain_far_time(outcome.time_us, now_us, limits_));
-    }
     const EventType& type = catalog_->types()[static_cast<std::size_t>(outcome.type)];
+    const Limits limits{past_max_us(type), limits_.future_max_us};
+    if (outcome.time_us < now_us - limits.past_max_us ||
+        outcome.time_us > now_us + limits.future_max_us) {
+        return bad(explain_far_time(outcome.time_us, now_us, limits));
+    }
     const std::size_t start = rows.size();
     if (!place_fields(event, line, type) || !append_row(type, origin, seq, outcome.time_us, rows)) {
         rows.resize(start);

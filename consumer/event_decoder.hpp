@@ -81,6 +81,7 @@ class EventDecoder {
                       const EventType& type);
     bool append_row(const EventType& type, std::int32_t origin, std::int64_t seq,
                     std::int64_t time_us, std::string& rows);
+    std::int64_t past_max_us(const EventType& type) const;
     bool fail(std::string reason);
 
     std::shared_ptr<const Catalog> catalog_;

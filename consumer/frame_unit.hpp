@@ -56,8 +56,9 @@ struct FrameUnit {
     std::string refusal;  ///< set: no frame at all; the message is one dead letter
 
     // What follows is made anew by every attempt to write the batch; see reset().
-    bool skip = false;        ///< settled already, kept aside, or given back
-    bool is_refused = false;  ///< its body cannot be read: one dead letter for all of it
+    bool skip = false;         ///< settled already, kept aside, or given back
+    bool is_conflict = false;  ///< kept aside; counted once it is committed
+    bool is_refused = false;   ///< its body cannot be read: one dead letter for all of it
     std::string body;
     std::string rows;
     std::vector<EventRow> events;
@@ -66,6 +67,7 @@ struct FrameUnit {
 
     void reset() {
         skip = false;
+        is_conflict = false;
         is_refused = false;
         rows.clear();
         events.clear();

@@ -51,13 +51,13 @@ void Housekeeper::run() {
                 leader_.reset();
                 leader_.emplace(config_.postgres.upkeep_url, config_.postgres);
             }
-            end_stalled(*leader_);
-            look_back(*leader_);
-            fold(*leader_);
+            step("ending stalled transactions", [this] { end_stalled(*leader_); });
+            step("looking for lost commits", [this] { look_back(*leader_); });
+            step("folding the ledger", [this] { fold(*leader_); });
             tend_partitions(*leader_);
-            forget(*leader_);
-            tend_dead_letters(*leader_);
-            count_holes(*leader_);
+            step("forgetting ended origins", [this] { forget(*leader_); });
+            step("dead letters", [this] { tend_dead_letters(*leader_); });
+            step("counting holes", [this] { count_holes(*leader_); });
             metrics_.leader_up = true;
         } catch (const LeaderError& error) {
             // Also while there is nothing to write.
@@ -68,6 +68,28 @@ void Housekeeper::run() {
             spdlog::error("thread housekeeper: {}; trying again", error.what());
             leader_.reset();
         }
+    }
+}
+
+/// Each step fails alone: what is wrong with one table must not stop the ledger's upkeep. Throws
+/// only when the connection or its leader is gone.
+bool Housekeeper::step(const std::string& what, const std::function<void()>& work) {
+    constexpr auto kComplainInterval = 1min;
+    try {
+        work();
+        if (complained_.erase(what) == 1) spdlog::info("housekeeping, {}: works again", what);
+        return true;
+    } catch (const LeaderError& error) {
+        // Read-only: the next connection looks for the new leader.
+        if (leader_->is_broken() || error.sqlstate() == "25006") throw;
+        const auto now = std::chrono::steady_clock::now();
+        const auto [last, is_new] = complained_.try_emplace(what, now);
+        if (is_new || now - last->second >= kComplainInterval) {
+            last->second = now;
+            spdlog::error("housekeeping, {}: {} [{}]; trying again", what, error.what(),
+                          error.sqlstate());
+        }
+        return false;
     }
 }
 
@@ -107,12 +129,16 @@ void Housekeeper::tend_partitions(Leader& leader) {
     std::chrono::milliseconds next = kPartitionsInterval;
     for (const EventType& type : catalog_->types()) {
         if (type.partitioning != Partitioning::day) continue;
-        leader.query(
-            "SELECT homeward.ensure_partition($1, $2, (now() AT TIME ZONE 'UTC')::date + d)"
-            " FROM generate_series(0, $3::int4) AS d",
-            {config_.postgres.event_schema, type.table,
-             static_cast<std::int64_t>(config_.schema.partitions_ahead_days)});
-        if (!drop_expired(leader, type)) next = kDropRetryInterval;
+        const auto work = [&] {
+            leader.query(
+                "SELECT homeward.ensure_partitions($1, $2,"
+                " ARRAY(SELECT (now() AT TIME ZONE 'UTC')::date + d"
+                " FROM generate_series(0, $3::int4) AS d))",
+                {config_.postgres.event_schema, type.table,
+                 static_cast<std::int64_t>(config_.schema.partitions_ahead_days)});
+            if (!drop_expired(leader, type)) next = kDropRetryInterval;
+        };
+        if (!step("partitions of " + type.table, work)) next = kDropRetryInterval;
     }
     partitions_due_ = now + next;
 }

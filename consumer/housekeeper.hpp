@@ -2,6 +2,8 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -27,6 +29,7 @@ class Housekeeper {
 
   private:
     void run();
+    bool step(const std::string& what, const std::function<void()>& work);
     void fold(Leader& leader);
     void look_back(Leader& leader);
     void end_stalled(Leader& leader);
@@ -46,6 +49,8 @@ class Housekeeper {
     std::chrono::steady_clock::time_point partitions_due_{};
     std::chrono::steady_clock::time_point forget_due_{};
     std::chrono::steady_clock::time_point holes_due_{};
+    /// Steps that fail, and when that was last said.
+    std::map<std::string, std::chrono::steady_clock::time_point> complained_;
 
     std::mutex mutex_;
     std::condition_variable stop_;

@@ -114,7 +114,9 @@ Leader::Leader(const std::string& url, const Config::Postgres& config)
             "SET idle_in_transaction_session_timeout = " +
             std::to_string(config.statement_timeout_ms) +
             ";"
-            "SET timezone = 'UTC'; SET datestyle = 'ISO';"
+            "SET timezone = 'UTC'; SET datestyle = 'ISO'; SET intervalstyle = 'postgres';"
+            "SET bytea_output = 'hex'; SET extra_float_digits = 1;"
+            "SET standard_conforming_strings = on;"
             // What is acknowledged must outlive a crash of the leader.
             "SELECT set_config('synchronous_commit', 'on', false)"
             " WHERE current_setting('synchronous_commit') = 'off'");

@@ -1,26 +1,29 @@
 #include "consumer/partitions.hpp"
 
+#include <spdlog/spdlog.h>
+
 namespace homeward::consumer {
 
-void Partitions::ensure(const EventType& type, std::int64_t time_us) {
-    if (type.partitioning == Partitioning::none) return;
+std::int64_t day_of(std::int64_t time_us) {
     constexpr std::int64_t kDayUs = 86'400'000'000;
-    const std::int64_t day = time_us >= 0 ? time_us / kDayUs : (time_us - kDayUs + 1) / kDayUs;
-    if (&type == last_type_ && day == last_day_) return;
-    if (known_.count({type.table, day}) == 0) {
-        if (!leader_ || leader_->is_broken()) leader_.emplace(config_.url, config_);
-        leader_->query("SELECT homeward.ensure_partition($1, $2, date '1970-01-01' + $3::int4)",
-                       {config_.event_schema, type.table, day});
-        known_.insert({type.table, day});
-    }
-    last_type_ = &type;
-    last_day_ = day;
+    return time_us >= 0 ? time_us / kDayUs : (time_us - kDayUs + 1) / kDayUs;
 }
 
-void Partitions::forget() {
-    known_.clear();
-    last_type_ = nullptr;
-    leader_.reset();
+void Partitions::ensure(Leader& leader, const TableDays& days) {
+    for (const auto& [table, of_table] : days) {
+        try {
+            leader.query(
+                "SELECT homeward.ensure_partitions($1, $2,"
+                " ARRAY(SELECT date '1970-01-01' + d FROM unnest($3::int4[]) AS d))",
+                {config_.event_schema, table,
+                 array_text(std::vector<std::int64_t>(of_table.begin(), of_table.end()))});
+        } catch (const LeaderError& error) {
+            if (leader.is_broken() || is_transient(error.sqlstate())) throw;
+            // One table's trouble: its rows will be refused, and all others are written.
+            spdlog::warn("partitions of {}: {} [{}]", table, error.what(), error.sqlstate());
+        }
+        for (const std::int64_t day : of_table) known_.insert({table, day});
+    }
 }
 
 }  // namespace homeward::consumer

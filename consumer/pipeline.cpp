@@ -27,6 +27,7 @@ Pipeline::Pipeline(const Parts& parts, std::vector<Stream> streams, bool is_repl
               streams_away(streams, parts.states)),
       lineage_(parts.nats, std::move(streams)),
       type_holds_(*parts.catalog, parts.metrics),
+      source_holds_(parts.metrics),
       context_{parts.config,
                parts.limits,
                puller_,
@@ -39,6 +40,7 @@ Pipeline::Pipeline(const Parts& parts, std::vector<Stream> streams, bool is_repl
                parts.metrics,
                parts.letter_room,
                type_holds_,
+               source_holds_,
                [this](const Stream& stream) { return created_us_.at(stream.name).load(); },
                is_replay} {
     for (const Stream& stream : puller_.streams()) {

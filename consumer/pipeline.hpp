@@ -48,6 +48,7 @@ class Pipeline {
     Lineage lineage_;
     std::optional<AckGate> gate_;
     TypeHolds type_holds_;
+    SourceHolds source_holds_;
     WriterContext context_;
     std::vector<std::unique_ptr<Writer>> writers_;
 };

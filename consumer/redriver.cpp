@@ -75,7 +75,7 @@ RedriveResult Redriver::redrive_portion(Leader& leader, std::span<const LetterRe
     try {
         std::vector<std::int64_t> ids;
         Units units = take(leader, letters, ids);
-        copier_.make_room(units);
+        copier_.make_room(leader, units);
         copier_.copy_or_bury(leader, units);
         const RedriveResult result = settle(leader, units, ids);
         leader.execute("COMMIT");

@@ -70,7 +70,7 @@ bool RefusalJudge::judge_type(Leader& leader, Units& units, CopyOutcome& outcome
 /// The table is as it should be.
 bool RefusalJudge::is_dead(const CopyOutcome& outcome, const Refusal& refusal) {
     const LeaderError& error = refusal.error;
-    if (is_transient(error.sqlstate())) return false;
+    if (is_transient(error.sqlstate()) || error.lacks_partition()) return false;
     const ErrorClass error_class = classify(error.sqlstate(), true);
     const bool is_data = error_class == ErrorClass::data || error_class == ErrorClass::settled;
     return is_data || outcome.passed > 0 ||

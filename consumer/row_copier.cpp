@@ -87,14 +87,28 @@ std::string RowCopier::statement_of(Leader& leader, const EventType& type) const
            " (" + columns + ", extra) FROM STDIN (FORMAT binary)";
 }
 
-void RowCopier::make_room(const Units& units) {
+TableDays RowCopier::missing_days(const Units& units) const {
+    TableDays days;
+    const EventType* last_type = nullptr;
+    std::int64_t last_day = 0;
     for (const FrameUnit& unit : units) {
         if (unit.skip) continue;
         for (const EventRow& event : unit.events) {
-            partitions_.ensure(catalog_.types()[static_cast<std::size_t>(event.type)],
-                               event.time_us);
+            const EventType& type = catalog_.types()[static_cast<std::size_t>(event.type)];
+            const std::int64_t day = day_of(event.time_us);
+            if (&type == last_type && day == last_day) continue;
+            last_type = &type;
+            last_day = day;
+            if (type.partitioning == Partitioning::none || partitions_.is_known(type, day))
+                continue;
+            days[type.table].insert(day);
         }
     }
+    return days;
+}
+
+void RowCopier::make_room(Leader& leader, const Units& units) {
+    partitions_.ensure(leader, missing_days(units));
 }
 
 void RowCopier::send(Leader& leader, int type, std::span<const RowPlace> places) {

@@ -41,8 +41,10 @@ class RowCopier {
     RowCopier(const Config& config, const Catalog& catalog, Partitions& partitions)
         : config_(config), catalog_(catalog), partitions_(partitions) {}
 
-    /// Partitions for all rows; best before the transaction begins.
-    void make_room(const Units& units);
+    /// The days of rows that are not known to have a partition.
+    TableDays missing_days(const Units& units) const;
+    /// Partitions for all rows, before a transaction begins.
+    void make_room(Leader& leader, const Units& units);
     /// All of them, or a LeaderError. After a statement timeout, the next COPY of that table is
     /// smaller.
     void copy(Leader& leader, Units& units);

@@ -22,6 +22,9 @@ constexpr auto kApiPatience = 5s;
 /// A retry within this time is not even stored again. Nothing depends on it.
 constexpr std::int64_t kDuplicateWindowNs = 120'000'000'000;
 
+/// Messages that are given back and wait to come again: some 10 MB of the server's memory.
+constexpr std::int64_t kHeldMessagesMax = 100'000;
+
 constexpr int kNotEnabled = 10076;
 constexpr int kNotEnabledForAccount = 10039;
 constexpr int kStreamNotFound = 10059;
@@ -141,7 +144,9 @@ json durable_basics(const Stream& stream, const Config& config) {
             {"max_deliver", -1},
             {"ack_wait", static_cast<std::int64_t>(config.pull.ack_wait_ms) * 1'000'000},
             // Two consumers may have fetched all that they hold at most; more than two share it.
-            {"max_ack_pending", static_cast<std::int64_t>(config.pull.messages_max) * 2}};
+            // What is held besides must not keep them from fetching.
+            {"max_ack_pending",
+             static_cast<std::int64_t>(config.pull.messages_max) * 2 + kHeldMessagesMax}};
 }
 
 void create_durable(NatsConnection& nats, const Stream& stream, json settings) {

@@ -49,6 +49,7 @@ Writer::Writer(WriterContext& context)
       partitions_(context.config.postgres),
       copier_(context.config, *context.catalog, partitions_),
       judge_(context.config, *context.catalog, context.type_holds),
+      day_budget_(*context.catalog, partitions_),
       decoder_(context.catalog, time_limits(context.config)),
       thread_(start_thread("writer", [this] { run(); })) {}
 
@@ -294,8 +295,7 @@ void Writer::set_aside(FrameUnit& unit, const std::string& reason) {
         return;
     }
     ledger::keep_aside(*leader_, unit, reason);
-    context_.letter_room.add(1, bytes);
-    ++context_.metrics.conflicts;
+    unit.is_conflict = true;
 }
 
 /// The same frame twice in one batch would meet itself in the ledger only after both had their rows
@@ -351,25 +351,12 @@ void Writer::decode(Units& units) {
     const auto started = SteadyClock::now();
     const std::uint64_t nuls = decoder_.replaced_nuls();
     const std::int64_t now_us = system_us();
-    std::size_t bad = 0;
     for (FrameUnit& unit : units) {
-        if (unit.skip) continue;
-        decoder_.decode(unit, now_us);
-        bad += static_cast<std::size_t>(
-            std::count_if(unit.dead.begin(), unit.dead.end(),
-                          [](const DeadEvent& dead) { return !dead.parked; }));
+        if (!unit.skip) decoder_.decode(unit, now_us);
     }
+    copier_.bury(day_budget_.refuse_beyond(units, now_us));
     context_.metrics.replaced_nuls += decoder_.replaced_nuls() - nuls;
     context_.metrics.decode_seconds.observe(seconds(SteadyClock::now() - started));
-    if (bad > context_.limits.read().bad_events_max) {
-        throw LeaderError(
-            "HW002",
-            std::to_string(bad) +
-                " bad events in one batch, more than "
-                "batch.bad_events_max; look at what sends them, or raise the limit to "
-                "let them become dead letters",
-            "");
-    }
 }
 
 /// When the dead letters are full, metric events that would become some are only counted, as
@@ -407,11 +394,19 @@ bool Writer::give_back_dead(Units& units) {
     return any;
 }
 
+/// Marks what must not be written now, as its type or its source is held or there is no room for
+/// its dead events. True if there is any.
+bool Writer::give_back_any(Units& units) {
+    return judge_.give_back_held(units) ||
+           context_.source_holds.give_back_bad(units, context_.limits.read().bad_events_max) ||
+           give_back_dead(units);
+}
+
 bool Writer::write_optimistically(Units& units) {
     reserve_plain(units);
     decode(units);
-    if (judge_.give_back_held(units) || give_back_dead(units)) return false;
-    copier_.make_room(units);
+    if (give_back_any(units)) return false;
+    copier_.make_room(*leader_, units);
     stage_.enter(Stage::copy);
     leader_->execute("BEGIN; " + plain_.take_statement());
     const auto started = SteadyClock::now();
@@ -447,14 +442,16 @@ bool Writer::write_carefully(Units& units) {
                             : "the ledger has settled a part of it");
     }
     decode(units);
-    bool is_whole = !judge_.give_back_held(units);
+    const TableDays days = copier_.missing_days(units);
+    bool is_whole = days.empty() && !give_back_any(units);
     if (is_whole) {
-        copier_.make_room(units);
         stage_.enter(Stage::copy);
-        is_whole = copy_isolated(units) && !give_back_dead(units);
+        is_whole = copy_isolated(units) && !give_back_any(units);
     }
     if (!is_whole) {
         leader_->execute("ROLLBACK");
+        // Never inside the transaction, whose locks all others would wait for.
+        partitions_.ensure(*leader_, days);
         return false;
     }
     ledger::write_rest(*leader_, units);
@@ -466,7 +463,7 @@ bool Writer::write_carefully(Units& units) {
 /// Rows that the leader refuses become dead events, or their messages are to go back to their
 /// streams: then false.
 bool Writer::copy_isolated(Units& units) {
-    auto outcomes = copier_.copy_apart(*leader_, units, context_.limits.read().bad_events_max);
+    auto outcomes = copier_.copy_apart(*leader_, units, SIZE_MAX);
     std::vector<Refusal> dead;
     if (judge_.judge(*leader_, units, outcomes, dead)) return false;
     copier_.bury(std::move(dead));
@@ -480,6 +477,10 @@ void Writer::count(const Units& units, SteadyClock::duration took) {
     std::vector<bool> has_passed(context_.catalog->types().size());
     for (const FrameUnit& unit : units) {
         ++metrics.messages;
+        if (unit.is_conflict) {
+            ++metrics.conflicts;
+            context_.letter_room.add(1, unit.pulled.message.data.size());
+        }
         if (unit.skip) continue;
         rows += unit.events.size();
         metrics.row_bytes += unit.rows.size();

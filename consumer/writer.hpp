@@ -13,6 +13,7 @@
 #include "consumer/batch_limits.hpp"
 #include "consumer/commit_memory.hpp"
 #include "consumer/config.hpp"
+#include "consumer/day_budget.hpp"
 #include "consumer/frame_decoder.hpp"
 #include "consumer/leader.hpp"
 #include "consumer/ledger.hpp"
@@ -25,6 +26,7 @@
 #include "consumer/pull.hpp"
 #include "consumer/refusal_judge.hpp"
 #include "consumer/row_copier.hpp"
+#include "consumer/source_holds.hpp"
 #include "consumer/type_holds.hpp"
 
 namespace homeward::consumer {
@@ -43,6 +45,7 @@ struct WriterContext {
     Metrics& metrics;
     LetterRoom& letter_room;
     TypeHolds& type_holds;
+    SourceHolds& source_holds;
     std::function<std::int64_t(const Stream&)> stream_created_us;
     bool ledger_first = false;  ///< most of it will be there already
     std::atomic<bool> stopping{false};
@@ -73,6 +76,7 @@ class Writer {
     bool write_optimistically(Units& units);
     bool write_carefully(Units& units);
     bool give_back_dead(Units& units);
+    bool give_back_any(Units& units);
     bool copy_isolated(Units& units);
     bool is_redone(const LeaderError& error, bool careful);
     void recover(const LeaderError& error);
@@ -94,6 +98,7 @@ class Writer {
     Partitions partitions_;
     RowCopier copier_;
     RefusalJudge judge_;
+    DayBudget day_budget_;
     UnitDecoder decoder_;
     std::chrono::steady_clock::time_point newer_quiet_until_{};
     std::thread thread_;

@@ -46,9 +46,16 @@ std::vector<Reason> find_reasons(const Metrics& metrics, const Moment& last, Lim
     add(metrics.letters_full, Health::act, "There is no room for dead letters.",
         "homeward-consumer dead-letters list; redrive or discard");
     for (const Metrics::Hold& hold : metrics.holds()) {
-        add(true, Health::act,
-            "Events of type " + hold.name + " are held, all others flow: " + hold.why + ".",
-            "homeward-consumer check; it goes on by itself when the table takes rows again");
+        if (hold.kind == "type") {
+            add(true, Health::act,
+                "Events of type " + hold.name + " are held, all others flow: " + hold.why + ".",
+                "homeward-consumer check; it goes on by itself when the table takes rows again");
+        } else {
+            add(true, Health::act,
+                "Bad events of " + hold.name + " are held, all others flow: " + hold.why + ".",
+                "mend what sends them; or raise batch.bad_events_max and reload, to make dead "
+                "letters of them");
+        }
     }
     add(limit == Limit::leader_locks, Health::look, "Writers wait for a lock on the leader.", "");
     add(metrics.letters_open > 0, Health::look,

@@ -280,7 +280,7 @@ class Trial {
             Units units;
             for (Pulled& one : pulled)
                 units.push_back(open(std::move(one), decoder, leader, origins));
-            copier.make_room(units);
+            copier.make_room(leader, units);
             stage.enter(Stage::copy);
             leader.execute("BEGIN");
             copier.copy(leader, units);
