@@ -1,9 +1,10 @@
 #pragma once
 
 #include <functional>
-#include <memory>
 #include <string>
 
+#include "consumer/config.hpp"
+#include "consumer/http_server.hpp"
 #include "consumer/metrics.hpp"
 #include "consumer/status/status_page.hpp"
 
@@ -16,16 +17,15 @@ struct Readiness {
 };
 
 /// /, /status.json, /metrics, /livez and /readyz over HTTP; on loopback unless told otherwise.
+/// Borrows all it is given. `readiness` is called by the network's thread and must not wait.
 class Admin {
   public:
-    /// `listen`: "host:port". Throws std::runtime_error when the address cannot be had.
-    Admin(const std::string& listen, const Metrics& metrics, StatusPage& status,
-          std::function<Readiness()> readiness);
-    ~Admin();
+    /// Throws std::runtime_error when the address cannot be had.
+    Admin(const Config::Admin& config, const Metrics& metrics, StatusPage& status,
+          const std::function<Readiness()>& readiness);
 
   private:
-    class Impl;
-    std::unique_ptr<Impl> impl_;
+    HttpServer server_;
 };
 
 }  // namespace homeward::consumer

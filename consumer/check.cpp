@@ -1,7 +1,17 @@
 #include "consumer/check.hpp"
 
-#include <cstdio>
+#include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <set>
+#include <thread>
+
+#include "consumer/http_server.hpp"
+#include "consumer/log_format.hpp"
 #include "consumer/schema.hpp"
 #include "consumer/schema_drift.hpp"
 #include "consumer/stream.hpp"
@@ -14,14 +24,22 @@ using namespace std::chrono_literals;
 /// Counts what is wrong, and says it.
 class Report {
   public:
-    void good(const std::string& what) { std::printf("ok    %s\n", what.c_str()); }
+    explicit Report(std::string command) : command_(std::move(command)) {}
+    void good(const std::string& what) { say("ok   ", what); }
+    /// Nothing that must be mended, but worth a look.
+    void note(const std::string& what) { say("note ", what); }
     void bad(const std::string& what) {
-        std::printf("WRONG %s\n", what.c_str());
+        say("WRONG", what);
         ++wrong_;
     }
     int wrong() const { return wrong_; }
 
   private:
+    void say(const char* verdict, const std::string& what) const {
+        std::printf("%s %s\n", verdict, runnable(what, command_).c_str());
+    }
+
+    std::string command_;
     int wrong_ = 0;
 };
 
@@ -90,14 +108,59 @@ void check_tables(Leader& leader, const Config& config, Report& report) {
     }
 }
 
+void check_encoding(Leader& leader, Report& report) {
+    const std::string encoding(leader.query("SHOW server_encoding").at(0, 0));
+    if (encoding == "UTF8") return;
+    report.bad("the database is encoded in " + encoding +
+               ", which cannot store every event; create it anew with "
+               "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0");
+}
+
+/// Columns of these tables that a type wants and that are not there although the table is. A person
+/// has renamed or dropped them: schema apply would add empty ones.
+void check_columns(Leader& leader, const Config& config, Report& report) {
+    for (const EventType& type : known_event_types(config)) {
+        const QueryResult found = leader.query(
+            "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(quote_ident($1) || '.' "
+            "|| quote_ident($2)) AND attnum > 0 AND NOT attisdropped",
+            {config.postgres.event_schema, type.table});
+        std::set<std::string> extra;
+        for (int i = 0; i < found.rows(); ++i) extra.insert(std::string(found.at(i, 0)));
+        if (extra.empty()) continue;
+        for (const std::string_view name : kReservedNames) extra.erase(std::string(name));
+        std::string missing;
+        for (const Field& field : type.fields) {
+            if (extra.erase(field.name) == 0) missing += " " + field.name;
+        }
+        if (missing.empty() || extra.empty()) continue;
+        std::string there;
+        for (const std::string& name : extra) there += " " + name;
+        report.bad("table " + config.postgres.event_schema + "." + type.table + " lacks" + missing +
+                   ", and has" + there + ", which type \"" + type.name +
+                   "\" does not know; was a column renamed? Rename it back (ALTER TABLE … RENAME "
+                   "COLUMN), or let homeward-consumer schema apply add an empty one");
+    }
+}
+
 void check_leader(const Config& config, Report& report) {
     try {
         Leader leader(config.postgres.url, config.postgres);
         const int version = leader.server_version();
         report.good("PostgreSQL " + std::to_string(version / 10000) + " at " +
                     redact(config.postgres.url) + " takes writes");
+        check_encoding(leader, report);
+        const std::string& schema = config.postgres.event_schema;
+        if (leader.query("SELECT to_regnamespace(quote_ident($1)) IS NULL", {schema}).at(0, 0) ==
+            "t") {
+            report.bad("schema \"" + schema +
+                       "\" of postgres.event_schema is not there; correct the name, or run "
+                       "CREATE SCHEMA " +
+                       schema);
+            return;
+        }
         check_rights(leader, config, report);
         check_tables(leader, config, report);
+        check_columns(leader, config, report);
         const auto statements = Schema(leader, config).plan(known_event_types(config));
         report.good(statements.empty()
                         ? "ledger and event tables are up to date"
@@ -111,14 +174,71 @@ void check_leader(const Config& config, Report& report) {
     }
 }
 
+/// A file that is named must be there and ours to read.
+void check_files(const Config& config, Report& report) {
+    const std::pair<const char*, const std::string*> files[] = {
+        {"nats.credentials_file", &config.nats.credentials_file},
+        {"nats.nkey_file", &config.nats.nkey_file},
+        {"nats.tls_ca_file", &config.nats.tls_ca_file},
+        {"nats.tls_cert_file", &config.nats.tls_cert_file},
+        {"nats.tls_key_file", &config.nats.tls_key_file},
+        {"admin.tls_cert_file", &config.admin.tls_cert_file},
+        {"admin.tls_key_file", &config.admin.tls_key_file},
+    };
+    for (const auto& [key, file] : files) {
+        if (file->empty()) continue;
+        std::error_code error;
+        if (std::filesystem::is_directory(*file, error)) {
+            report.bad(std::string(key) + " " + *file + ": is a directory; name the file in it");
+        } else if (::access(file->c_str(), R_OK) != 0) {
+            report.bad(std::string(key) + " " + *file + ": " + std::strerror(errno) +
+                       "; correct the name, or let the user of this process read it");
+        }
+    }
+}
+
+void check_admin(const Config& config, Report& report) {
+    if (config.admin.listen.empty()) return;
+    try {
+        check_listen_address(config.admin.listen);
+        report.good("admin endpoint can listen on " + config.admin.listen);
+    } catch (const AddressInUse&) {
+        report.note("something listens on " + config.admin.listen +
+                    " already: a consumer that runs, or set admin.listen to a free host:port");
+    } catch (const std::runtime_error& error) {
+        report.bad(error.what());
+    }
+}
+
+/// What stays in a stream and is never delivered. Looks for some seconds, as messages that come and
+/// go look the same for a moment.
+void check_delivery(NatsConnection& nats, const Stream& stream, StreamState state, Report& report) {
+    if (state.max_deliver > 0) {
+        report.bad("durable " + stream.durable + " gives a message up after " +
+                   std::to_string(state.max_deliver) +
+                   " deliveries (max_deliver); run homeward-consumer streams apply");
+    }
+    std::uint64_t least = state.undeliverable();
+    for (int i = 0; i < 4 && least > 0; ++i) {
+        std::this_thread::sleep_for(500ms);
+        const auto now = read_state(nats, stream);
+        least = std::min(least, now ? now->undeliverable() : 0);
+    }
+    if (least == 0) return;
+    report.bad(std::to_string(least) + " messages of stream " + stream.name +
+               " are neither waiting nor delivered, and never will be: after a downgrade of "
+               "nats-server, or with a limited max_deliver; RUNBOOK, undeliverable messages");
+}
+
 void check_streams(const Config& config, Report& report) {
     try {
         NatsConnection nats(config.nats, 2s, [](std::string_view) {});
         report.good("NATS answers");
         for (const Stream& stream : streams_of(config)) {
             try {
-                if (read_state(nats, stream)) {
+                if (const auto state = read_state(nats, stream)) {
                     report.good("stream " + stream.name + " and its durable");
+                    check_delivery(nats, stream, *state, report);
                 } else {
                     report.bad("stream " + stream.name + " or its durable " + stream.durable +
                                " is missing; run homeward-consumer streams apply");
@@ -142,7 +262,10 @@ void check_streams(const Config& config, Report& report) {
 }  // namespace
 
 int run_check(const Config& config) {
-    Report report;
+    Report report(config.command);
+    for (const std::string& warning : config.warnings) report.note(warning);
+    check_files(config, report);
+    check_admin(config, report);
     check_streams(config, report);
     check_leader(config, report);
     return report.wrong();

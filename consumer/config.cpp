@@ -13,6 +13,10 @@
 #define TOML_EXCEPTIONS 1
 #include <toml++/toml.h>
 
+#include <unistd.h>
+
+#include "consumer/nearest_name.hpp"
+
 namespace homeward::consumer {
 namespace {
 
@@ -109,8 +113,19 @@ std::map<std::string, Setter> setters(Config& c) {
         {"dead_letters.letters_max", count_setter(c.dead_letters.letters_max, 1, 1'000'000'000)},
         {"dead_letters.bytes_max", count_setter(c.dead_letters.bytes_max, 1u << 10, 1ull << 40)},
         {"admin.listen", text_setter(c.admin.listen)},
+        {"admin.hosts", list_setter(c.admin.hosts)},
+        {"admin.token", text_setter(c.admin.token)},
+        {"admin.tls_cert_file", text_setter(c.admin.tls_cert_file)},
+        {"admin.tls_key_file", text_setter(c.admin.tls_key_file)},
         {"log.level", choice_setter(c.log.level, {"debug", "info", "warn", "error"})},
+        {"log.format", choice_setter(c.log.format, {"text", "json"})},
     };
+}
+
+std::vector<std::string> keys_of(const std::map<std::string, Setter>& known) {
+    std::vector<std::string> keys;
+    for (const auto& [key, setter] : known) keys.push_back(key);
+    return keys;
 }
 
 std::string place(const toml::node& node, const std::filesystem::path& file) {
@@ -197,6 +212,9 @@ Source parse_source(const toml::table& table, const std::filesystem::path& file)
 }
 
 void read_file(Config& config, const std::filesystem::path& file) {
+    if (std::error_code error; std::filesystem::is_directory(file, error)) {
+        throw ConfigError(file.string() + ": is a directory; name the file in it");
+    }
     toml::table root;
     try {
         root = toml::parse_file(file.string());
@@ -222,8 +240,10 @@ void read_file(Config& config, const std::filesystem::path& file) {
             const std::string path = name + "." + std::string(key.str());
             const auto setter = known.find(path);
             if (setter == known.end()) {
-                throw ConfigError(place(value, file) + ": unknown key \"" + path +
-                                  "\"; see deploy/homeward-consumer.toml for all there are");
+                const auto near = nearest(path, keys_of(known));
+                throw ConfigError(place(value, file) + ": unknown key \"" + path + "\"; " +
+                                  (near ? "did you mean \"" + *near + "\"?"
+                                        : "see deploy/homeward-consumer.toml for all there are"));
             }
             set(setter->second, as_text(value, place(value, file)), place(value, file), path);
         }
@@ -269,6 +289,44 @@ void read_environment(Config& config) {
     }
 }
 
+/// Of the publisher and the replay helper, and of an app's env file.
+const std::set<std::string>& names_of_others() {
+    static const std::set<std::string> kNames{
+        "HOMEWARD_REGION",      "HOMEWARD_APP",           "HOMEWARD_NATS_URL",
+        "HOMEWARD_NATS_USER",   "HOMEWARD_NATS_PASSWORD", "HOMEWARD_NATS_INBOX_PREFIX",
+        "HOMEWARD_REPLAY_KEYS", "HOMEWARD_FULL",          "HOMEWARD_LIBRARY"};
+    return kNames;
+}
+
+/// What Kubernetes sets in every container for a service whose name begins with "homeward".
+bool is_service_link(const std::string& name) {
+    static const std::regex kLink(
+        "HOMEWARD(_[A-Z0-9_]+)?_(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|"
+        "PORT(_[0-9]+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)?)");
+    return std::regex_match(name, kLink);
+}
+
+/// A variable that is no setting of anything: a typo would leave a default in force, unseen.
+void read_unknown_environment(Config& config) {
+    std::vector<std::string> known{"HOMEWARD_SOURCES"};
+    for (const auto& [path, setter] : setters(config)) known.push_back(environment_name(path));
+    const std::string prefix = "HOMEWARD_";
+    for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+        const std::string text = *entry;
+        const std::string name = text.substr(0, text.find('='));
+        if (name.compare(0, prefix.size(), prefix) != 0 || names_of_others().count(name) == 1 ||
+            is_service_link(name) || std::find(known.begin(), known.end(), name) != known.end()) {
+            continue;
+        }
+        if (const auto near = nearest(name, known)) {
+            throw ConfigError("environment variable " + name + " is no setting; did you mean " +
+                              *near + "?");
+        }
+        config.warnings.push_back("environment variable " + name +
+                                  " is no setting of homeward-consumer, and is ignored");
+    }
+}
+
 void check(const Config& config) {
     std::set<std::string> regions;
     for (const Source& source : config.sources) {
@@ -304,7 +362,15 @@ void check(const Config& config) {
 Config load_config(const std::filesystem::path& file) {
     Config config;
     if (!file.empty()) read_file(config, file);
+    const std::vector<std::string> urls_before = Config().nats.urls;
     read_environment(config);
+    read_unknown_environment(config);
+    if (config.nats.urls == urls_before && std::getenv("HOMEWARD_NATS_URL") != nullptr) {
+        config.warnings.push_back(
+            "environment variable HOMEWARD_NATS_URL is for publishers; the consumer reads "
+            "HOMEWARD_NATS_URLS, and uses the default " +
+            urls_before.front());
+    }
     if (config.sources.empty()) {
         throw ConfigError(
             "no region to consume from; add a [[source]] with its region to the "

@@ -129,11 +129,24 @@ struct Config {
 
     struct Admin {
         std::string listen = "127.0.0.1:8222";  ///< empty: no admin endpoint
+        /// Names under which it may be asked, besides localhost, this machine's and any address.
+        std::vector<std::string> hosts;
+        /// Asked for as "Authorization: Bearer …", but not for /livez and /readyz; empty: none.
+        std::string token;
+        std::string tls_cert_file;  ///< with its chain; empty: no TLS
+        std::string tls_key_file;
     } admin;
 
     struct Log {
         std::string level = "info";
+        std::string format = "text";  ///< or json: one object a line
     } log;
+
+    /// What a remedy that we print begins with, so that it runs as printed: the program and the
+    /// options that this process was given. Set by main().
+    std::string command = "homeward-consumer";
+    /// What is odd in the environment and no error, for a log; one line each.
+    std::vector<std::string> warnings;
 
     std::vector<Source> sources;
 };

@@ -4,6 +4,7 @@
 
 #include <charconv>
 #include <cstdio>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <thread>
@@ -16,6 +17,7 @@
 #include "consumer/conflict_command.hpp"
 #include "consumer/dead_letter_command.hpp"
 #include "consumer/lineage.hpp"
+#include "consumer/log_format.hpp"
 #include "consumer/proof.hpp"
 #include "consumer/replay.hpp"
 #include "consumer/schema.hpp"
@@ -82,7 +84,7 @@ constexpr const char* kHelp =
 
   --env-file FILE        lines NAME=value, for what is not in the environment already; secrets may
                          lie here, as in the unit's /etc/homeward/consumer.env
-  --config FILE          TOML; every key section.key is overridden by HOMEWARD_SECTION_KEY, and
+  --config FILE          TOML, /etc/homeward/consumer.toml if that is there; every key section.key is overridden by HOMEWARD_SECTION_KEY, and
                          the regions by HOMEWARD_SOURCES=region[@domain][:replicas],…
   --help, --version
 
@@ -218,13 +220,43 @@ int accept_leader(const Config& config) {
     return 0;
 }
 
+/// A name as a shell takes it.
+std::string shell_word(const std::string& text) {
+    const bool is_plain = text.find_first_of(" \t\n'\"\\$`*?[]<>|&;()#~") == std::string::npos;
+    if (is_plain && !text.empty()) return text;
+    std::string quoted = "'";
+    for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    return quoted + "'";
+}
+
+/// The program with the options that this process was given.
+std::string command_of(const CommandLine& line) {
+    std::string command = "homeward-consumer";
+    if (!line.config_file.empty()) command += " --config " + shell_word(line.config_file);
+    if (!line.env_file.empty()) command += " --env-file " + shell_word(line.env_file);
+    return command;
+}
+
+/// Where the Debian package puts it; empty when it is not there, or not for us to see.
+std::string default_config_file() {
+    constexpr const char* kFile = "/etc/homeward/consumer.toml";
+    std::error_code error;
+    return std::filesystem::exists(kFile, error) ? kFile : "";
+}
+
 int dispatch(const CommandLine& line) {
     const std::string& command = line.words[0];
     const std::string how = line.words.size() > 1 ? line.words[1] : "";
     if (!line.env_file.empty()) read_env_file(line.env_file);
-    const Config config = load_config(line.config_file);
+    const std::string file = line.config_file.empty() ? default_config_file() : line.config_file;
+    Config config = load_config(file);
+    config.command = command_of(line);
     spdlog::set_level(spdlog::level::from_str(config.log.level));
-    if (command == "run") return run_service(config, line.config_file);
+    set_log_format(config.log.format);
+    if (command == "run") {
+        for (const std::string& warning : config.warnings) spdlog::warn("{}", warning);
+        return run_service(config, file);
+    }
     if (command == "replay") return replay_history(config, line.words);
     if (command == "check") return run_check(config) == 0 ? 0 : 1;
     if (command == "dead-letters") {
@@ -265,19 +297,17 @@ int main(int argc, char** argv) {
         }
     }
     if (line.words.empty()) return usage("a command is missing");
+    const auto say = [&line](const std::string& what) {
+        std::fprintf(stderr, "homeward-consumer: %s\n", runnable(what, command_of(line)).c_str());
+    };
     try {
         return dispatch(line);
     } catch (const UsageError& error) {
         return usage(error.what());
-    } catch (const ConfigError& error) {
-        std::fprintf(stderr, "homeward-consumer: %s\n", error.what());
-    } catch (const homeward::SchemaError& error) {
-        std::fprintf(stderr, "homeward-consumer: %s\n", error.what());
     } catch (const LeaderError& error) {
-        std::fprintf(stderr, "homeward-consumer: PostgreSQL: %s [%s]\n", error.what(),
-                     error.sqlstate().c_str());
+        say(std::string("PostgreSQL: ") + error.what() + " [" + error.sqlstate() + "]");
     } catch (const std::exception& error) {
-        std::fprintf(stderr, "homeward-consumer: %s\n", error.what());
+        say(error.what());
     }
     return 2;
 }

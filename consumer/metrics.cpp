@@ -9,7 +9,20 @@ namespace {
 
 const std::vector<double> kSeconds{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
                                    0.5,   1,      2.5,   5,    10,    60,   600, 3600};
+/// Printed buckets of freshness: few enough for a Prometheus. Quantiles come from the fine ones.
+const std::vector<double> kFreshnessShown{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
+                                          0.25,  0.5,    1,     2.5,  5,     10,   30,
+                                          60,    120,    300,   600,  1800,  3600, 21600};
 const std::vector<double> kRows{1, 10, 100, 1'000, 2'500, 5'000, 10'000, 20'000, 50'000};
+
+std::vector<double> fine_bounds() {
+    constexpr double kStep = 1.05, kLast = 86'400;
+    std::vector<double> bounds = kFreshnessShown;
+    for (double bound = 0.001; bound < kLast * kStep; bound *= kStep) bounds.push_back(bound);
+    std::sort(bounds.begin(), bounds.end());
+    bounds.erase(std::unique(bounds.begin(), bounds.end()), bounds.end());
+    return bounds;
+}
 
 std::string number(double value) {
     std::array<char, 32> text;
@@ -124,7 +137,7 @@ void print_batches(std::string& out, const Metrics& of) {
 }
 
 void print_streams(std::string& out, const std::map<std::string, Metrics::Backlog>& backlogs,
-                   const std::map<std::string, bool>& streams_up) {
+                   const std::map<std::string, Metrics::StreamStatus>& statuses) {
     const std::tuple<const char*, const char*, std::uint64_t Metrics::Backlog::*> gauges[] = {
         {"homeward_pending_messages", "Messages that the stream has not delivered yet.",
          &Metrics::Backlog::pending},
@@ -134,6 +147,12 @@ void print_streams(std::string& out, const std::map<std::string, Metrics::Backlo
         {"homeward_stream_bytes", "Size of what the stream stores.", &Metrics::Backlog::bytes},
         {"homeward_stream_bytes_max", "What the stream may store; 0: no limit of its own.",
          &Metrics::Backlog::bytes_max},
+        {"homeward_undeliverable_messages",
+         "Messages that the stream stores and its durable will never deliver.",
+         &Metrics::Backlog::undeliverable},
+        {"homeward_max_deliver",
+         "Deliveries after which the durable gives a message up; 0: never, as it must be.",
+         &Metrics::Backlog::max_deliver},
     };
     for (const auto& [name, help, member] : gauges) {
         print_head(out, name, "gauge", help);
@@ -144,8 +163,8 @@ void print_streams(std::string& out, const std::map<std::string, Metrics::Backlo
     }
     print_head(out, "homeward_stream_up", "gauge",
                "1 while the stream answers, 0 while it is away.");
-    for (const auto& [stream, is_up] : streams_up) {
-        out += "homeward_stream_up{stream=\"" + stream + "\"} " + (is_up ? "1\n" : "0\n");
+    for (const auto& [stream, status] : statuses) {
+        out += "homeward_stream_up{stream=\"" + stream + "\"} " + (status.is_up ? "1\n" : "0\n");
     }
 }
 
@@ -162,12 +181,16 @@ void Histogram::observe(double value) {
     while (!sum_.compare_exchange_weak(sum, sum + value, std::memory_order_relaxed)) continue;
 }
 
-void Histogram::print(std::string& out, const std::string& name, const std::string& labels) const {
+void Histogram::print(std::string& out, const std::string& name, const std::string& labels,
+                      const std::vector<double>* shown) const {
     const std::string comma = labels.empty() ? "" : labels + ",";
     const std::string braces = labels.empty() ? "" : "{" + labels + "}";
     std::uint64_t total = 0;
     for (std::size_t i = 0; i < counts_.size(); ++i) {
         total += counts_[i].load(std::memory_order_relaxed);
+        const bool is_shown = shown == nullptr || i == bounds_.size() ||
+                              std::binary_search(shown->begin(), shown->end(), bounds_[i]);
+        if (!is_shown) continue;
         const std::string bound = i < bounds_.size() ? number(bounds_[i]) : "+Inf";
         out += name + "_bucket{" + comma + "le=\"" + bound + "\"} " + std::to_string(total) + "\n";
     }
@@ -207,7 +230,7 @@ Histogram& Metrics::freshness(const std::string& region, std::string_view kind) 
     const auto key = std::pair(region, std::string(kind));
     return freshness_
         .emplace(std::piecewise_construct, std::forward_as_tuple(key),
-                 std::forward_as_tuple(kSeconds))
+                 std::forward_as_tuple(freshness_bounds()))
         .first->second;
 }
 
@@ -219,7 +242,8 @@ Metrics::FreshnessCounts Metrics::freshness_counts() const {
 }
 
 const std::vector<double>& Metrics::freshness_bounds() {
-    return kSeconds;
+    static const std::vector<double> kBounds = fine_bounds();
+    return kBounds;
 }
 
 void Metrics::set_pending(const std::string& stream, std::uint64_t count) {
@@ -230,13 +254,24 @@ void Metrics::set_pending(const std::string& stream, std::uint64_t count) {
 void Metrics::set_backlog(const std::string& stream, const Backlog& backlog) {
     const std::lock_guard lock(mutex_);
     backlogs_[stream] = backlog;
-    streams_up_[stream] = true;
+    StreamStatus& status = statuses_[stream];
+    if (!status.is_up) status = {true, std::chrono::system_clock::now(), {}};
+    status.last = backlog;
 }
 
 void Metrics::forget_backlog(const std::string& stream) {
     const std::lock_guard lock(mutex_);
     backlogs_.erase(stream);
-    streams_up_[stream] = false;
+    StreamStatus& status = statuses_[stream];
+    if (status.is_up || status.since == std::chrono::system_clock::time_point{}) {
+        status.since = std::chrono::system_clock::now();
+    }
+    status.is_up = false;
+}
+
+std::map<std::string, Metrics::StreamStatus> Metrics::stream_statuses() const {
+    const std::lock_guard lock(mutex_);
+    return statuses_;
 }
 
 std::map<std::string, Metrics::Backlog> Metrics::backlogs() const {
@@ -275,14 +310,15 @@ std::string Metrics::print() const {
                "From emit() until the row was visible on the leader, clock skew included.");
     for (const auto& [key, histogram] : freshness_) {
         histogram.print(out, "homeward_freshness_seconds",
-                        "region=\"" + key.first + "\",class=\"" + key.second + "\"");
+                        "region=\"" + key.first + "\",class=\"" + key.second + "\"",
+                        &kFreshnessShown);
     }
-    print_streams(out, backlogs_, streams_up_);
     print_head(out, "homeward_held", "gauge",
                "1 while this is held back and everything else flows; see the status page for why.");
     for (const auto& [key, hold] : holds_) {
         out += "homeward_held{kind=\"" + key.first + "\",name=\"" + key.second + "\"} 1\n";
     }
+    print_streams(out, backlogs_, statuses_);
     return out;
 }
 

@@ -20,7 +20,9 @@ class Histogram {
     explicit Histogram(std::vector<double> bounds);
     void observe(double value);
     /// Prometheus text: _bucket, _sum, _count. `labels`: `a="b"` or empty.
-    void print(std::string& out, const std::string& name, const std::string& labels) const;
+    /// With `shown`, only these of its bounds: each must be one.
+    void print(std::string& out, const std::string& name, const std::string& labels,
+               const std::vector<double>* shown = nullptr) const;
     /// Upper bound of the bucket in which the quantile lies; 0 without observations.
     double quantile(double q) const;
     double sum() const { return sum_.load(std::memory_order_relaxed); }
@@ -82,6 +84,7 @@ class Metrics {
     using FreshnessCounts =
         std::map<std::pair<std::string, std::string>, std::vector<std::uint64_t>>;
     FreshnessCounts freshness_counts() const;
+    /// Exponential, by 5%, from 1 ms to a day; those of the printed histogram are among them.
     static const std::vector<double>& freshness_bounds();
 
     /// What waits in a stream.
@@ -90,7 +93,16 @@ class Metrics {
         std::uint64_t unacknowledged = 0;  ///< delivered, to whichever consumer
         std::uint64_t bytes = 0;           ///< of all that it stores
         std::uint64_t bytes_max = 0;       ///< what it may store; 0: no limit of its own
+        std::uint64_t undeliverable = 0;   ///< lost by the durable for a minute and more
+        std::uint64_t max_deliver = 0;     ///< deliveries after which it gives up; 0: never
     };
+    struct StreamStatus {
+        bool is_up = false;
+        std::chrono::system_clock::time_point since{};  ///< that it answers, or does not
+        Backlog last;                                   ///< when it last answered
+    };
+    /// Of all streams that were asked.
+    std::map<std::string, StreamStatus> stream_statuses() const;
     void set_backlog(const std::string& stream, const Backlog& backlog);
     /// It does not answer.
     void forget_backlog(const std::string& stream);
@@ -117,8 +129,8 @@ class Metrics {
     mutable std::mutex mutex_;  // guards the maps, not what they hold
     std::map<std::pair<std::string, std::string>, Histogram> freshness_;
     std::map<std::string, Backlog> backlogs_;
-    std::map<std::string, bool> streams_up_;
     std::map<std::pair<std::string, std::string>, Hold> holds_;
+    std::map<std::string, StreamStatus> statuses_;
 };
 
 }  // namespace homeward::consumer

@@ -13,6 +13,7 @@
 #include "consumer/latecomers.hpp"
 #include "consumer/pipeline.hpp"
 #include "consumer/schema.hpp"
+#include "consumer/status/health.hpp"
 #include "consumer/stream_watch.hpp"
 #include "consumer/systemd.hpp"
 #include "consumer/thread_body.hpp"
@@ -97,12 +98,24 @@ Readiness readiness_of(const NatsConnection& nats, const Metrics& metrics,
     if (!metrics.leader_up) return {false, "the leader takes no writes; see the log"};
     if (metrics.paused) return {false, "writing pauses because of an error; see the log"};
     const auto waiting = latecomers.waiting();
-    if (waiting.empty()) return {true, "ok"};
+    const auto statuses = metrics.stream_statuses();
     std::string names;
-    for (const std::string& name : waiting) names += " " + name;
-    const bool is_any_there = waiting.size() < streams.size();
-    return {is_any_there, (is_any_there ? "ok, but these streams" : "all streams") +
-                              std::string(" have been away since the start:") + names};
+    std::size_t away = 0;
+    for (const Stream& stream : streams) {
+        const auto status = statuses.find(stream.name);
+        const bool is_away = status != statuses.end() && !status->second.is_up;
+        if (!is_away && waiting.count(stream.name) == 0) continue;
+        names += " " + stream.name;
+        ++away;
+    }
+    std::string text = "ok";
+    if (away == streams.size()) text = "no stream answers:" + names;
+    if (away > 0 && away < streams.size()) text = "ok, but these streams do not answer:" + names;
+    // What a person should know, and no reason to take this consumer out.
+    for (const Reason& reason : find_reasons(metrics, {}, Limit::unknown, true, streams)) {
+        text += "\n" + reason.text;
+    }
+    return {away < streams.size(), text};
 }
 
 void reload(const std::filesystem::path& file, const Config& config, BatchLimits& limits) {
@@ -202,7 +215,7 @@ int run_service(const Config& config, const std::filesystem::path& file) {
     StatusPage status({config, metrics, streams, [&nats] { return nats.is_connected(); }});
     std::optional<Admin> admin;
     if (!config.admin.listen.empty()) {
-        admin.emplace(config.admin.listen, metrics, status,
+        admin.emplace(config.admin, metrics, status,
                       [&] { return readiness_of(nats, metrics, streams, latecomers); });
     }
     spdlog::info("consuming {} streams of {} regions with {} writers", states.size(),

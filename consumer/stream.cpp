@@ -176,6 +176,12 @@ StreamState state_of(const StreamInfo& info, const ConsumerInfo& durable) {
     state.ack_wait_ms = durable.ack_wait_ns / 1'000'000;
     state.ack_pending = durable.ack_pending;
     state.unprocessed = durable.pending;
+    const json settings = json::parse(durable.config, nullptr, false);
+    const auto max_deliver = settings.find("max_deliver");
+    if (max_deliver != settings.end() && max_deliver->is_number_integer()) {
+        state.max_deliver = max_deliver->get<std::int64_t>();
+    }
+    if (state.max_deliver == 0) state.max_deliver = -1;
     return state;
 }
 
@@ -221,8 +227,9 @@ std::string differences(const json& found, const json& wanted, const std::string
         const std::string change = key + " " + now.dump() + " -> " + value.dump();
         if (!may_change(key)) {
             throw NatsError(what + " has another " + change +
-                            ", which cannot be changed; drain it, delete it by hand (nats stream "
-                            "rm), and run streams apply again");
+                            ", which cannot be changed; is the configuration right, and was it "
+                            "changed by hand? RUNBOOK, streams cannot be purged, has the way to a "
+                            "new one");
         }
         text += (text.empty() ? " " : ", ") + change;
     }
@@ -289,8 +296,9 @@ class Settler {
         if (keeps != (history_ns(config_) > 0)) {
             lines_.push_back("stream " + stream.name +
                              (keeps ? " keeps a history" : " keeps no history") +
-                             ", other than streams.history_hours says; JetStream cannot change "
-                             "that: drain the stream, delete it and apply again");
+                             ", other than streams.history_hours says: is that setting what you "
+                             "mean? JetStream cannot change it in a stream that is there; "
+                             "RUNBOOK, streams cannot be purged, has the way to a new one");
         } else if (keeps && settings["max_age"] != history_ns(config_)) {
             lines_.push_back("keep the history of stream " + stream.name + " for " +
                              std::to_string(config_.streams.history_hours) + " hours");
@@ -350,7 +358,13 @@ std::optional<StreamState> read_state(NatsConnection& nats, const Stream& stream
     const auto durable = durable_info(nats, stream, patience);
     if (error_code(durable) == kConsumerNotFound) return std::nullopt;
     refuse_error(durable, stream, "read the durable");
-    return state_of(*info.value, *durable.value);
+    StreamState state = state_of(*info.value, *durable.value);
+    if (state.undeliverable() == 0) return state;
+    // Or what was acknowledged since the first question. After a second look at the stream, only
+    // messages that came between the two can be too many, and they are in no later look.
+    const auto later = stream_info(nats, stream, patience);
+    if (later.value) state.messages = std::min(state.messages, later.value->messages);
+    return state;
 }
 
 Stream open_history(NatsConnection& nats, const Stream& stream, std::int64_t since_us,
@@ -383,8 +397,11 @@ std::vector<std::string> find_twins(NatsConnection& nats, const std::vector<Stre
             if (domain == domain_of(stream) || there.count(stream.name) == 0) continue;
             lines.push_back("stream " + stream.name + " of domain \"" + domain_of(stream) +
                             "\" is also in domain \"" + domain +
-                            "\": an acknowledgement for one would delete messages of the other; "
-                            "delete the one that no app publishes to, when it is empty");
+                            "\": an acknowledgement for one would delete messages of the other. "
+                            "Is the domain of region " +
+                            stream.region +
+                            " right in [[source]]? "
+                            "If it is, RUNBOOK, one stream in two domains");
         }
     }
     return lines;

@@ -38,6 +38,15 @@ struct StreamState {
     std::uint64_t ack_pending = 0;
     std::int64_t ack_wait_ms = 0;   ///< of the durable, whatever the configuration says by now
     std::uint64_t unprocessed = 0;  ///< not yet delivered once
+    std::int64_t max_deliver = -1;  ///< deliveries after which the durable gives up; -1: never
+
+    /// Messages that are neither waiting nor delivered: the durable has lost them, and they stay in
+    /// the stream for ever. A passing value says nothing, since messages come and go between two
+    /// questions; one that stays for a minute does. 0 for a stream with a history.
+    std::uint64_t undeliverable() const {
+        const std::uint64_t known = unprocessed + ack_pending;
+        return keeps_history || messages <= known ? 0 : messages - known;
+    }
 };
 /// nullopt if the stream or its durable is not there; throws NatsError when nobody answers.
 std::optional<StreamState> read_state(NatsConnection& nats, const Stream& stream,

@@ -1,5 +1,8 @@
 #include "consumer/stream_watch.hpp"
 
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
 #include <chrono>
 
 #include "consumer/thread_body.hpp"
@@ -12,6 +15,8 @@ using namespace std::chrono_literals;
 constexpr auto kLookInterval = 2s;
 /// A stop must not wait for a region that is away.
 constexpr auto kLookPatience = 1s;
+/// For so long messages must be undeliverable before anybody is told.
+constexpr auto kUndeliverableTime = 60s;
 
 }  // namespace
 
@@ -45,12 +50,37 @@ void StreamWatch::look(const Stream& stream) {
         // Away: its numbers are unknown, not zero.
     }
     if (state) {
+        const std::uint64_t undeliverable =
+            undeliverable_.try_emplace(stream.name, kUndeliverableTime)
+                .first->second.observe(state->undeliverable(), std::chrono::steady_clock::now());
         metrics_.set_backlog(
-            stream.name, {state->unprocessed, state->ack_pending, state->bytes, state->bytes_max});
+            stream.name,
+            {state->unprocessed, state->ack_pending, state->bytes, state->bytes_max, undeliverable,
+             static_cast<std::uint64_t>(std::max<std::int64_t>(state->max_deliver, 0))});
         on_seen_(stream, *state);
     } else {
         metrics_.forget_backlog(stream.name);
     }
+}
+
+/// One line when a region goes away and one when it is back, not one for each of its streams.
+void StreamWatch::log_regions() {
+    const auto statuses = metrics_.stream_statuses();
+    std::set<std::string> away;
+    for (const Stream& stream : streams_) {
+        const auto status = statuses.find(stream.name);
+        if (status != statuses.end() && !status->second.is_up) away.insert(stream.region);
+    }
+    for (const std::string& region : away) {
+        if (away_.count(region) == 0) {
+            spdlog::warn("region {} does not answer; its events wait there, or in its apps",
+                         region);
+        }
+    }
+    for (const std::string& region : away_) {
+        if (away.count(region) == 0) spdlog::info("region {} answers again", region);
+    }
+    away_ = std::move(away);
 }
 
 void StreamWatch::run() {
@@ -59,6 +89,7 @@ void StreamWatch::run() {
             if (is_stopping()) return;
             run_turn("stream watch", [&] { look(stream); });
         }
+        run_turn("stream watch", [&] { log_regions(); });
         std::unique_lock lock(mutex_);
         if (stop_.wait_for(lock, kLookInterval, [this] { return stopping_; })) return;
     }

@@ -2,10 +2,14 @@
 
 #include <condition_variable>
 #include <functional>
+#include <map>
 #include <mutex>
+#include <set>
+#include <string>
 #include <thread>
 #include <vector>
 
+#include "consumer/lasting_count.hpp"
 #include "consumer/metrics.hpp"
 #include "consumer/nats_connection.hpp"
 #include "consumer/stream.hpp"
@@ -26,12 +30,16 @@ class StreamWatch {
   private:
     void run();
     void look(const Stream& stream);
+    void log_regions();
     bool is_stopping();
 
     NatsConnection& nats_;
     const std::vector<Stream>& streams_;
     Metrics& metrics_;
     OnSeen on_seen_;
+    // Of its thread alone.
+    std::map<std::string, LastingCount> undeliverable_;
+    std::set<std::string> away_;  // regions of which a stream does not answer
 
     std::mutex mutex_;
     std::condition_variable stop_;

@@ -8,6 +8,7 @@
 #include "consumer/metrics.hpp"
 #include "consumer/status/history.hpp"
 #include "consumer/status/limit.hpp"
+#include "consumer/stream.hpp"
 
 namespace homeward::consumer {
 
@@ -20,9 +21,10 @@ struct Reason {
     std::string text;    ///< what is wrong
     std::string remedy;  ///< what to do about it; empty: it mends itself
 };
-/// Everything that is not well; the worst first. Empty: all is well.
+/// Everything that is not well; the worst first. Empty: all is well. `streams` says which region a
+/// stream is of.
 std::vector<Reason> find_reasons(const Metrics& metrics, const Moment& last, Limit limit,
-                                 bool is_nats_connected);
+                                 bool is_nats_connected, const std::vector<Stream>& streams = {});
 Health worst_of(const std::vector<Reason>& reasons);
 
 }  // namespace homeward::consumer

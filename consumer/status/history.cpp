@@ -88,14 +88,20 @@ Moment History::between(const Look& before, const Look& after) {
 }
 
 void History::run() {
+    constexpr std::size_t kLooksOfAMinute = std::chrono::seconds(60) / kInterval;
     Look before = look();
+    std::deque<Look> minute{before};
     std::unique_lock lock(mutex_);
     while (!stop_.wait_for(lock, kInterval, [this] { return stopping_; })) {
         lock.unlock();
         Look after = look();
         Moment moment = between(before, after);
+        auto fresh = between(minute.front(), after).fresh;
+        minute.push_back(after);
+        if (minute.size() > kLooksOfAMinute) minute.pop_front();
         before = std::move(after);
         lock.lock();
+        minute_ = std::move(fresh);
         moments_.push_back(std::move(moment));
         if (moments_.size() > kMomentsMax) {
             moments_.pop_front();
@@ -109,6 +115,11 @@ History::Excerpt History::since(std::uint64_t first) const {
     const std::uint64_t begin = std::clamp<std::uint64_t>(first, first_, first_ + moments_.size());
     return {begin,
             {moments_.begin() + static_cast<std::ptrdiff_t>(begin - first_), moments_.end()}};
+}
+
+std::map<Moment::FreshKey, Moment::Quantiles> History::minute() const {
+    const std::lock_guard lock(mutex_);
+    return minute_;
 }
 
 Moment History::last() const {

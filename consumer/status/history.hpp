@@ -46,6 +46,8 @@ class History {
     Excerpt since(std::uint64_t first) const;
     /// The last moment; empty before the first.
     Moment last() const;
+    /// Freshness of what came in the last minute, within 5%.
+    std::map<Moment::FreshKey, Moment::Quantiles> minute() const;
 
     static constexpr std::chrono::seconds kInterval{2};
     static constexpr std::size_t kMomentsMax = 300;
@@ -60,6 +62,7 @@ class History {
     mutable std::mutex mutex_;  // guards what follows
     std::condition_variable stop_;
     std::deque<Moment> moments_;
+    std::map<Moment::FreshKey, Moment::Quantiles> minute_;
     std::uint64_t first_ = 0;
     bool stopping_ = false;
     std::thread thread_;

@@ -6,6 +6,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "consumer/log_format.hpp"
 #include "consumer/status/health.hpp"
 
 namespace homeward::consumer {
@@ -161,6 +162,22 @@ LimitFacts StatusPage::facts() const {
     return facts;
 }
 
+std::string StatusPage::freshness_metrics() const {
+    std::string text =
+        "# HELP homeward_freshness_quantile_seconds From emit() until the row was visible, of what "
+        "came in the last minute; within 5%.\n"
+        "# TYPE homeward_freshness_quantile_seconds gauge\n";
+    for (const auto& [key, quantiles] : history_.minute()) {
+        for (const auto& [quantile, value] :
+             {std::pair("0.5", quantiles.p50_s), std::pair("0.99", quantiles.p99_s)}) {
+            text += "homeward_freshness_quantile_seconds{region=\"" + key.first + "\",class=\"" +
+                    key.second + "\",quantile=\"" + quantile + "\"} " + std::to_string(value) +
+                    "\n";
+        }
+    }
+    return text;
+}
+
 std::string StatusPage::json(std::uint64_t since) {
     leader_watch_.want();
     const Metrics& metrics = sources_.metrics;
@@ -172,14 +189,16 @@ std::string StatusPage::json(std::uint64_t since) {
     const std::lock_guard lock(mutex_);
     const LimitFacts now = facts();
     const LimitVerdict limit = find_limit(now);
-    const auto found = find_reasons(metrics, history_.last(), limit.limit, is_connected);
+    const auto found =
+        find_reasons(metrics, history_.last(), limit.limit, is_connected, sources_.streams);
     nlohmann::json reasons = nlohmann::json::array();
     for (const Reason& reason : found) {
         reasons.push_back({{"health", to_string(reason.health)},
                            {"text", reason.text},
-                           {"remedy", reason.remedy}});
+                           {"remedy", runnable(reason.remedy, sources_.config.command)}});
     }
     const auto known = metrics.backlogs();
+    const auto statuses = metrics.stream_statuses();
     nlohmann::json backlogs = nlohmann::json::array();
     for (const Stream& stream : sources_.streams) {
         const auto found_one = known.find(stream.name);
@@ -189,6 +208,14 @@ std::string StatusPage::json(std::uint64_t since) {
             one["in_hand"] = found_one->second.unacknowledged;
             one["bytes"] = found_one->second.bytes;
             one["bytes_max"] = found_one->second.bytes_max;
+        }
+        const auto status = statuses.find(stream.name);
+        if (status != statuses.end() && !status->second.is_up) {
+            one["away_since"] = std::chrono::duration_cast<std::chrono::seconds>(
+                                    status->second.since.time_since_epoch())
+                                    .count();
+            one["known"] = false;
+            one["last_waiting"] = status->second.last.pending + status->second.last.unacknowledged;
         }
         backlogs.push_back(one);
     }

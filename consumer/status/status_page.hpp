@@ -40,6 +40,8 @@ class StatusPage {
     };
     explicit StatusPage(Sources sources);
 
+    /// homeward_freshness_quantile_seconds, as Prometheus text.
+    std::string freshness_metrics() const;
     /// Everything as JSON, with the moments of History from number `since` on. Never throws.
     std::string json(std::uint64_t since);
 

@@ -26,39 +26,15 @@ app_count() {
         awk -v name="homeward_publisher_$2{" 'index($0, name) == 1 { sum += $2 } END { print sum + 0 }'
 }
 
-# Value of a counter, and p50 and p99 of the freshness histogram since the last call.
+# Counters, and p50 and p99 of freshness over the last minute: the slowest region and class.
 metric_numbers() {
-    curl -fsS "http://127.0.0.1:$admin_port/metrics" >"$dir/metrics.now" 2>/dev/null || return
-    touch "$dir/metrics.before"
-    awk '
-        function bound(line) { match(line, /le="[^"]*"/); return substr(line, RSTART + 4, RLENGTH - 5) }
-        FNR == 1 { file++ }
-        /^homeward_rows_total/ && file == 2 { rows = $2 }
-        /^homeward_dead_letters_total/ && file == 2 { dead = $2 }
-        /^homeward_tombstones_total/ && file == 2 { dropped = $2 }
-        /^homeward_freshness_seconds_bucket/ {
-            b = bound($0)
-            if (!(b in at)) { at[b] = ++buckets; name[buckets] = b }
-            count[at[b]] += file == 2 ? $2 : -$2
-        }
-        END {
-            total = count[buckets]
-            for (q = 1; q <= 2; q++) {
-                wanted = total * (q == 1 ? 0.5 : 0.99)
-                low = 0; before = 0; value[q] = 0
-                for (i = 1; i <= buckets && total > 0; i++) {
-                    high = name[i] == "+Inf" ? low : name[i]
-                    if (count[i] >= wanted) {
-                        inside = count[i] - before
-                        value[q] = low + (high - low) * (inside ? (wanted - before) / inside : 1)
-                        break
-                    }
-                    low = high; before = count[i]
-                }
-            }
-            printf "%d %d %d %.0f %.0f\n", rows, dead, dropped, value[1] * 1000, value[2] * 1000
-        }' "$dir/metrics.before" "$dir/metrics.now"
-    mv "$dir/metrics.now" "$dir/metrics.before"
+    curl -fsS "http://127.0.0.1:$admin_port/metrics" 2>/dev/null | awk '
+        /^homeward_rows_total/ { rows = $2 }
+        /^homeward_dead_letters_total/ { dead = $2 }
+        /^homeward_tombstones_total/ { dropped = $2 }
+        /^homeward_freshness_quantile_seconds.*quantile="0.5"/ && $2 > p50 { p50 = $2 }
+        /^homeward_freshness_quantile_seconds.*quantile="0.99"/ && $2 > p99 { p99 = $2 }
+        END { printf "%d %d %d %.0f %.0f\n", rows, dead, dropped, p50 * 1000, p99 * 1000 }'
 }
 
 table_head() {

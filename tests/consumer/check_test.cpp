@@ -1,6 +1,9 @@
 // homeward-consumer check and run against servers that are wrong, each in its own way: the answer
 // names what is wrong and what to do.
 
+#include <fstream>
+#include <sstream>
+
 #include "consumer/leader.hpp"
 #include "tests/support/bridge.hpp"
 #include "tests/support/catch.hpp"
@@ -31,10 +34,10 @@ class Checks {
   private:
     std::string command(const std::string& word, const std::string& name, const std::string& value,
                         int exit_code) {
-        const std::string before = bridge_.environment()[name];
+        const auto before = bridge_.environment();
         bridge_.environment()[name] = value;
         const CommandResult result = bridge_.consumer_command({word}, 20s);
-        bridge_.environment()[name] = before;
+        bridge_.environment() = before;
         INFO(result.output);
         CHECK(result.exit_code == exit_code);
         return result.output;
@@ -87,6 +90,51 @@ TEST_CASE("check and run name what is wrong with PostgreSQL, and what to do") {
 
     const auto standby = PostgresServer::standby_of(bridge.leader());
     CHECK_THAT(checks.with(name, standby->url()), Contains("target_session_attrs=read-write"));
+}
+
+TEST_CASE("check finds what is wrong with schema, columns, encoding, files and the admin address") {
+    Bridge bridge;
+    Checks checks(bridge);
+    REQUIRE(bridge.consumer_command({"schema", "apply"}).exit_code == 0);
+    CHECK_THAT(checks.with("HOMEWARD_POSTGRES_EVENT_SCHEMA", "evnts"),
+               Contains("schema \"evnts\" of postgres.event_schema is not there"));
+    CHECK_THAT(checks.with("HOMEWARD_ADMIN_LISTEN", "nowhere"), Contains("expected host:port"));
+    CHECK_THAT(checks.with("HOMEWARD_ADMIN_LISTEN", "192.0.2.1:8222"),
+               Contains("cannot listen on 192.0.2.1:8222"));
+    CHECK_THAT(checks.with("HOMEWARD_NATS_TLS_CA_FILE", "/nonexistent/ca.pem"),
+               Contains("nats.tls_ca_file /nonexistent/ca.pem: No such file"));
+
+    bridge.leader().query("ALTER TABLE public.audit_events RENAME COLUMN actor TO who");
+    const CommandResult renamed = bridge.consumer_command({"check"});
+    CHECK(renamed.exit_code == 1);
+    CHECK_THAT(renamed.output, Contains("lacks actor, and has who") && Contains("RENAME COLUMN"));
+    bridge.leader().query("ALTER TABLE public.audit_events RENAME COLUMN who TO actor");
+
+    bridge.leader().query("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
+    const std::string url = bridge.leader().url();
+    CHECK_THAT(checks.with("HOMEWARD_POSTGRES_URL", url.substr(0, url.rfind('/')) + "/latin"),
+               Contains("encoded in LATIN1") && Contains("ENCODING 'UTF8'"));
+
+    // A remedy has the options that were given, and runs as printed.
+    const auto config = bridge.dir() / "a config.toml";
+    std::ofstream(config) << "[log]\nformat = \"json\"\n";
+    bridge.leader().query("SET client_min_messages = warning; DROP SCHEMA homeward CASCADE");
+    bridge.environment()["HOMEWARD_SCHEMA_AUTOMATIC"] = "false";
+    const std::string said = bridge.consumer_command({"--config", config.string(), "check"}).output;
+    CHECK_THAT(said, Contains("homeward-consumer --config '" + config.string() + "' schema apply"));
+
+    // One line of JSON for each message, also for libpq's of several lines.
+    bridge.environment().erase("HOMEWARD_SCHEMA_AUTOMATIC");
+    bridge.environment()["HOMEWARD_POSTGRES_URL"] =
+        "host=127.0.0.1 port=" + std::to_string(free_port());
+    const std::string log =
+        bridge.consumer_command({"--config", config.string(), "run"}, 3s).output;
+    CHECK_THAT(log, Contains("{\"time\":\"20") && Contains("\"level\":\"warning\",\"message\":\""));
+    std::istringstream lines(log);
+    for (std::string line; std::getline(lines, line);) {
+        INFO(line);
+        CHECK((line.front() == '{' && line.back() == '}'));
+    }
 }
 
 TEST_CASE("check and run name what is wrong with NATS, and what to do") {

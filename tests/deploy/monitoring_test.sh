@@ -12,4 +12,13 @@ ids = [panel["id"] for panel in panels]
 assert len(set(ids)) == len(ids), ids
 for panel in panels:
     assert panel["title"] and panel["targets"], panel
+
+import re
+runbook = open("../RUNBOOK.md").read()
+sections = {re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-")
+            for title in re.findall(r"(?m)^#+ (.*)$", runbook)}
+alerts = open("alerts.yml").read()
+links = re.findall(r'runbook_url: "[^"#]*/RUNBOOK\.md#([^"]*)"', alerts)
+assert len(links) == alerts.count("- alert: "), "every alert has a runbook_url"
+assert set(links) <= sections, set(links) - sections
 PYTHON

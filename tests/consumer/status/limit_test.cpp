@@ -2,15 +2,18 @@
 
 #include "consumer/status/limit.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <thread>
 
+#include "consumer/lasting_count.hpp"
 #include "consumer/status/health.hpp"
 #include "consumer/status/history.hpp"
 #include "consumer/status/status_page.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace homeward::consumer;
+using homeward::StreamKind;
 using Catch::Matchers::Contains;
 
 namespace {
@@ -97,6 +100,56 @@ TEST_CASE("a quantile lies between the bounds of its bucket, and counts only wha
     CHECK(is_near(quantile_between(bounds, {}, {10, 0, 0, 0}, 0.5), 0.5));
     CHECK(is_near(quantile_between(bounds, {1'000, 0, 0, 0}, {1'000, 0, 10, 0}, 0.5), 3));
     CHECK(quantile_between(bounds, {}, {0, 0, 0, 5}, 0.99) == 4);
+}
+
+TEST_CASE("quantiles of freshness are within 5% from a millisecond to a day") {
+    const auto& bounds = Metrics::freshness_bounds();
+    for (double value = 0.0011; value < 86'400; value *= 1.07) {
+        std::vector<std::uint64_t> counts(bounds.size() + 1);
+        const auto at = std::lower_bound(bounds.begin(), bounds.end(), value) - bounds.begin();
+        counts[static_cast<std::size_t>(at)] = 1'000;
+        for (const double q : {0.5, 0.99}) {
+            const double shown = quantile_between(bounds, {}, counts, q);
+            INFO(value << " s is shown as " << shown);
+            CHECK(std::fabs(shown - value) <= 0.05 * value);
+        }
+    }
+}
+
+TEST_CASE("a region that does not answer is named, with since when and what waits there") {
+    Metrics metrics;
+    const std::vector<Stream> streams{{StreamKind::audit, "ams", "ams", "HOMEWARD_AUDIT_ams", "d"},
+                                      {StreamKind::plain, "ams", "ams", "HOMEWARD_PLAIN_ams", "d"},
+                                      {StreamKind::audit, "scl", "", "HOMEWARD_AUDIT_scl", "d"}};
+    for (const Stream& stream : streams) metrics.set_backlog(stream.name, {700, 34});
+    CHECK(find_reasons(metrics, {}, Limit::source, true, streams).empty());
+    metrics.forget_backlog("HOMEWARD_AUDIT_ams");
+    metrics.forget_backlog("HOMEWARD_PLAIN_ams");
+    // A look that is lost is no outage.
+    CHECK(find_reasons(metrics, {}, Limit::source, true, streams).empty());
+    std::this_thread::sleep_for(std::chrono::milliseconds(6'100));
+    const auto reasons = find_reasons(metrics, {}, Limit::source, true, streams);
+    REQUIRE(reasons.size() == 1);
+    CHECK(reasons[0].health == Health::act);
+    CHECK_THAT(reasons[0].text, Contains("Region ams has not answered since 20") &&
+                                    Contains("1468 messages were known to wait there"));
+    CHECK_THAT(reasons[0].remedy, Contains("homeward-consumer check"));
+    metrics.set_backlog("HOMEWARD_AUDIT_ams", {});
+    metrics.set_backlog("HOMEWARD_PLAIN_ams", {0, 0, 800, 1'000});
+    const auto filling = find_reasons(metrics, {}, Limit::source, true, streams);
+    REQUIRE(filling.size() == 1);
+    CHECK_THAT(filling[0].text, Contains("HOMEWARD_PLAIN_ams is 80 % full"));
+}
+
+TEST_CASE("a count is believed when it has lasted, and then the least of it") {
+    LastingCount count(std::chrono::seconds(60));
+    const LastingCount::Time begin{};
+    const auto at = [&](int s) { return begin + std::chrono::seconds(s); };
+    CHECK(count.observe(9, at(0)) == 0);
+    CHECK(count.observe(7, at(59)) == 0);
+    CHECK(count.observe(8, at(60)) == 7);
+    CHECK(count.observe(0, at(61)) == 0);
+    CHECK(count.observe(9, at(62)) == 0);
 }
 
 TEST_CASE("the worst reason comes first, and decides how well all is") {

@@ -1,7 +1,9 @@
 #include "consumer/config.hpp"
+#include "consumer/log_format.hpp"
 
 #include <cstdlib>
 #include <fstream>
+#include <memory>
 #include <sstream>
 
 #include "tests/support/catch.hpp"
@@ -178,6 +180,50 @@ TEST_CASE("texts and lists are read from the environment") {
 TEST_CASE("a mistake in the environment is named with its variable") {
     const Variable rows("HOMEWARD_BATCH_WRITERS", "several");
     CHECK_THAT(refusal("[[source]]\nregion = \"ams\"\n"), Contains("HOMEWARD_BATCH_WRITERS"));
+}
+
+TEST_CASE("a variable that is nearly a setting is refused, with the setting that is meant") {
+    const std::string source = "[[source]]\nregion = \"ams\"\n";
+    for (const auto& [wrong, meant] :
+         {std::pair("HOMEWARD_POSTGRES_ACK_AFTR", "HOMEWARD_POSTGRES_ACK_AFTER"),
+          std::pair("HOMEWARD_BATCH_ROWSMAX", "HOMEWARD_BATCH_ROWS_MAX"),
+          std::pair("HOMEWARD_SOURCE", "HOMEWARD_SOURCES"),
+          std::pair("HOMEWARD_PSOTGRES_URL", "HOMEWARD_POSTGRES_URL")}) {
+        const Variable variable(wrong, "x");
+        CHECK_THAT(refusal(source),
+                   Contains(wrong) && Contains(std::string("did you mean ") + meant + "?"));
+    }
+    CHECK_THAT(refusal("[postgres]\nack_aftr = \"commit\"\n" + source),
+               Contains("did you mean \"postgres.ack_after\"?"));
+}
+
+TEST_CASE("a variable that is far from any setting is warned about, a service link is not") {
+    const Variable sources("HOMEWARD_SOURCES", "ams");
+    const Variable far("HOMEWARD_FAVOURITE_COLOUR", "green");
+    std::vector<std::unique_ptr<Variable>> links;
+    for (const char* name :
+         {"HOMEWARD_CONSUMER_SERVICE_HOST", "HOMEWARD_CONSUMER_SERVICE_PORT_METRICS",
+          "HOMEWARD_NATS_PORT", "HOMEWARD_NATS_PORT_4222_TCP", "HOMEWARD_NATS_PORT_4222_TCP_ADDR",
+          "HOMEWARD_PORT", "HOMEWARD_SERVICE_PORT"}) {
+        links.push_back(std::make_unique<Variable>(name, "tcp://10.0.0.1:4222"));
+    }
+    const Config config = load_config({});
+    REQUIRE(config.warnings.size() == 1);
+    CHECK_THAT(config.warnings[0], Contains("HOMEWARD_FAVOURITE_COLOUR"));
+    const Variable url("HOMEWARD_NATS_URL", "nats://hub:4222");
+    CHECK_THAT(load_config({}).warnings.back(), Contains("the consumer reads HOMEWARD_NATS_URLS"));
+}
+
+TEST_CASE("a directory as configuration is named as what it is") {
+    CHECK_THROWS_WITH(load_config("/tmp"), Contains("/tmp: is a directory"));
+}
+
+TEST_CASE("a command in a remedy has the options that this process was given") {
+    CHECK(runnable("run homeward-consumer streams apply, or homeward-consumer check",
+                   "homeward-consumer --config 'a b.toml'") ==
+          "run homeward-consumer --config 'a b.toml' streams apply, or "
+          "homeward-consumer --config 'a b.toml' check");
+    CHECK(runnable("homeward-consumer is here", "x") == "homeward-consumer is here");
 }
 
 TEST_CASE("a password does not reach a log") {
