@@ -51,14 +51,14 @@ Setter bool_setter(bool& target) {
     };
 }
 
-Setter list_setter(std::vector<std::string>& target) {
-    return [&target](const std::string& text) {
+Setter list_setter(std::vector<std::string>& target, bool may_be_empty = false) {
+    return [&target, may_be_empty](const std::string& text) {
         target.clear();
         std::istringstream stream(text);
         for (std::string part; std::getline(stream, part, ',');) {
             if (!part.empty()) target.push_back(part);
         }
-        if (target.empty()) throw BadValue{"at least one, separated by commas"};
+        if (target.empty() && !may_be_empty) throw BadValue{"at least one, separated by commas"};
     };
 }
 
@@ -113,7 +113,7 @@ std::map<std::string, Setter> setters(Config& c) {
         {"dead_letters.letters_max", count_setter(c.dead_letters.letters_max, 1, 1'000'000'000)},
         {"dead_letters.bytes_max", count_setter(c.dead_letters.bytes_max, 1u << 10, 1ull << 40)},
         {"admin.listen", text_setter(c.admin.listen)},
-        {"admin.hosts", list_setter(c.admin.hosts)},
+        {"admin.hosts", list_setter(c.admin.hosts, true)},
         {"admin.token", text_setter(c.admin.token)},
         {"admin.tls_cert_file", text_setter(c.admin.tls_cert_file)},
         {"admin.tls_key_file", text_setter(c.admin.tls_key_file)},
