@@ -57,7 +57,7 @@ std::string refusal_of(FrameError error, const FrameUnit& unit) {
     if (stream_kind(unit.header.event_class) != unit.pulled.stream->kind) {
         return "a frame of the other class than its stream";
     }
-    if (unit.pulled.sender == FrameOrigin::unclaimed && is_self_certifying(unit.header.publisher)) {
+    if (unit.pulled.sender == FrameOrigin::unclaimed && unit.header.publisher.is_self_certifying()) {
         return std::string(explain(FrameOrigin::unsigned_frame));
     }
     return std::string(explain(unit.pulled.sender));

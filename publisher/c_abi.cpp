@@ -201,6 +201,10 @@ homeward::PublisherOptions options_from(const homeward_options& given) {
     set(options.spool_bytes_max, given.spool_bytes_max);
     set(options.in_flight_max, given.in_flight_max);
     set(options.in_flight_bytes_max, given.in_flight_bytes_max);
+    if (given.frame_version != 0) {
+        options.frame_version =
+            static_cast<std::uint8_t>(std::min<std::uint32_t>(given.frame_version, UINT8_MAX));
+    }
     set(options.credentials_file, given.credentials_file);
     set(options.nkey_seed_file, given.nkey_seed_file);
     set(options.tls_ca_file, given.tls_ca_file);

@@ -113,9 +113,11 @@ void LeftRun::recover_class(EventClass event_class, Origin::Lanes lanes) {
 Origin& LeftRun::origin_of_lanes(EventClass event_class) {
     if (successor_ == nullptr) {
         RunIdentity identity = run_->identity();
-        identity.publisher = PublisherId::random();
+        std::optional<SigningKey> key;
+        if (run_->signing_key() != nullptr) key = SigningKey::generate();
+        identity.publisher = key ? key->publisher() : PublisherId::random();
         identity.successor_of = run_->identity().publisher.hex();
-        successor_ = Run::create(run_->directory().parent_path(), identity);
+        successor_ = Run::create(run_->directory().parent_path(), identity, std::move(key));
         successor_->count_lanes(0);  // it has none that could be lost
         successor_->copy_types(*run_);
         on_log_("the machine has restarted since publisher " + identity.successor_of +

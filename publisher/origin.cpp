@@ -13,12 +13,7 @@ using SteadyClock = std::chrono::steady_clock;
 
 /// What one lane may give before the next has its turn.
 constexpr std::uint64_t kTurnBytes = 256u << 10;
-/// Seqs that one tombstone covers at most, and all drops of one frame together: the other half of
-/// what its 32-bit count can say is more than its events take.
-constexpr std::uint32_t kCountMax = UINT32_MAX / 2;
 constexpr std::string_view kDamaged = "damaged";
-/// Leaves room for the largest single event behind the last check.
-constexpr std::uint32_t kLinesMax = kFrameLinesMax - 2;
 
 }  // namespace
 
@@ -41,7 +36,7 @@ Origin::Origin(Run& run, EventClass event_class, const Limits& limits)
               if (last == nullptr || last->hash != hash) last = run.find_type(hash);
               return last;
           }),
-      publisher_(run.identity().publisher) {}
+      builder_(event_class, run.identity().publisher, run.signing_key()) {}
 
 void Origin::add_lane(std::uint64_t number, LaneMapping* lane) {
     const std::lock_guard lock(mutex_);
@@ -146,24 +141,16 @@ bool Origin::log_burials() {
             burial = burials_.front();
         }
         const SeqRange seqs = burial.seqs;
-        const std::uint64_t count = std::min<std::uint64_t>(seqs.last - seqs.first + 1, kCountMax);
-        std::string body;
-        append_tombstone(body, burial.reason.empty() ? kDamaged : burial.reason,
-                         static_cast<std::uint32_t>(count), detail::Clock::system_us());
-        FrameHeader header;
-        header.event_class = event_class_;
-        header.flags = flags_;
-        header.publisher = publisher_;
-        header.seq_first = seqs.first;
-        header.seq_count = static_cast<std::uint32_t>(count);
-        header.line_count = 1;
-        header.accepted = std::max(header.seq_last(), accepted());
-        header.cut_time_us = detail::Clock::system_us();
+        const auto count = static_cast<std::uint32_t>(
+            std::min<std::uint64_t>(seqs.last - seqs.first + 1, FrameBuilder::kLostMax));
+        const std::uint64_t last = seqs.first + count - 1;
+        FrameBuilder builder(event_class_, run_.identity().publisher, run_.signing_key());
+        builder.add_lost(burial.reason.empty() ? kDamaged : burial.reason, count);
         std::vector<std::byte> frame;
-        encoder_.encode(header, body, frame);
+        builder.cut({seqs.first, std::max(last, accepted()), flags_}, frame);
         LoggedFrame logged;
-        const bool is_logged = log_.append({header.seq_first, header.seq_last()}, {}, frame,
-                                           logged) == FrameLog::Outcome::logged;
+        const bool is_logged =
+            log_.append({seqs.first, last}, {}, frame, logged) == FrameLog::Outcome::logged;
         is_blocked_ = !is_logged;
         if (!is_logged) return false;
         if (burial.instead_of) {
@@ -172,57 +159,52 @@ bool Origin::log_burials() {
         }
         const std::lock_guard lock(mutex_);
         departures_.push_back({logged, {}, false});
-        unreleased_[seqs.first] = {header.seq_count, header.seq_count};
+        unreleased_[seqs.first] = {count, count};
         burials_.front().instead_of.reset();
         burials_.front().seqs.first += count;
         if (burials_.front().seqs.first > seqs.last) burials_.pop_front();
     }
 }
 
+void Origin::note_body_begins() {
+    if (builder_.seqs() == 0) body_since_ = SteadyClock::now();
+}
+
 void Origin::append_damaged(std::uint64_t count) {
     if (count == 0) return;
-    if (body_seqs_ == 0) body_since_ = SteadyClock::now();
-    const auto fits = static_cast<std::uint32_t>(std::min<std::uint64_t>(count, kCountMax));
-    append_tombstone(body_, kDamaged, fits, detail::Clock::system_us());
-    body_seqs_ += fits;
-    body_tombstones_ += fits;
-    ++body_lines_;
+    note_body_begins();
+    const auto fits =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(count, builder_.room_for_lost()));
+    if (fits > 0) builder_.add_lost(kDamaged, fits);
     damaged_ += fits;
 }
 
 void Origin::append_line(std::span<const std::byte> payload) {
-    if (append_record_json(payload, find_type_, body_) != RecordError::none) {
+    std::string& body = builder_.body();
+    if (append_record_json(payload, find_type_, body) != RecordError::none) {
         return append_damaged(1);
     }
-    body_ += '\n';
-    if (body_seqs_ == 0) body_since_ = SteadyClock::now();
-    ++body_seqs_;
-    ++body_lines_;
+    body += '\n';
+    note_body_begins();
+    builder_.count_event();
 }
 
 void Origin::take_drops(Source& source) {
     // Audit is refused, never dropped: another number there is damage.
     if (event_class_ == EventClass::audit) return;
     const std::uint64_t drops = source.reader.drops();
-    const std::uint32_t room = kCountMax - std::min(body_seqs_, kCountMax);
+    const std::uint32_t room = builder_.room_for_lost();
     if (drops <= source.drops_taken || room == 0) return;
     const auto count =
         static_cast<std::uint32_t>(std::min<std::uint64_t>(drops - source.drops_taken, room));
-    if (body_seqs_ == 0) body_since_ = SteadyClock::now();
-    append_tombstone(body_, "dropped", count, detail::Clock::system_us());
+    note_body_begins();
+    builder_.add_lost("dropped", count);
     source.drops_taken += count;
-    body_seqs_ += count;
-    body_tombstones_ += count;
-    ++body_lines_;
-}
-
-bool Origin::is_body_full() const {
-    return body_.size() >= limits_.frame_bytes || body_lines_ >= kLinesMax;
 }
 
 /// Until the body is full, the lane empty, or its turn over; returns the first.
 bool Origin::fill_body(Source& source, std::uint64_t turn_end) {
-    while (!is_body_full() && source.reader.position() < turn_end) {
+    while (!builder_.is_full(limits_.frame_bytes) && source.reader.position() < turn_end) {
         std::span<const std::byte> payload;
         const LaneReader::Outcome outcome = source.reader.read(payload);
         if (outcome == LaneReader::Outcome::record) append_line(payload);
@@ -230,7 +212,7 @@ bool Origin::fill_body(Source& source, std::uint64_t turn_end) {
         append_damaged(source.reader.take_lost());
         break;
     }
-    return is_body_full();
+    return builder_.is_full(limits_.frame_bytes);
 }
 
 Origin::Cut Origin::drain(bool all) {
@@ -251,23 +233,14 @@ Origin::Cut Origin::drain(bool all) {
     }
     if (!sources_.empty()) next_source_ = (next_source_ + 1) % sources_.size();
     const bool is_due = all || SteadyClock::now() - body_since_ >= limits_.linger;
-    if (body_seqs_ > 0 && is_due) result = cut();
+    if (builder_.seqs() > 0 && is_due) result = cut();
     return result;
 }
 
 Origin::Cut Origin::cut() {
-    FrameHeader header;
-    header.event_class = event_class_;
-    header.flags = flags_;
-    header.publisher = publisher_;
-    header.seq_first = seq_next();
-    header.seq_count = body_seqs_;
-    header.line_count = body_lines_;
-    header.accepted = std::max(header.seq_last(), accepted());
-    header.cut_time_us = detail::Clock::system_us();
-    const bool encoded = encoder_.encode(header, body_, frame_);
-    assert(encoded && "kEventBytesMax and frame_bytes keep every frame below kFrameBytesMax");
-    static_cast<void>(encoded);
+    const std::uint64_t seq_first = seq_next();
+    const std::uint64_t seq_last = seq_first + builder_.seqs() - 1;
+    builder_.cut({seq_first, std::max(seq_last, accepted()), flags_}, frame_);
     frame_is_ready_ = true;
     return log_frame();
 }
@@ -283,7 +256,7 @@ Origin::Cut Origin::log_frame() {
         }
     }
     const std::uint64_t seq_first = seq_next();
-    const std::uint64_t seq_next = seq_first + body_seqs_;
+    const std::uint64_t seq_next = seq_first + builder_.seqs();
     LoggedFrame logged;
     const bool is_logged =
         log_.append({seq_first, seq_next - 1}, tails_, frame_, logged) == FrameLog::Outcome::logged;
@@ -292,9 +265,9 @@ Origin::Cut Origin::log_frame() {
     {
         const std::lock_guard lock(mutex_);
         departures_.push_back({logged, {}, false});
-        unreleased_[seq_first] = {body_seqs_, body_tombstones_};
+        unreleased_[seq_first] = {builder_.seqs(), builder_.lost()};
         wire_bytes_ += frame_.size();
-        json_bytes_ += body_.size();
+        json_bytes_ += builder_.body_bytes();
         seq_next_.store(seq_next, std::memory_order_release);
     }
     for (Source& source : sources_) {
@@ -306,8 +279,7 @@ Origin::Cut Origin::log_frame() {
         source.logged_drops = source.drops_taken;
         source.reader.release(source.logged_drops, seq_next);
     }
-    body_.clear();
-    body_seqs_ = body_lines_ = body_tombstones_ = 0;
+    builder_.clear();
     frame_is_ready_ = false;
     is_marked_ = false;
     last_cut_ = SteadyClock::now();
@@ -315,18 +287,12 @@ Origin::Cut Origin::log_frame() {
 }
 
 void Origin::send_mark(bool closing) {
-    FrameHeader header;
-    header.event_class = event_class_;
-    header.flags =
-        static_cast<std::uint16_t>(flags_ | kFrameCountOnly | (closing ? kFrameClosing : 0));
-    header.publisher = publisher_;
-    header.seq_first = seq_next();
-    header.accepted = std::max(header.seq_first - 1, accepted());
-    header.cut_time_us = detail::Clock::system_us();
+    const std::uint64_t seq_next = this->seq_next();
     Departure departure;
-    departure.frame.seq_first = header.seq_first;
-    departure.frame.seq_last = header.seq_first - 1;
-    encoder_.encode(header, {}, departure.mark);
+    departure.frame.seq_first = seq_next;
+    departure.frame.seq_last = seq_next - 1;
+    const auto flags = static_cast<std::uint16_t>(flags_ | (closing ? kFrameClosing : 0));
+    builder_.cut_count_only({seq_next, std::max(seq_next - 1, accepted()), flags}, departure.mark);
     last_cut_ = SteadyClock::now();
     is_marked_ = true;
     const std::lock_guard lock(mutex_);
@@ -337,7 +303,7 @@ void Origin::send_mark(bool closing) {
 bool Origin::finish() {
     if (is_finished_) return log_burials();
     const Cut result = drain(true);
-    if (result != Cut::none || body_seqs_ > 0) return false;
+    if (result != Cut::none || builder_.seqs() > 0) return false;
     if (bury_lost_lanes()) return false;
     const SeqRange nowhere{seq_next(), accepted_at_least_};
     if (!loss_reason_.empty() && nowhere.first <= nowhere.last) {
@@ -404,7 +370,7 @@ bool Origin::is_log_tight() const {
 }
 
 std::uint64_t Origin::accepted() const {
-    if (is_recovered_) return std::max(accepted_at_least_, seq_next() - 1 + body_seqs_);
+    if (is_recovered_) return std::max(accepted_at_least_, seq_next() - 1 + builder_.seqs());
     const std::lock_guard lock(mutex_);
     return count_accepted();
 }

@@ -16,6 +16,7 @@
 
 #include <homeward/publisher.hpp>
 
+#include "publisher/frame_builder.hpp"
 #include "publisher/frame_log.hpp"
 #include "publisher/lane.hpp"
 #include "publisher/run.hpp"
@@ -135,8 +136,8 @@ class Origin {
         std::uint32_t tombstones;
     };
     void adopt_new_lanes();
-    bool is_body_full() const;
     bool fill_body(Source& source, std::uint64_t turn_end);
+    void note_body_begins();
     void append_line(std::span<const std::byte> payload);
     void take_drops(Source& source);
     void append_damaged(std::uint64_t count);
@@ -151,11 +152,10 @@ class Origin {
     EventClass event_class_;
     Limits limits_;
     FrameLog log_;
-    FrameEncoder encoder_;
     std::function<const OwnedDescriptor*(std::uint32_t)> find_type_;
 
     // The sender's own.
-    PublisherId publisher_;
+    FrameBuilder builder_;
     std::vector<std::unique_ptr<LaneMapping>> recovered_lanes_;
     bool is_recovered_ = false;
     std::uint16_t flags_ = 0;
@@ -170,10 +170,6 @@ class Origin {
     std::vector<Source> sources_;
     std::vector<LaneTail> tails_;
     std::size_t next_source_ = 0;
-    std::string body_;
-    std::uint32_t body_seqs_ = 0;
-    std::uint32_t body_lines_ = 0;
-    std::uint32_t body_tombstones_ = 0;
     std::chrono::steady_clock::time_point body_since_{};
     std::chrono::steady_clock::time_point last_cut_ = std::chrono::steady_clock::now();
     std::vector<std::byte> frame_;

@@ -124,6 +124,9 @@ PublisherOptions checked(PublisherOptions options) {
         options.lane_bytes > (1u << 20)) {
         refuse("lane_bytes must be a power of two from 65536 to 1048576");
     }
+    if (options.frame_version < 1 || options.frame_version > kFrameVersionMax) {
+        refuse("frame_version must be 1 or 2");
+    }
     if (options.lanes_max == 0) refuse("lanes_max must be at least 1");
     if (options.log_bytes_max < 2 * kSegmentBytes) refuse("log_bytes_max must be at least 16 MiB");
     if (options.spool_bytes_max < 8 * kSegmentBytes) {
@@ -169,6 +172,11 @@ std::uint64_t next_owner() {
     return ++last;
 }
 
+std::optional<SigningKey> key_of(const PublisherOptions& options) {
+    if (options.frame_version == 1) return std::nullopt;
+    return SigningKey::generate();
+}
+
 RunIdentity identity_of(const PublisherOptions& options) {
     RunIdentity identity;
     identity.publisher = PublisherId::random();
@@ -190,7 +198,7 @@ class Publisher::Impl {
           // For close(); now there are fewer threads than then.
           owner((prepare_all_threads_fence(), next_owner())),
           fork_page(owner),
-          run{Run::create(options.spool_dir, identity_of(options))},
+          run{Run::create(options.spool_dir, identity_of(options), key_of(options))},
           lanes(counted(*run.run, options), options.lane_bytes, options.lanes_max),
           sender(options, {*run.run, clock, [this] { maintain(); }}, start) {
         lanes.connect([this](std::uint64_t number, LaneMapping* lane) {

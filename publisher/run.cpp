@@ -29,6 +29,7 @@ constexpr int kSpoolVersionMin = 1;
 constexpr std::chrono::milliseconds kDescribeAgainAfter{500};
 constexpr const char* kNonceFile = "nonce";
 constexpr const char* kCountsFile = "accepted";
+constexpr const char* kKeyFile = "key";
 /// As often as others may be looking at a run that ends.
 constexpr int kRemovalsMax = 100;
 /// To make or to remove a run takes milliseconds; this is for a process that was stopped in it.
@@ -102,13 +103,16 @@ RunIdentity::Parsed RunIdentity::parse(std::string_view text, RunIdentity& ident
     return is_valid ? Parsed::whole : Parsed::damaged;
 }
 
-std::unique_ptr<Run> Run::create(const std::filesystem::path& spool, RunIdentity identity) {
+std::unique_ptr<Run> Run::create(const std::filesystem::path& spool, RunIdentity identity,
+                                 std::optional<SigningKey> key) {
+    if (key) identity.publisher = key->publisher();
     identity.boot_id = machine_boot_id();
     identity.process = this_process();
     identity.lane_nonce = PublisherId::random().hex();
     const std::filesystem::path directory =
         spool.empty() ? spool : spool / identity.publisher.hex();
     std::unique_ptr<Run> run(new Run(directory, std::move(identity)));
+    run->key_ = std::move(key);
     if (directory.empty()) return run;
     try {
         run->make();
@@ -132,6 +136,11 @@ void Run::make() {
     lock_ = RunLock::take(directory_);
     if (lock_ == nullptr) throw SetupError(directory_.string() + ": cannot be locked");
     types_ = File::create(directory_ / "types.jsonl");
+    if (key_) {
+        const SigningKey::Seed seed = key_->seed();
+        write_text_file(directory_ / kKeyFile,
+                        {reinterpret_cast<const char*>(seed.data()), seed.size()});
+    }
     write_text_file(directory_ / "run.json", identity_.to_json());
     if (!identity_.synced) return;
     for (const auto& path : {directory_, directory_.parent_path()}) {
@@ -170,6 +179,11 @@ Run::Found Run::read(const std::filesystem::path& directory) {
             }
             found.finding = Finding::left;
             found.run.reset(new Run(directory, std::move(identity)));
+            if (!found.run->read_key()) {
+                found.run.reset();
+                found.finding = Finding::damaged;
+                break;
+            }
             found.run->read_types();
             found.run->read_counts();
     }
@@ -392,6 +406,14 @@ const OwnedDescriptor* Run::find_type(std::uint32_t hash) const {
     return found == described_.end() ? nullptr : found->second.get();
 }
 
+/// False: its frames must be signed, and the key is not there.
+bool Run::read_key() {
+    if (!identity_.publisher.is_self_certifying()) return true;
+    const std::string seed = read_text_file(directory_ / kKeyFile);
+    key_ = SigningKey::from_seed(std::as_bytes(std::span<const char>(seed)));
+    return key_ && key_->publisher() == identity_.publisher;
+}
+
 void Run::read_types() {
     std::istringstream lines(read_text_file(directory_ / "types.jsonl"));
     for (std::string line; std::getline(lines, line);) {
@@ -429,8 +451,8 @@ std::string explain(const Run::Found& found) {
             return "";
         case Run::Finding::damaged:
             return where +
-                   ": run.json is damaged, so nobody can say whose events these are; it is "
-                   "left as it is, for a person to look at";
+                   ": run.json, or the key that signs its frames, is damaged, so nobody can say "
+                   "whose events these are; it is left as it is, for a person to look at";
         case Run::Finding::newer:
             return where +
                    " was written by a newer Homeward and is left as it is; drain it with "

@@ -16,6 +16,7 @@
 #include "publisher/run_lock.hpp"
 #include "schemas/publisher_id.hpp"
 #include "schemas/record_json.hpp"
+#include "schemas/wire/frame_signature.hpp"
 
 namespace homeward {
 
@@ -46,19 +47,21 @@ struct RunIdentity {
 };
 
 /// One run of one process, as it stands on disk:
-///   <spool>/<publisher>/run.json, types.jsonl, accepted, lock, held-*, audit/log-*, metric/log-*
-///   <lane_dir>/<publisher>/lane-<n>, nonce
+///   <spool>/<publisher>/run.json, key, types.jsonl, accepted, lock, held-*, audit/log-*,
+///   metric/log-* <lane_dir>/<publisher>/lane-<n>, nonce
 /// Owns the lock on it. With an empty spool everything is anonymous memory.
 class Run {
   public:
-    /// A new run. Throws SetupError.
-    static std::unique_ptr<Run> create(const std::filesystem::path& spool, RunIdentity identity);
+    /// A new run; with a key, which it keeps, `identity.publisher` becomes the key's. Throws
+    /// SetupError.
+    static std::unique_ptr<Run> create(const std::filesystem::path& spool, RunIdentity identity,
+                                       std::optional<SigningKey> key = std::nullopt);
     /// Why a directory in the spool is, or is not, a run to look at or to send.
     enum class Finding : std::uint8_t {
         left,        ///< nobody holds the lock: its publisher is gone
         alive,       ///< its publisher, or whoever sends what it left, holds the lock
         none,        ///< no run
-        damaged,     ///< run.json cannot be understood: left alone
+        damaged,     ///< run.json or the key cannot be understood: left alone
         newer,       ///< written by a newer Homeward: left alone
         unreadable,  ///< the system refuses: left alone
     };
@@ -80,6 +83,8 @@ class Run {
     const RunIdentity& identity() const { return identity_; }
     const std::filesystem::path& directory() const { return directory_; }
     std::filesystem::path log_directory(EventClass event_class) const;
+    /// Of a run whose frames are signed; else nullptr.
+    const SigningKey* signing_key() const { return key_ ? &*key_ : nullptr; }
 
     /// A fresh lane file; anonymous without a spool. Throws SetupError.
     File create_lane_file(std::uint64_t number) const;
@@ -132,6 +137,7 @@ class Run {
     void make();
     bool add_type(const OwnedDescriptor& descriptor);  // mutex_ is held
     static Found read(const std::filesystem::path& directory);
+    bool read_key();
     void read_types();
     void read_counts();
     std::filesystem::path lanes_path() const;
@@ -139,6 +145,7 @@ class Run {
 
     std::filesystem::path directory_;  // empty: anonymous
     RunIdentity identity_;
+    std::optional<SigningKey> key_;
     std::unique_ptr<RunLock> lock_;
     std::unique_ptr<AcceptedCounts> counts_;
     mutable bool is_counting_ = false;

@@ -41,6 +41,8 @@ SIGTERM: takes what clients have sent by then, waits for the stream as above, an
 constexpr const char* kHelpEnd =
     R"(  --spool DIR         keep accepted events here until they are acknowledged, so that they survive
                       the death of this process; what an earlier one left is sent first
+  --frame-version N   1 (default), or 2: frames signed by a key of this run; consumers of 0.1 do not
+                      read these
   --durability WHAT   with --spool, what an accepted event survives: process (default), the death of
                       this process; disk, also a power cut, once its frame is logged
   --lanes WHERE       with --spool, where events are for the milliseconds before they are logged:
@@ -137,6 +139,11 @@ std::optional<int> parse_command_line(int argc, char** argv, EmitCommand& comman
         {"--region", [&](const auto& v) { command.publisher.region = v; }},
         {"--app", [&](const auto& v) { command.publisher.app = v; }},
         {"--spool", [&](const auto& v) { command.publisher.spool_dir = v; }},
+        {"--frame-version",
+         [&](const std::string& v) {
+             if (v != "1" && v != "2") mistake = "--frame-version must be 1 or 2";
+             command.publisher.frame_version = v == "2" ? 2 : 1;
+         }},
         {"--durability",
          [&](const auto& v) {
              if (v != "process" && v != "disk") mistake = "--durability must be process or disk";

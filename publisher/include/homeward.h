@@ -100,6 +100,7 @@ typedef struct homeward_options {
      * room is dropped. The caller keeps it open until homeward_close() has returned. */
     int log_socket;
     size_t spool_bytes_max; /* 4 GiB: all that lies in spool_dir, whoever has left it there */
+    uint32_t frame_version; /* 1; 2: signed, for consumers newer than 0.1 */
 } homeward_options;
 
 /* NULL when the options are bad or a disk cannot be used; `why`, if it is not NULL, then holds one

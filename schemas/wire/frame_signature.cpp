@@ -15,8 +15,7 @@ namespace {
 constexpr std::size_t kKeyBytes = 32;
 constexpr std::size_t kSignatureBytes = 64;
 constexpr std::size_t kDigestBytes = 32;
-/// What marks an id as the digest of a key; 96 bits of the digest follow.
-constexpr std::array<std::uint8_t, 4> kMark{'H', 'W', 'K', '1'};
+constexpr auto kMark = PublisherId::kSelfCertifying;
 
 struct KeyDeleter {
     void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
@@ -142,10 +141,6 @@ void SigningKey::sign(std::span<std::byte> frame) const {
     envelope::seal(frame);
 }
 
-bool is_self_certifying(const PublisherId& publisher) {
-    return std::equal(kMark.begin(), kMark.end(), publisher.bytes.begin());
-}
-
 bool claims_signature(std::span<const std::byte> message) {
     constexpr std::size_t kIdOffset = 8;  // in version 1
     constexpr std::size_t kVersionOffset = 4;
@@ -164,8 +159,8 @@ FrameOrigin check_origin(std::span<const std::byte> frame) {
     if (header.version >= envelope::kVersion)
         envelope::parse(frame, parts, envelope::Checksum::trust);
     if (parts.signature.empty()) {
-        return is_self_certifying(header.publisher) ? FrameOrigin::unsigned_frame
-                                                    : FrameOrigin::unclaimed;
+        return header.publisher.is_self_certifying() ? FrameOrigin::unsigned_frame
+                                                     : FrameOrigin::unclaimed;
     }
     if (id_of(parts.key) != header.publisher) return FrameOrigin::foreign_key;
     const KeyPtr key(

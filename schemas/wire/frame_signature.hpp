@@ -41,9 +41,6 @@ class SigningKey {
     std::unique_ptr<Impl> impl_;
 };
 
-/// Whether frames of this publisher must be signed.
-bool is_self_certifying(const PublisherId& publisher);
-
 /// Whether these bytes look like a frame of a self-certifying publisher, or like a signed one: then
 /// check_origin() is to be asked. Looks at a few bytes and trusts none.
 bool claims_signature(std::span<const std::byte> message);

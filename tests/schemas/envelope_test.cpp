@@ -208,7 +208,7 @@ TEST_CASE("2,000 tombstones of the longest reason fit into a frame") {
 
 TEST_CASE("a signed frame comes from whom its publisher id names") {
     const SignedFrame whole;
-    CHECK(is_self_certifying(whole.header.publisher));
+    CHECK(whole.header.publisher.is_self_certifying());
     CHECK(decode(whole.frame) == FrameError::none);
     CHECK(check_origin(whole.frame) == FrameOrigin::verified);
     const auto seed = whole.key.seed();

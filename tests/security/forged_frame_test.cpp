@@ -2,6 +2,12 @@
 // victim's region and app, and knows the victim's publisher id and next seqs. Each forged frame is
 // sent before the true one.
 
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <homeward/publisher.hpp>
+
+#include "publisher/run.hpp"
 #include "schemas/frame.hpp"
 #include "schemas/subject.hpp"
 #include "schemas/wire/byte_order.hpp"
@@ -71,6 +77,41 @@ void expect_clean_proof(Bridge& bridge) {
     INFO(proof.output << bridge.consumer_log());
     CHECK(proof.exit_code == 0);
     CHECK(proof.output.find("missing=0 duplicated=0") != std::string::npos);
+}
+
+constexpr const char* kEvent =
+    R"({"actor":"victim","action":"b","resource":"r","outcome":"allowed"})";
+
+PublisherOptions options_of(Bridge& bridge, const std::string& spool, std::uint8_t version) {
+    PublisherOptions options;
+    options.nats_urls = {bridge.leaf().url()};
+    options.region = "ams";
+    options.app = "shop";
+    options.spool_dir = spool;
+    options.frame_version = version;
+    options.on_log = [](std::string_view) {};
+    return options;
+}
+
+RunIdentity run_identity(const std::string& lane_dir) {
+    RunIdentity identity;
+    identity.region = "ams";
+    identity.app = "shop";
+    identity.lane_dir = lane_dir + "/lanes";
+    return identity;
+}
+
+/// Emits into the spool, and dies before anything can have been sent.
+[[noreturn]] void emit_and_die(PublisherOptions options, int events) {
+    options.nats_urls = {"nats://127.0.0.1:1"};
+    Publisher publisher(options);
+    for (int i = 0; i < events; ++i) {
+        if (publisher.emit_json("audit", EventClass::audit, kEvent) != EmitResult::accepted) {
+            ::_exit(1);
+        }
+    }
+    ::kill(::getpid(), SIGKILL);
+    ::_exit(1);
 }
 
 }  // namespace
@@ -179,4 +220,62 @@ TEST_CASE("an event that poses as a tombstone buries no event but itself") {
     CHECK(count(bridge, "homeward.dead_letter WHERE reason LIKE '%tombstone%'") == 2);
     CHECK(count(bridge, "homeward.tombstone") == 0);
     expect_clean_proof(bridge);
+}
+
+TEST_CASE("a publisher's run is signed to its end, also when another process sends what it left") {
+    // Method: a publisher of frame version 2 is killed with its events in lanes and log; one of
+    // version 1 sends them, then the attacker goes on where they end.
+    constexpr int kLeft = 500;
+    Bridge bridge;
+    bridge.start_consumer();
+    TempDir spool;
+    const pid_t child = ::fork();
+    if (child == 0) emit_and_die(options_of(bridge, spool.path(), 2), kLeft);
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    REQUIRE((WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL));
+    {
+        Publisher publisher(options_of(bridge, spool.path(), 1));
+        CHECK(wait_until(30s, [&] { return count(bridge, "audit_events") == kLeft; }));
+        CHECK(publisher.close(20s).done);
+    }
+    const auto publisher = PublisherId::parse(
+        bridge.leader().query("SELECT publisher FROM homeward.origin").at(0).at(0));
+    REQUIRE(publisher.has_value());
+    CHECK(publisher->is_self_certifying());
+    Sender attacker(bridge);
+    attacker.send_version_1(attacker.header_of(*publisher, kLeft + 1),
+                            content_of("attacker", kEvents));
+    REQUIRE(wait_until(30s, [&] { return count(bridge, "homeward.dead_letter") == 1; }));
+    CHECK(count(bridge, "audit_events WHERE actor = 'victim'") == kLeft);
+    expect_clean_proof(bridge);
+}
+
+TEST_CASE("a signed publisher sends what it drops and what it emits, and ends whole") {
+    constexpr int kRounds = 3'000;
+    Bridge bridge;
+    bridge.start_consumer();
+    Publisher publisher(options_of(bridge, "", 2));
+    for (int i = 0; i < kRounds; ++i) {
+        REQUIRE(publisher.emit_json("audit", EventClass::audit, kEvent) == EmitResult::accepted);
+    }
+    REQUIRE(publisher.close(30s).done);
+    REQUIRE(wait_until(30s, [&] { return count(bridge, "audit_events") == kRounds; }));
+    CHECK(count(bridge, "homeward.dead_letter") == 0);
+    expect_clean_proof(bridge);
+}
+
+TEST_CASE("a run without the key that signs its frames is left alone") {
+    TempDir spool;
+    {
+        const auto run =
+            Run::create(spool.path(), run_identity(spool.path()), SigningKey::generate());
+        CHECK(run->signing_key()->publisher() == run->identity().publisher);
+        const auto key = run->directory() / "key";
+        CHECK((std::filesystem::status(key).permissions() & std::filesystem::perms::all) ==
+              (std::filesystem::perms::owner_read | std::filesystem::perms::owner_write));
+        CHECK(Run::inspect(run->directory()).finding == Run::Finding::alive);
+        std::filesystem::resize_file(key, 31);
+        CHECK(Run::inspect(run->directory()).finding == Run::Finding::damaged);
+    }
 }

@@ -92,6 +92,11 @@ struct PublisherOptions {
     /// subscribe there. Empty: "_INBOX.homeward.<region>.<app>", as deploy/nats/generate grants it.
     std::string inbox_prefix{};
 
+    /// 1: what consumers of 0.1 read, too. 2: frames signed by a key of this run, so that nobody
+    /// else who may publish for this app can settle its events. Consumers are upgraded first: those
+    /// of 0.1 make dead letters of version 2.
+    std::uint8_t frame_version = 1;
+
     std::filesystem::path credentials_file{};  ///< NATS .creds
     /// Seed and public key of a NATS user, as `nk -gen user -pubout` prints them.
     std::filesystem::path nkey_seed_file{};

@@ -30,7 +30,7 @@ module Homeward
              :credentials_file, :pointer, :nkey_seed_file, :pointer, :tls_ca_file, :pointer,
              :tls_cert_file, :pointer, :tls_key_file, :pointer,
              :on_log, :pointer, :log_context, :pointer, :log_socket, :int,
-             :spool_bytes_max, :size_t
+             :spool_bytes_max, :size_t, :frame_version, :uint32
     end
 
     class ClassStats < FFI::Struct
