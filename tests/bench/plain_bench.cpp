@@ -104,7 +104,7 @@ class Sink {
             decoder_.decode(units.back(), units.back().pulled.message.delivery.time_us);
         }
         if (writes) {
-            copier_.make_room(units);
+            copier_.make_room(leader, units);
             leader.execute("BEGIN");
             copier_.copy(leader, units);
             leader.execute("COMMIT");
