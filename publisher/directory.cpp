@@ -20,9 +20,12 @@ namespace {
 constexpr mode_t kMode = 0700;
 constexpr std::string_view kPrivateName = "homeward-";
 
-[[noreturn]] void throw_setup(const std::filesystem::path& path, int error) {
-    throw SetupError(path.string() + ": cannot be made: " + std::strerror(error) +
+[[noreturn]] void throw_setup(const std::filesystem::path& path, const std::string& why) {
+    throw SetupError(path.string() + ": cannot be made: " + why +
                      "; check spool_dir, lane_dir and their permissions");
+}
+[[noreturn]] void throw_setup(const std::filesystem::path& path, int error) {
+    throw_setup(path, std::string(std::strerror(error)));
 }
 
 /// Returns 0 or errno; EEXIST leaves what is there as it is.
@@ -56,12 +59,12 @@ long user_in(const std::string& name) {
     return rest.empty() || (rest[0] == '-' && PublisherId::parse(rest.substr(1))) ? user : -1;
 }
 
-}  // namespace
-
-void make_directory(const std::filesystem::path& path) {
+/// Returns 0 or errno; `failed` is then the directory that is in the way.
+int make_with_parents(const std::filesystem::path& path, std::filesystem::path& failed) {
     int error = make_one(path);
     if (error == ENOENT && path.has_parent_path() && path.parent_path() != path) {
-        make_directory(path.parent_path());
+        error = make_with_parents(path.parent_path(), failed);
+        if (error != 0) return error;
         error = make_one(path);
     }
     struct stat status {};
@@ -70,7 +73,18 @@ void make_directory(const std::filesystem::path& path) {
         const bool is_directory = ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
         error = is_directory ? 0 : ENOTDIR;
     }
-    if (error != 0) throw_setup(path, error);
+    if (error != 0) failed = path;
+    return error;
+}
+
+}  // namespace
+
+void make_directory(const std::filesystem::path& path) {
+    std::filesystem::path failed;
+    const int error = make_with_parents(path, failed);
+    if (error == 0) return;
+    const std::string where = failed == path ? "" : failed.string() + ": ";
+    throw_setup(path, where + std::strerror(error));
 }
 
 bool is_real_directory(const std::filesystem::path& path) noexcept {

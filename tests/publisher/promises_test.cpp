@@ -222,7 +222,7 @@ TEST_CASE("a disk that takes no more, and that it does again, is said once each"
     ::signal(SIGXFSZ, SIG_IGN);
     rlimit whole{};
     REQUIRE(::getrlimit(RLIMIT_FSIZE, &whole) == 0);
-    const rlimit small{4u << 20, whole.rlim_max};
+    const rlimit small{512u << 10, whole.rlim_max};  // below the smallest segment
     REQUIRE(::setrlimit(RLIMIT_FSIZE, &small) == 0);
     CHECK(publisher.emit(sample_audit()) == EmitResult::accepted);
     CHECK(wait_until(30s, [&] { return times("File too large") > 0; }));
