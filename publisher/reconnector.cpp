@@ -55,7 +55,7 @@ bool Reconnector::maintain() {
     return false;
 }
 
-bool Reconnector::try_server(const std::string& url, bool wants_cause) {
+bool Reconnector::try_server(std::string url, bool wants_cause) {
     link_ = std::make_unique<NatsLink>(options_, url, wants_cause, on_answer_, on_log_);
     if (link() == nullptr) return false;
     connected_at_ = SteadyClock::now();

@@ -41,7 +41,8 @@ class Reconnector {
     const std::string& server_id() const { return server_id_; }
 
   private:
-    bool try_server(const std::string& url, bool wants_cause);
+    /// `url`: a copy, since urls_ grows here by the servers that this one names.
+    bool try_server(std::string url, bool wants_cause);
     void lose_link();
     void say(const std::optional<std::string>& line) const;
     SteadyClock::duration backoff();
