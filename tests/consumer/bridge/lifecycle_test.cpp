@@ -149,20 +149,20 @@ TEST_CASE("a stop while the leader does not answer is over in 5 s as well, and l
 }
 
 TEST_CASE("a pause longer than ack_wait brings no redelivery") {
-    // Method: the consumer may not write for twice ack_wait, as its table is gone; it has some
-    // messages in hand, and more than it takes at once wait behind them.
+    // Method: the consumer cannot write for twice ack_wait, as a table of the ledger is gone; it has
+    // some messages in hand, and more than it takes at once wait behind them.
     BridgeOptions options;
     options.environment = {{"HOMEWARD_PULL_ACK_WAIT_MS", "3000"},
                            {"HOMEWARD_BATCH_ROWS_MAX", "50"}};
     Bridge bridge(options);
     bridge.start_consumer();
-    bridge.leader().query("ALTER TABLE audit_events RENAME TO hidden");
+    bridge.leader().query("ALTER TABLE homeward.ledger_frame RENAME TO hidden");
     Frames frames(bridge);
     for (int i = 0; i < 200; ++i) frames.send(10);
     CHECK(wait_until(30s, [&] { return bridge.metric("homeward_paused") == 1; }));
     sleep_ms(6000);
     CHECK(bridge.admin("/readyz").find("503") != std::string::npos);
-    bridge.leader().query("ALTER TABLE hidden RENAME TO audit_events");
+    bridge.leader().query("ALTER TABLE homeward.hidden RENAME TO ledger_frame");
     expect_clean(bridge);
     CHECK(rows(bridge) == frames.sent());
     CHECK(bridge.metric("homeward_redelivered_total") == 0);
