@@ -1,7 +1,6 @@
 #include "consumer/refusal_judge.hpp"
 
 #include <algorithm>
-#include <set>
 
 #include "consumer/schema_drift.hpp"
 
@@ -30,17 +29,20 @@ void RefusalJudge::give_back_all(Units& units, int type) {
 
 bool RefusalJudge::give_back_held(Units& units) {
     if (!holds_.any()) return false;
-    std::set<int> held;
-    for (int type = 0; type < static_cast<int>(catalog_.types().size()); ++type) {
-        if (!holds_.may_try(type)) held.insert(type);
-    }
     bool any = false;
     for (FrameUnit& unit : units) {
         if (unit.skip) continue;
-        for (const EventRow& event : unit.events) unit.give_back |= held.count(event.type) == 1;
+        for (const EventRow& event : unit.events) unit.give_back |= !may_write(event.type);
         any |= unit.give_back;
     }
     return any;
+}
+
+/// Asked once a batch and type: a batch that is written again has the same right to try as before.
+bool RefusalJudge::may_write(int type) {
+    const auto [answer, is_new] = may_write_.try_emplace(type, false);
+    if (is_new) answer->second = holds_.may_try(type);
+    return answer->second;
 }
 
 bool RefusalJudge::judge_type(Leader& leader, Units& units, CopyOutcome& outcome,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <vector>
 
 #include "consumer/config.hpp"
@@ -19,6 +20,8 @@ class RefusalJudge {
     RefusalJudge(const Config& config, const Catalog& catalog, TypeHolds& holds)
         : config_(config), catalog_(catalog), holds_(holds) {}
 
+    /// To be called before a batch is written for the first time.
+    void begin_batch() { may_write_.clear(); }
     /// Fills `dead` with the refusals that make dead letters. True: units have been marked
     /// `give_back`, so the transaction must be redone without them.
     bool judge(Leader& leader, Units& units, std::vector<CopyOutcome>& outcomes,
@@ -30,11 +33,13 @@ class RefusalJudge {
   private:
     bool judge_type(Leader& leader, Units& units, CopyOutcome& outcome, std::vector<Refusal>& dead);
     bool is_dead(const CopyOutcome& outcome, const Refusal& refusal);
+    bool may_write(int type);
     static void give_back_all(Units& units, int type);
 
     const Config& config_;
     const Catalog& catalog_;
     TypeHolds& holds_;
+    std::map<int, bool> may_write_;  // by type, of this batch
 };
 
 }  // namespace homeward::consumer

@@ -155,6 +155,7 @@ void Writer::note_settled(const Units& units, const std::vector<ledger::Verdict>
 bool Writer::write(Units& units) {
     const auto started = SteadyClock::now();
     bool careful = is_to_ask_first(units);
+    judge_.begin_batch();
     auto wait = std::chrono::milliseconds(kRetryFirst);
     int redos = 0;
     while (true) {

@@ -195,7 +195,8 @@ TEST_CASE("dead letters are listed and shown by filter, as text and as JSON, and
     };
     CHECK(listed({}).size() == 5);
     CHECK(listed({"--limit", "2"}).size() == 2);
-    CHECK(listed({"--state", "parked"}).size() == 3);
+    CHECK(listed({"--state", "parked"}).size() == 1);
+    CHECK(listed({"--state", "open"}).size() == 4);
     CHECK(listed({"--type", "order"}).size() == 1);
     CHECK(listed({"--region", "ams", "--reason", "MISSING"}).size() == 1);
     CHECK(listed({"--region", "scl"}).empty());

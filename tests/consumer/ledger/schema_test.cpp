@@ -206,15 +206,19 @@ TEST_CASE("a column is added behind somebody's open transaction without holding 
 
 TEST_CASE("days are made for late events and dropped after retention, behind no open transaction") {
     // Method: somebody's transaction has read the table and stays open. An event of a day that has
-    // no partition lands all the same; a day past its retention stays until nobody is in the way.
+    // no partition lands all the same. Then the type's retention is shortened; a day past it stays
+    // until nobody is in the way.
     BridgeOptions options;
     // Whoever waited for a lock as long as it may would hold up the writers for all of the test.
     options.environment = {{"HOMEWARD_LEDGER_FOLD_INTERVAL_MS", "300"},
                            {"HOMEWARD_POSTGRES_LOCK_TIMEOUT_MS", "120000"}};
     Bridge bridge(options);
     std::filesystem::create_directory(bridge.dir() / "types");
-    std::ofstream(bridge.dir() / "types/order.json")
-        << order_type(kNumber, R"(, "retention_days": 5)");
+    const auto write_type = [&](int retention_days) {
+        std::ofstream(bridge.dir() / "types/order.json")
+            << order_type(kNumber, R"(, "retention_days": )" + std::to_string(retention_days));
+    };
+    write_type(30);
     bridge.environment()["HOMEWARD_SCHEMA_TYPES_DIR"] = bridge.dir() / "types";
     bridge.start_consumer();
     PostgresServer& leader = bridge.leader();
@@ -235,6 +239,7 @@ TEST_CASE("days are made for late events and dropped after retention, behind no 
           Rows{{R"({"unheard_of": {"a": [1]}})"}});
 
     CHECK(bridge.stop_consumer() == 0);
+    write_type(5);
     bridge.start_consumer();  // looks after the days at once
     for (int i = 0; i < 20; ++i) {
         send(0);
