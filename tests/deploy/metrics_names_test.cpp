@@ -92,10 +92,12 @@ TEST_CASE("every series that dashboard and alerts name is one that a real servic
     });
     INFO(read_file(dir / "sample.log"));
     REQUIRE(is_up);
-    // The streams are asked only now and then, and freshness needs a row.
+    // The streams are asked only now and then, and freshness needs a row and a sample after it.
     REQUIRE(wait_until(30s, [&] {
         return bridge.metric("homeward_rows_total") == 10 &&
-               bridge.metric("homeward_stream_bytes{stream=\"HOMEWARD_AUDIT_ams\"}") >= 0;
+               bridge.metric("homeward_stream_bytes{stream=\"HOMEWARD_AUDIT_ams\"}") >= 0 &&
+               http_text(bridge.admin_port(), "/metrics")
+                       .find("homeward_freshness_quantile_seconds{") != std::string::npos;
     }));
     const std::string of_consumer = http_text(bridge.admin_port(), "/metrics");
 

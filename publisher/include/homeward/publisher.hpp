@@ -89,7 +89,7 @@ struct PublisherOptions {
     std::size_t resend_bytes_max = 8u << 20;
 
     /// Acknowledgements come to a random subject below this; the login must be allowed to
-    /// subscribe there. Empty: "_INBOX.homeward.<region>.<app>", as deploy/nats/generate grants it.
+    /// subscribe there. Empty: "_INBOX.homeward.<region>.<app>", as the generated logins grant it.
     std::string inbox_prefix{};
 
     /// 1: what consumers of 0.1 read, too. 2: frames signed by a key of this run, so that nobody

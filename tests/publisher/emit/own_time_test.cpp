@@ -128,6 +128,7 @@ void emit_from_ruby(Bridge& bridge) {
         << "puts publisher.close(30)\n";
     ProcessOptions options;
     options.environment = {{"HOMEWARD_RUBY", HOMEWARD_RUBY_FILE},
+                           {"RUBYLIB", std::filesystem::path(HOMEWARD_RUBY_FILE).parent_path()},
                            {"HOMEWARD_LIBRARY", HOMEWARD_C_LIBRARY},
                            {"NATS_URL", bridge.leaf().url()}};
     const CommandResult ran = run_command({"ruby", dir / "emit.rb"}, options);
