@@ -168,10 +168,10 @@ std::string StatusPage::freshness_metrics() const {
         "came in the last minute; within 5%.\n"
         "# TYPE homeward_freshness_quantile_seconds gauge\n";
     for (const auto& [key, quantiles] : history_.minute()) {
-        for (const auto& [quantile, value] :
-             {std::pair("0.5", quantiles.p50_s), std::pair("0.99", quantiles.p99_s)}) {
+        for (const auto& [percentile, value] :
+             {std::pair("50", quantiles.p50_s), std::pair("99", quantiles.p99_s)}) {
             text += "homeward_freshness_quantile_seconds{region=\"" + key.first + "\",class=\"" +
-                    key.second + "\",quantile=\"" + quantile + "\"} " + std::to_string(value) +
+                    key.second + "\",percentile=\"" + percentile + "\"} " + std::to_string(value) +
                     "\n";
         }
     }

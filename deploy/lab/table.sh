@@ -32,8 +32,8 @@ metric_numbers() {
         /^homeward_rows_total/ { rows = $2 }
         /^homeward_dead_letters_total/ { dead = $2 }
         /^homeward_tombstones_total/ { dropped = $2 }
-        /^homeward_freshness_quantile_seconds.*quantile="0.5"/ && $2 > p50 { p50 = $2 }
-        /^homeward_freshness_quantile_seconds.*quantile="0.99"/ && $2 > p99 { p99 = $2 }
+        /^homeward_freshness_quantile_seconds.*percentile="50"/ && $2 > p50 { p50 = $2 }
+        /^homeward_freshness_quantile_seconds.*percentile="99"/ && $2 > p99 { p99 = $2 }
         END { printf "%d %d %d %.0f %.0f\n", rows, dead, dropped, p50 * 1000, p99 * 1000 }'
 }
 
