@@ -47,14 +47,14 @@ void LeftRun::report_lost_lanes(EventClass event_class, const std::vector<std::u
     if (!lost.any) return;
     has_lost_lanes_ = true;
     Origin& origin = *origins_[event_class == EventClass::audit ? 0 : first_of_metric_];
+    // Also if nothing is found to be lost now: whoever began to send this run may have reported it.
+    origin.leave_open();
     const std::string what = "lanes of publisher " + run_->identity().publisher.hex() + " in " +
                              run_->identity().lane_dir.string() + " are gone, with the " +
                              std::string(to_string(event_class)) + " events in them";
     if (!lost.accepted) {
-        origin.leave_open();
         on_log_(what + "; nobody counted how many");
     } else if (run_->is_interrupted()) {
-        origin.leave_open();
         if (found.empty()) origin.expect_accepted(*lost.accepted);
         on_log_(what);
     } else {

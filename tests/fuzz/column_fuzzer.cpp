@@ -20,7 +20,9 @@ void check_numeric(std::string_view bytes) {
     constexpr int kScaleMax = 16'383;
     const auto groups = static_cast<std::size_t>(word_at(bytes, 0));
     require(bytes.size() == 8 + 2 * groups);
-    require(word_at(bytes, 2) == 0 || (word_at(bytes, 2) == 0x4000 && groups > 0));
+    const int sign = word_at(bytes, 2);
+    const bool is_special = sign == 0xc000 || sign == 0xd000 || sign == 0xf000;  // NaN, infinities
+    require(sign == 0 || (sign == 0x4000 && groups > 0) || (is_special && groups == 0));
     require(word_at(bytes, 3) <= kScaleMax);
     for (std::size_t i = 4; i < 4 + groups; ++i) require(word_at(bytes, i) < kGroupEnd);
     require(groups == 0 || (word_at(bytes, 4) > 0 && word_at(bytes, 3 + groups) > 0));
