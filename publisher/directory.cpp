@@ -119,6 +119,8 @@ std::filesystem::path make_in_private_directory(const std::filesystem::path& wan
     int error = 0;
     for (int i = 0; i < kTriesMax; ++i) {
         error = make_one(home);
+        // Removed between its mkdir() and chmod().
+        if (error == ENOENT && is_there(place)) continue;
         if (error != 0 && error != EEXIST) break;
         if (is_ours(home)) {
             error = make_one(home / name);
