@@ -56,8 +56,8 @@ struct FrameUnit {
     std::string refusal;  ///< set: no frame at all; the message is one dead letter
 
     // What follows is made anew by every attempt to write the batch; see reset().
-    bool skip = false;         ///< settled already, kept aside, or given back
-    bool is_conflict = false;  ///< kept aside; counted once it is committed
+    bool skip = false;         ///< settled already, quarantined, or given back
+    bool is_conflict = false;  ///< quarantined; counted once it is committed
     bool is_refused = false;   ///< its body cannot be read: one dead letter for all of it
     std::string body;
     std::string rows;
