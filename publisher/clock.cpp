@@ -26,7 +26,7 @@ Clock::Clock() {
 #if defined(__x86_64__)
     if (!is_counter_even()) return;
     first_us_ = system_us();
-    first_ticks_ = __rdtsc();
+    first_ticks_ = time_stamp_counter();
     // Good to about 0.1 % at first; adjust() measures over ever longer times.
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
     version_.store(2, std::memory_order_relaxed);
@@ -39,7 +39,7 @@ void Clock::adjust() noexcept {
     const std::uint32_t before = version_.load(std::memory_order_relaxed);
     if (before == 0) return;
     const std::int64_t now = system_us();
-    const std::uint64_t ticks = __rdtsc();
+    const std::uint64_t ticks = time_stamp_counter();
     const std::int64_t elapsed_us = now - first_us_;
     const std::uint64_t elapsed_ticks = ticks - first_ticks_;
     std::uint64_t rate = us_per_tick_.load(std::memory_order_relaxed);

@@ -3,9 +3,6 @@
 #include <array>
 #include <cstdint>
 #include <ctime>
-#if defined(__x86_64__)
-#include <x86intrin.h>
-#endif
 
 namespace homeward::bench {
 
@@ -13,22 +10,22 @@ namespace homeward::bench {
 // cost is measured with nothing between, and subtracted.
 #if defined(__x86_64__)
 inline std::uint64_t ticks_before() {
-    _mm_lfence();
-    const std::uint64_t ticks = __rdtsc();
-    _mm_lfence();
+    __builtin_ia32_lfence();
+    const std::uint64_t ticks = __builtin_ia32_rdtsc();
+    __builtin_ia32_lfence();
     return ticks;
 }
 inline std::uint64_t ticks_after() {
     unsigned int cpu = 0;
-    const std::uint64_t ticks = __rdtscp(&cpu);
-    _mm_lfence();
+    const std::uint64_t ticks = __builtin_ia32_rdtscp(&cpu);
+    __builtin_ia32_lfence();
     return ticks;
 }
 inline std::uint64_t ticks_now() {
-    return __rdtsc();
+    return __builtin_ia32_rdtsc();
 }
 inline void relax() {
-    _mm_pause();
+    __builtin_ia32_pause();
 }
 #else
 inline std::uint64_t ticks_now() {
