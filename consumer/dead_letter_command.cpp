@@ -1,12 +1,11 @@
 #include "consumer/dead_letter_command.hpp"
 
-#include <unistd.h>
-
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "consumer/command_words.hpp"
 #include "consumer/dead_letters.hpp"
+#include "consumer/progress_bar.hpp"
 #include "consumer/schema.hpp"
 
 namespace homeward::consumer {
@@ -15,7 +14,6 @@ namespace {
 using nlohmann::json;
 
 constexpr std::int64_t kListedDefault = 100;
-constexpr std::size_t kBarWidth = 40;
 
 struct Order {
     LetterFilter filter;
@@ -119,22 +117,14 @@ int show(Leader& leader, Order order) {
     return 1;
 }
 
-/// On a terminal, so that whoever waits sees how long; nothing in a pipe or a log.
-void draw_bar(std::size_t done, std::size_t all) {
-    const std::size_t filled = all == 0 ? kBarWidth : kBarWidth * done / all;
-    std::fprintf(stderr, "\r[%s%s] %zu of %zu%s", std::string(filled, '#').c_str(),
-                 std::string(kBarWidth - filled, '.').c_str(), done, all, done == all ? "\n" : "");
-    std::fflush(stderr);
-}
-
 int redrive(Leader& leader, const Config& config, const Order& order) {
     const auto letters = find_letters(leader, order.filter);
     Redriver redriver(config, std::make_shared<const Catalog>(known_event_types(config)));
-    const bool on_terminal = ::isatty(STDERR_FILENO) == 1 && !letters.empty();
-    if (on_terminal) draw_bar(0, letters.size());
-    const RedriveResult result = redriver.redrive(leader, letters, [&](std::size_t done) {
-        if (on_terminal) draw_bar(done, letters.size());
-    });
+    const auto draw = [&](std::size_t done) {
+        if (!letters.empty()) draw_progress(done, letters.size(), "dead letters");
+    };
+    draw(0);
+    const RedriveResult result = redriver.redrive(leader, letters, draw);
     print_result(order.as_json, {{"found", letters.size()},
                                  {"redriven", result.redriven},
                                  {"still_dead", result.still_dead}});

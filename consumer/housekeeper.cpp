@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "consumer/closed_days.hpp"
 #include "consumer/thread_body.hpp"
 
 namespace homeward::consumer {
@@ -15,6 +16,8 @@ constexpr auto kDropRetryInterval = 10s;
 constexpr auto kForgetInterval = 1h;
 /// Looks at every origin there is.
 constexpr auto kHolesInterval = 30s;
+/// Between two looks for days to be counted, when there was none or somebody was in the way.
+constexpr auto kDaysInterval = 1min;
 
 }  // namespace
 
@@ -58,6 +61,7 @@ void Housekeeper::run() {
             step("forgetting ended origins", [this] { forget(*leader_); });
             step("dead letters", [this] { tend_dead_letters(*leader_); });
             step("counting holes", [this] { count_holes(*leader_); });
+            step("counting closed days", [this] { count_days(*leader_); });
             metrics_.leader_up = true;
         } catch (const LeaderError& error) {
             // Also while there is nothing to write.
@@ -206,6 +210,14 @@ void Housekeeper::count_holes(Leader& leader) {
     metrics_.holes = static_cast<std::uint64_t>(sums.number(0, 0));
     metrics_.holes_missing = static_cast<std::uint64_t>(sums.number(0, 1));
     holes_due_ = now + kHolesInterval;
+}
+
+/// One day at a time, so that the other steps have their turn in between.
+void Housekeeper::count_days(Leader& leader) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now < days_due_) return;
+    days_due_ = now + kDaysInterval;
+    if (count_closed_day(leader)) days_due_ = {};
 }
 
 }  // namespace homeward::consumer

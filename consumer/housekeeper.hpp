@@ -18,9 +18,9 @@
 namespace homeward::consumer {
 
 /// What has to be done now and then, off the batches' path: folding the ledger, making the next
-/// days' partitions and dropping expired ones, redriving what was parked, looking how many dead
-/// letters there are. Has a thread and a connection of its own; an error
-/// is logged and tried again, since nothing waits for it.
+/// days' partitions and dropping expired ones, counting days that are over, redriving what was
+/// parked, looking how many dead letters there are. Has a thread and a connection of its own; an
+/// error is logged and tried again, since nothing waits for it.
 class Housekeeper {
   public:
     Housekeeper(const Config& config, std::shared_ptr<const Catalog> catalog, Metrics& metrics,
@@ -38,6 +38,7 @@ class Housekeeper {
     void forget(Leader& leader);
     void tend_dead_letters(Leader& leader);
     void count_holes(Leader& leader);
+    void count_days(Leader& leader);
 
     const Config& config_;
     std::shared_ptr<const Catalog> catalog_;
@@ -49,6 +50,7 @@ class Housekeeper {
     std::chrono::steady_clock::time_point partitions_due_{};
     std::chrono::steady_clock::time_point forget_due_{};
     std::chrono::steady_clock::time_point holes_due_{};
+    std::chrono::steady_clock::time_point days_due_{};
     /// Steps that fail, and when that was last said.
     std::map<std::string, std::chrono::steady_clock::time_point> complained_;
 

@@ -2,12 +2,9 @@
 
 #include <spdlog/spdlog.h>
 
-#include <charconv>
 #include <cstdio>
 #include <filesystem>
-#include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "consumer/check.hpp"
@@ -18,7 +15,7 @@
 #include "consumer/dead_letter_command.hpp"
 #include "consumer/lineage.hpp"
 #include "consumer/log_format.hpp"
-#include "consumer/proof.hpp"
+#include "consumer/proof_command.hpp"
 #include "consumer/replay.hpp"
 #include "consumer/schema.hpp"
 #include "consumer/service.hpp"
@@ -42,11 +39,14 @@ constexpr const char* kHelp =
   schema plan|apply      show or run the DDL for the ledger and the event tables
   leader accept          take the leader as it is now for the right one, also if it lacks what was
                          acknowledged, as after a restore; run and all others refuse that
-  proof [--json] [--wait SECONDS] [--final]
+  proof [--json] [--wait SECONDS] [--final] [--origin ORIGIN] [--recount]
                          account for every event, per origin and in sum; names what is missing;
-                         exit status 1 if anything is missing or doubled
+                         exit status 1 if anything is missing or doubled. Days that are over are
+                         not read again: their rows were counted
       --wait SECONDS     until nothing is in flight and the streams are empty, or so long
       --final            nothing is under way any more: call what is in flight missing
+      --origin ORIGIN    of one: by number, or all of a publisher by 8 digits or more of it
+      --recount          read closed days, too, and name those whose rows are others than counted
   proof abandon ORIGIN…  what these have not delivered will never come, as a machine is lost with its
                          disk. By number, or 8 digits or more of the publisher; as the owner
   dead-letters list|show|redrive|discard [NUMBER…] [FILTER…] [--json]
@@ -100,86 +100,6 @@ struct CommandLine {
 int usage(const std::string& what) {
     std::fprintf(stderr, "homeward-consumer: %s\nTry 'homeward-consumer --help'.\n", what.c_str());
     return 2;
-}
-
-/// Up to a day; nullopt for anything else.
-std::optional<std::chrono::seconds> parse_seconds(const std::string& text) {
-    constexpr int kMax = 86'400;
-    int seconds = 0;
-    const auto end = text.data() + text.size();
-    const auto parsed = std::from_chars(text.data(), end, seconds);
-    if (parsed.ec != std::errc{} || parsed.ptr != end || seconds < 0 || seconds > kMax) {
-        return std::nullopt;
-    }
-    return std::chrono::seconds(seconds);
-}
-
-bool has_undelivered(NatsConnection& nats, const Config& config) {
-    for (const Stream& stream : streams_of(config)) {
-        const auto state = read_state(nats, stream);
-        if (!state) continue;
-        const std::uint64_t waiting =
-            state->keeps_history ? state->unprocessed + state->ack_pending : state->messages;
-        if (waiting > 0) return true;
-    }
-    return false;
-}
-
-Proof wait_for_proof(const Config& config, Leader& leader, std::chrono::seconds patience) {
-    const auto deadline = std::chrono::steady_clock::now() + patience;
-    if (patience == 0s) return read_proof(leader);
-    NatsConnection nats(config.nats, patience, [](std::string_view) {});
-    for (;;) {
-        const bool drained = !has_undelivered(nats, config);
-        Proof proof = read_proof(leader);
-        if ((drained && proof.sum.in_flight == 0) || std::chrono::steady_clock::now() >= deadline) {
-            return proof;
-        }
-        std::this_thread::sleep_for(200ms);
-    }
-}
-
-int show_proof(const Config& config, const std::vector<std::string>& words) {
-    bool json = false;
-    bool final_word = false;
-    std::chrono::seconds patience{0};
-    for (std::size_t i = 1; i < words.size(); ++i) {
-        if (words[i] == "--json") {
-            json = true;
-        } else if (words[i] == "--final") {
-            final_word = true;
-        } else if (words[i] == "--wait" && i + 1 < words.size()) {
-            const auto seconds = parse_seconds(words[++i]);
-            if (!seconds) return usage("--wait is \"" + words[i] + "\"; expected whole seconds");
-            patience = *seconds;
-        } else {
-            return usage("proof does not know " + words[i]);
-        }
-    }
-    Leader leader(config.postgres.url, config.postgres);
-    // Every row there is gets counted, however long that takes.
-    leader.execute("SET statement_timeout = 0");
-    Proof proof = wait_for_proof(config, leader, patience);
-    if (final_word) proof.finalize();
-    name_missing(leader, proof);
-    if (json) {
-        std::printf("%s\n", proof.to_json().c_str());
-    } else {
-        std::printf("%s%s\n", proof.to_table().c_str(), proof.summary().c_str());
-    }
-    return proof.is_clean() ? 0 : 1;
-}
-
-int abandon_origins(const Config& config, const std::vector<std::string>& words) {
-    if (words.size() < 3) return usage("proof abandon needs an origin");
-    Leader leader(config.postgres.owner_url, config.postgres);
-    bool all = true;
-    for (std::size_t i = 2; i < words.size(); ++i) {
-        const Abandonment done = abandon(leader, words[i]);
-        for (const std::string& line : done.lines) std::printf("%s\n", line.c_str());
-        all = all && done.abandoned > 0;
-    }
-    return all ? 0 : 1;
 }
 
 int show_lines(const std::vector<std::string>& lines, const char* nothing) {
@@ -266,8 +186,7 @@ int dispatch(const CommandLine& line) {
         return run_conflicts(config, {line.words.begin() + 1, line.words.end()});
     }
     if (command == "tune") return run_tune(config, {line.words.begin() + 1, line.words.end()});
-    if (command == "proof" && how == "abandon") return abandon_origins(config, line.words);
-    if (command == "proof") return show_proof(config, line.words);
+    if (command == "proof") return run_proof(config, {line.words.begin() + 1, line.words.end()});
     if (command == "leader" && how == "accept") return accept_leader(config);
     const bool known_how = how == "plan" || how == "apply";
     if (command == "streams" && known_how) return tend_streams(config, how);

@@ -17,6 +17,8 @@ void add(ProofRow& sum, const ProofRow& row) {
     sum.in_flight += row.in_flight;
     sum.missing += row.missing;
     sum.duplicated += row.duplicated;
+    sum.erased += row.erased;
+    sum.expired += row.expired;
 }
 
 std::string line(const ProofRow& row, const std::string& who) {
@@ -50,10 +52,35 @@ std::string missing_line(const ProofRow& row) {
 }
 
 nlohmann::json json_of(const ProofRow& row) {
-    return {{"accepted", row.accepted},    {"committed", row.committed},
-            {"dead_lettered", row.dead},   {"tombstoned", row.tombstoned},
-            {"in_flight", row.in_flight},  {"missing", row.missing},
-            {"duplicated", row.duplicated}};
+    return {
+        {"accepted", row.accepted},     {"committed", row.committed}, {"dead_lettered", row.dead},
+        {"tombstoned", row.tombstoned}, {"in_flight", row.in_flight}, {"missing", row.missing},
+        {"duplicated", row.duplicated}, {"erased", row.erased},       {"expired", row.expired}};
+}
+
+/// Digits of a publisher id, without hyphens.
+std::string publisher_digits(const std::string& whom) {
+    std::string digits = whom;
+    std::erase(digits, '-');
+    return digits;
+}
+
+/// A partition may be dropped between the look for partitions and the look into it.
+QueryResult query_proof(Leader& leader, const std::string& source,
+                        const std::vector<Parameter>& parameters) {
+    constexpr int kTriesMax = 5;
+    for (int tries = 1;; ++tries) {
+        try {
+            return leader.query(
+                "SELECT origin, publisher, class, region, app, state, accepted, committed,"
+                " dead_lettered, tombstoned, in_flight, missing, duplicated, possible_duplicates,"
+                " erased, expired FROM " +
+                    source + " ORDER BY origin",
+                parameters);
+        } catch (const LeaderError& error) {
+            if (error.sqlstate() != "42P01" || tries == kTriesMax) throw;
+        }
+    }
 }
 
 }  // namespace
@@ -73,12 +100,14 @@ std::string Proof::to_table() const {
         "tombstoned  in flight  missing  duplicated\n";
     for (const ProofRow& row : origins) {
         text += line(row, row.region + "/" + row.app + " " + row.publisher.substr(0, 8));
+        if (row.erased > 0) text += "    erased " + std::to_string(row.erased) + "\n";
         text += missing_line(row);
     }
     return text + line(sum, "sum");
 }
 
-std::string Proof::to_json() const {
+std::string Proof::to_json(const CountSummary& counts,
+                           const std::vector<std::string>& differing) const {
     nlohmann::json rows = nlohmann::json::array();
     for (const ProofRow& row : origins) {
         nlohmann::json one = json_of(row);
@@ -92,23 +121,41 @@ std::string Proof::to_json() const {
         one["missing_seqs"] = row.missing_seqs;
         rows.push_back(std::move(one));
     }
-    return nlohmann::json{{"origins", rows}, {"sum", json_of(sum)}, {"clean", is_clean()}}.dump(2);
+    const nlohmann::json counted{{"days", counts.days_counted},
+                                 {"rows", counts.rows_counted},
+                                 {"oldest_at", counts.oldest_at},
+                                 {"days_read", counts.days_read},
+                                 {"differing", differing}};
+    return nlohmann::json{
+        {"origins", rows}, {"sum", json_of(sum)}, {"clean", is_clean()}, {"counted", counted}}
+        .dump(2);
+}
+
+std::string counts_text(const CountSummary& counts, const std::vector<std::string>& differing) {
+    std::string text;
+    for (const std::string& line : differing) text += "recount: " + line + "\n";
+    if (counts.rows_counted == 0) return text;
+    return text + std::to_string(counts.days_counted) + " closed days with " +
+           std::to_string(counts.rows_counted) + " rows were counted, the first of them " +
+           counts.oldest_age + " ago, and not read again (--recount reads them)\n";
 }
 
 std::string Proof::summary() const {
     return "proof: emitted=" + std::to_string(sum.accepted) +
            " committed=" + std::to_string(sum.committed) + " dead=" + std::to_string(sum.dead) +
            " dropped=" + std::to_string(sum.tombstoned) +
+           (sum.erased > 0 ? " erased=" + std::to_string(sum.erased) : "") +
            (sum.in_flight > 0 ? " in_flight=" + std::to_string(sum.in_flight) : "") +
            " missing=" + std::to_string(sum.missing) +
            " duplicated=" + std::to_string(sum.duplicated);
 }
 
-Proof read_proof(Leader& leader) {
-    const QueryResult rows = leader.query(
-        "SELECT origin, publisher, class, region, app, state, accepted, committed, dead_lettered,"
-        " tombstoned, in_flight, missing, duplicated, possible_duplicates FROM homeward.proof"
-        " ORDER BY origin");
+Proof read_proof(Leader& leader, const std::optional<std::vector<std::int64_t>>& origins) {
+    const QueryResult rows = origins ? query_proof(leader,
+                                                   "unnest($1::int4[]) AS o (id),"
+                                                   " LATERAL homeward.origin_proof(o.id) AS p",
+                                                   {array_text(*origins)})
+                                     : query_proof(leader, "homeward.proof", {});
     Proof proof;
     for (int i = 0; i < rows.rows(); ++i) {
         ProofRow row;
@@ -126,6 +173,8 @@ Proof read_proof(Leader& leader) {
         row.missing = rows.number(i, 11);
         row.duplicated = rows.number(i, 12);
         row.possible_duplicates = rows.at(i, 13) == "t";
+        row.erased = rows.number(i, 14);
+        row.expired = rows.number(i, 15);
         add(proof.sum, row);
         proof.origins.push_back(std::move(row));
     }
@@ -144,9 +193,17 @@ void name_missing(Leader& leader, Proof& proof) {
     }
 }
 
+std::vector<std::int64_t> find_origins(Leader& leader, const std::string& whom) {
+    const QueryResult found = leader.query(
+        "SELECT id FROM homeward.known_origin WHERE id::text = $1 OR length($2) >= 8"
+        " AND starts_with(replace(publisher::text, '-', ''), lower($2)) ORDER BY id",
+        {whom, publisher_digits(whom)});
+    std::vector<std::int64_t> origins;
+    for (int row = 0; row < found.rows(); ++row) origins.push_back(found.number(row, 0));
+    return origins;
+}
+
 Abandonment abandon(Leader& leader, const std::string& whom) {
-    std::string digits = whom;
-    std::erase(digits, '-');
     const QueryResult found = leader.query(
         "SELECT origin, class || ' ' || region || '/' || app || ' ' || left(publisher::text, 8),"
         " holes, closed AND holes = 0, heard_at > now() - interval '3 minutes'"
@@ -155,7 +212,7 @@ Abandonment abandon(Leader& leader, const std::string& whom) {
         " WHERE origin::text = $1 OR length($2) >= 8"
         " AND starts_with(replace(publisher::text, '-', ''), lower($2))"
         " ORDER BY origin",
-        {whom, digits});
+        {whom, publisher_digits(whom)});
     Abandonment result;
     for (int row = 0; row < found.rows(); ++row) {
         const std::string who =

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "consumer/closed_days.hpp"
 #include "consumer/leader.hpp"
 
 namespace homeward::consumer {
@@ -20,6 +22,8 @@ struct ProofRow {
     std::int64_t in_flight = 0;
     std::int64_t missing = 0;
     std::int64_t duplicated = 0;
+    std::int64_t erased = 0;           ///< by `homeward-consumer erase`
+    std::int64_t expired = 0;          ///< of the committed, rows whose day was dropped or detached
     bool possible_duplicates = false;  ///< declared: another origin may have the same events
     std::vector<std::pair<std::int64_t, std::int64_t>> missing_seqs;  ///< see name_missing()
 };
@@ -32,12 +36,22 @@ struct Proof {
     /// Calls what is in flight missing: the streams are drained, and nothing is under way.
     void finalize();
     std::string to_table() const;
-    std::string to_json() const;
+    /// `differing`: of recount_days().
+    std::string to_json(const CountSummary& counts,
+                        const std::vector<std::string>& differing) const;
     /// "proof: emitted=… committed=… dead=… dropped=… missing=… duplicated=…"
     std::string summary() const;
 };
 
-Proof read_proof(Leader& leader);
+/// What the proof rests on, a line each; empty when every row was read.
+std::string counts_text(const CountSummary& counts, const std::vector<std::string>& differing);
+
+/// Of all origins, or of those with these numbers.
+Proof read_proof(Leader& leader,
+                 const std::optional<std::vector<std::int64_t>>& origins = std::nullopt);
+/// The numbers of the origins that `whom` names: one by its number, or all of a publisher by 8
+/// digits or more of it.
+std::vector<std::int64_t> find_origins(Leader& leader, const std::string& whom);
 /// Fills in, for every origin that misses events, which; reads all rows of those origins.
 void name_missing(Leader& leader, Proof& proof);
 

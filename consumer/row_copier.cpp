@@ -67,6 +67,27 @@ void send_rows(Leader& leader, std::span<const RowPlace> places) {
     leader.copy_end();
 }
 
+/// The days of rows of partitioned types that `is_wanted(type, day)`.
+template <typename Wanted>
+TableDays days_of(const Catalog& catalog, const Units& units, const Wanted& is_wanted) {
+    TableDays days;
+    const EventType* last_type = nullptr;
+    std::int64_t last_day = 0;
+    for (const FrameUnit& unit : units) {
+        if (unit.skip) continue;
+        for (const EventRow& event : unit.events) {
+            const EventType& type = catalog.types()[static_cast<std::size_t>(event.type)];
+            const std::int64_t day = day_of(event.time_us);
+            if (&type == last_type && day == last_day) continue;
+            last_type = &type;
+            last_day = day;
+            if (type.partitioning == Partitioning::none || !is_wanted(type, day)) continue;
+            days[type.table].insert(day);
+        }
+    }
+    return days;
+}
+
 }  // namespace
 
 RowCopier::Places RowCopier::places_of(Units& units, int type) {
@@ -88,23 +109,40 @@ std::string RowCopier::statement_of(Leader& leader, const EventType& type) const
 }
 
 TableDays RowCopier::missing_days(const Units& units) const {
-    TableDays days;
-    const EventType* last_type = nullptr;
-    std::int64_t last_day = 0;
-    for (const FrameUnit& unit : units) {
-        if (unit.skip) continue;
-        for (const EventRow& event : unit.events) {
-            const EventType& type = catalog_.types()[static_cast<std::size_t>(event.type)];
-            const std::int64_t day = day_of(event.time_us);
-            if (&type == last_type && day == last_day) continue;
-            last_type = &type;
-            last_day = day;
-            if (type.partitioning == Partitioning::none || partitions_.is_known(type, day))
-                continue;
-            days[type.table].insert(day);
-        }
+    return days_of(catalog_, units, [this](const EventType& type, std::int64_t day) {
+        return !partitions_.is_known(type, day);
+    });
+}
+
+/// Days that are over by our clock. The leader counts a day hours after its end, so that a clock
+/// that is behind by less names them all.
+TableDays RowCopier::late_days(const Units& units) const {
+    const std::int64_t today = day_of(std::chrono::duration_cast<std::chrono::microseconds>(
+                                          std::chrono::system_clock::now().time_since_epoch())
+                                          .count());
+    return days_of(catalog_, units,
+                   [today](const EventType&, std::int64_t day) { return day < today; });
+}
+
+/// Else a trigger would run for each row of a counted day, at twice what the row itself costs.
+void RowCopier::begin_late_rows(Leader& leader, const TableDays& days) const {
+    if (!days.empty()) leader.execute("SET LOCAL homeward.notes_late_rows = on");
+}
+
+/// After the rows: a count that begins in between waits for us, and sees them.
+void RowCopier::note_late_rows(Leader& leader, const TableDays& days) const {
+    if (days.empty()) return;
+    std::vector<std::string> tables;
+    std::vector<std::int64_t> numbers;
+    for (const auto& [table, of_table] : days) {
+        tables.insert(tables.end(), of_table.size(), table);
+        numbers.insert(numbers.end(), of_table.begin(), of_table.end());
     }
-    return days;
+    leader.query(
+        "SELECT homeward.note_late_rows($1, $2::text[],"
+        " ARRAY(SELECT date '1970-01-01' + d FROM unnest($3::int4[]) WITH ORDINALITY AS u (d, i)"
+        " ORDER BY i))",
+        {config_.postgres.event_schema, array_text(tables), array_text(numbers)});
 }
 
 void RowCopier::make_room(Leader& leader, const Units& units) {
@@ -144,6 +182,8 @@ void RowCopier::went_well(int type, SteadyClock::duration took) {
 }
 
 void RowCopier::copy(Leader& leader, Units& units) {
+    const TableDays late = late_days(units);
+    begin_late_rows(leader, late);
     for (std::size_t index = 0; index < catalog_.types().size(); ++index) {
         const int type = static_cast<int>(index);
         const Places places = places_of(units, type);
@@ -153,6 +193,7 @@ void RowCopier::copy(Leader& leader, Units& units) {
             at += count;
         }
     }
+    note_late_rows(leader, late);
 }
 
 void RowCopier::sift(Leader& leader, const Places& places, std::size_t refused_max,
@@ -200,6 +241,8 @@ void RowCopier::make_dead(const Refusal& refusal) {
 
 std::vector<CopyOutcome> RowCopier::copy_apart(Leader& leader, Units& units,
                                                std::size_t refused_max) {
+    const TableDays late = late_days(units);
+    begin_late_rows(leader, late);
     std::vector<CopyOutcome> outcomes;
     for (std::size_t index = 0; index < catalog_.types().size(); ++index) {
         const int type = static_cast<int>(index);
@@ -211,6 +254,7 @@ std::vector<CopyOutcome> RowCopier::copy_apart(Leader& leader, Units& units,
         outcomes.push_back(std::move(outcome));
     }
     partition_misses_ = 0;
+    note_late_rows(leader, late);
     return outcomes;
 }
 

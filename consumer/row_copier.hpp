@@ -46,7 +46,8 @@ class RowCopier {
     /// Partitions for all rows, before a transaction begins.
     void make_room(Leader& leader, const Units& units);
     /// All of them, or a LeaderError. After a statement timeout, the next COPY of that table is
-    /// smaller.
+    /// smaller. Rows of days that are over are noted, here and in copy_apart(): see
+    /// homeward.note_late_rows().
     void copy(Leader& leader, Units& units);
     /// Isolates rows that the leader refuses, whatever the SQLSTATE, unless it is transient: by the
     /// line that COPY names, else by halving. One outcome a type. Throws what is transient, what
@@ -62,6 +63,9 @@ class RowCopier {
     using Places = std::vector<RowPlace>;
 
     static Places places_of(Units& units, int type);
+    TableDays late_days(const Units& units) const;
+    void begin_late_rows(Leader& leader, const TableDays& days) const;
+    void note_late_rows(Leader& leader, const TableDays& days) const;
     void send(Leader& leader, int type, std::span<const RowPlace> places);
     void sift(Leader& leader, const Places& places, std::size_t refused_max, CopyOutcome& outcome);
     void make_dead(const Refusal& refusal);

@@ -62,12 +62,13 @@ DECLARE
     -- What whose statements call. The functions that these call run as their owner.
     for_writer text[] := ARRAY['settle', 'seal', 'claim', 'bury', 'reserve_plain', 'take_plain',
         'await_plain', 'register_plain_source', 'claim_plain', 'ensure_partition',
-        'ensure_partitions', 'replicated_lsn', 'seq_count', 'missing_after'];
+        'ensure_partitions', 'note_late_rows', 'replicated_lsn', 'seq_count', 'missing_after'];
     for_upkeep text[] := ARRAY['fold', 'finish', 'forget', 'ensure_partition', 'ensure_partitions',
         'drop_expired_partition', 'parked_letters', 'take_letters', 'close_letters',
         'keep_letters', 'letter_sums', 'conflict_sums', 'take_conflict', 'claim_rest', 'seal',
         'close_conflict', 'discard_conflicts', 'bury', 'replicated_lsn', 'seq_count',
-        'range_count', 'missing_after'];
+        'range_count', 'missing_after', 'uncounted_days', 'begin_day_count', 'finish_day_count',
+        'note_late_rows'];
     one record;
 BEGIN
     IF to_regclass('homeward.origin') IS NULL THEN
@@ -100,7 +101,9 @@ BEGIN
     GRANT SELECT (origin, type, state, reason, sqlstate) ON homeward.dead_letter
         TO homeward_writer;
     -- What the view homeward.proof calls. A view's tables are read as its owner, its functions not.
+    -- recount_day() changes nothing but what is believed of a count that is wrong.
     GRANT EXECUTE ON FUNCTION homeward.row_count(), homeward.seq_count(int8multirange),
-        homeward.missing_seqs(int4),
+        homeward.origin_proof(int4), homeward.missing_seqs(int4), homeward.count_summary(),
+        homeward.recount_day(int4),
         homeward.missing_after() TO homeward_reader;
 END $$;

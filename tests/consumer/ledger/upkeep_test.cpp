@@ -126,3 +126,25 @@ TEST_CASE("a message of a thousand old days makes 32 partitions at most, and oth
                         " WHERE reason LIKE '%asked for 32 new ones%'") == kDays - 32);
     expect_clean(bridge);
 }
+
+TEST_CASE("the consumer counts days that are over, and its late events make their count invalid") {
+    Bridge bridge(quick());
+    REQUIRE(bridge.consumer_command({"schema", "apply"}).exit_code == 0);
+    PostgresServer& leader = bridge.leader();
+    leader.query(
+        "SELECT homeward.ensure_partition('public', 'audit_events',"
+        " (now() AT TIME ZONE 'UTC')::date - 5)");
+    bridge.start_consumer();
+    const std::string of_day =
+        " FROM homeward.counted_day k WHERE k.table_name = 'audit_events'"
+        " AND k.day = (now() AT TIME ZONE 'UTC')::date - 5 AND NOT k.is_counting";
+    REQUIRE(wait_until(30s, [&] { return leader.number("SELECT count(*)" + of_day) == 1; }));
+    FrameSender sender(bridge.leaf().port(), "ams", "shop");
+    const std::string late = audit_line("late", "\"" + day_before(leader, 5) + "T12:00:00Z\"");
+    sender.send(sender.frame_of(1, {late, late, audit_line("now")}));
+    CHECK(has_rows(leader, 3));
+    CHECK(leader.number("SELECT count(*) FROM homeward.late_rows l WHERE l.counted_day IN"
+                        " (SELECT k.id" +
+                        of_day + ")") == 1);
+    expect_clean(bridge);
+}
