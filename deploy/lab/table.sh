@@ -15,7 +15,7 @@ SELECT coalesce(round(count(*) FILTER (WHERE region = 'ams' AND route <> 'sync')
        coalesce(round(1000 * percentile_cont(0.99) WITHIN GROUP (ORDER BY value)
                       FILTER (WHERE route = 'sync')::numeric, 1), 0)
 FROM (SELECT o.region, m.tags ->> 'route' AS route, m.value
-      FROM metric_events m JOIN homeward.known_origin o ON o.id = m.origin
+      FROM metric_events m JOIN homeward.event_origin o ON o.id = m.origin
       WHERE m.time > now() - interval '3 seconds') AS recent;
 SQL
 }

@@ -208,3 +208,54 @@ TEST_CASE("proof --origin reads one origin, by its number or its publisher") {
     CHECK(json["origins"][0]["missing_seqs"] == nlohmann::json::parse("[[1, 10]]"));
     CHECK(proof("77").exit_code == 2);
 }
+
+TEST_CASE("a row of 400 days ago still has its region and app when the ledger has forgotten it") {
+    LedgerDatabase ledger;
+    const int origin = ledger.add_origin(10);
+    ledger.add_rows(origin, 1, 10, 400);
+    const int abandoned = ledger.add_origin(10);
+    ledger.add_rows(abandoned, 1, 5, 401);
+    ledger.ask("SELECT homeward.fold()");
+    ledger.ask("UPDATE homeward.ledger SET heard_at = now() - interval '400 days'");
+    ledger.ask("UPDATE homeward.origin SET abandoned = now() - interval '400 days' WHERE id = " +
+               std::to_string(abandoned));
+    ledger.ask("UPDATE homeward.ledger SET closed = false WHERE origin = " +
+               std::to_string(abandoned));
+    REQUIRE(ledger.number("SELECT homeward.finish()") == 1);
+    REQUIRE(ledger.number("SELECT homeward.forget(365)") == 2);
+    CHECK(ledger.ask("SELECT count(*) FROM homeward.known_origin") == "0");
+    CHECK(sums(ledger) == "|||");
+    CHECK(ledger.ask("SELECT o.region, o.app, count(*) FROM audit_events e"
+                     " JOIN homeward.event_origin o ON o.id = e.origin GROUP BY 1, 2") ==
+          "ams|shop|15");
+    // As long as some type keeps its rows for ever; else as long as the longest retention.
+    const auto age = [&](int days) {
+        ledger.ask("UPDATE homeward.forgotten_origin SET forgotten_on = current_date - " +
+                   std::to_string(days) + "; SELECT homeward.forget(365)");
+        return ledger.number("SELECT count(*) FROM homeward.event_origin");
+    };
+    CHECK(age(10'000) == 2);
+    ledger.ask("UPDATE homeward.event_type SET retention_days = 500 WHERE name = 'audit'");
+    CHECK(age(500) == 2);
+    CHECK(age(501) == 0);
+}
+
+TEST_CASE("plain messages are forgotten by their time, but not what a batch has in hand") {
+    LedgerDatabase ledger;
+    const std::string sources =
+        "INSERT INTO homeward.plain_run (source, epoch, seq_first, seq_last, time_first, time_last,"
+        " batch) SELECT 1, 1, d, d, now() - d * interval '1 day', now() - d * interval '1 day', d"
+        " FROM unnest('{5, 20, 40}'::int[]) AS d;"
+        "INSERT INTO homeward.plain_message SELECT 1, d, now() - d * interval '1 day', d, 1"
+        " FROM unnest('{5, 20, 40}'::int[]) AS d;"
+        "INSERT INTO homeward.plain_batch (id, source, origins, firsts, lasts, run_epochs,"
+        " run_firsts) OVERRIDING SYSTEM VALUE VALUES (40, 1, '{1}', '{1}', '{1}', '{1}', '{40}')";
+    ledger.ask(sources);
+    ledger.ask("SELECT homeward.forget(10)");
+    CHECK(ledger.ask("SELECT stream_seq FROM homeward.plain_message") == "5");
+    CHECK(ledger.ask("SELECT seq_first FROM homeward.plain_run ORDER BY 1") == "5\n40");
+    for (const char* wrong : {"forget(0)", "forget(-100000)", "uncounted_days('-1 day')",
+                              "uncounted_days('0', '0', 0)"}) {
+        CHECK_THAT(ledger.failure("SELECT homeward." + std::string(wrong)), Contains("at least 1"));
+    }
+}
