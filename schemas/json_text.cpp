@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
-#include <cmath>
 #include <cstdint>
 #include <cstring>
+
+#include <homeward/json.hpp>
 
 namespace homeward {
 namespace {
@@ -41,27 +41,10 @@ bool are_plain(const char* eight) {
     return (special & kHigh) == 0;
 }
 
-void append_escape(std::string& out, unsigned char c) {
-    constexpr char kDigits[] = "0123456789abcdef";
-    switch (c) {
-        case '"':
-            out.append("\\\"");
-            return;
-        case '\\':
-            out.append("\\\\");
-            return;
-        case '\n':
-            out.append("\\n");
-            return;
-        case '\r':
-            out.append("\\r");
-            return;
-        case '\t':
-            out.append("\\t");
-            return;
-        default:
-            out.append("\\u00").append(1, kDigits[c >> 4]).append(1, kDigits[c & 15]);
-    }
+bool are_ascii(const char* eight) {
+    std::uint64_t word;
+    std::memcpy(&word, eight, sizeof word);
+    return (word & 0x8080808080808080u) == 0;
 }
 
 struct Utf8Lead {
@@ -129,7 +112,7 @@ std::size_t append_json_string(std::string& out, std::string_view text) {
             replaced += sequence.is_whole ? 0 : 1;
             text.remove_prefix(sequence.bytes);
         } else {
-            append_escape(out, c);
+            out.append(detail::escape_of(c));
             text.remove_prefix(1);
         }
     }
@@ -143,6 +126,37 @@ void append_json_line(std::string& out, std::string_view json) {
         json.remove_prefix(end + 1);
     }
     out.append(json);
+}
+
+std::size_t append_json_value(std::string& out, std::string_view json) {
+    std::size_t replaced = 0;
+    std::size_t valid = 0;  // bytes at the front that are UTF-8 and not yet appended
+    const auto flush = [&] {
+        append_json_line(out, json.substr(0, valid));
+        json.remove_prefix(valid);
+        valid = 0;
+    };
+    while (valid < json.size()) {
+        if (valid + 8 <= json.size() && are_ascii(json.data() + valid)) {
+            valid += 8;
+            continue;
+        }
+        if (static_cast<unsigned char>(json[valid]) < 0x80) {
+            ++valid;
+            continue;
+        }
+        const Multibyte sequence = multibyte_at(json.substr(valid));
+        if (sequence.is_whole) {
+            valid += sequence.bytes;
+            continue;
+        }
+        flush();
+        out.append(kReplacement);
+        ++replaced;
+        json.remove_prefix(sequence.bytes);
+    }
+    flush();
+    return replaced;
 }
 
 std::string_view whole_characters(std::string_view text, std::size_t bytes_max) {
@@ -173,27 +187,11 @@ std::string shown_text(std::string_view text) {
 }
 
 void append_json_number(std::string& out, std::int64_t value) {
-    std::array<char, 24> digits;
-    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
-    out.append(digits.data(), end);
+    out.append(detail::text_of(value));
 }
 
 void append_json_number(std::string& out, double value) {
-    if (std::isnan(value)) {
-        out.append("\"NaN\"");
-    } else if (std::isinf(value)) {
-        out.append(value > 0 ? "\"Infinity\"" : "\"-Infinity\"");
-    } else {
-        std::array<char, 32> digits;
-        // The shortest form has no exponent for whole numbers up to about 1e22.
-        constexpr double kWholeMax = 9e18;
-        const auto end = std::abs(value) < kWholeMax
-                             ? std::to_chars(digits.data(), digits.data() + digits.size(), value)
-                             : std::to_chars(digits.data(), digits.data() + digits.size(), value,
-                                             std::chars_format::scientific);
-        out.append(digits.data(), end.ptr);
-        if (value == 0 && std::signbit(value)) out.append(".0");
-    }
+    out.append(detail::text_of(value));
 }
 
 }  // namespace homeward

@@ -23,6 +23,10 @@ std::size_t utf8_length(std::string_view text);
 /// does not become some.
 void append_json_line(std::string& out, std::string_view json);
 
+/// As append_json_line(), of text that nobody has checked: invalid UTF-8 becomes U+FFFD, as in
+/// append_json_string(). Returns how many.
+std::size_t append_json_value(std::string& out, std::string_view json);
+
 /// The longest beginning of UTF-8 `text` that has at most `bytes_max` bytes and no half character.
 std::string_view whole_characters(std::string_view text, std::size_t bytes_max);
 

@@ -53,8 +53,9 @@ void append_time(std::string& out, std::int64_t time_us) {
     append_json_number(out, time_us);
 }
 
-void append_field(RecordReader& reader, const OwnedDescriptor::OwnedField& field,
-                  std::string& out) {
+/// Returns how many U+FFFD stand for what is not UTF-8.
+std::size_t append_field(RecordReader& reader, const OwnedDescriptor::OwnedField& field,
+                         std::string& out) {
     out.append(field.key);
     switch (field.kind) {
         case RecordKind::integer:
@@ -68,23 +69,26 @@ void append_field(RecordReader& reader, const OwnedDescriptor::OwnedField& field
             out.append(reader.take<std::uint8_t>() != 0 ? "true" : "false");
             break;
         case RecordKind::text:
-            append_json_string(out, reader.take_text(reader.take<std::uint32_t>()));
-            break;
+            return append_json_string(out, reader.take_text(reader.take<std::uint32_t>()));
         case RecordKind::json:
-            append_json_line(out, reader.take_text(reader.take<std::uint32_t>()));
-            break;
+            return append_json_value(out, reader.take_text(reader.take<std::uint32_t>()));
     }
+    return 0;
 }
 
-void append_typed(RecordReader& reader, const OwnedDescriptor& descriptor, std::int64_t time_us,
-                  std::string& out) {
+std::size_t append_typed(RecordReader& reader, const OwnedDescriptor& descriptor,
+                         std::int64_t time_us, std::string& out) {
+    std::size_t replaced = 0;
     const auto presence = reader.take<std::uint64_t>();
     append_type(out, descriptor.name);
     append_time(out, time_us);
     for (std::size_t i = 0; i < descriptor.fields.size() && reader.ok(); ++i) {
-        if ((presence >> i & 1u) != 0) append_field(reader, descriptor.fields[i], out);
+        if ((presence >> i & 1u) != 0) {
+            replaced += append_field(reader, descriptor.fields[i], out);
+        }
     }
     out += '}';
+    return replaced;
 }
 
 /// The app's own JSON object, with our two keys put before its first; a time of its own counts.
@@ -175,7 +179,8 @@ bool OwnedDescriptor::parse(std::string_view json_line, OwnedDescriptor& descrip
 
 RecordError append_record_json(
     std::span<const std::byte> record,
-    const std::function<const OwnedDescriptor*(std::uint32_t hash)>& find, std::string& out) {
+    const std::function<const OwnedDescriptor*(std::uint32_t hash)>& find, std::string& out,
+    std::size_t* replaced) {
     const std::size_t start = out.size();
     RecordReader reader(record);
     const auto hash = reader.take<std::uint32_t>();
@@ -186,7 +191,8 @@ RecordError append_record_json(
     } else {
         const OwnedDescriptor* descriptor = find(hash);
         if (descriptor == nullptr) return RecordError::unknown_type;
-        append_typed(reader, *descriptor, time_us, out);
+        const std::size_t count = append_typed(reader, *descriptor, time_us, out);
+        if (replaced != nullptr) *replaced = count;
     }
     if (reader.ok()) return RecordError::none;
     out.resize(start);

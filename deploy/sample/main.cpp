@@ -65,13 +65,18 @@ std::string add_order(const std::string& url, const std::string& item) {
     return row[0].as<std::string>();
 }
 
-void count(Publisher& publisher, std::string_view name, Metric::Kind kind, double value,
-           const std::string& tags) {
+struct Tag {
+    std::string_view name, value;
+};
+
+void count(Publisher& publisher, std::string_view name, Metric::Kind kind, double value, Tag tag) {
+    homeward::JsonObject tags;
+    tags.add(tag.name, tag.value);
     Metric metric;
     metric.name = name;
     metric.kind = kind;
     metric.value = value;
-    metric.tags = homeward::JsonText{tags};
+    metric.tags = tags;
     publisher.emit(metric);
 }
 
@@ -89,7 +94,7 @@ struct Trail {
     ~Trail() {
         const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
         count(publisher, "request_duration_seconds", Metric::Kind::histogram, took.count(),
-              "{\"route\":\"" + route + "\"}");
+              {"route", route});
         if (action.empty()) return;
         const std::string request_id = request.get_header_value("X-Request-Id");
         Audit audit;
@@ -127,7 +132,7 @@ int serve(int port, const sigset_t& signals) {
     options.on_decision = [&](const Decision& decision, std::string_view line) {
         say(line);
         count(publisher, "homeward_replay", Metric::Kind::counter, 1,
-              "{\"reason\":\"" + std::string(name_of(decision.reason)) + "\"}");
+              {"reason", name_of(decision.reason)});
     };
     const Gate gate(regions, options);
     const HttplibReplay replay(gate);

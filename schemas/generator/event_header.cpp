@@ -46,7 +46,7 @@ bool is_cpp_identifier(const std::string& text) {
 }
 
 bool has_enum(const Field& field) {
-    return !field.allowed.empty() && field.allowed.size() <= kEnumValuesMax &&
+    return !field.array && !field.allowed.empty() && field.allowed.size() <= kEnumValuesMax &&
            std::all_of(field.allowed.begin(), field.allowed.end(), is_cpp_identifier);
 }
 
@@ -60,20 +60,49 @@ struct CppKind {
     std::string_view type;
     std::string_view record_kind;
     std::string_view value = "";  // what makes the record's value of one that is there
+    bool knows_whether_set = false;
 };
 
 bool is_decimal(const Field& field) {
     return field.kind == FieldKind::real && field.column == ColumnType::numeric;
 }
 
+CppKind array_kind(const Field& field) {
+    if (is_decimal(field)) return {"homeward::Array<homeward::Decimal>", "json", "", true};
+    switch (field.kind) {
+        case FieldKind::integer:
+            return {"homeward::Array<std::int64_t>", "json", "", true};
+        case FieldKind::real:
+            return {"homeward::Array<double>", "json", "", true};
+        case FieldKind::boolean:
+            return {"homeward::Array<bool>", "json", "", true};
+        case FieldKind::timestamp:
+            return {"homeward::Array<homeward::TimeUs>", "json", "", true};
+        default:
+            return {"homeward::Array<homeward::Text>", "json", "", true};
+    }
+}
+
+CppKind json_kind(const Field& field) {
+    switch (field.shape) {
+        case JsonShape::object:
+            return {"homeward::JsonOf<homeward::JsonObject>", "json", ".view()", true};
+        case JsonShape::array:
+            return {"homeward::JsonOf<homeward::JsonArray>", "json", ".view()", true};
+        case JsonShape::any:
+            return {"homeward::JsonOf<homeward::JsonBuilder>", "json", ".view()", true};
+    }
+    return {};
+}
+
 CppKind cpp_kind(const Field& field) {
-    if (field.array) return {"homeward::JsonText", "json"};
-    if (is_decimal(field)) return {"homeward::Decimal", "text", ".text()"};
+    if (field.array) return array_kind(field);
+    if (is_decimal(field)) return {"homeward::Decimal", "text", ".text()", true};
     switch (field.kind) {
         case FieldKind::text:
         case FieldKind::uuid:
         case FieldKind::inet:
-            return {"homeward::Text", "text", ".view()"};
+            return {"homeward::Text", "text", ".view()", true};
         case FieldKind::integer:
             return {"std::int64_t", "integer"};
         case FieldKind::real:
@@ -83,9 +112,9 @@ CppKind cpp_kind(const Field& field) {
         case FieldKind::timestamp:
             return {"homeward::TimeUs", "timestamp"};
         case FieldKind::json:
-            return {"homeward::JsonText", "json"};
+            return json_kind(field);
     }
-    return {"homeward::Text", "text", ".view()"};
+    return {};
 }
 
 bool is_text(const Field& field) {
@@ -94,8 +123,7 @@ bool is_text(const Field& field) {
 
 /// A type that knows by itself whether it was set.
 bool knows_whether_set(const Field& field) {
-    return !has_enum(field) &&
-           (is_text(field) || is_decimal(field) || cpp_kind(field).type == "homeward::JsonText");
+    return !has_enum(field) && cpp_kind(field).knows_whether_set;
 }
 
 std::string member_type(const EventType& type, const Field& field) {
@@ -203,8 +231,7 @@ std::string check_code(const EventType& type) {
     };
     for (const Field& field : type.fields) {
         const std::string name = member_name(field.name);
-        const bool is_json = cpp_kind(field).type == "homeward::JsonText" && !has_enum(field);
-        if (field.required) add(is_set, "int{" + name + (is_json ? ".text" : "") + ".is_set()}");
+        if (field.required) add(is_set, "int{" + name + ".is_set()}");
         if (is_text(field)) {
             add(is_short, "int{" + name + (field.required ? "." : "->") +
                               "size() <= homeward::kTextBytesMax}");

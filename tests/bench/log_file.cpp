@@ -29,7 +29,7 @@ void SpdlogFile::log(const events::Audit& event) {
     impl_->logger->info(
         R"({{"actor":"{}","action":"{}","resource":"{}","outcome":"{}","request_id":"{}","detail":{}}})",
         event.actor, event.action, event.resource, events::Audit::to_text(event.outcome),
-        *event.request_id, event.detail->text);
+        *event.request_id, event.detail->view());
 }
 
 WrittenFile::WrittenFile(const std::filesystem::path& file)

@@ -23,6 +23,7 @@
 #include <string_view>
 
 #include <homeward/event_class.hpp>
+#include <homeward/json.hpp>
 #include <homeward/text.hpp>
 
 namespace homeward {
@@ -60,17 +61,6 @@ constexpr std::uint32_t descriptor_hash(std::string_view name, EventClass event_
     return hash == 0 ? 1 : hash;
 }
 
-/// A JSON value as text, already valid JSON; borrowed, like every view in a generated struct, only
-/// until emit() returns.
-struct JsonText {
-    Text text;
-};
-
-/// A point in time; microseconds since 1970-01-01 UTC.
-struct TimeUs {
-    std::int64_t us = 0;
-};
-
 /// Of one text in a column; the leader would make a dead letter of a longer one.
 inline constexpr std::size_t kTextBytesMax = std::size_t{64} << 10;
 
@@ -95,6 +85,10 @@ constexpr std::size_t record_bytes(std::string_view text) {
 }
 constexpr std::size_t record_bytes(const JsonText& json) {
     return 4 + json.text.size();
+}
+template <typename Field>
+std::size_t record_bytes(const Array<Field>& array) {
+    return 4 + array.json_bytes();
 }
 
 static_assert(std::endian::native == std::endian::little, "records are written in native order");
@@ -123,6 +117,12 @@ inline std::byte* put(std::byte* at, std::string_view text) {
 }
 inline std::byte* put(std::byte* at, const JsonText& json) {
     return put(at, json.text.view());
+}
+template <typename Field>
+std::byte* put(std::byte* at, const Array<Field>& array) {
+    std::byte* const end = array.write_json(at + 4);
+    put_raw(at, static_cast<std::uint32_t>(end - at - 4));
+    return end;
 }
 
 }  // namespace homeward
