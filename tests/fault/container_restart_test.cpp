@@ -1,15 +1,17 @@
 // Apps in containers that start anew, again and again: judged by journals, on the leader.
 //
 // Method: container.sh gives each start a fresh /dev/shm of 64 MB; the spool stays, as on a volume.
-// The app (C++, C, Ruby) emits 2,000 events a second until it is killed at a random moment, 10
-// times each (100 with HOMEWARD_FULL). Its lanes are gone then. What was accepted must be a row, or
-// be reported; and no origin that lost events may count as complete. Needs root.
+// Apps in C++, C and Ruby side by side emit 2,000 events a second each until they are killed at a
+// random moment, 10 times each (100 with HOMEWARD_FULL). Its lanes are gone then. What was accepted
+// must be a row, or be reported; and no origin that lost events may count as complete. Needs root.
 
 #include <signal.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <fstream>
+#include <random>
+#include <thread>
 
 #include "tests/fault/load.hpp"
 #include "tests/support/catch.hpp"
@@ -24,53 +26,64 @@ constexpr int kEventsPerSecond = 2'000;
 /// times over, since a busy machine stretches it.
 constexpr std::uint64_t kExcessMax = 400;
 
-class Container {
+/// An app of one language, whose spool outlives its containers. One thread.
+class App {
   public:
-    explicit Container(Bridge& bridge) : bridge_(bridge) {
+    /// `first_run`: numbers of its journals, which no other app's may have.
+    App(Bridge& bridge, const std::string& language, int first_run)
+        : bridge_(bridge), language_(language), run_(first_run) {
         std::filesystem::create_directories(bridge.dir() / "journal");
-        std::filesystem::create_directories(bridge.dir() / "spool");
+        std::filesystem::create_directories(spool());
     }
 
-    /// Starts it, lets it emit for so long, and kills it.
-    void live(const std::string& language, int emitting_ms) {
+    /// Starts a container, lets it emit for so long, and kills it. Empty, or what went wrong.
+    std::string live(int emitting_ms) {
         ++run_;
-        Process container = start(command_of(language));
+        Process container = start(command());
         const auto journal = bridge_.dir() / "journal" / (std::to_string(run_) + "-0");
         std::error_code error;
         const bool emits = wait_until(
             30s, [&] { return std::filesystem::file_size(journal, error) > 0 && !error; });
-        INFO(log());
-        REQUIRE(emits);
+        if (!emits) return language_ + " emits nothing:\n" + log();
         sleep_ms(emitting_ms);
-        kill(container);
+        return kill(container) ? "" : language_ + ": its container has no first process";
+    }
+    std::string live_and_die(int lives, std::uint64_t seed) {
+        std::mt19937_64 random(seed);
+        for (int i = 0; i < lives; ++i) {
+            const std::string problem = live(50 + static_cast<int>(random() % 400));
+            if (!problem.empty()) return problem;
+        }
+        return "";
     }
     /// Sends what is left, and ends.
     int drain() {
         ++run_;
-        Process container =
-            start({HOMEWARD_EMITTER_PROGRAM, bridge_.leaf().url(), bridge_.dir() / "spool",
-                   bridge_.dir() / "journal", std::to_string(run_), "0", "0"});
+        Process container = start({HOMEWARD_EMITTER_PROGRAM, bridge_.leaf().url(), spool(),
+                                   bridge_.dir() / "journal", std::to_string(run_), "0", "0"});
         return container.wait(60s);
     }
-    std::string log() const { return read_file(bridge_.dir() / "container.log"); }
+    std::filesystem::path spool() const { return bridge_.dir() / ("spool-" + language_); }
+    std::string log() const { return read_file(log_file()); }
 
     std::string lane_dir;  ///< of emitters in C++; empty: the default
 
   private:
-    std::vector<std::string> command_of(const std::string& language) const {
+    std::filesystem::path log_file() const { return bridge_.dir() / (language_ + ".log"); }
+    std::vector<std::string> command() const {
         std::vector<std::string> words{HOMEWARD_EMITTER_PROGRAM};
-        if (language == "c") words = {HOMEWARD_C_EMITTER_PROGRAM};
-        if (language == "ruby") words = {"ruby", HOMEWARD_RUBY_EMITTER};
-        words.insert(words.end(), {bridge_.leaf().url(), bridge_.dir() / "spool",
-                                   bridge_.dir() / "journal", std::to_string(run_)});
-        if (language == "c++") words.push_back("4");
-        words.push_back(
-            std::to_string(language == "c++" ? kEventsPerSecond / 4 : kEventsPerSecond));
+        if (language_ == "c") words = {HOMEWARD_C_EMITTER_PROGRAM};
+        if (language_ == "ruby") words = {"ruby", HOMEWARD_RUBY_EMITTER};
+        words.insert(words.end(), {bridge_.leaf().url(), spool(), bridge_.dir() / "journal",
+                                   std::to_string(run_)});
+        const int threads = language_ == "c++" ? 4 : 1;
+        if (threads > 1) words.push_back(std::to_string(threads));
+        words.push_back(std::to_string(kEventsPerSecond / threads));
         return words;
     }
     Process start(std::vector<std::string> command) const {
         ProcessOptions options;
-        options.log = bridge_.dir() / "container.log";
+        options.log = log_file();
         options.environment = {{"HOMEWARD_LIBRARY", HOMEWARD_C_LIBRARY},
                                {"RUBYLIB", HOMEWARD_RUBY_DIR},
                                {"EMITTER_LANE_DIR", lane_dir}};
@@ -78,18 +91,19 @@ class Container {
         return Process(command, options);
     }
     /// Its first process: with that, the kernel ends all that is in it.
-    static void kill(Process& container) {
+    static bool kill(Process& container) {
         const std::string pid = std::to_string(container.pid());
         std::ifstream children("/proc/" + pid + "/task/" + pid + "/children");
         pid_t first = -1;
         children >> first;
-        REQUIRE(first > 0);
+        if (first <= 0) return false;
         ::kill(first, SIGKILL);
-        CHECK(container.wait(10s) != -1);
+        return container.wait(10s) != -1;
     }
 
     Bridge& bridge_;
-    int run_ = 0;
+    std::string language_;
+    int run_;
 };
 
 std::uint64_t number(Bridge& bridge, const std::string& query) {
@@ -119,17 +133,16 @@ TEST_CASE("a container that starts anew loses nothing, or says how much") {
         WARN("not tried: needs root");
         return;
     }
-    std::mt19937_64 random(announced_seed());
-    const auto moment_ms = [&] { return 50 + static_cast<int>(random() % 400); };
+    const std::uint64_t seed = announced_seed();
     Bridge bridge;
     bridge.start_consumer();
-    Container container(bridge);
     Load load(bridge);
 
     // Lanes inside the spool.
-    container.lane_dir = bridge.dir() / "spool" / "lanes";
-    for (int i = 0; i < rounds(4, 40); ++i) container.live("c++", moment_ms());
-    CHECK(container.drain() == 0);
+    App careful(bridge, "c++", 0);
+    careful.lane_dir = careful.spool() / "lanes";
+    CHECK(careful.live_and_die(rounds(4, 40), seed) == "");
+    CHECK(careful.drain() == 0);
     CHECK(arrives(bridge));
     const Verdict whole = load.verdict();
     INFO(whole.to_string());
@@ -137,18 +150,23 @@ TEST_CASE("a container that starts anew loses nothing, or says how much") {
     CHECK(whole.accepted > 0);
     CHECK(number(bridge, "SELECT count(*) FROM homeward.tombstone") == 0);
 
-    // Lanes in /dev/shm.
-    container.lane_dir = "";
-    std::uint64_t kills = 0;
-    for (const char* language : {"c++", "c", "ruby"}) {
-        for (int i = 0; i < rounds(10, 100); ++i, ++kills) container.live(language, moment_ms());
+    // Lanes in /dev/shm; three apps side by side, each with a spool of its own.
+    App apps[] = {{bridge, "c++", 1'000}, {bridge, "c", 2'000}, {bridge, "ruby", 3'000}};
+    const int lives = rounds(10, 100);
+    const std::uint64_t kills = 3 * static_cast<std::uint64_t>(lives);
+    std::string problems[3];
+    std::vector<std::thread> threads;
+    for (std::size_t i = 0; i < 3; ++i) {
+        threads.emplace_back([&, i] { problems[i] = apps[i].live_and_die(lives, seed + 1 + i); });
     }
-    CHECK(container.drain() == 0);
+    for (std::thread& thread : threads) thread.join();
+    for (const std::string& problem : problems) CHECK(problem == "");
+    for (App& app : apps) CHECK(app.drain() == 0);
     CHECK(arrives(bridge));
     const Verdict verdict = load.verdict();
     const std::uint64_t reported =
         number(bridge, "SELECT coalesce(sum(seq_last - seq_first + 1), 0) FROM homeward.tombstone");
-    INFO(verdict.to_string() << "\n" << container.log());
+    INFO(verdict.to_string() << "\n" << apps[0].log() << apps[1].log() << apps[2].log());
     std::printf("%llu restarts: %llu of %llu accepted events lost, %llu reported; %s\n",
                 static_cast<unsigned long long>(kills),
                 static_cast<unsigned long long>(verdict.lost_count),

@@ -24,13 +24,22 @@ TEST_CASE("nothing is lost or doubled when the region's nats-server is killed ag
     load.start();
     bridge.start_consumer();
     const int kills = rounds(20, 500);
+    const auto began = std::chrono::steady_clock::now();
     for (int kill = 0; kill < kills; ++kill) {
-        sleep_ms(200 + below(600));
+        sleep_ms(300 + below(600));
         bridge.leaf().kill();
-        bridge.leaf().start();
+        // The app is back within some 100 ms; its link to the hub takes the leaf a second more.
+        bridge.leaf().start(NatsServer::Until::serving);
     }
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
     CHECK(load.stop() == 0);
-    const CommandResult proof = bridge.consumer_command({"proof", "--wait", "60", "--final"}, 120s);
+    // Not by `proof --wait`, which waits for empty streams: nats-server 2.9.10 keeps, after a kill,
+    // messages that were acknowledged, and neither delivers nor removes them.
+    CHECK(wait_until(60s, [&] {
+        return bridge.leader().number(
+                   "SELECT coalesce(sum(in_flight + missing), 1) FROM homeward.proof") == 0;
+    }));
+    const CommandResult proof = bridge.consumer_command({"proof", "--final"}, 60s);
     const Verdict verdict = load.verdict();
     INFO(proof.output << load.log() << verdict.to_string());
     std::size_t repeats = 0;
@@ -38,8 +47,8 @@ TEST_CASE("nothing is lost or doubled when the region's nats-server is killed ag
     for (std::size_t at = 0; (at = log.find("are sent again", at)) != std::string::npos; ++at) {
         ++repeats;
     }
-    std::printf("%d kills, %zu times frames were sent again; %s\n", kills, repeats,
-                verdict.to_string().c_str());
+    std::printf("%d kills in %.0f s, %zu times frames were sent again; %s\n", kills, took.count(),
+                repeats, verdict.to_string().c_str());
     CHECK(proof.exit_code == 0);
     CHECK(verdict.is_clean());
     CHECK(verdict.accepted > 500u * static_cast<unsigned>(kills));

@@ -46,13 +46,13 @@ void NatsServer::reload(const std::string& more) {
     }
 }
 
-void NatsServer::start() {
+void NatsServer::start(Until until) {
     std::filesystem::remove(dir_ / "log");
     ProcessOptions options;
     options.log = dir_ / "log";
     process_ = Process({"nats-server", "-c", dir_ / "nats.conf"}, options);
-    const char* sign =
-        options_.hub_leafnode_port != 0 ? "Leafnode connection created" : "Server is ready";
+    const bool is_leaf = options_.hub_leafnode_port != 0 && until == Until::linked;
+    const char* sign = is_leaf ? "Leafnode connection created" : "Server is ready";
     const bool up = wait_until(
         60s, [&] { return log().find(sign) != std::string::npos || !process_.is_running(); });
     if (!up || !process_.is_running()) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "tests/support/process.hpp"
@@ -19,7 +20,9 @@ class NatsServer {
   public:
     explicit NatsServer(NatsOptions options = {});
 
-    void start();
+    /// What start() waits for: clients may connect, or a leaf has its hub, too (a second or two).
+    enum class Until : std::uint8_t { serving, linked };
+    void start(Until until = Until::linked);
     /// Other further lines, taken over by the running server.
     void reload(const std::string& more);
     void stop() { process_.stop(); }

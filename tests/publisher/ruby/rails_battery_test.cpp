@@ -6,6 +6,7 @@
 #include <homeward_replay.h>
 #include <httplib.h>
 
+#include <atomic>
 #include <fstream>
 #include <functional>
 #include <set>
@@ -19,6 +20,7 @@
 #include "tests/support/nats_server.hpp"
 #include "tests/support/postgres_server.hpp"
 #include "tests/support/process.hpp"
+#include "tests/support/tcp_proxy.hpp"
 #include "tests/support/temp_dir.hpp"
 
 using namespace homeward::testing;
@@ -53,7 +55,7 @@ class RailsApp {
             {"DATABASE_REPLICA_URL", replica.url()},
             {"HOMEWARD_REPLAY_KEYS", "test:" + std::string(64, 'a')},
         };
-        options.environment.insert(more.begin(), more.end());
+        for (const auto& [name, value] : more) options.environment[name] = value;
         process_ = Process({"puma", "-w", "2", "-t", "1:3", "--preload", "-b",
                             "tcp://127.0.0.1:" + std::to_string(port_), dir_ / "config.ru"},
                            options);
@@ -257,7 +259,63 @@ int status_of_last(const RailsApp& app, const std::string& path, bool is_write) 
     return last;
 }
 
+std::string url_through(const TcpProxy& proxy, const PostgresServer& server) {
+    std::string url = server.url();
+    const std::string port = std::to_string(server.port());
+    return url.replace(url.find(port), port.size(), std::to_string(proxy.port()));
+}
+
+/// A connection that goes as COMMIT goes, or when it has been answered: nobody but the leader knows
+/// what became of it. The app is told so, and its client never to send the request again.
+void check_lost_commit(const RailsApp& app, TcpProxy& proxy, const PostgresServer& leader) {
+    int id = 100;
+    for (const char* way : kWays) {
+        for (const auto act : {TcpProxy::Act::cut_at_answer, TcpProxy::Act::cut}) {
+            const bool is_committed = act == TcpProxy::Act::cut_at_answer;
+            std::atomic<int> cuts{0};
+            proxy.watch([&](std::string_view sent) {
+                const bool is_commit = sent.find("COMMIT") != sent.npos && cuts.exchange(1) == 0;
+                return is_commit ? act : TcpProxy::Act::pass;
+            });
+            const std::string row = std::to_string(++id);
+            const auto answer =
+                app.client().Post("/run/" + std::string(way) + "/in_block",
+                                  "INSERT INTO note VALUES (" + row + ", 1)", kText);
+            proxy.watch({});
+            REQUIRE(answer);
+            INFO(way << (is_committed ? ", committed: " : ", not committed: ") << answer->status
+                     << " " << answer->body);
+            CHECK(cuts == 1);
+            // 08007, transaction resolution unknown: what a server that could still speak would
+            // say.
+            check_answer(*answer, decide("scl", "POST", "08007", HOMEWARD_ROLE_PRIMARY), "08007");
+            CHECK(answer->status == 500);
+            CHECK_FALSE(answer->has_header("retry-after"));
+            CHECK(leader.number("SELECT count(*) FROM note WHERE id = " + row) ==
+                  (is_committed ? 1 : 0));
+            // The connection is made anew, and the app goes on.
+            const std::string next = std::to_string(++id);
+            CHECK(wait_until(10s, [&] {
+                const auto again =
+                    app.client().Post("/run/" + std::string(way) + "/in_block",
+                                      "INSERT INTO note VALUES (" + next + ", 1)", kText);
+                return again && again->status == 200;
+            }));
+        }
+    }
+}
+
 }  // namespace
+
+TEST_CASE("a COMMIT whose answer is lost is the app's own error, and never a request to repeat") {
+    PostgresServer leader;
+    leader.query(kBatterySchema);
+    const auto standby = PostgresServer::standby_of(leader);
+    TcpProxy proxy(leader.port());
+    const RailsApp scl("scl", leader, *standby,
+                       {{"DATABASE_URL", url_through(proxy, leader)}, {"WEB_CONCURRENCY", "1"}});
+    check_lost_commit(scl, proxy, leader);
+}
 
 TEST_CASE("a Rails app under Puma answers each statement of the battery as decide() says") {
     const Stage stage;
