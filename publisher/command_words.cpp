@@ -20,6 +20,8 @@ const char* const kNatsHelp =
   --tls-cert FILE, --tls-key FILE
                       our own certificate, for a server that asks for one
                       (or HOMEWARD_NATS_TLS_CERT_FILE, HOMEWARD_NATS_TLS_KEY_FILE)
+  --inbox-prefix SUBJECT  acknowledgements come to a random subject below this, where the login may
+                      subscribe; default _INBOX.homeward.REGION.APP
 )";
 
 std::vector<std::string> split(const std::string& text) {
@@ -36,6 +38,16 @@ std::optional<std::chrono::seconds> parse_seconds(const std::string& text) {
     const long seconds = std::strtol(text.c_str(), &end, 10);
     if (text.empty() || *end != '\0' || seconds < 0 || seconds > 86'400) return std::nullopt;
     return std::chrono::seconds(seconds);
+}
+
+std::optional<std::size_t> parse_mib(const std::string& text, unsigned long least,
+                                     unsigned long most) {
+    char* end = nullptr;
+    const unsigned long mib = std::strtoul(text.c_str(), &end, 10);
+    if (text.empty() || *end != '\0' || text[0] == '-' || mib < least || mib > most) {
+        return std::nullopt;
+    }
+    return std::size_t{mib} << 20;
 }
 
 std::string from_environment(const char* name) {
@@ -91,6 +103,7 @@ CommandOptions nats_options(PublisherOptions& options) {
         {"--tls-ca", [&](const auto& v) { options.tls_ca_file = v; }},
         {"--tls-cert", [&](const auto& v) { options.tls_cert_file = v; }},
         {"--tls-key", [&](const auto& v) { options.tls_key_file = v; }},
+        {"--inbox-prefix", [&](const auto& v) { options.inbox_prefix = v; }},
     };
 }
 

@@ -16,9 +16,9 @@ namespace homeward {
 /// An option's name, and what to do with its value.
 using CommandOptions = std::map<std::string, std::function<void(const std::string& value)>>;
 
-/// How NATS is reached: --server, --server-file, --creds, --nkey, --tls-ca, --tls-cert, --tls-key.
-/// They write to `options`, which must outlive them and first gets what HOMEWARD_NATS_URL,
-/// _NKEY_FILE, _CREDS_FILE and _TLS_{CA,CERT,KEY}_FILE say.
+/// How NATS is reached: --server, --server-file, --creds, --nkey, --tls-ca, --tls-cert, --tls-key,
+/// --inbox-prefix. They write to `options`, which must outlive them and first gets what
+/// HOMEWARD_NATS_URL, _NKEY_FILE, _CREDS_FILE and _TLS_{CA,CERT,KEY}_FILE say.
 CommandOptions nats_options(PublisherOptions& options);
 /// Their part of --help.
 extern const char* const kNatsHelp;
@@ -31,6 +31,9 @@ void hide_password(char* argument);
 std::vector<std::string> split(const std::string& text);
 /// A number of seconds, 0 to a day.
 std::optional<std::chrono::seconds> parse_seconds(const std::string& text);
+/// A number of MiB between two, as bytes.
+std::optional<std::size_t> parse_mib(const std::string& text, unsigned long least,
+                                     unsigned long most);
 /// "" if there is none.
 std::string from_environment(const char* name);
 

@@ -181,9 +181,11 @@ void Origin::append_damaged(std::uint64_t count) {
 
 void Origin::append_line(std::span<const std::byte> payload) {
     std::string& body = builder_.body();
-    if (append_record_json(payload, find_type_, body) != RecordError::none) {
+    std::size_t replaced = 0;
+    if (append_record_json(payload, find_type_, body, &replaced) != RecordError::none) {
         return append_damaged(1);
     }
+    if (replaced > 0) ++scrubbed_;
     body += '\n';
     note_body_begins();
     builder_.count_event();
@@ -415,6 +417,7 @@ void Origin::add_stats(ClassStats& stats) const {
     stats.json_bytes += json_bytes_;
     stats.log_bytes += log_.bytes();
     stats.log_bytes_max += log_.bytes_max();
+    stats.scrubbed += scrubbed_.load(std::memory_order_relaxed);
     for (const LaneMapping* lane : lanes_) {
         stats.refused += lane->header()->refusals.load(std::memory_order_relaxed);
         stats.dropped += lane->header()->drops.load(std::memory_order_relaxed);

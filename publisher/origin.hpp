@@ -175,6 +175,7 @@ class Origin {
     std::vector<std::byte> frame_;
     bool frame_is_ready_ = false;  // encoded, and waiting for room in the log
     std::atomic<std::uint64_t> damaged_{0};
+    std::atomic<std::uint64_t> scrubbed_{0};  // events whose text was not UTF-8
     std::atomic<bool> is_blocked_{false};  // the last frame found no room in the log
 
     std::atomic<std::uint64_t> seq_next_{1};

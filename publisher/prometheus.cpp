@@ -20,6 +20,8 @@ constexpr ClassSeries kSeries[] = {
     {"dropped_total", "counter", "Events reported as dropped or damaged.", &ClassStats::tombstoned},
     {"refused_total", "counter", "Events that were not taken, as the app was told.",
      &ClassStats::refused},
+    {"scrubbed_total", "counter", "Typed events with text that was not UTF-8.",
+     &ClassStats::scrubbed},
     {"retries_total", "counter", "Frames sent again.", &ClassStats::retries},
     {"wire_bytes_total", "counter", "Frames as first sent.", &ClassStats::wire_bytes},
     {"lane_events", "gauge", "Events that are not yet in a frame.", &ClassStats::in_lanes},

@@ -46,9 +46,8 @@ void Refusals::reset() noexcept {
     }
 }
 
-std::string Refusals::news(const Stats& stats) {
+std::string Refusals::news(const Stats& stats, std::chrono::steady_clock::time_point now) {
     std::string line;
-    const auto now = std::chrono::steady_clock::now();
     for (EventClass event_class : {EventClass::audit, EventClass::metric}) {
         const ClassStats& its = event_class == EventClass::audit ? stats.audit : stats.metric;
         const RefusalStats& by = its.refused_by;

@@ -31,7 +31,8 @@ class Refusals {
     void reset() noexcept;
 
     /// Sender: one line about causes that are new since they were last quiet for a minute; "".
-    std::string news(const Stats& stats);
+    std::string news(const Stats& stats,
+                     std::chrono::steady_clock::time_point now = std::chrono::steady_clock::now());
 
   private:
     static constexpr std::size_t kReasons = 7;

@@ -50,6 +50,9 @@ constexpr const char* kHelpEnd =
                       empty when it starts anew, and what was there is lost, and reported
   --log-mib MIB       keep up to this much, compressed, while NATS is away; default 256, of each class
   --spool-mib MIB     and this much in DIR as a whole, with what others have left; default 4096
+  --resend-seconds S  keep what NATS has acknowledged so long, default 10, to send it again when a
+                      nats-server that was killed has lost it; 0: not at all
+  --resend-mib MIB    and at most so much of it, default 8, of each class
   --listen ADDRESS    unix:PATH (stream) or unixgram:PATH (datagram); may be given again
   --socket-mode MODE  permissions of the socket files, in octal; default 0660
   --type TYPE         every line is an event of this type
@@ -134,6 +137,17 @@ std::optional<int> parse_command_line(int argc, char** argv, EmitCommand& comman
     std::string mistake;
     std::string types_dir;
     bool lanes_in_spool = false;
+    const auto mib_into = [&mistake](std::size_t& bytes, const char* name, unsigned long least,
+                                     unsigned long most) {
+        return [=, &mistake, &bytes](const std::string& v) {
+            const auto given = parse_mib(v, least, most);
+            if (given) bytes = *given;
+            if (!given) {
+                mistake = std::string(name) + " must be a number from " + std::to_string(least) +
+                          " to " + std::to_string(most);
+            }
+        };
+    };
     CommandOptions options = nats_options(command.publisher);
     options.merge(CommandOptions{
         {"--region", [&](const auto& v) { command.publisher.region = v; }},
@@ -170,23 +184,15 @@ std::optional<int> parse_command_line(int argc, char** argv, EmitCommand& comman
                  mistake = "--listen must be unix:PATH or unixgram:PATH";
              }
          }},
-        {"--log-mib",
-         [&](const auto& v) {
-             char* end = nullptr;
-             const unsigned long mib = std::strtoul(v.c_str(), &end, 10);
-             if (v.empty() || *end != '\0' || mib < 16 || mib > 1'000'000) {
-                 mistake = "--log-mib must be a number from 16 to 1000000";
-             }
-             command.publisher.log_bytes_max = std::size_t{mib} << 20;
-         }},
+        {"--log-mib", mib_into(command.publisher.log_bytes_max, "--log-mib", 16, 1'000'000)},
         {"--spool-mib",
+         mib_into(command.publisher.spool_bytes_max, "--spool-mib", 64, 100'000'000)},
+        {"--resend-mib", mib_into(command.publisher.resend_bytes_max, "--resend-mib", 1, 1'000)},
+        {"--resend-seconds",
          [&](const auto& v) {
-             char* end = nullptr;
-             const unsigned long mib = std::strtoul(v.c_str(), &end, 10);
-             if (v.empty() || *end != '\0' || mib < 64 || mib > 100'000'000) {
-                 mistake = "--spool-mib must be a number from 64 to 100000000";
-             }
-             command.publisher.spool_bytes_max = std::size_t{mib} << 20;
+             const auto seconds = parse_seconds(v);
+             if (!seconds) mistake = "--resend-seconds must be a number from 0 to 86400";
+             if (seconds) command.publisher.resend_age_max = *seconds;
          }},
         {"--socket-mode",
          [&](const auto& v) {

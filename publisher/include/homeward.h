@@ -6,7 +6,8 @@
  *   homeward_options options = {.size = sizeof options, .region = "ams", .app = "shop"};
  *   char why[256];
  *   homeward_publisher *publisher = homeward_open(&options, why, sizeof why);
- *   homeward_emit_json(publisher, HOMEWARD_AUDIT, "audit", 5, json, strlen(json), 0);
+ *   homeward_result result =
+ *       homeward_emit_json(publisher, HOMEWARD_AUDIT, "audit", 5, json, strlen(json), 0);
  *   homeward_close(publisher, 2000, NULL);
  *   homeward_free(publisher);
  *
@@ -26,6 +27,14 @@
 
 #ifdef __cplusplus
 extern "C" {
+#endif
+
+/* A result that must not be ignored, where the language can say so: an audit event may be refused. */
+#if (defined(__cplusplus) && __cplusplus >= 201703L) || \
+    (defined(__STDC_VERSION__) && __STDC_VERSION__ >= 202311L)
+#define HOMEWARD_NODISCARD [[nodiscard]]
+#else
+#define HOMEWARD_NODISCARD
 #endif
 
 #define HOMEWARD_ABI_VERSION 1
@@ -101,6 +110,13 @@ typedef struct homeward_options {
     int log_socket;
     size_t spool_bytes_max; /* 4 GiB: all that lies in spool_dir, whoever has left it there */
     uint32_t frame_version; /* 1; 2: signed, for consumers newer than 0.1 */
+    /* Acknowledged frames stay so long, and so many bytes of them a class, to be sent again when the
+     * NATS server has lost what it acknowledged. 10,000; below 0: they are not kept. 8 MiB. */
+    int32_t resend_age_ms;
+    size_t resend_bytes_max;
+    /* Acknowledgements come to a random subject below this, where the login may subscribe;
+     * "_INBOX.homeward.<region>.<app>". */
+    const char *inbox_prefix;
 } homeward_options;
 
 /* NULL when the options are bad or a disk cannot be used; `why`, if it is not NULL, then holds one
@@ -113,11 +129,13 @@ homeward_publisher *homeward_open(const homeward_options *options, char *why, si
  * not read is HOMEWARD_INVALID; one without a required field is HOMEWARD_INCOMPLETE: of the types that
  * ship, and of those that homeward_define_required() has described. A thread's first call may allocate; no
  * later one does. */
+HOMEWARD_NODISCARD
 homeward_result homeward_emit_json(homeward_publisher *publisher, homeward_class event_class,
                                    const char *type, size_t type_bytes, const char *json,
                                    size_t json_bytes, int64_t time_us);
 /* As homeward_emit_json(), for who would rather wait: HOMEWARD_FULL is tried again until there is
  * room, or for deadline_ms. Each try that fails counts as refused. */
+HOMEWARD_NODISCARD
 homeward_result homeward_emit_json_wait(homeward_publisher *publisher, homeward_class event_class,
                                         const char *type, size_t type_bytes, const char *json,
                                         size_t json_bytes, int64_t time_us, uint32_t deadline_ms);
@@ -175,9 +193,11 @@ homeward_type *homeward_define_required(homeward_publisher *publisher, const cha
                                         size_t required_count);
 /* values[i] is of fields[i]: of its kind, or HOMEWARD_ABSENT. Texts are read before this returns, and
  * need not live longer. */
+HOMEWARD_NODISCARD
 homeward_result homeward_emit(homeward_publisher *publisher, const homeward_type *type,
                               const homeward_value *values, size_t value_count);
 /* As homeward_emit(), waiting for room as homeward_emit_json_wait() does. */
+HOMEWARD_NODISCARD
 homeward_result homeward_emit_wait(homeward_publisher *publisher, const homeward_type *type,
                                    const homeward_value *values, size_t value_count,
                                    uint32_t deadline_ms);
@@ -267,6 +287,9 @@ typedef struct homeward_stats {
     int connected;
     homeward_refusals audit_refusals;
     homeward_refusals metric_refusals;
+    uint64_t metric_dropped;  /* found no room; among accepted */
+    uint64_t audit_scrubbed;  /* homeward_emit() with text that was not UTF-8, where U+FFFD is now */
+    uint64_t metric_scrubbed;
 } homeward_stats;
 /* 0 when a pointer is NULL; fields beyond stats->size are left alone. */
 int homeward_get_stats(const homeward_publisher *publisher, homeward_stats *stats);

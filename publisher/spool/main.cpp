@@ -4,6 +4,7 @@
 #include <string>
 #include <thread>
 
+#include "publisher/checked_options.hpp"
 #include "publisher/command_words.hpp"
 #include "publisher/spool/command_line.hpp"
 #include "publisher/spool/inspection.hpp"
@@ -42,6 +43,11 @@ int drain(SpoolCommand command) {
     command.publisher.region = region.empty() ? "spool" : region;
     command.publisher.app = app.empty() ? "drain" : app;
     command.publisher.on_log = say;
+    if (!homeward::is_inbox_prefix(command.publisher.inbox_prefix)) {
+        say("--inbox-prefix is \"" + command.publisher.inbox_prefix + "\"; it must be " +
+            homeward::kInboxPrefixRule);
+        return 2;
+    }
     homeward::Shipper shipper(command.publisher, homeward::Shipper::Start::at_once, [] {});
     {
         homeward::SpoolRecovery runs(

@@ -150,7 +150,7 @@ class EmitBench {
                 event.action = "emit";
                 event.resource = "lane";
                 event.outcome = events::Audit::Outcome::allowed;
-                publisher.emit(event);
+                static_cast<void>(publisher.emit(event));
                 has_lane = true;
                 std::unique_lock lock(mutex);
                 over.wait(lock, [this] { return is_over; });

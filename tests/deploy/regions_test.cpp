@@ -62,8 +62,8 @@ class App {
 bool is_let_in(const homeward::PublisherOptions& options) {
     try {
         homeward::Publisher publisher(options);
-        publisher.emit_json("audit", EventClass::audit, kEvent);
-        return publisher.flush(3s).done;
+        return publisher.emit_json("audit", EventClass::audit, kEvent) == EmitResult::accepted &&
+               publisher.flush(3s).done;
     } catch (const homeward::SetupError&) {
         return false;  // refused while it was still connecting
     }

@@ -1,4 +1,4 @@
-// homeward.h without a server: what it says to who calls it wrongly.
+// homeward.h: what it says to who calls it wrongly, and programs of an earlier release.
 
 #include <homeward.h>
 
@@ -6,7 +6,15 @@
 #include <cstdlib>
 #include <string>
 
+#include "tests/publisher/streams.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/nats_client.hpp"
+#include "tests/support/nats_server.hpp"
+#include "tests/support/process.hpp"
+#include "tests/support/temp_dir.hpp"
+
+using namespace homeward::testing;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -131,4 +139,80 @@ TEST_CASE("a publisher that cannot be opened says why, in as many bytes as there
     wrong.size = 0;
     CHECK(homeward_open(&wrong, nullptr, 0) == nullptr);
     CHECK(homeward_open(nullptr, nullptr, 0) == nullptr);
+}
+
+TEST_CASE("a program that was compiled against 0.1.0's header works with this library") {
+    const NatsServer nats;
+    make_stream(nats, homeward::StreamKind::audit);
+    const TempDir dir;
+    const CommandResult ran =
+        run_command({HOMEWARD_OLD_PROGRAM, nats.url(), (dir / "spool").string()});
+    INFO(ran.output);
+    CHECK(ran.exit_code == 0);
+    CHECK(std::filesystem::is_empty(dir / "spool"));  // all was sent
+    // And the header is 0.1.0's: it knows nothing of what has come since.
+    const std::string header = read_file(HOMEWARD_OLD_HEADER);
+    CHECK(header.find("homeward_options") != std::string::npos);
+    CHECK(header.find("spool_bytes_max") == std::string::npos);
+    CHECK(header.find("homeward_refusals") == std::string::npos);
+}
+
+TEST_CASE("options that 0.1.0 did not have reach the publisher from C") {
+    const NatsServer nats;
+    make_stream(nats, homeward::StreamKind::audit);
+    NatsClient stream(nats.port());
+    stream.subscribe("homeward.frame.audit.ams.shop");
+    homeward_options wanted = options();
+    const std::string url = nats.url();
+    wanted.nats_urls = url.c_str();
+    wanted.inbox_prefix = "_INBOX.mine";
+    wanted.resend_age_ms = -1;
+    wanted.resend_bytes_max = 1u << 20;
+    homeward_publisher* publisher = homeward_open(&wanted, nullptr, 0);
+    REQUIRE(publisher != nullptr);
+    const std::string json = R"({"actor":"a","action":"b","resource":"c","outcome":"allowed"})";
+    CHECK(homeward_emit_json(publisher, HOMEWARD_AUDIT, "audit", 5, json.data(), json.size(), 0) ==
+          HOMEWARD_ACCEPTED);
+    CHECK(stream.next_reply().rfind("_INBOX.mine.", 0) == 0);
+    CHECK(homeward_close(publisher, 5'000, nullptr) == 1);
+    homeward_free(publisher);
+
+    char why[256] = "";
+    wanted.inbox_prefix = "_INBOX.*";
+    CHECK(homeward_open(&wanted, why, sizeof why) == nullptr);
+    CHECK(std::string(why).find("inbox_prefix is \"_INBOX.*\"") != std::string::npos);
+    wanted.inbox_prefix = nullptr;
+    wanted.spool_bytes_max = 1u << 20;
+    CHECK(homeward_open(&wanted, why, sizeof why) == nullptr);
+    CHECK(std::string(why).find("spool_bytes_max") != std::string::npos);
+}
+
+TEST_CASE("C's stats have refusals by reason, drops, and texts that were not UTF-8") {
+    const homeward_options wanted = options();
+    homeward_publisher* publisher = homeward_open(&wanted, nullptr, 0);
+    REQUIRE(publisher != nullptr);
+    const homeward_field fields[] = {{"code", HOMEWARD_TEXT}, {"more", HOMEWARD_JSON}};
+    homeward_type* parcel = homeward_define(publisher, "parcel", HOMEWARD_AUDIT, fields, 2);
+    REQUIRE(parcel != nullptr);
+    const homeward_value good[] = {homeward_text("p1", 2), homeward_json("[1]", 3)};
+    const homeward_value bad[] = {homeward_text("p\xff", 2), homeward_absent()};
+    const homeward_value bad_json[] = {homeward_absent(), homeward_json("\"\xc3\"", 3)};
+    for (const homeward_value* values : {good, bad, bad_json}) {
+        CHECK(homeward_emit(publisher, parcel, values, 2) == HOMEWARD_ACCEPTED);
+    }
+    CHECK(homeward_emit_json(publisher, HOMEWARD_AUDIT, "parcel", 6, "{", 1, 0) ==
+          HOMEWARD_INVALID);
+    CHECK(homeward_flush(publisher, 5'000, HOMEWARD_LOGGED, nullptr) == 1);
+    homeward_close(publisher, 0, nullptr);
+    CHECK(homeward_emit(publisher, parcel, good, 2) == HOMEWARD_CLOSED);
+    homeward_stats stats{};
+    stats.size = sizeof stats;
+    REQUIRE(homeward_get_stats(publisher, &stats) == 1);
+    CHECK(stats.audit.accepted == 3);
+    CHECK(stats.audit_scrubbed == 2);
+    CHECK(stats.metric_scrubbed == 0);
+    CHECK(stats.audit_refusals.invalid == 1);
+    CHECK(stats.audit_refusals.closed == 1);
+    CHECK(stats.audit.refused == 2);
+    homeward_free(publisher);
 }

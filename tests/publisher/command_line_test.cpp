@@ -1,5 +1,5 @@
 // What the command lines of homeward-emit and homeward-spool show to others: the size and the bound
-// of a spool, and no password.
+// of a spool, and no password; and which of the publisher's options they reach.
 
 #include <unistd.h>
 
@@ -8,7 +8,10 @@
 #include <nlohmann/json.hpp>
 
 #include "publisher/run.hpp"
+#include "tests/publisher/streams.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/nats_client.hpp"
+#include "tests/support/nats_server.hpp"
 #include "tests/support/process.hpp"
 #include "tests/support/temp_dir.hpp"
 
@@ -100,4 +103,54 @@ TEST_CASE("a URL with a password may come from a file") {
     const CommandResult missing = run_command(
         {HOMEWARD_SPOOL_PROGRAM, "drain", dir / "spool", "--server-file", dir / "none"});
     CHECK(missing.exit_code == 2);
+}
+
+TEST_CASE(
+    "homeward-emit and homeward-spool acknowledge below the inbox prefix that they are given") {
+    const NatsServer nats;
+    make_stream(nats, StreamKind::audit);
+    NatsClient stream(nats.port());
+    stream.subscribe("homeward.frame.audit.ams.shop");
+    const TempDir dir;
+    std::ofstream(dir / "events")
+        << R"({"type":"audit","actor":"a","action":"b","resource":"c","outcome":"allowed"})"
+        << "\n";
+    ProcessOptions input;
+    input.input = dir / "events";
+    const std::vector<std::string> emit{
+        HOMEWARD_EMIT_PROGRAM,   "--region", "ams", "--app", "shop", "--spool",
+        (dir / "spool").string()};
+    const auto emit_with = [&](std::vector<std::string> words) {
+        words.insert(words.begin(), emit.begin(), emit.end());
+        return run_command(words, input);
+    };
+    const CommandResult sent =
+        emit_with({"--server", nats.url(), "--inbox-prefix", "_INBOX.mine", "--resend-seconds", "0",
+                   "--resend-mib", "1", "--spool-mib", "64"});
+    INFO(sent.output);
+    CHECK(sent.exit_code == 0);
+    CHECK(stream.next_reply().rfind("_INBOX.mine.", 0) == 0);
+
+    // What it could not send, the tool sends, by the same prefix.
+    CHECK(emit_with({"--server", "nats://127.0.0.1:1", "--wait", "0"}).exit_code == 1);
+    const CommandResult drained =
+        run_command({HOMEWARD_SPOOL_PROGRAM, "drain", dir / "spool", "--server", nats.url(),
+                     "--inbox-prefix", "_INBOX.mine.drain"});
+    INFO(drained.output);
+    CHECK(drained.exit_code == 0);
+    std::string reply;  // the end of the first run comes before
+    for (int i = 0; i < 5 && reply.rfind("_INBOX.mine.drain.", 0) != 0; ++i) {
+        reply = stream.next_reply();
+    }
+    CHECK(reply.rfind("_INBOX.mine.drain.", 0) == 0);
+
+    const auto refusal = [&](const std::string& option, const std::string& value) {
+        const CommandResult refused = emit_with({option, value});
+        CHECK(refused.exit_code != 0);
+        return refused.output;
+    };
+    CHECK(refusal("--resend-seconds", "-1").find("from 0 to 86400") != std::string::npos);
+    CHECK(refusal("--resend-mib", "0").find("from 1 to 1000") != std::string::npos);
+    CHECK(refusal("--spool-mib", "63").find("from 64 to") != std::string::npos);
+    CHECK(refusal("--inbox-prefix", "a.>").find("inbox_prefix is \"a.>\"") != std::string::npos);
 }

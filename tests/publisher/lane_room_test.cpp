@@ -16,6 +16,7 @@
 #include <homeward/publisher.hpp>
 
 #include "publisher/file.hpp"
+#include "publisher/refusals.hpp"
 #include "tests/publisher/shop.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/process.hpp"
@@ -268,4 +269,64 @@ TEST_CASE("every event that is not taken is counted by its reason") {
     CHECK(
         text.find("homeward_publisher_refusals_total{class=\"audit\",reason=\"too_large\"} 1\n") !=
         text.npos);
+}
+
+TEST_CASE("each cause of refusals is said once, with the first of its events, and not for each") {
+    const TempDir dir;
+    PublisherOptions options = options_without_server();
+    options.spool_dir = dir / "spool";
+    options.lane_dir = dir / "lanes";
+    std::mutex mutex;
+    std::vector<std::string> lines;
+    options.on_log = [&](std::string_view line) {
+        const std::lock_guard lock(mutex);
+        lines.emplace_back(line);
+    };
+    const auto times_said = [&](const std::string& part) {
+        const std::lock_guard lock(mutex);
+        int count = 0;
+        for (const std::string& line : lines) count += line.find(part) != line.npos ? 1 : 0;
+        return count;
+    };
+    Publisher publisher(options);
+    const std::string invalid = "audit events are refused: the leader could not read their JSON";
+    const std::string incomplete = "metric events are refused: a required field was not set";
+    for (int i = 0; i < 30; ++i) {  // through three looks of the sender
+        CHECK(publisher.emit_json("audit", EventClass::audit, "{") == EmitResult::invalid);
+        CHECK(publisher.emit(events::Metric{}) == EmitResult::incomplete);
+        std::this_thread::sleep_for(100ms);
+    }
+    CHECK(wait_until(5s, [&] { return times_said(invalid) == 1; }));
+    CHECK(times_said(incomplete) == 1);
+    CHECK(times_said("metric events are refused: the leader") == 0);
+    publisher.close(0ms);
+    CHECK(times_said(invalid) == 1);
+}
+
+TEST_CASE(
+    "a cause of refusals that was quiet for a minute is said again, one that goes on is not") {
+    Refusals refusals;
+    const auto began = std::chrono::steady_clock::time_point(24h);
+    const auto news_after = [&](std::chrono::seconds time) {
+        Stats stats;
+        refusals.add_to(stats.audit, EventClass::audit);
+        refusals.add_to(stats.metric, EventClass::metric);
+        return refusals.news(stats, began + time);
+    };
+    using Reason = Refusals::Reason;
+    CHECK(news_after(0s).empty());
+    refusals.count(EventClass::audit, Reason::too_large);
+    CHECK(news_after(1s).find("audit events are refused: they are larger") == 0);
+    CHECK(news_after(2s).empty());
+    refusals.count(EventClass::audit, Reason::closed);
+    const std::string second = news_after(3s);
+    CHECK(second.find("the publisher is closed") != second.npos);
+    CHECK(second.find("larger") == second.npos);
+    for (int i = 4; i < 200; i += 10) {
+        refusals.count(EventClass::audit, Reason::too_large);
+        CHECK(news_after(std::chrono::seconds(i)).empty());
+    }
+    CHECK(news_after(250s).empty());
+    refusals.count(EventClass::audit, Reason::too_large);
+    CHECK_FALSE(news_after(260s).empty());
 }

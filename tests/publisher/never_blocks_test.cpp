@@ -295,8 +295,10 @@ TEST_CASE("close() and the destructor keep their time against a server that has 
     REQUIRE(wait_until(30s, [&] { return publisher->stats().connected; }));
     server.freeze();
     for (int i = 0; i < 1000; ++i) {
-        publisher->emit_json("audit", EventClass::audit,
-                             R"({"actor":"a","action":"b","resource":"r","outcome":"allowed"})");
+        CHECK(publisher->emit_json(
+                  "audit", EventClass::audit,
+                  R"({"actor":"a","action":"b","resource":"r","outcome":"allowed"})") ==
+              EmitResult::accepted);
     }
     FlushResult closed;
     CHECK(seconds_of([&] { closed = publisher->close(300ms); }) < 3);

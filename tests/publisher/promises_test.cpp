@@ -196,7 +196,13 @@ TEST_CASE("what cannot be carried has a code of its own, and what can be made va
     events::Metric metric = sample_metric();
     metric.value = std::numeric_limits<double>::quiet_NaN();
     CHECK(publisher.emit(metric) == EmitResult::accepted);
+    JsonObject tags;
+    tags.add("caf\xe9", "latin-1");
+    metric.tags = tags;
+    CHECK(publisher.emit(metric) == EmitResult::accepted);
     CHECK(publisher.flush(20s, FlushUntil::logged).done);
+    CHECK(publisher.stats().audit.scrubbed == 1);
+    CHECK(publisher.stats().metric.scrubbed == 1);
     publisher.close(0ms);
     CHECK(publisher.emit(strange) == EmitResult::closed);
 }

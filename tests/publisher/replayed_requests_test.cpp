@@ -117,10 +117,12 @@ TEST_CASE("a SIGKILL while a scope publishes leaves all of its events or none") 
                 const std::string id = std::to_string(round) + ":" + std::to_string(request);
                 RequestScope scope(publisher);
                 for (int i = 0; i < 7; ++i) {
-                    publisher.emit_json("audit", EventClass::audit,
-                                        R"({"actor":"a","action":"b","resource":"c",)"
-                                        R"("outcome":"allowed","request_id":")" +
-                                            id + R"("})");
+                    const EmitResult result =
+                        publisher.emit_json("audit", EventClass::audit,
+                                            R"({"actor":"a","action":"b","resource":"c",)"
+                                            R"("outcome":"allowed","request_id":")" +
+                                                id + R"("})");
+                    if (result != EmitResult::held) ::_exit(2);
                 }
                 while (scope.publish() != EmitResult::accepted) std::this_thread::sleep_for(1ms);
                 if (request == 5 && ::write(is_well_at_it[1], "", 1) != 1) ::_exit(1);

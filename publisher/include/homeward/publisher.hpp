@@ -140,7 +140,9 @@ struct ClassStats {
         0;                      ///< dropped or damaged, as far as reported in acknowledged frames
     std::uint64_t refused = 0;  ///< not among accepted; the sum of refused_by
     std::uint64_t dropped = 0;  ///< metric: found no room; among accepted
-    std::uint64_t retries = 0;  ///< frames sent again
+    /// Typed events with text that was not UTF-8, where U+FFFD is now; among accepted.
+    std::uint64_t scrubbed = 0;
+    std::uint64_t retries = 0;     ///< frames sent again
     std::uint64_t wire_bytes = 0;  ///< frames as first sent
     std::uint64_t json_bytes = 0;  ///< the same frames before compression
     std::uint64_t log_bytes = 0;   ///< that the frame log takes on disk
@@ -168,6 +170,12 @@ struct FlushResult {
 class ChildOpener;
 class Refusals;
 
+/// Generated structs by class. What became of an audit event must not be ignored: it may be full.
+template <typename Event>
+concept AuditEvent = Event::kDescriptor.event_class == EventClass::audit;
+template <typename Event>
+concept MetricEvent = Event::kDescriptor.event_class == EventClass::metric;
+
 /// Any number of threads may call emit(), flush() and stats(). close() once, by whoever owns it.
 /// Two publishers in one process, or on one spool directory, do not disturb each other.
 ///
@@ -189,13 +197,20 @@ class Publisher {
 
     /// `Event`: a struct made by homeward_event_types(). Views in it are read before it returns.
     /// A thread's first call may take microseconds and allocate; no later one does.
-    template <typename Event>
-    EmitResult emit(const Event& event) noexcept;
+    template <AuditEvent Event>
+    [[nodiscard]] EmitResult emit(const Event& event) noexcept {
+        return emit_typed(event);
+    }
+    template <MetricEvent Event>
+    EmitResult emit(const Event& event) noexcept {
+        return emit_typed(event);
+    }
 
     /// As emit(), for who would rather wait: an audit event that finds no room is tried again until
     /// there is some, or until the deadline. Each try that fails counts as refused in stats().
     template <typename Event>
-    EmitResult emit_wait(const Event& event, std::chrono::milliseconds deadline) noexcept;
+    [[nodiscard]] EmitResult emit_wait(const Event& event,
+                                       std::chrono::milliseconds deadline) noexcept;
 
     /// An event whose type is known only at run time. `json_object`: the text of one JSON object
     /// with the type's fields. Its own "time" counts, and so does its "type", which must be `type`.
@@ -203,9 +218,9 @@ class Publisher {
     /// JSON object in UTF-8, has a duplicate key or a time that cannot be read, is `invalid`.
     /// `required`: at most 64 keys without which it is `incomplete`; the types that ship (audit,
     /// metric) have their own.
-    EmitResult emit_json(std::string_view type, EventClass event_class,
-                         std::string_view json_object, std::int64_t time_us = 0,
-                         std::span<const std::string_view> required = {}) noexcept;
+    [[nodiscard]] EmitResult emit_json(std::string_view type, EventClass event_class,
+                                       std::string_view json_object, std::int64_t time_us = 0,
+                                       std::span<const std::string_view> required = {}) noexcept;
     /// Why emit_json() finds the same event `invalid` or `incomplete`, for a person: what is wrong,
     /// at which byte, and what to send instead. Empty if it does not.
     static std::string explain_json(std::string_view type, std::string_view json_object,
@@ -217,8 +232,8 @@ class Publisher {
     using WriteRecord = void(std::byte* at, std::int64_t time_us, void* context);
     /// An event that is written by hand, for bindings: `write` puts a typed record (record.hpp) of
     /// `record_bytes` at `at`, with this time. `type` must live as long as the publisher.
-    EmitResult emit_record(const TypeDescriptor& type, std::size_t record_bytes, void* context,
-                           WriteRecord* write) noexcept;
+    [[nodiscard]] EmitResult emit_record(const TypeDescriptor& type, std::size_t record_bytes,
+                                         void* context, WriteRecord* write) noexcept;
 
     /// Waits until everything accepted before the call is there, or until the deadline.
     FlushResult flush(std::chrono::milliseconds deadline,
@@ -235,6 +250,8 @@ class Publisher {
     class Impl;
     friend class HeldEvents;
 
+    template <typename Event>
+    EmitResult emit_typed(const Event& event) noexcept;
     /// This thread's lane of the class; nullptr when there is none to be had.
     detail::LaneWriter* lane_of(EventClass event_class, const TypeDescriptor* descriptor) noexcept {
         detail::ThreadLane& cached =
@@ -292,7 +309,7 @@ class Publisher {
 };
 
 template <typename Event>
-EmitResult Publisher::emit(const Event& event) noexcept {
+EmitResult Publisher::emit_typed(const Event& event) noexcept {
     constexpr EventClass event_class = Event::kDescriptor.event_class;
     constexpr WriteRecord* write = [](std::byte* at, std::int64_t time_us, void* context) {
         static_cast<const Event*>(context)->write_record(at, time_us);

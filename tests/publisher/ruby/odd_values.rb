@@ -58,6 +58,31 @@ circle[:self] = circle
 expect "without a required field", :incomplete, publisher.emit("audit", { actor: "a" })
 expect "invalid", 12, publisher.stats[:invalid]
 
+# As in C++: what the library did not take, by reason; what Ruby refused itself is not among these.
+expect "too large", :too_large, audit.(detail: { text: "x" * 300_000 })
+expect "no JSON", :invalid, publisher.emit_json("audit", "{")
+refusals = publisher.stats[:audit_refusals]
+reasons = %i[lane_full scope_full too_large type_unwritable invalid incomplete unavailable closed]
+expect "reasons", reasons, refusals.keys
+expect "by reason", { too_large: 1, invalid: 1, incomplete: 1 }, refusals.reject { |_, n| n.zero? }
+expect "their sum", 3, publisher.stats[:audit][:refused]
+expect "nothing dropped", 0, publisher.stats[:metric_dropped]
+
+# Options of the library's, all of them.
+begin
+  Homeward::Publisher.new(region: "ams", app: "ruby", inbox_prefix: "_INBOX.*", resend_age_ms: -1,
+                          resend_bytes_max: 1 << 20, spool_bytes_max: 64 << 20)
+  raise "a wildcard was taken"
+rescue Homeward::SetupError => e
+  expect "the prefix", true, e.message.include?("inbox_prefix")
+end
+other = Homeward::Publisher.new(region: "ams", app: "ruby", nats_urls: ENV.fetch("NATS_URL"),
+                                inbox_prefix: "_INBOX.mine", resend_age_ms: 5000,
+                                resend_bytes_max: 1 << 20)
+expect "an inbox of its own", :accepted, other.audit(**base)
+expect "acknowledged there", true, other.flush(10)
+other.close
+
 # In a signal's handler.
 result = Queue.new
 trap("USR1") { result << audit.() }

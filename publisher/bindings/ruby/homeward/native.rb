@@ -30,7 +30,8 @@ module Homeward
              :credentials_file, :pointer, :nkey_seed_file, :pointer, :tls_ca_file, :pointer,
              :tls_cert_file, :pointer, :tls_key_file, :pointer,
              :on_log, :pointer, :log_context, :pointer, :log_socket, :int,
-             :spool_bytes_max, :size_t, :frame_version, :uint32
+             :spool_bytes_max, :size_t, :frame_version, :uint32,
+             :resend_age_ms, :int32, :resend_bytes_max, :size_t, :inbox_prefix, :pointer
     end
 
     class ClassStats < FFI::Struct
@@ -57,7 +58,8 @@ module Homeward
     class Stats < FFI::Struct
       layout :size, :size_t, :audit, ClassStats, :metric, ClassStats,
              :spools_recovering, :uint64, :connected, :int,
-             :audit_refusals, Refusals, :metric_refusals, Refusals
+             :audit_refusals, Refusals, :metric_refusals, Refusals,
+             :metric_dropped, :uint64, :audit_scrubbed, :uint64, :metric_scrubbed, :uint64
     end
 
     # `blocking`: releases the interpreter's lock while it waits.

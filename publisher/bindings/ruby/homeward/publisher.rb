@@ -109,7 +109,8 @@ module Homeward
       Native.homeward_get_stats(@handle, stats)
       { audit: stats[:audit].to_h, metric: stats[:metric].to_h, connected: stats[:connected] == 1,
         audit_refusals: stats[:audit_refusals].to_h, metric_refusals: stats[:metric_refusals].to_h,
-        spools_recovering: stats[:spools_recovering], scrubbed: @scrubbed, invalid: @invalid }
+        spools_recovering: stats[:spools_recovering], metric_dropped: stats[:metric_dropped],
+        scrubbed: @scrubbed, invalid: @invalid }
     end
 
     private
