@@ -13,6 +13,7 @@
 #include "consumer/config.hpp"
 #include "consumer/conflict_command.hpp"
 #include "consumer/dead_letter_command.hpp"
+#include "consumer/erase_command.hpp"
 #include "consumer/lineage.hpp"
 #include "consumer/log_format.hpp"
 #include "consumer/proof_command.hpp"
@@ -65,6 +66,12 @@ constexpr const char* kHelp =
                          a filter or --all
       FILTER             --region R --app A (it came from) --reason PART --since TIME
                          --state open|accepted|discarded|all (what waits: open)
+  erase --type T --where FIELD=VALUE… [--dry-run] [--json]
+                         delete the events of a type in which all these fields have these values,
+                         dead letters included; FIELD is one of the type's, or extra.KEY. As the
+                         owner, some MB at a time: broken off, the same command goes on. proof counts
+                         them as erased. Exit status 1 if something is left for you to look at
+      --dry-run          delete nothing, and say how many
 
   replay --since TIME    read the streams' history again from that time on (RFC 3339), after the
                          leader was restored from a backup; its ledger decides what is missing.
@@ -185,6 +192,7 @@ int dispatch(const CommandLine& line) {
     if (command == "conflicts") {
         return run_conflicts(config, {line.words.begin() + 1, line.words.end()});
     }
+    if (command == "erase") return run_erase(config, {line.words.begin() + 1, line.words.end()});
     if (command == "tune") return run_tune(config, {line.words.begin() + 1, line.words.end()});
     if (command == "proof") return run_proof(config, {line.words.begin() + 1, line.words.end()});
     if (command == "leader" && how == "accept") return accept_leader(config);

@@ -93,6 +93,13 @@ void LedgerDatabase::add_rows(int origin, int seq_first, int seq_last, int days_
         std::to_string(seq_first) + "::int8, " + std::to_string(seq_last) + ") AS s");
 }
 
+void LedgerDatabase::add_letter(int origin, int seq, const std::string& payload,
+                                const std::string& state) const {
+    ask("INSERT INTO homeward.dead_letter (origin, seq, state, type, reason, payload) VALUES (" +
+        std::to_string(origin) + ", " + std::to_string(seq) + ", '" + state +
+        "', 'audit', 'bad', convert_to($x$" + payload + "$x$, 'UTF8'))");
+}
+
 int LedgerDatabase::count_days() const {
     ask("SELECT b.counted_day FROM homeward.uncounted_days('0', '0', 100) AS d,"
         " LATERAL homeward.begin_day_count(d.table_schema, d.table_name, d.day) AS b");

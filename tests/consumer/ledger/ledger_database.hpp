@@ -27,6 +27,9 @@ class LedgerDatabase {
     int add_origin(int events);
     /// Its rows of audit_events, a second apart, in the day so many days ago, made when missing.
     void add_rows(int origin, int seq_first, int seq_last, int days_ago) const;
+    /// A dead letter of that origin's seq, with this payload, of type audit.
+    void add_letter(int origin, int seq, const std::string& payload,
+                    const std::string& state) const;
     /// Counts every day that is over; returns how many.
     int count_days() const;
 
