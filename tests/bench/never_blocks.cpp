@@ -114,7 +114,7 @@ WorstCall worst_emit(Fault fault, double seconds, const TickScale& scale) {
     }
     Publisher publisher(options);
     WorstCall worst;
-    std::thread app([&] {
+    std::jthread app([&] {  // ends before an exception of strike() goes on
         std::atomic<std::uint64_t> unwatched{0};
         worst = find_worst_call(seconds, scale, samples, unwatched,
                                 [&](const AuditSample&, const events::Audit& event) {

@@ -125,7 +125,7 @@ class PublishBench {
         rate.wire_percent =
             100 * static_cast<double>(stats.wire_bytes) / static_cast<double>(stats.json_bytes);
         publisher.close(10s);
-        purge_stream(server_, stream_name(StreamKind::audit, kRegion));
+        renew_stream(server_, stream_name(StreamKind::audit, kRegion));
         return rate;
     }
 
@@ -138,7 +138,7 @@ class PublishBench {
         };
         const double rate = rate_of(1, turn_, work, [&] { return raw.acked(); });
         raw.complete(10'000);
-        purge_stream(server_, kRawStream);
+        renew_stream(server_, kRawStream);
         return rate;
     }
 

@@ -1,6 +1,9 @@
 #include "tests/bench/streams.hpp"
 
 #include <stdexcept>
+#include <string>
+
+#include <nlohmann/json.hpp>
 
 #include "schemas/subject.hpp"
 #include "tests/support/nats_client.hpp"
@@ -8,20 +11,18 @@
 namespace homeward::bench {
 namespace {
 
-void call(const testing::NatsServer& server, const std::string& method, const std::string& body) {
+std::string call(const testing::NatsServer& server, const std::string& method,
+                 const std::string& body) {
     testing::NatsClient client(server.port());
-    const std::string answer = client.request("$JS.API." + method, body);
+    std::string answer = client.request("$JS.API." + method, body);
     if (answer.find("\"error\"") != std::string::npos) {
         throw std::runtime_error(method + ": " + answer);
     }
+    return answer;
 }
 
-/// The settings that `homeward-consumer streams apply` chooses.
-std::string stream_settings(const std::string& name, const std::string& subject,
-                            const std::string& more) {
-    return R"({"name":")" + name + R"(","subjects":[")" + subject +
-           R"("],"retention":"workqueue","storage":"file","discard":"new",)" + more +
-           R"("duplicate_window":120000000000,"num_replicas":1})";
+nlohmann::json config_of(const testing::NatsServer& server, const std::string& stream) {
+    return nlohmann::json::parse(call(server, "STREAM.INFO." + stream, "")).at("config");
 }
 
 }  // namespace
@@ -33,20 +34,25 @@ void make_streams(const testing::NatsServer& server) {
         testing::run_command({HOMEWARD_CONSUMER_PROGRAM, "streams", "apply"}, options);
     if (made.exit_code != 0) throw std::runtime_error("streams apply:\n" + made.output);
     call(server, std::string("STREAM.CREATE.") + kRawStream,
-         stream_settings(kRawStream, kRawSubject, ""));
+         // The settings that `homeward-consumer streams apply` chooses.
+         R"({"name":")" + std::string(kRawStream) + R"(","subjects":[")" + kRawSubject +
+             R"("],"retention":"workqueue","storage":"file","discard":"new",)"
+             R"("duplicate_window":120000000000,"num_replicas":1})");
 }
 
 void limit_streams(const testing::NatsServer& server, std::uint64_t messages_max) {
-    const std::string limit = "\"max_msgs\":" + std::to_string(messages_max) + ",";
-    const std::string audit = stream_name(StreamKind::audit, kRegion);
-    call(server, "STREAM.UPDATE." + audit,
-         stream_settings(audit, stream_subjects(StreamKind::audit, kRegion), limit));
-    call(server, std::string("STREAM.UPDATE.") + kRawStream,
-         stream_settings(kRawStream, kRawSubject, limit));
+    for (const std::string& stream :
+         {stream_name(StreamKind::audit, kRegion), std::string(kRawStream)}) {
+        nlohmann::json config = config_of(server, stream);
+        config["max_msgs"] = messages_max;
+        call(server, "STREAM.UPDATE." + stream, config.dump());
+    }
 }
 
-void purge_stream(const testing::NatsServer& server, const std::string& stream) {
-    call(server, "STREAM.PURGE." + stream, "");
+void renew_stream(const testing::NatsServer& server, const std::string& stream) {
+    const nlohmann::json config = config_of(server, stream);
+    call(server, "STREAM.DELETE." + stream, "");
+    call(server, "STREAM.CREATE." + stream, config.dump());
 }
 
 }  // namespace homeward::bench

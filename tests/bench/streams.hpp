@@ -18,7 +18,7 @@ void make_streams(const testing::NatsServer& server);
 /// Takes no more than so many messages from now on; refuses the others.
 void limit_streams(const testing::NatsServer& server, std::uint64_t messages_max);
 
-/// Empties a stream between two measurements.
-void purge_stream(const testing::NatsServer& server, const std::string& stream);
+/// An empty stream in its place, between two measurements: streams deny purging.
+void renew_stream(const testing::NatsServer& server, const std::string& stream);
 
 }  // namespace homeward::bench
