@@ -10,11 +10,13 @@
 #include <set>
 #include <thread>
 
+#include "consumer/consumer_registry.hpp"
 #include "consumer/http_server.hpp"
 #include "consumer/log_format.hpp"
 #include "consumer/schema.hpp"
 #include "consumer/schema_drift.hpp"
 #include "consumer/stream.hpp"
+#include "schemas/frame.hpp"
 
 namespace homeward::consumer {
 namespace {
@@ -116,6 +118,29 @@ void check_encoding(Leader& leader, Report& report) {
                "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0");
 }
 
+/// Who reads what publishers write. Nobody knows of consumers of 0.1, which do not register.
+void check_consumers(Leader& leader, Report& report) {
+    const bool may_look =
+        leader
+            .query(
+                "SELECT to_regclass('homeward.consumer') IS NOT NULL"
+                " AND coalesce(has_table_privilege(to_regclass('homeward.consumer'), 'SELECT'),"
+                " false)")
+            .at(0, 0) == "t";
+    if (!may_look) return;
+    for (const RegisteredConsumer& one : read_consumers(leader)) {
+        const std::string who = "consumer " + one.version + " on " + one.host;
+        const std::string reads =
+            " reads frames up to version " + std::to_string(one.frame_version_max);
+        if (one.frame_version_max < kFrameVersionMax) {
+            report.note(who + reads + " only: upgrade it before a publisher sets frame_version = " +
+                        std::to_string(kFrameVersionMax));
+        } else {
+            report.good(who + reads + ", seen " + std::to_string(one.seen_s) + " s ago");
+        }
+    }
+}
+
 /// Columns of these tables that a type wants and that are not there although the table is. A person
 /// has renamed or dropped them: schema apply would add empty ones.
 void check_columns(Leader& leader, const Config& config, Report& report) {
@@ -158,6 +183,7 @@ void check_leader(const Config& config, Report& report) {
                        schema);
             return;
         }
+        check_consumers(leader, report);
         check_rights(leader, config, report);
         check_tables(leader, config, report);
         check_columns(leader, config, report);

@@ -54,6 +54,7 @@ void Housekeeper::run() {
                 leader_.reset();
                 leader_.emplace(config_.postgres.upkeep_url, config_.postgres);
             }
+            step("registering", [this] { registration_.beat(*leader_); });
             step("ending stalled transactions", [this] { end_stalled(*leader_); });
             step("looking for lost commits", [this] { look_back(*leader_); });
             step("folding the ledger", [this] { fold(*leader_); });

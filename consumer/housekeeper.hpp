@@ -10,6 +10,7 @@
 
 #include "consumer/commit_memory.hpp"
 #include "consumer/config.hpp"
+#include "consumer/consumer_registry.hpp"
 #include "consumer/leader.hpp"
 #include "consumer/letter_room.hpp"
 #include "consumer/metrics.hpp"
@@ -46,6 +47,7 @@ class Housekeeper {
     LetterRoom& letter_room_;
     CommitMemory& memory_;
     Redriver redriver_;
+    ConsumerRegistration registration_;
     std::optional<Leader> leader_;
     std::chrono::steady_clock::time_point partitions_due_{};
     std::chrono::steady_clock::time_point forget_due_{};

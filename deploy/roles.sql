@@ -68,7 +68,7 @@ DECLARE
         'keep_letters', 'letter_sums', 'conflict_sums', 'take_conflict', 'claim_rest', 'seal',
         'close_conflict', 'discard_conflicts', 'bury', 'replicated_lsn', 'seq_count',
         'range_count', 'missing_after', 'uncounted_days', 'begin_day_count', 'finish_day_count',
-        'note_late_rows'];
+        'note_late_rows', 'register_consumer'];
     one record;
 BEGIN
     IF to_regclass('homeward.origin') IS NULL THEN
@@ -95,7 +95,7 @@ BEGIN
         TO homeward_writer;
     -- What it must see: names and versions, and the keys that ON CONFLICT compares.
     GRANT SELECT ON homeward.migration, homeward.migrated_object, homeward.event_type,
-        homeward.origin, homeward.known_origin, homeward.plain_stream TO homeward_writer;
+        homeward.consumer, homeward.origin, homeward.known_origin, homeward.plain_stream TO homeward_writer;
     -- For its status page: accounts and reasons, no payload.
     GRANT SELECT ON homeward.account TO homeward_writer;
     GRANT SELECT (origin, type, state, reason, sqlstate) ON homeward.dead_letter

@@ -148,3 +148,29 @@ TEST_CASE("the consumer counts days that are over, and its late events make thei
                         of_day + ")") == 1);
     expect_clean(bridge);
 }
+
+TEST_CASE("check lists the consumers that run, and names one that could not read version 2") {
+    Bridge bridge(quick());
+    REQUIRE(bridge.consumer_command({"schema", "apply"}).exit_code == 0);
+    PostgresServer& leader = bridge.leader();
+    leader.query(
+        "INSERT INTO homeward.consumer VALUES"
+        " (gen_random_uuid(), 'gone', '0.2.0', 2, now(), now() - interval '2 hours'),"
+        " (gen_random_uuid(), 'quiet', '0.2.0', 2, now(), now() - interval '4 minutes'),"
+        " (gen_random_uuid(), 'behind', '0.1.9', 1, now(), now())");
+    bridge.start_consumer();
+    CHECK(wait_until(20s, [&] {
+        return leader.query(
+                   "SELECT host <> 'behind', frame_version_max, last_seen_at > started_at"
+                   " FROM homeward.consumer WHERE host NOT IN ('behind', 'quiet')") ==
+               Rows{{"t", "2", "t"}};
+    }));
+    const CommandResult check = bridge.consumer_command({"check"});
+    INFO(check.output);
+    CHECK(check.exit_code == 0);
+    CHECK_THAT(check.output,
+               Contains("reads frames up to version 2, seen ") &&
+                   Contains("note  consumer 0.1.9 on behind reads frames up to version 1 only: "
+                            "upgrade it before a publisher sets frame_version = 2") &&
+                   !Contains("quiet"));
+}

@@ -1,0 +1,30 @@
+-- Which consumers run, and which frames they read: asked before publishers write a newer version.
+
+CREATE TABLE homeward.consumer (
+    id                uuid PRIMARY KEY,
+    host              text NOT NULL,
+    version           text NOT NULL,
+    frame_version_max int4 NOT NULL,
+    started_at        timestamptz NOT NULL DEFAULT now(),
+    last_seen_at      timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE homeward.consumer IS
+    'consumers of 0.2 and newer, seen every ledger.fold_interval_ms; gone an hour after their end';
+
+CREATE FUNCTION homeward.register_consumer(consumer_id uuid, on_host text, of_version text,
+                                           reads_frames_up_to int4) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
+BEGIN
+    IF consumer_id IS NULL OR reads_frames_up_to IS NULL OR reads_frames_up_to < 1
+       OR length(on_host) > 256 OR length(of_version) > 64 THEN
+        RAISE EXCEPTION 'register_consumer(%, %, %, %): an id, a host of up to 256 characters, a'
+            ' version of up to 64 and a frame version of at least 1 are expected', consumer_id,
+            left(on_host, 256), left(of_version, 64), reads_frames_up_to USING ERRCODE = '22023';
+    END IF;
+    INSERT INTO homeward.consumer AS c (id, host, version, frame_version_max)
+    VALUES (consumer_id, coalesce(on_host, '?'), coalesce(of_version, '?'), reads_frames_up_to)
+    ON CONFLICT (id) DO UPDATE SET last_seen_at = now();
+    DELETE FROM homeward.consumer c
+    WHERE c.id IN (SELECT o.id FROM homeward.consumer o
+                   WHERE o.last_seen_at < now() - interval '1 hour' FOR UPDATE SKIP LOCKED);
+END $$;
