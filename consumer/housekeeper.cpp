@@ -204,7 +204,9 @@ void Housekeeper::count_holes(Leader& leader) {
     const auto now = std::chrono::steady_clock::now();
     if (now < holes_due_) return;
     const QueryResult sums = leader.query(
-        "SELECT coalesce(sum(holes), 0)::int8, coalesce(sum(holes) FILTER (WHERE late), 0)::int8"
+        // A frame of seqs close to 2^63 makes as many holes, and two of them more than int8 holds.
+        "SELECT least(coalesce(sum(holes), 0), 9223372036854775807)::int8,"
+        " least(coalesce(sum(holes) FILTER (WHERE late), 0), 9223372036854775807)::int8"
         " FROM (SELECT greatest(accepted - homeward.seq_count(settled), 0) AS holes,"
         " abandoned OR heard_at < now() - homeward.missing_after() AS late"
         " FROM homeward.account) AS a");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <cstdio>
 
 #include <nlohmann/json.hpp>
@@ -9,16 +10,21 @@
 namespace homeward::consumer {
 namespace {
 
+/// Up to the greatest number: a frame of seqs close to 2^63 leaves as many holes before it.
+void add(std::int64_t& sum, std::int64_t value) {
+    if (__builtin_add_overflow(sum, value, &sum)) sum = INT64_MAX;
+}
+
 void add(ProofRow& sum, const ProofRow& row) {
-    sum.accepted += row.accepted;
-    sum.committed += row.committed;
-    sum.dead += row.dead;
-    sum.tombstoned += row.tombstoned;
-    sum.in_flight += row.in_flight;
-    sum.missing += row.missing;
-    sum.duplicated += row.duplicated;
-    sum.erased += row.erased;
-    sum.expired += row.expired;
+    add(sum.accepted, row.accepted);
+    add(sum.committed, row.committed);
+    add(sum.dead, row.dead);
+    add(sum.tombstoned, row.tombstoned);
+    add(sum.in_flight, row.in_flight);
+    add(sum.missing, row.missing);
+    add(sum.duplicated, row.duplicated);
+    add(sum.erased, row.erased);
+    add(sum.expired, row.expired);
 }
 
 std::string line(const ProofRow& row, const std::string& who) {
@@ -86,7 +92,7 @@ QueryResult query_proof(Leader& leader, const std::string& source,
 }  // namespace
 
 void Proof::finalize() {
-    sum.missing += sum.in_flight;
+    add(sum.missing, sum.in_flight);
     sum.in_flight = 0;
     for (ProofRow& row : origins) {
         row.missing += row.in_flight;

@@ -97,7 +97,7 @@ BEGIN
     GRANT SELECT ON homeward.migration, homeward.migrated_object, homeward.event_type,
         homeward.consumer, homeward.origin, homeward.known_origin, homeward.plain_stream TO homeward_writer;
     -- For its status page: accounts and reasons, no payload.
-    GRANT SELECT ON homeward.account TO homeward_writer;
+    GRANT SELECT ON homeward.account, homeward.origin_status TO homeward_writer;
     GRANT SELECT (origin, type, state, reason, sqlstate) ON homeward.dead_letter
         TO homeward_writer;
     -- What the view homeward.proof calls. A view's tables are read as its owner, its functions not.

@@ -259,3 +259,27 @@ TEST_CASE("plain messages are forgotten by their time, but not what a batch has 
         CHECK_THAT(ledger.failure("SELECT homeward." + std::string(wrong)), Contains("at least 1"));
     }
 }
+
+TEST_CASE("seqs close to 2^63, of two origins, break neither proof nor status") {
+    LedgerDatabase ledger;
+    for (int i = 0; i < 2; ++i) {
+        const std::string origin = std::to_string(ledger.add_origin(1));
+        ledger.add_rows(i + 1, 1, 1, 0);
+        ledger.ask("SELECT homeward.settle('{" + origin +
+                   "}', '{9223372036854775000}', '{9223372036854775001}',"
+                   " '{9223372036854775001}', '{false}')");
+        ledger.ask(
+            "INSERT INTO audit_events (origin, seq, time, actor, action, resource, outcome)"
+            " SELECT " +
+            origin +
+            ", s, now(), 'a', 'a.b', 'c', 'allowed'"
+            " FROM generate_series(9223372036854775000, 9223372036854775001) AS s");
+    }
+    CHECK(sums(ledger) == "6|0|0|f");
+    CHECK(ledger.ask("SELECT DISTINCT accepted, in_flight FROM homeward.proof") ==
+          "9223372036854775001|9223372036854774998");
+    const CommandResult proof = ledger.consumer({"proof"});
+    INFO(proof.output);
+    CHECK(proof.exit_code == 0);
+    CHECK_THAT(proof.output, Contains("in_flight=9223372036854775807"));
+}
