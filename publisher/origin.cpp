@@ -13,7 +13,6 @@ using SteadyClock = std::chrono::steady_clock;
 
 /// What one lane may give before the next has its turn.
 constexpr std::uint64_t kTurnBytes = 256u << 10;
-constexpr std::string_view kDamaged = "damaged";
 
 }  // namespace
 
@@ -65,7 +64,7 @@ void Origin::recover_log(std::string_view loss_reason) {
     logged_tails_ = std::move(recovery.tails);
     log_.trim();
     if (!loss_reason_.empty()) {
-        for (const SeqRange& seqs : recovery.lost) bury(seqs, loss_reason_);
+        for (const SeqRange& seqs : recovery.lost) report_lost(seqs, loss_reason_);
     }
     const std::lock_guard lock(mutex_);
     for (const LoggedFrame& frame : recovery.frames) {
@@ -92,91 +91,12 @@ void Origin::recover_lanes(Lanes lanes, Origin* before) {
         recovered_lanes_.push_back(std::move(lane));
     }
     // The lanes know of a frame that the log no longer has.
-    if (seq_next > this->seq_next()) bury({this->seq_next(), seq_next - 1}, loss_reason_);
+    if (seq_next > this->seq_next()) report_lost({this->seq_next(), seq_next - 1}, loss_reason_);
     seq_next_.store(seq_next, std::memory_order_relaxed);
-}
-
-void Origin::report_lost_lanes(std::uint64_t accepted, std::string_view reason) {
-    accepted_in_lost_lanes_ = accepted;
-    lanes_loss_reason_ = reason;
-}
-
-/// Sender, when all that is there is drained: what the lanes accepted that are gone, and that no
-/// frame holds. False if there is nothing of it, or no more.
-bool Origin::bury_lost_lanes() {
-    if (!accepted_in_lost_lanes_) return false;
-    std::uint64_t accepted = *std::exchange(accepted_in_lost_lanes_, std::nullopt);
-    for (const Source& source : sources_) {
-        accepted += source.reader.records_read() + source.drops_taken;
-    }
-    const SeqRange lost{seq_next(), accepted};
-    if (lost.first > lost.last) return false;
-    bury(lost, lanes_loss_reason_);
-    seq_next_.store(lost.last + 1, std::memory_order_release);
-    leave_open();
-    return true;
-}
-
-void Origin::bury(SeqRange seqs, std::string_view reason) {
-    damaged_ += seqs.last - seqs.first + 1;
-    const std::lock_guard lock(mutex_);
-    burials_.push_back({seqs, std::nullopt, std::string(reason)});
-}
-
-void Origin::give_up(const Departure& departure) {
-    const SeqRange seqs{departure.frame.seq_first, departure.frame.seq_last};
-    damaged_ += seqs.last - seqs.first + 1;
-    const std::lock_guard lock(mutex_);
-    burials_.push_back({seqs, departure.frame, loss_reason_});
-}
-
-/// Each as a frame of its own, of exactly the seqs that are lost, so that the ledger skips it if
-/// the stream had them after all. Returns whether all are logged.
-bool Origin::log_burials() {
-    for (;;) {
-        Burial burial;
-        {
-            const std::lock_guard lock(mutex_);
-            if (burials_.empty()) return true;
-            burial = burials_.front();
-        }
-        const SeqRange seqs = burial.seqs;
-        const auto count = static_cast<std::uint32_t>(
-            std::min<std::uint64_t>(seqs.last - seqs.first + 1, FrameBuilder::kLostMax));
-        const std::uint64_t last = seqs.first + count - 1;
-        FrameBuilder builder(event_class_, run_.identity().publisher, run_.signing_key());
-        builder.add_lost(burial.reason.empty() ? kDamaged : burial.reason, count);
-        std::vector<std::byte> frame;
-        builder.cut({seqs.first, std::max(last, accepted()), flags_}, frame);
-        LoggedFrame logged;
-        const bool is_logged =
-            log_.append({seqs.first, last}, {}, frame, logged) == FrameLog::Outcome::logged;
-        is_blocked_ = !is_logged;
-        if (!is_logged) return false;
-        if (burial.instead_of) {
-            log_.replace(*burial.instead_of);
-            log_.forget(*burial.instead_of);
-        }
-        const std::lock_guard lock(mutex_);
-        departures_.push_back({logged, {}, false});
-        unreleased_[seqs.first] = {count, count};
-        burials_.front().instead_of.reset();
-        burials_.front().seqs.first += count;
-        if (burials_.front().seqs.first > seqs.last) burials_.pop_front();
-    }
 }
 
 void Origin::note_body_begins() {
     if (builder_.seqs() == 0) body_since_ = SteadyClock::now();
-}
-
-void Origin::append_damaged(std::uint64_t count) {
-    if (count == 0) return;
-    note_body_begins();
-    const auto fits =
-        static_cast<std::uint32_t>(std::min<std::uint64_t>(count, builder_.room_for_lost()));
-    if (fits > 0) builder_.add_lost(kDamaged, fits);
-    damaged_ += fits;
 }
 
 void Origin::append_line(std::span<const std::byte> payload) {
@@ -219,7 +139,7 @@ bool Origin::fill_body(Source& source, std::uint64_t turn_end) {
 
 Origin::Cut Origin::drain(bool all) {
     if (frame_is_ready_ && log_frame() == Cut::blocked) return Cut::blocked;
-    if (!log_burials()) return Cut::blocked;
+    if (!log_lost_ranges()) return Cut::blocked;
     adopt_new_lanes();
     Cut result = Cut::none;
     // One pass over every lane; a busy lane has its next turn in the next call. All frames of a
@@ -303,13 +223,13 @@ void Origin::send_mark(bool closing) {
 }
 
 bool Origin::finish() {
-    if (is_finished_) return log_burials();
+    if (is_finished_) return log_lost_ranges();
     const Cut result = drain(true);
     if (result != Cut::none || builder_.seqs() > 0) return false;
-    if (bury_lost_lanes()) return false;
+    if (report_gone_lanes()) return false;
     const SeqRange nowhere{seq_next(), accepted_at_least_};
     if (!loss_reason_.empty() && nowhere.first <= nowhere.last) {
-        bury(nowhere, loss_reason_);
+        report_lost(nowhere, loss_reason_);
         seq_next_.store(nowhere.last + 1, std::memory_order_release);
         return false;
     }

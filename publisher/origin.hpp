@@ -76,7 +76,8 @@ class Origin {
     /// Sender, of a left run: gives back what neither lanes nor log need, once lanes are drained.
     void compact() noexcept;
 
-    /// Shipper: the log gives back other bytes for this frame than it took. Its seqs are buried.
+    /// Shipper: the log gives back other bytes for this frame than it took. Its seqs are reported
+    /// as lost.
     void give_up(const Departure& departure);
 
     enum class Cut : std::uint8_t {
@@ -141,12 +142,12 @@ class Origin {
     void append_line(std::span<const std::byte> payload);
     void take_drops(Source& source);
     void append_damaged(std::uint64_t count);
-    void bury(SeqRange seqs, std::string_view reason);
-    bool bury_lost_lanes();
+    void report_lost(SeqRange seqs, std::string_view reason);
+    bool report_gone_lanes();
     std::uint64_t count_accepted() const;  // mutex_ is held
     Cut cut();
     Cut log_frame();
-    bool log_burials();
+    bool log_lost_ranges();
 
     Run& run_;
     EventClass event_class_;
@@ -176,7 +177,7 @@ class Origin {
     bool frame_is_ready_ = false;  // encoded, and waiting for room in the log
     std::atomic<std::uint64_t> damaged_{0};
     std::atomic<std::uint64_t> scrubbed_{0};  // events whose text was not UTF-8
-    std::atomic<bool> is_blocked_{false};  // the last frame found no room in the log
+    std::atomic<bool> is_blocked_{false};     // the last frame found no room in the log
 
     std::atomic<std::uint64_t> seq_next_{1};
 
@@ -184,12 +185,12 @@ class Origin {
     std::vector<std::pair<std::uint64_t, LaneMapping*>> new_lanes_;
     std::vector<LaneMapping*> lanes_;  // for accepted()
     std::deque<Departure> departures_;
-    struct Burial {
+    struct LostRange {
         SeqRange seqs;
         std::optional<LoggedFrame> instead_of;  // released once the tombstone is logged
         std::string reason;
     };
-    std::deque<Burial> burials_;
+    std::deque<LostRange> lost_ranges_;
     std::map<std::uint64_t, Content> unreleased_;  // by seq_first
     std::uint64_t acked_ = 0;
     std::uint64_t tombstoned_ = 0;
