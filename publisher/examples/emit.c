@@ -33,13 +33,17 @@ static homeward_type *define_audit(homeward_publisher *publisher) {
 
 static homeward_result emit_audit(homeward_publisher *publisher, const homeward_type *audit,
                                   const char *action, int order) {
+    homeward_builder *detail = homeward_object();
+    homeward_add(detail, "via", text("C"));
     char resource[32];
     snprintf(resource, sizeof resource, "order:%d", order);
     const homeward_value values[] = {
         text("user:42"),   text(action),      text(resource),
-        text("allowed"),   homeward_absent(), homeward_json("{\"via\":\"C\"}", 11),
+        text("allowed"),   homeward_absent(), homeward_built(detail),
     };
-    return homeward_emit(publisher, audit, values, 6);
+    const homeward_result result = homeward_emit(publisher, audit, values, 6);
+    homeward_builder_free(detail);
+    return result;
 }
 
 /* What a request emits is held until it is known where the request is handled. */
@@ -88,10 +92,13 @@ int main(void) {
         }
     }
     for (int order = 0; order < 10; ++order) {
-        handle_request(publisher, audit, order, order % 2);
+        if (handle_request(publisher, audit, order, order % 2) != HOMEWARD_ACCEPTED) {
+            fputs("a request's events were not taken\n", stderr);
+        }
     }
     const char metric[] = "{\"name\":\"orders_total\",\"kind\":\"counter\",\"value\":10}";
-    homeward_emit_json(publisher, HOMEWARD_METRIC, "metric", 6, metric, strlen(metric), 0);
+    /* A metric may be dropped, which is reported. */
+    (void)homeward_emit_json(publisher, HOMEWARD_METRIC, "metric", 6, metric, strlen(metric), 0);
 
     uint64_t left = 0;
     homeward_stats stats = {.size = sizeof stats};

@@ -236,6 +236,27 @@ static inline homeward_value homeward_json(const char *bytes, size_t size) {
     return value;
 }
 
+/* An object or an array for a HOMEWARD_JSON field, built up value by value:
+ *
+ *   homeward_builder *detail = homeward_object();
+ *   homeward_add(detail, "ip", homeward_text(ip, strlen(ip)));
+ *   homeward_add(detail, "tries", homeward_integer(3));
+ *   values[5] = homeward_built(detail);
+ *
+ * One thread at a time. NULL: no memory. */
+typedef struct homeward_builder homeward_builder;
+homeward_builder *homeward_object(void);
+homeward_builder *homeward_array(void);
+/* key: of an object, ended by a zero; NULL for an array. HOMEWARD_ABSENT adds null, a timestamp its
+ * microseconds, HOMEWARD_JSON what another builder has built. 1; or 0, and nothing is added: a null
+ * pointer, a key where none belongs, or no memory. */
+int homeward_add(homeward_builder *builder, const char *key, homeward_value value);
+/* As HOMEWARD_JSON; borrowed until the builder is changed or freed. */
+homeward_value homeward_built(const homeward_builder *builder);
+/* Empty again; keeps its memory. */
+void homeward_clear(homeward_builder *builder);
+void homeward_builder_free(homeward_builder *builder);
+
 typedef enum homeward_until {
     HOMEWARD_LOGGED = 0, /* in the frame log */
     HOMEWARD_STREAM = 1  /* acknowledged by JetStream */

@@ -216,3 +216,36 @@ TEST_CASE("C's stats have refusals by reason, drops, and texts that were not UTF
     CHECK(stats.audit.refused == 2);
     homeward_free(publisher);
 }
+
+TEST_CASE("C builds objects and arrays value by value, and never half of one") {
+    const auto text_of = [](const homeward_builder* builder) {
+        const homeward_value value = homeward_built(builder);
+        CHECK(value.kind == HOMEWARD_JSON);
+        return std::string(value.as.text.bytes, value.as.text.size);
+    };
+    homeward_builder* array = homeward_array();
+    homeward_builder* object = homeward_object();
+    REQUIRE((array != nullptr && object != nullptr));
+    CHECK(text_of(array) == "[]");
+    CHECK(homeward_add(array, nullptr, homeward_integer(-1)) == 1);
+    CHECK(homeward_add(array, nullptr, homeward_absent()) == 1);
+    CHECK(homeward_add(array, "key", homeward_integer(1)) == 0);
+    CHECK(homeward_add(object, "a\"b", homeward_text("x\ny", 3)) == 1);
+    CHECK(homeward_add(object, "ok", homeward_boolean(1)) == 1);
+    CHECK(homeward_add(object, "half", homeward_real(0.5)) == 1);
+    CHECK(homeward_add(object, "at", homeward_timestamp(7)) == 1);
+    CHECK(homeward_add(object, "list", homeward_built(array)) == 1);
+    CHECK(homeward_add(object, nullptr, homeward_integer(1)) == 0);
+    CHECK(homeward_add(object, "none", homeward_text(nullptr, 1)) == 0);
+    CHECK(homeward_add(object, "none", homeward_json("", 0)) == 0);
+    CHECK(text_of(object) == R"({"a\"b":"x\ny","ok":true,"half":0.5,"at":7,"list":[-1,null]})");
+    CHECK(homeward_add(object, "self", homeward_built(object)) == 1);
+    CHECK(text_of(object).find(R"("self":{"a\"b":"x\ny",)") != std::string::npos);
+    homeward_clear(object);
+    CHECK(text_of(object) == "{}");
+    CHECK(homeward_add(nullptr, "a", homeward_integer(1)) == 0);
+    CHECK(homeward_built(nullptr).kind == HOMEWARD_ABSENT);
+    homeward_builder_free(array);
+    homeward_builder_free(object);
+    homeward_builder_free(nullptr);
+}

@@ -180,6 +180,9 @@ TEST_CASE("objects are built key by key, and nobody writes JSON text") {
               R"("detail":{"ip":"1.2.3.4","tries":3,"ratio":0.25,"ok":true,"none":null,)"
               R"("quo\"te":"x\\y","inner":{"price":12.30,"odd":"1e","at":5},"list":[1,null]})") !=
           std::string::npos);
+    const std::string before(inner.text());
+    inner.add("self", inner);
+    CHECK(nlohmann::json::parse(inner.text())["self"] == nlohmann::json::parse(before));
     detail.clear();
     event.detail = detail;
     CHECK(json_of(event)["detail"] == nlohmann::json::object());

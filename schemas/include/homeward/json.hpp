@@ -223,6 +223,11 @@ class JsonBuilder {
 
   protected:
     explicit JsonBuilder(std::string_view text) : text_(text) {}
+    /// Behind what is there; all of it or, when there is no memory, nothing.
+    void insert(std::string&& part) {
+        if (text_.size() > 2) part.insert(0, 1, ',');
+        text_.insert(text_.size() - 1, part);
+    }
     std::string text_;
 };
 
@@ -234,13 +239,12 @@ class JsonObject : public JsonBuilder {
 
     template <typename Value>
     JsonObject& add(std::string_view key, const Value& value) & {
-        text_.pop_back();
-        if (text_.size() > 1) text_ += ',';
-        detail::StringSink sink{text_};
+        std::string member;
+        detail::StringSink sink{member};
         detail::put_json_string(sink, key);
-        text_ += ':';
+        member += ':';
         detail::put_json(sink, value);
-        text_ += '}';
+        insert(std::move(member));
         return *this;
     }
     template <typename Value>
@@ -258,11 +262,10 @@ class JsonArray : public JsonBuilder {
 
     template <typename Value>
     JsonArray& add(const Value& value) & {
-        text_.pop_back();
-        if (text_.size() > 1) text_ += ',';
-        detail::StringSink sink{text_};
+        std::string element;
+        detail::StringSink sink{element};
         detail::put_json(sink, value);
-        text_ += ']';
+        insert(std::move(element));
         return *this;
     }
     template <typename Value>
