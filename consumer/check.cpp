@@ -110,12 +110,17 @@ void check_tables(Leader& leader, const Config& config, Report& report) {
     }
 }
 
-void check_encoding(Leader& leader, Report& report) {
-    const std::string encoding(leader.query("SHOW server_encoding").at(0, 0));
-    if (encoding == "UTF8") return;
-    report.bad("the database is encoded in " + encoding +
-               ", which cannot store every event; create it anew with "
-               "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0");
+/// What to know of a pooler in between; see SessionSettings.
+void check_pooler(const Leader& leader, const Config& config, Report& report) {
+    if (!leader.is_pooled()) return;
+    const std::string connections = std::to_string(config.batch.writers + 2);
+    report.note(
+        "a pooler stands between this consumer and PostgreSQL, by transaction or by "
+        "session: both work. Give it " +
+        connections +
+        " server connections (pool_size) "
+        "for each consumer, batch.writers and 2 more; homeward-consumer tune needs a "
+        "direct connection");
 }
 
 /// Who reads what publishers write. Nobody knows of consumers of 0.1, which do not register.
@@ -173,7 +178,7 @@ void check_leader(const Config& config, Report& report) {
         const int version = leader.server_version();
         report.good("PostgreSQL " + std::to_string(version / 10000) + " at " +
                     redact(config.postgres.url) + " takes writes");
-        check_encoding(leader, report);
+        check_pooler(leader, config, report);
         const std::string& schema = config.postgres.event_schema;
         if (leader.query("SELECT to_regnamespace(quote_ident($1)) IS NULL", {schema}).at(0, 0) ==
             "t") {

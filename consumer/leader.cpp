@@ -7,34 +7,11 @@
 #include <cstdlib>
 #include <utility>
 
+#include "consumer/pg_connect.hpp"
 #include "schemas/json_text.hpp"
 
 namespace homeward::consumer {
 namespace {
-
-/// A dead peer is noticed within about 8 s, whatever the kernel's defaults, and a dead host among
-/// several holds up a connect for 4 s: a promoted standby is written to soon.
-constexpr const char* kConnectionDefaults[][2] = {
-    {"connect_timeout", "4"},     {"keepalives_idle", "4"},
-    {"keepalives_interval", "2"}, {"keepalives_count", "2"},
-    {"tcp_user_timeout", "8000"}, {"fallback_application_name", "homeward-consumer"},
-    {"client_encoding", "UTF8"},
-};
-
-PGconn* open(const std::string& url) {
-    std::vector<const char*> names;
-    std::vector<const char*> values;
-    for (const auto& [name, value] : kConnectionDefaults) {
-        names.push_back(name);
-        values.push_back(value);
-    }
-    // Last, so that what the user's string says wins.
-    names.push_back("dbname");
-    values.push_back(url.c_str());
-    names.push_back(nullptr);
-    values.push_back(nullptr);
-    return PQconnectdbParams(names.data(), values.data(), 1);
-}
 
 std::string trimmed(const char* text) {
     std::string result = text == nullptr ? "" : text;
@@ -42,17 +19,14 @@ std::string trimmed(const char* text) {
     return result;
 }
 
-/// A failed connection has no SQLSTATE of its own; libpq keeps the server's message only.
-std::string connect_sqlstate(const std::string& message) {
-    const auto has = [&](const char* text) { return message.find(text) != std::string::npos; };
-    if (has("password authentication failed") || has("no password supplied") ||
-        has("no pg_hba.conf entry") || has("authentication failed")) {
-        return "28000";
-    }
-    if (has("FATAL:  role ")) return "28000";
-    if (has("FATAL:  database ") && has("does not exist")) return "3D000";
-    return "08001";
-}
+/// What a session is like at its start, and what some settings are by default: behind a pooler,
+/// somebody may have changed them.
+constexpr const char* kSessionState =
+    "SELECT pg_backend_pid(), pg_is_in_recovery() OR "
+    "current_setting('transaction_read_only')::bool,"
+    " current_setting('server_encoding'), c.reset_val, p.reset_val,"
+    " strpos(p.reset_val, 'pg_catalog') > 1 FROM pg_settings c, pg_settings p"
+    " WHERE c.name = 'synchronous_commit' AND p.name = 'search_path'";
 
 }  // namespace
 
@@ -90,46 +64,62 @@ Parameter Parameter::bytes(std::string_view value) {
     return parameter;
 }
 
+std::string encoding_complaint(std::string_view encoding) {
+    if (encoding == "UTF8") return "";
+    return "the database is encoded in " + std::string(encoding) +
+           ", which cannot store every event; create it anew with "
+           "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0";
+}
+
 Leader::Leader(const std::string& url, const Config::Postgres& config)
-    : connection_(open(url)), ledger_schema_(config.ledger_schema) {
-    if (PQstatus(connection_) != CONNECTION_OK) {
-        const std::string message = trimmed(PQerrorMessage(connection_));
-        PQfinish(connection_);
-        throw LeaderError(connect_sqlstate(message), redact(message), "");
-    }
+    : connection_(pg_connect(url)), settings_(config), ledger_schema_(config.ledger_schema) {
     PQsetNoticeProcessor(
         connection_, [](void*, const char*) {}, nullptr);
     try {
         const std::string complaint = version_complaint(server_version());
         if (!complaint.empty()) throw LeaderError("0A000", complaint, "");
-        // In force for the whole connection; nothing is left to what the server's defaults are.
-        execute(
-            "SET default_transaction_isolation = 'read committed';"
-            "SET lock_timeout = " +
-            std::to_string(config.lock_timeout_ms) +
-            ";"
-            "SET statement_timeout = " +
-            std::to_string(config.statement_timeout_ms) +
-            ";"
-            "SET idle_in_transaction_session_timeout = " +
-            std::to_string(config.statement_timeout_ms) +
-            ";"
-            "SET timezone = 'UTC'; SET datestyle = 'ISO'; SET intervalstyle = 'postgres';"
-            "SET bytea_output = 'hex'; SET extra_float_digits = 1;"
-            "SET standard_conforming_strings = on;"
-            // What is acknowledged must outlive a crash of the leader.
-            "SELECT set_config('synchronous_commit', 'on', false)"
-            " WHERE current_setting('synchronous_commit') = 'off'");
-        const QueryResult state =
-            query("SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool");
-        if (state.at(0, 0) == "t") {
-            throw LeaderError("25006", "this server is read-only, not the leader", "");
-        }
+        begin_session();
         identity_ = read_identity();
+    } catch (LeaderError& error) {
+        PQfinish(connection_);
+        if (!is_pooled_ || error.sqlstate().substr(0, 2) != "08") throw;
+        throw LeaderError(error.sqlstate(),
+                          std::string(error.what()) +
+                              "; a pooler works with pool_mode = transaction or session, not with "
+                              "statement",
+                          "");
     } catch (...) {
         PQfinish(connection_);
         throw;
     }
+}
+
+/// Refuses what is no leader of ours, and sees to every setting.
+void Leader::begin_session() {
+    // Before anything is set: a pooler would hand it on to others. It invents the process that it
+    // announces, as what serves us may be another after each transaction.
+    PGresult* result = PQexec(connection_, kSessionState);
+    check(result);
+    const QueryResult state(result);
+    is_pooled_ = state.number(0, 0) != PQbackendPID(connection_);
+    if (state.at(0, 1) == "t") {
+        throw LeaderError("25006", "this server is read-only, not the leader", "");
+    }
+    const std::string complaint = encoding_complaint(state.at(0, 2));
+    if (!complaint.empty()) throw LeaderError("0A000", complaint, "");
+    const std::string commit(state.at(0, 3));
+    const std::string path(state.at(0, 4));
+    // What is acknowledged must outlive a crash of the leader.
+    if (is_pooled_ || commit == "off") {
+        settings_.add("synchronous_commit", commit == "off" ? "on" : commit);
+    }
+    // The user's own triggers may need their path; but PostgreSQL's own functions come first.
+    const bool is_late = state.at(0, 5) == "t";
+    if (is_pooled_ || is_late) {
+        settings_.add("search_path",
+                      (is_late ? "pg_catalog, " : "") + (path.empty() ? "''" : path));
+    }
+    if (!is_pooled_) execute(settings_.for_session());
 }
 
 Leader::~Leader() {
@@ -138,6 +128,8 @@ Leader::~Leader() {
 
 Leader::Leader(Leader&& other) noexcept
     : connection_(std::exchange(other.connection_, nullptr)),
+      settings_(std::move(other.settings_)),
+      is_pooled_(other.is_pooled_),
       ledger_schema_(std::move(other.ledger_schema_)),
       identity_(std::move(other.identity_)) {}
 
@@ -192,14 +184,25 @@ std::string Leader::placed(const std::string& sql) const {
     return result.append(sql, begin);
 }
 
+bool Leader::needs_settings() const {
+    return is_pooled_ && PQtransactionStatus(connection_) == PQTRANS_IDLE;
+}
+
+/// With the settings in front of it where its transaction needs them: statements that are sent
+/// together are one transaction, up to a COMMIT of their own.
+std::string Leader::prepared(const std::string& sql) const {
+    return needs_settings() ? settings_.for_transaction() + placed(sql) : placed(sql);
+}
+
 QueryResult Leader::execute(const std::string& sql) {
-    PGresult* result = PQexec(connection_, placed(sql).c_str());
+    PGresult* result = PQexec(connection_, prepared(sql).c_str());
     check(result);
     return QueryResult(result);
 }
 
 std::vector<QueryResult> Leader::execute_each(const std::string& sql) {
-    if (PQsendQuery(connection_, placed(sql).c_str()) != 1) throw_error(nullptr);
+    const auto settings = static_cast<std::ptrdiff_t>(needs_settings() ? settings_.size() : 0);
+    if (PQsendQuery(connection_, prepared(sql).c_str()) != 1) throw_error(nullptr);
     std::vector<QueryResult> results;
     PGresult* failed = nullptr;
     while (PGresult* result = PQgetResult(connection_)) {
@@ -213,10 +216,25 @@ std::vector<QueryResult> Leader::execute_each(const std::string& sql) {
         }
     }
     if (failed != nullptr) throw_error(failed);
+    results.erase(results.begin(), results.begin() + settings);
     return results;
 }
 
 QueryResult Leader::query(const std::string& sql, const std::vector<Parameter>& parameters) {
+    if (!needs_settings()) return send_query(sql, parameters);
+    execute("BEGIN");
+    try {
+        const QueryResult result = send_query(sql, parameters);
+        execute("COMMIT");
+        return result;
+    } catch (const LeaderError&) {
+        if (!is_broken()) PQclear(PQexec(connection_, "ROLLBACK"));
+        throw;
+    }
+}
+
+/// Never a named statement: behind a pooler the next transaction would not know it.
+QueryResult Leader::send_query(const std::string& sql, const std::vector<Parameter>& parameters) {
     std::vector<const char*> values;
     std::vector<int> lengths;
     std::vector<int> formats;

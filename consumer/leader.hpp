@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "consumer/config.hpp"
+#include "consumer/session_settings.hpp"
 #include "consumer/sqlstate.hpp"
 
 struct pg_conn;
@@ -52,11 +53,13 @@ struct LeaderIdentity {
     bool operator==(const LeaderIdentity&) const = default;
 };
 
-/// A connection to the leader; the one place that knows libpq. One thread at a time. Every error
-/// is a LeaderError with its SQLSTATE.
+/// A connection to the leader; with pg_connect the one place that knows libpq. One thread at a
+/// time. Every error is a LeaderError with its SQLSTATE. Nothing depends on the session: behind a
+/// pooler, each transaction may be served by another one.
 class Leader {
   public:
-    /// Connects, refuses what is no writable leader (25006), sets every timeout explicitly.
+    /// Connects, refuses what is no writable leader (25006) or not UTF8 (0A000), and sets every
+    /// setting that our statements depend on.
     Leader(const std::string& url, const Config::Postgres& config);
     ~Leader();
     Leader(Leader&& other) noexcept;
@@ -75,6 +78,8 @@ class Leader {
     void copy_end();
 
     bool is_broken() const;
+    /// Somebody between us and the leader hands connections out by transaction, or could.
+    bool is_pooled() const { return is_pooled_; }
     int server_version() const;  ///< 150004 for 15.4
     const LeaderIdentity& identity() const { return identity_; }
     std::string quote(std::string_view identifier) const;
@@ -85,15 +90,23 @@ class Leader {
     void drain();
     /// `sql` with the schema where the ledger is.
     std::string placed(const std::string& sql) const;
+    std::string prepared(const std::string& sql) const;
+    bool needs_settings() const;
+    QueryResult send_query(const std::string& sql, const std::vector<Parameter>& parameters);
+    void begin_session();
     LeaderIdentity read_identity();
 
     pg_conn* connection_ = nullptr;
+    SessionSettings settings_;
+    bool is_pooled_ = false;
     std::string ledger_schema_;
     LeaderIdentity identity_;
 };
 
 /// What is wrong with a server of this version; empty: nothing. Every Leader asks when it connects.
 std::string version_complaint(int server_version);
+/// What is wrong with a database of this encoding; empty: nothing. Asked likewise.
+std::string encoding_complaint(std::string_view encoding);
 
 /// '{1,2,3}', '{t,f}'
 std::string array_text(const std::vector<std::int64_t>& values);

@@ -194,6 +194,10 @@ std::vector<const Migration*> Migrations::missing() {
     return missing;
 }
 
+bool Migrations::is_missing(const Migration& migration) {
+    return applied().count(migration.version) == 0;
+}
+
 std::string Migrations::statement(const Migration& migration) {
     const std::string version = std::to_string(migration.version);
     const std::string row = version + ", '" + std::string(migration.name) + "'";

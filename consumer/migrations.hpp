@@ -24,6 +24,8 @@ class Migrations {
     /// HW006 when a migration ran with another text, or the tables, views, indexes and functions
     /// are not those that the migrations made. Both name what differs.
     std::vector<const Migration*> missing();
+    /// Whether the leader still lacks this one.
+    bool is_missing(const Migration& migration);
     /// Runs one in the transaction at hand, and records its checksum and the objects that it
     /// changed.
     void run(const Migration& migration);

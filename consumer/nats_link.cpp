@@ -90,7 +90,13 @@ std::string last_words(natsStatus status) {
     return words.empty() ? natsStatus_GetText(status) : words;
 }
 
-std::string advice(natsStatus status) {
+std::string advice(natsStatus status, const Config::Nats& config) {
+    // In TLS 1.3 a server refuses a client's certificate after the handshake, and just closes.
+    if (!config.tls_cert_file.empty() && status != NATS_CONNECTION_AUTH_FAILED) {
+        return "is the server running there, and does it trust the certificate in "
+               "nats.tls_cert_file " +
+               config.tls_cert_file + "? It is read anew at the next attempt";
+    }
     switch (status) {
         case NATS_NO_SERVER:
         case NATS_TIMEOUT:
@@ -188,7 +194,7 @@ NatsLink::NatsLink(const Config::Nats& config, const std::string& url, bool want
         if (!found.empty()) cause = found;
     }
     const std::string text = "cannot connect to NATS at " + printable_address(url) + ": " + cause +
-                             "; " + advice(status);
+                             "; " + advice(status, config);
     if (status == NATS_CONNECTION_AUTH_FAILED) throw NatsSetupError(text);
     throw NatsError(text);
 }

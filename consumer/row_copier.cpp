@@ -199,10 +199,12 @@ void RowCopier::copy(Leader& leader, Units& units) {
 void RowCopier::sift(Leader& leader, const Places& places, std::size_t refused_max,
                      CopyOutcome& outcome) {
     std::vector<Range> ranges{{0, places.size()}};
+    std::size_t piece = places.size();  // halved by each refusal, doubled by each success
     while (!ranges.empty()) {
         Range range = ranges.back();
         ranges.pop_back();
-        const std::size_t rows = std::min(piece_rows(outcome.type), range.second - range.first);
+        const std::size_t rows =
+            std::min({piece_rows(outcome.type), piece, range.second - range.first});
         if (range.first + rows < range.second)
             ranges.emplace_back(range.first + rows, range.second);
         range.second = range.first + rows;
@@ -211,17 +213,24 @@ void RowCopier::sift(Leader& leader, const Places& places, std::size_t refused_m
             send(leader, outcome.type, std::span(places).subspan(range.first, rows));
             leader.execute("RELEASE SAVEPOINT rows");
             outcome.passed += rows;
+            piece = std::min(piece * 2, places.size());
         } catch (const LeaderError& error) {
             const bool is_timeout = error.sqlstate() == kQueryCanceled;
             if (leader.is_broken() || (is_transient(error.sqlstate()) && !is_timeout)) throw;
             if (error.lacks_partition() && ++partition_misses_ <= kPartitionMissesMax) throw;
-            if (outcome.refused.size() >= refused_max) throw;
             leader.execute("ROLLBACK TO SAVEPOINT rows; RELEASE SAVEPOINT rows");
-            const long bad_row = is_timeout ? -1 : copy_row_of(error.context());
+            const std::string& table =
+                catalog_.types()[static_cast<std::size_t>(outcome.type)].table;
+            const long bad_row = is_timeout ? -1 : copy_row_of(error.context(), table);
             const std::size_t at = error.is_of_statement() ? 0 : cut(range, bad_row, ranges);
+            piece = std::max<std::size_t>(rows / 2, 1);
             if (at == range.second) continue;
             if (error.is_of_statement() || is_table_error(outcome, error)) {
                 outcome.table_error = error;
+                return;
+            }
+            if (outcome.refused.size() == refused_max) {
+                outcome.is_cut_short = true;
                 return;
             }
             outcome.refused.push_back({places[at], error});
@@ -252,6 +261,7 @@ std::vector<CopyOutcome> RowCopier::copy_apart(Leader& leader, Units& units,
         sift(leader, places, refused_max, outcome);
         refused_max -= outcome.refused.size();
         outcomes.push_back(std::move(outcome));
+        if (outcomes.back().is_cut_short) break;
     }
     partition_misses_ = 0;
     note_late_rows(leader, late);

@@ -32,6 +32,7 @@ struct CopyOutcome {
     std::vector<Refusal> refused;
     /// Set: the table refuses rows as a whole, and not every row was tried.
     std::optional<LeaderError> table_error;
+    bool is_cut_short = false;  ///< more rows were refused than allowed; not every row was tried
 };
 
 /// The rows of units into their tables by binary COPY, inside the transaction at hand. Units with
@@ -50,9 +51,10 @@ class RowCopier {
     /// homeward.note_late_rows().
     void copy(Leader& leader, Units& units);
     /// Isolates rows that the leader refuses, whatever the SQLSTATE, unless it is transient: by the
-    /// line that COPY names, else by halving. One outcome a type. Throws what is transient, what
-    /// lacks its partition (make_room() again, after Partitions::forget()), and
-    /// when more than `refused_max` are refused.
+    /// line that COPY names, else by halving. Where many are refused, pieces are small, so that few
+    /// good rows are sent again. One outcome a type; the last is cut short at the next row after
+    /// `refused_max`. Throws what is transient, and what lacks its partition (make_room() again,
+    /// after Partitions::forget()).
     std::vector<CopyOutcome> copy_apart(Leader& leader, Units& units, std::size_t refused_max);
     /// Rows that the leader refuses become dead events; throws when the table refuses all.
     void copy_or_bury(Leader& leader, Units& units);

@@ -8,13 +8,17 @@
 namespace homeward::consumer {
 namespace {
 
-/// Any fixed number; all of Homeward's schema changes queue up behind it.
-constexpr const char* kSchemaLock = "SELECT pg_advisory_lock(hashtext('homeward.schema'))";
+/// Any fixed number; all of Homeward's schema changes queue up behind it, however long that takes:
+/// the others are just as busy with the same. Until the transaction ends, as behind a pooler a
+/// session's lock would stay with whoever gets that session next.
+constexpr const char* kSchemaLock =
+    "BEGIN; SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock(hashtext('homeward.schema'));"
+    // Hears of what others have made while we waited: to_regclass() alone would not.
+    " SELECT FROM pg_catalog.pg_class LIMIT 0";
 /// Whoever waits for an exclusive lock holds up all that come after it, so the wait is short, and
 /// others have their turn before the next try. About a minute in all.
 constexpr std::chrono::milliseconds kLockTurn{250};
 constexpr int kLockTurnsMax = 80;
-constexpr const char* kSchemaUnlock = "SELECT pg_advisory_unlock(hashtext('homeward.schema'))";
 
 /// Before the first migration.
 constexpr const char* kMigrationTable =
@@ -167,7 +171,7 @@ void Schema::plan_columns(const EventType& type, std::vector<std::string>& state
                 "; Homeward never changes a column's type: give the field another "
                 "name, or migrate the table by hand";
             if (drift_ == nullptr) throw LeaderError("42804", refusal, "");
-            drift_->push_back(refusal);
+            drift_->insert(refusal);
         }
     }
 }
@@ -200,11 +204,11 @@ std::vector<std::string> Schema::plan_tables(const std::vector<EventType>& types
     return statements;
 }
 
-/// One transaction, in turns.
+/// One transaction, in turns. Others may have done it meanwhile: `work` is to look first.
 void Schema::run(const std::function<void()>& work) {
     for (int turn = 1;; ++turn) {
         try {
-            leader_.execute("BEGIN");
+            leader_.execute(kSchemaLock);
             leader_.execute("SET LOCAL lock_timeout = " + std::to_string(kLockTurn.count()));
             work();
             leader_.execute("COMMIT");
@@ -218,19 +222,23 @@ void Schema::run(const std::function<void()>& work) {
     }
 }
 
-void Schema::apply(const std::vector<EventType>& types, std::vector<std::string>* drift) {
+void Schema::apply(const std::vector<EventType>& types, std::set<std::string>* drift) {
     drift_ = drift;
-    leader_.execute("SET lock_timeout = 0");  // the others are just as busy with the same
-    leader_.query(kSchemaLock);
-    leader_.execute("SET lock_timeout = " + std::to_string(config_.postgres.lock_timeout_ms));
     Migrations migrations(leader_);
     const auto missing = migrations.missing();
     if (!missing.empty() && missing.front()->version == 1) {
         run([&] { leader_.execute(kMigrationTable); });
     }
-    for (const Migration* migration : missing) run([&] { migrations.run(*migration); });
-    for (const std::string& statement : plan_tables(types)) {
-        run([&] { leader_.execute(statement); });
+    for (const Migration* migration : missing) {
+        run([&] {
+            if (migrations.is_missing(*migration)) migrations.run(*migration);
+        });
+    }
+    for (const EventType& type : types) {
+        if (plan_tables({type}).empty()) continue;
+        run([&] {
+            for (const std::string& statement : plan_tables({type})) leader_.execute(statement);
+        });
     }
     for (const EventType& type : types) {
         if (type.partitioning != Partitioning::day) continue;
@@ -240,7 +248,6 @@ void Schema::apply(const std::vector<EventType>& types, std::vector<std::string>
             {config_.postgres.event_schema, type.table,
              static_cast<std::int64_t>(config_.schema.partitions_ahead_days)});
     }
-    leader_.query(kSchemaUnlock);
 }
 
 }  // namespace homeward::consumer

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,8 @@ std::vector<EventType> known_event_types(const Config& config);
 std::string catalog_name(const Field& field);
 
 /// The ledger and the event tables, brought up to date additively: nothing is dropped, narrowed or
-/// renamed. Under an advisory lock, so that any number of consumers may start at once.
+/// renamed. Each transaction takes an advisory lock, so that any number of consumers may start at
+/// once.
 class Schema {
   public:
     Schema(Leader& leader, const Config& config) : leader_(leader), config_(config) {}
@@ -28,7 +30,7 @@ class Schema {
     std::vector<std::string> plan(const std::vector<EventType>& types);
     /// Waits for its locks in short turns, so that nobody who writes waits behind it for long.
     /// `drift`: gets the columns of another type than wanted, which are an exception otherwise.
-    void apply(const std::vector<EventType>& types, std::vector<std::string>* drift = nullptr);
+    void apply(const std::vector<EventType>& types, std::set<std::string>* drift = nullptr);
 
   private:
     std::vector<std::string> plan_tables(const std::vector<EventType>& types);
@@ -41,7 +43,7 @@ class Schema {
 
     Leader& leader_;
     const Config& config_;
-    std::vector<std::string>* drift_ = nullptr;
+    std::set<std::string>* drift_ = nullptr;
 };
 
 }  // namespace homeward::consumer

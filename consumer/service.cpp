@@ -57,7 +57,7 @@ bool prepare_schema(const Config& config, const std::vector<EventType>& types,
             Leader leader(config.postgres.owner_url, config.postgres);
             has_worked = true;
             // One table that somebody has altered must not keep all others from being written.
-            std::vector<std::string> drift;
+            std::set<std::string> drift;
             if (config.schema.automatic) Schema(leader, config).apply(types, &drift);
             for (const std::string& one : drift) spdlog::error("{}; its events are held", one);
             return true;

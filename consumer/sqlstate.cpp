@@ -1,7 +1,7 @@
 #include "consumer/sqlstate.hpp"
 
 #include <algorithm>
-#include <cstdlib>
+#include <charconv>
 #include <iterator>
 
 namespace homeward::consumer {
@@ -52,13 +52,16 @@ ErrorClass classify(std::string_view sqlstate, bool has_worked) {
     return rule == std::end(kRules) ? ErrorClass::unknown : rule->error_class;
 }
 
-long copy_row_of(std::string_view context) {
-    constexpr std::string_view kLine = ", line ";
-    const std::size_t copy = context.find("COPY ");
-    if (copy == std::string_view::npos) return -1;
-    const std::size_t line = context.find(kLine, copy);
-    if (line == std::string_view::npos) return -1;
-    return std::strtol(context.data() + line + kLine.size(), nullptr, 10) - 1;
+long copy_row_of(std::string_view context, std::string_view table) {
+    // The outermost line is COPY's; those before it are of triggers, and have numbers of their own.
+    const std::string_view line = context.substr(context.rfind('\n') + 1);
+    const std::size_t name = line.find(table);
+    if (table.empty() || name == std::string_view::npos) return -1;
+    std::string_view rest = line.substr(name + table.size());
+    rest.remove_prefix(std::min(rest.find_first_of("0123456789"), rest.size()));
+    long row = 0;
+    const auto parsed = std::from_chars(rest.data(), rest.data() + rest.size(), row);
+    return parsed.ec == std::errc{} ? row - 1 : -1;
 }
 
 }  // namespace homeward::consumer

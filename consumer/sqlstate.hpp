@@ -33,7 +33,7 @@ class LeaderError : public std::runtime_error {
 
   private:
     std::string sqlstate_;  // five characters; 08006 when the connection broke
-    std::string context_;   // "COPY audit_events, line 17"
+    std::string context_;   // "COPY audit_events, line 17", in the leader's language
     bool lacks_partition_ = false;
     bool is_of_statement_ = false;
 };
@@ -50,7 +50,8 @@ inline bool is_transient(std::string_view sqlstate) {
 /// statement_timeout, or somebody's pg_cancel_backend().
 inline constexpr std::string_view kQueryCanceled = "57014";
 
-/// The row that a COPY stumbled over, counted from 0; -1 when the context does not say.
-long copy_row_of(std::string_view context);
+/// The row that a COPY into this table stumbled over, counted from 0; -1 when the context does not
+/// say. In any language: of "COPY audit_events, line 17" only the name and the number count.
+long copy_row_of(std::string_view context, std::string_view table);
 
 }  // namespace homeward::consumer

@@ -29,6 +29,13 @@ void lock(Leader& leader, const std::string& schema) {
 
 ScratchSchema::ScratchSchema(const Config& config, const EventType& type)
     : config_(scratch_config(config)), keeper_(config_.postgres.url, config_.postgres) {
+    if (keeper_.is_pooled()) {
+        throw LeaderError(
+            "0A000",
+            "a pooler stands between tune and PostgreSQL: its share of the time would "
+            "be measured, too; name PostgreSQL itself in postgres.owner_url",
+            "");
+    }
     drop_left_behind();
     lock(keeper_, name());
     create();

@@ -3,6 +3,7 @@
 
 #include "tests/support/bridge.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/frame_sender.hpp"
 #include "tests/support/nats_client.hpp"
 
 using namespace homeward::testing;
@@ -66,19 +67,26 @@ TEST_CASE("the consumer does all of its work as homeward_writer") {
     const CommandResult check = bridge.consumer_command({"check"});
     INFO(check.output);
     CHECK(check.exit_code == 0);
+    guarded.leader().query("REVOKE TEMP ON DATABASE postgres FROM PUBLIC");
     bridge.start_consumer();
     {
+        // The second one has the ledger asked first.
+        FrameSender sender(bridge.leaf().port(), "ams", "shop");
+        const std::string frame = sender.frame(1, 5);
+        sender.send(frame);
+        sender.send(frame);
         NatsClient client(bridge.leaf().port());
         for (int i = 0; i < 20; ++i) client.publish("homeward.plain.ams.shop", kLine);
         client.publish("homeward.plain.ams.shop", "no JSON");
         client.publish("homeward.plain.ams.shop", R"({"type":"unheard_of"})");
     }
     const bool settled = wait_until(20s, [&] {
-        return bridge.leader().number("SELECT count(*) FROM homeward_events.audit_events") == 20 &&
+        return bridge.leader().number("SELECT count(*) FROM homeward_events.audit_events") == 25 &&
                bridge.leader().number("SELECT count(*) FROM homeward.dead_letter") == 2;
     });
     INFO(bridge.consumer_log());
     CHECK(settled);
+    CHECK(wait_until(20s, [&] { return bridge.metric("homeward_skipped_events_total") == 5; }));
     // The housekeeper folds and looks after partitions and letters with the same rights.
     CHECK(wait_until(30s, [&] {
         return bridge.metric("homeward_dead_letters_waiting{state=\"parked\"}") == 1;

@@ -39,6 +39,8 @@ void run(const std::vector<std::string>& command) {
     if (result.exit_code != 0) throw std::runtime_error(command[0] + ":\n" + result.output);
 }
 
+}  // namespace
+
 void give_to_postgres(const std::filesystem::path& path) {
     if (::getuid() != 0) return;
     const passwd* user = ::getpwnam("postgres");
@@ -46,8 +48,6 @@ void give_to_postgres(const std::filesystem::path& path) {
         throw std::runtime_error("cannot give " + path.string() + " to user postgres");
     }
 }
-
-}  // namespace
 
 PostgresServer::PostgresServer(const std::vector<std::string>& settings) : port_(free_port()) {
     give_to_postgres(dir_.path());
@@ -159,7 +159,11 @@ std::string PostgresServer::url(const std::string& user) const {
 }
 
 Rows PostgresServer::query(const std::string& sql) const {
-    PGconn* connection = PQconnectdb(url().c_str());
+    return query_at(url(), sql);
+}
+
+Rows query_at(const std::string& url, const std::string& sql) {
+    PGconn* connection = PQconnectdb(url.c_str());
     PGresult* result =
         PQstatus(connection) == CONNECTION_OK ? PQexec(connection, sql.c_str()) : nullptr;
     const ExecStatusType status = PQresultStatus(result);

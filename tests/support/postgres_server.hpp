@@ -12,6 +12,12 @@ namespace homeward::testing {
 /// Rows as text; empty strings for NULL.
 using Rows = std::vector<std::vector<std::string>>;
 
+/// Servers that root starts run as user postgres, and want files of their own.
+void give_to_postgres(const std::filesystem::path& path);
+
+/// Over a connection of its own; throws std::runtime_error with the server's message.
+Rows query_at(const std::string& url, const std::string& sql);
+
 /// A private PostgreSQL on 127.0.0.1, trusting everybody; a leader, or a streaming standby of one.
 /// Not synced to disk unless asked: tests kill processes, not machines.
 class PostgresServer {

@@ -75,6 +75,10 @@ class Lines {
         const std::lock_guard lock(mutex_);
         return text_.find(part) != std::string::npos;
     }
+    std::string all() const {
+        const std::lock_guard lock(mutex_);
+        return text_;
+    }
 
   private:
     mutable std::mutex mutex_;
@@ -157,4 +161,44 @@ TEST_CASE("a CA that is rotated is taken over, and until then the handshake's er
     CHECK(wait_until(30s, [&] { return lines.has("SSL handshake error"); }));
     std::filesystem::copy(dir / "renewed.pem", dir / "ca.pem", over);
     CHECK(wait_until(30s, [&] { return nats.is_connected(); }));
+}
+
+TEST_CASE("a client certificate that is rotated is taken over without a restart") {
+    // Method: server and client get new certificates of new CAs; the client's last, after the
+    // server has refused the old one.
+    const TempDir dir;
+    for (const char* name : {"server", "client", "server2", "client2"}) make_certificate(dir, name);
+    const auto over = std::filesystem::copy_options::overwrite_existing;
+    const auto replace = [&](const std::string& by, const std::string& name) {
+        std::filesystem::copy(dir / by, dir / name, over);
+    };
+    replace("server.pem", "ca.pem");
+    replace("client.pem", "trusted.pem");
+    NatsOptions options;
+    options.more = tls_lines(dir, "server", "trusted");
+    NatsServer server(options);
+    consumer::Config::Nats config;
+    config.urls = {"tls://127.0.0.1:" + std::to_string(server.port())};
+    config.tls_ca_file = dir / "ca.pem";
+    config.tls_cert_file = dir / "client.pem";
+    config.tls_key_file = dir / "client.key";
+    Lines lines;
+    consumer::NatsConnection nats(config, 10s, lines.listener());
+
+    server.kill();
+    for (const char* suffix : {".pem", ".key"}) {
+        replace(std::string("server2") + suffix, std::string("server") + suffix);
+    }
+    replace("server2.pem", "ca.pem");
+    replace("client2.pem", "trusted.pem");
+    server.start();
+    const bool is_said = wait_until(
+        30s, [&] { return lines.has("does it trust the certificate in nats.tls_cert_file"); });
+    INFO(lines.all());
+    CHECK(is_said);
+    CHECK_FALSE(nats.is_connected());
+    for (const char* suffix : {".pem", ".key"}) {
+        replace(std::string("client2") + suffix, std::string("client") + suffix);
+    }
+    CHECK(wait_until(30s, [&] { return nats.is_connected() && nats.connects() == 2; }));
 }

@@ -1,4 +1,5 @@
 #include "consumer/sqlstate.hpp"
+#include "consumer/pg_connect.hpp"
 
 #include "tests/support/catch.hpp"
 
@@ -68,12 +69,33 @@ TEST_CASE("a password that was refused is a mistake at first and a rotation late
     CHECK(classify("28000", true) == ErrorClass::retry);
 }
 
-TEST_CASE("COPY's line is read from its context, or not at all") {
-    CHECK(copy_row_of("COPY audit_events, line 17") == 16);
-    CHECK(copy_row_of("COPY \"odd, line 3\", line 5, column actor: \"x\"") == -1 + 3);
-    CHECK(copy_row_of("PL/pgSQL function f() line 2 at RAISE\nCOPY t, line 9") == 8);
-    CHECK(copy_row_of("PL/pgSQL function f() line 2 at RAISE") == -1);
-    CHECK(copy_row_of("") == -1);
-    CHECK(copy_row_of("COPY t, line ") == -1);
-    CHECK(copy_row_of("COPY t, line 1") == 0);
+TEST_CASE("COPY's line is read from its context in any language, or not at all") {
+    const auto row_of = [](const char* context) { return copy_row_of(context, "audit_events2"); };
+    CHECK(row_of("COPY audit_events2, line 17") == 16);
+    CHECK(row_of("COPY audit_events2, line 1") == 0);
+    CHECK(row_of("COPY audit_events2, Zeile 17, Spalte actor: »7«") == 16);
+    CHECK(row_of("COPY audit_events2, ligne 17") == 16);
+    CHECK(row_of("COPY audit_events2の17行") == 16);
+    CHECK(row_of("audit_events2 복사, 17 줄") == 16);
+    CHECK(row_of("PL/pgSQL function f() line 2 at RAISE\nCOPY audit_events2, line 9") == 8);
+    CHECK(row_of("COPY audit_events2, line 9\nPL/pgSQL function f() line 2 at RAISE") == -1);
+    CHECK(row_of("PL/pgSQL function f() line 2 at RAISE") == -1);
+    CHECK(row_of("") == -1);
+    CHECK(row_of("COPY audit_events2, line ") == -1);
+    CHECK(row_of("COPY audit_events2, line 99999999999999999999") == -1);
+    CHECK(copy_row_of("COPY \"odd, line 3\", line 5, column actor: \"x\"", "\"odd, line 3\"") == 4);
+}
+
+TEST_CASE("a refused connection's SQLSTATE is read in any language, the most telling first") {
+    CHECK(sqlstate_in("connection to server at \"::1\", port 5432 failed: FATAL:  28P01: "
+                      "Passwort-Authentifizierung für Benutzer »a« fehlgeschlagen\n"
+                      "ORT:  auth_failed, auth.c:338") == "28P01");
+    CHECK(sqlstate_in("致命错误:  3D000: 数据库 \"x\" 不存在") == "3D000");
+    CHECK(sqlstate_in("host a: FATAL:  57P03: the database system is starting up\n"
+                      "host b: FATAL:  28000: no pg_hba.conf entry") == "28000");
+    CHECK(sqlstate_in("FATAL:  53300: sorry\nFATAL:  57P03: starting up") == "53300");
+    CHECK(sqlstate_in("connection to server failed: Connection refused") == "");
+    CHECK(sqlstate_in("a  28P0") == "");
+    CHECK(sqlstate_in("FATAL:  28P01") == "");
+    CHECK(sqlstate_in("  ") == "");
 }
