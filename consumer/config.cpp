@@ -111,6 +111,8 @@ std::map<std::string, Setter> setters(Config& c) {
         {"ledger.forget_days", count_setter(c.ledger.forget_days, 1, 36'500)},
         {"ledger.ranges_max", count_setter(c.ledger.ranges_max, 100, 1'000'000)},
         {"dead_letters.letters_max", count_setter(c.dead_letters.letters_max, 1, 1'000'000'000)},
+        {"dead_letters.source_letters_max",
+         count_setter(c.dead_letters.source_letters_max, 0, 1'000'000'000)},
         {"dead_letters.bytes_max", count_setter(c.dead_letters.bytes_max, 1u << 10, 1ull << 40)},
         {"admin.listen", text_setter(c.admin.listen)},
         {"admin.hosts", list_setter(c.admin.hosts, true)},

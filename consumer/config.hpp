@@ -64,8 +64,8 @@ struct Config {
         std::size_t delay_ms = 20;
         /// Transactions at a time, each with a connection of its own.
         std::size_t writers = 2;
-        /// A region's app with more bad events than this in a batch is held: its messages with bad
-        /// events wait in their stream, all others are written.
+        /// A region's app with more bad events than this in a batch is held: what of them finds no
+        /// room among its dead letters waits in its stream, all others are written.
         std::size_t bad_events_max = 1'000;
     } batch;
 
@@ -125,6 +125,9 @@ struct Config {
     struct DeadLetters {
         std::size_t letters_max = 1'000'000;
         std::size_t bytes_max = 1u << 30;
+        /// Of one region's app: when so many wait, and batch.bad_events_max of them, it is held, and
+        /// its messages with bad events wait in their stream.
+        std::size_t source_letters_max = 1'000;
     } dead_letters;
 
     struct Admin {

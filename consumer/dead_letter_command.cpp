@@ -1,5 +1,6 @@
 #include "consumer/dead_letter_command.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -99,6 +100,34 @@ int list(Leader& leader, const Order& order) {
     return 0;
 }
 
+int list_sources(Leader& leader, const Config& config, const Order& order) {
+    const auto sources = read_letter_sources(leader);
+    if (order.as_json) {
+        json array = json::array();
+        for (const LetterSource& one : sources) {
+            array.push_back({{"region", one.region},
+                             {"app", one.app},
+                             {"open", one.open},
+                             {"parked", one.parked},
+                             {"payload_bytes", one.payload_bytes},
+                             {"first_seen", one.first_seen},
+                             {"reason", one.reason},
+                             {"sample", one.sample}});
+        }
+        std::printf("%s\n", dumped(array).c_str());
+        return 0;
+    }
+    std::printf("%-24s  %8s  %8s  %s\n", "region/app", "open", "parked", "first reason; sample");
+    for (const LetterSource& one : sources) {
+        std::printf("%-24s  %8lld  %8lld  %s; %s\n", (one.region + "/" + one.app).c_str(),
+                    static_cast<long long>(one.open), static_cast<long long>(one.parked),
+                    one_line(one.reason, 120).c_str(), one_line(one.sample, 80).c_str());
+    }
+    std::printf("%zu sources; one that is held may have %zu (dead_letters.source_letters_max)\n",
+                sources.size(), config.dead_letters.source_letters_max);
+    return 0;
+}
+
 int show(Leader& leader, Order order) {
     if (order.filter.ids.empty()) throw UsageError("dead-letters show needs a number");
     order.filter.states.clear();
@@ -148,13 +177,15 @@ void require_choice(const std::string& command, const Order& order) {
 
 int run_dead_letters(const Config& config, const std::vector<std::string>& words) {
     const std::string command = words.empty() ? "" : words[0];
-    if (command != "list" && command != "show" && command != "redrive" && command != "discard") {
-        throw UsageError("dead-letters needs list, show, redrive or discard");
+    const std::vector<std::string> known{"list", "sources", "show", "redrive", "discard"};
+    if (std::find(known.begin(), known.end(), command) == known.end()) {
+        throw UsageError("dead-letters needs list, sources, show, redrive or discard");
     }
     const Order order = parse(words);
     if (command == "redrive" || command == "discard") require_choice(command, order);
     Leader leader(config.postgres.upkeep_url, config.postgres);
     if (command == "list") return list(leader, order);
+    if (command == "sources") return list_sources(leader, config, order);
     if (command == "show") return show(leader, order);
     if (command == "redrive") return redrive(leader, config, order);
     return discard(leader, order);

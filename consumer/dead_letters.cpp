@@ -21,6 +21,17 @@ QueryConditions conditions_of(const LetterFilter& filter) {
     return where;
 }
 
+/// Per origin first, from the index alone: there may be a million letters.
+constexpr const char* kSums =
+    "WITH by_origin AS MATERIALIZED ("
+    "  SELECT origin, count(*) FILTER (WHERE state = 'open') AS open,"
+    "   count(*) FILTER (WHERE state = 'parked') AS parked,"
+    "   sum(payload_bytes)::int8 AS bytes, min(id) AS first"
+    "  FROM homeward.dead_letter WHERE state IN ('open', 'parked') GROUP BY origin),"
+    " source AS (SELECT o.region, o.app, sum(s.open)::int8 AS open, sum(s.parked)::int8 AS parked,"
+    "  sum(s.bytes)::int8 AS bytes, min(s.first) AS first"
+    "  FROM by_origin s JOIN homeward.known_origin o ON o.id = s.origin GROUP BY 1, 2)";
+
 constexpr std::size_t kDiscardLettersMax = 10'000;
 
 }  // namespace
@@ -62,6 +73,34 @@ std::vector<DeadLetter> read_letters(Leader& leader, const LetterFilter& filter,
         letters.push_back(std::move(letter));
     }
     return letters;
+}
+
+std::vector<LetterSource> read_letter_sources(Leader& leader) {
+    const QueryResult rows = leader.query(
+        std::string(kSums) +
+        " SELECT s.region, s.app, s.open, s.parked, s.bytes, d.first_seen, d.reason,"
+        " substr(d.payload, 1, 200) FROM source s JOIN homeward.dead_letter d ON d.id = s.first"
+        " ORDER BY s.open + s.parked DESC, 1, 2");
+    std::vector<LetterSource> sources;
+    for (int i = 0; i < rows.rows(); ++i) {
+        const auto text = [&](int column) { return std::string(rows.at(i, column)); };
+        sources.push_back({text(0), text(1), rows.number(i, 2), rows.number(i, 3),
+                           rows.number(i, 4), text(5), text(6), bytes_of_bytea(rows.at(i, 7))});
+    }
+    return sources;
+}
+
+LetterRoom::Sources letter_sums(Leader& leader) {
+    const QueryResult rows = leader.query(
+        std::string(kSums) + " SELECT region, app, open + parked, bytes, open FROM source");
+    LetterRoom::Sources sources;
+    for (int i = 0; i < rows.rows(); ++i) {
+        sources[std::string(rows.at(i, 0)) + "/" + std::string(rows.at(i, 1))] = {
+            static_cast<std::uint64_t>(rows.number(i, 2)),
+            static_cast<std::uint64_t>(rows.number(i, 3)),
+            static_cast<std::uint64_t>(rows.number(i, 4))};
+    }
+    return sources;
 }
 
 std::vector<LetterRef> find_letters(Leader& leader, const LetterFilter& filter) {

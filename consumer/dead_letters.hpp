@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "consumer/leader.hpp"
+#include "consumer/letter_room.hpp"
 #include "consumer/redriver.hpp"
 
 namespace homeward::consumer {
@@ -33,6 +34,17 @@ struct LetterFilter {
 
     bool is_narrow() const;  ///< more than the states is set
 };
+
+/// A region's app with dead letters that wait, and the oldest of these.
+struct LetterSource {
+    std::string region, app;
+    std::int64_t open = 0, parked = 0, payload_bytes = 0;
+    std::string first_seen, reason, sample;
+};
+/// Those with the most letters first.
+std::vector<LetterSource> read_letter_sources(Leader& leader);
+/// What of each waits, by "region/app".
+LetterRoom::Sources letter_sums(Leader& leader);
 
 /// Oldest first; `letters_max` 0: all of them.
 std::vector<DeadLetter> read_letters(Leader& leader, const LetterFilter& filter,

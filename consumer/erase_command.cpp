@@ -73,8 +73,9 @@ int run_erase(const Config& config, const std::vector<std::string>& words) {
     const auto type = std::find_if(types.begin(), types.end(),
                                    [&](const EventType& one) { return one.name == order.type; });
     if (type == types.end()) throw UsageError("no event type is \"" + order.type + "\"");
-    Leader leader(config.postgres.owner_url, config.postgres);
-    leader.execute("SET statement_timeout = 0");
+    Config::Postgres patient = config.postgres;
+    patient.statement_timeout_ms = 0;
+    Leader leader(config.postgres.owner_url, patient);
     Erasure erasure(leader, config.postgres.event_schema, *type, order.conditions);
     if (!order.is_dry && erasure.is_resumed()) {
         std::fprintf(stderr, "homeward-consumer: goes on with an erasure that was broken off\n");

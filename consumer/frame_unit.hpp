@@ -57,6 +57,7 @@ struct FrameUnit {
 
     // What follows is made anew by every attempt to write the batch; see reset().
     bool skip = false;         ///< settled already, quarantined, or given back
+    bool is_settled = false;   ///< skipped as the ledger, or its batch, has it already
     bool is_conflict = false;  ///< quarantined; counted once it is committed
     bool is_refused = false;   ///< its body cannot be read: one dead letter for all of it
     std::string body;
@@ -67,6 +68,7 @@ struct FrameUnit {
 
     void reset() {
         skip = false;
+        is_settled = false;
         is_conflict = false;
         is_refused = false;
         rows.clear();

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include "consumer/closed_days.hpp"
+#include "consumer/dead_letters.hpp"
 #include "consumer/thread_body.hpp"
 
 namespace homeward::consumer {
@@ -197,7 +198,7 @@ void Housekeeper::tend_dead_letters(Leader& leader) {
     metrics_.letters_open = sum(0);
     metrics_.letters_parked = sum(1);
     metrics_.letter_bytes = sum(2);
-    letter_room_.measured(sum(0) + sum(1) + sum(3), sum(2) + sum(4));
+    letter_room_.measured({sum(0) + sum(1) + sum(3), sum(2) + sum(4), sum(0)}, letter_sums(leader));
 }
 
 void Housekeeper::count_holes(Leader& leader) {

@@ -80,6 +80,12 @@ void Lineage::admit(const LeaderIdentity& leader) {
         throw LeaderError("HW004", refusal(leader, *known), "");
     }
     if (!known || leader != *known) write(leader);
+    admitted_ = leader;
+}
+
+void Lineage::renew() {
+    const std::lock_guard lock(mutex_);
+    if (admitted_) write(*admitted_);
 }
 
 void Lineage::accept(const LeaderIdentity& leader) {

@@ -25,6 +25,9 @@ class Lineage {
     /// Throws LeaderError: HW004 when this leader must not be written to, HW005 when no stream can
     /// be asked or told just now.
     void admit(const LeaderIdentity& leader);
+    /// Tells all streams again which leader was admitted last, as one was made anew. Throws as
+    /// admit() does.
+    void renew();
     /// From now on this one and what comes after it, whatever was acknowledged before. Throws
     /// NatsError unless all streams were told.
     void accept(const LeaderIdentity& leader);
@@ -37,6 +40,7 @@ class Lineage {
     NatsConnection& nats_;
     const std::vector<Stream> streams_;
     std::mutex mutex_;  // one at a time
+    std::optional<LeaderIdentity> admitted_;
 };
 
 }  // namespace homeward::consumer

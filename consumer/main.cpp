@@ -57,6 +57,8 @@ constexpr const char* kHelp =
       FILTER             --type T --region R --app A --sqlstate S --reason PART --since TIME
                          --state open|parked|redriven|discarded|all (what waits: open and parked)
       --limit N          list so many, 100 without it; 0 for all
+  dead-letters sources [--json]
+                         whose they are: region and app, how many, the first reason and a sample
   conflicts list|show|accept|discard [NUMBER…] [FILTER…] [--json]
                          frames kept aside because they are at odds with the ledger: of another's
                          origin, or of seqs that are settled in part. accept takes one for its

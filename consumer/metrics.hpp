@@ -113,7 +113,7 @@ class Metrics {
 
     /// What is held back while everything else flows, and why.
     struct Hold {
-        std::string kind;  ///< what `name` is: "type", or "source" (region/app)
+        std::string kind;  ///< what `name` is: "type", "source" (region/app), or "stream"
         std::string name;
         std::string why;
         std::chrono::system_clock::time_point since;

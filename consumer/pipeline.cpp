@@ -27,7 +27,7 @@ Pipeline::Pipeline(const Parts& parts, std::vector<Stream> streams, bool is_repl
               streams_away(streams, parts.states)),
       lineage_(parts.nats, std::move(streams)),
       type_holds_(*parts.catalog, parts.metrics),
-      source_holds_(parts.metrics),
+      source_holds_(parts.config.dead_letters, parts.letter_room, parts.metrics),
       context_{parts.config,
                parts.limits,
                puller_,
@@ -59,6 +59,11 @@ Pipeline::Pipeline(const Parts& parts, std::vector<Stream> streams, bool is_repl
 void Pipeline::open(const Stream& stream, const StreamState& state) {
     created_us_.at(stream.name) = state.created_us;
     puller_.open(stream.name);
+}
+
+void Pipeline::renew(const Stream& stream, const StreamState& state) {
+    created_us_.at(stream.name) = state.created_us;
+    lineage_.renew();
 }
 
 void Pipeline::stop() {

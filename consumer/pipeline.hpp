@@ -36,6 +36,9 @@ class Pipeline {
 
     /// A stream that was away at the start is there: it is consumed from now on. Any thread.
     void open(const Stream& stream, const StreamState& state);
+    /// A stream was made again: the same name, perhaps other messages. Any thread. Throws what
+    /// Lineage::renew() throws.
+    void renew(const Stream& stream, const StreamState& state);
     /// Pulls no more, commits what has arrived, and returns when that is done.
     void stop();
     const Puller& puller() const { return puller_; }

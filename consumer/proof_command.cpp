@@ -88,9 +88,10 @@ Proof read_patiently(const Config& config, Leader& leader, const Order& order) {
 }
 
 int show(const Config& config, const Order& order) {
-    Leader leader(config.postgres.url, config.postgres);
+    Config::Postgres patient = config.postgres;
     // Days that were not counted are read, however long that takes.
-    leader.execute("SET statement_timeout = 0");
+    patient.statement_timeout_ms = 0;
+    Leader leader(config.postgres.url, patient);
     std::vector<std::string> differing;
     if (order.recount) {
         differing = recount_days(

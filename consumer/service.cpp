@@ -14,6 +14,7 @@
 #include "consumer/pipeline.hpp"
 #include "consumer/schema.hpp"
 #include "consumer/status/health.hpp"
+#include "consumer/stream_repair.hpp"
 #include "consumer/stream_watch.hpp"
 #include "consumer/systemd.hpp"
 #include "consumer/thread_body.hpp"
@@ -209,9 +210,14 @@ int run_service(const Config& config, const std::filesystem::path& file) {
     Pipeline pipeline({config, nats, states, catalog, metrics, letter_room, memory, limits},
                       streams, false);
     Latecomers latecomers(nats, streams, states, pipeline);
-    const StreamWatch watch(
-        nats, streams, metrics,
-        [&](const Stream& stream, const StreamState& state) { latecomers.seen(stream, state); });
+    StreamRepair repair(nats, config, metrics, [&](const Stream& stream, const StreamState& state) {
+        pipeline.renew(stream, state);
+    });
+    const StreamWatch watch(nats, streams, metrics,
+                            [&](const Stream& stream, const std::optional<StreamState>& state) {
+                                repair.seen(stream, state);
+                                if (state) latecomers.seen(stream, *state);
+                            });
     StatusPage status({config, metrics, streams, [&nats] { return nats.is_connected(); }});
     std::optional<Admin> admin;
     if (!config.admin.listen.empty()) {

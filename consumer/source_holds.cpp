@@ -16,12 +16,6 @@ using namespace std::chrono_literals;
 constexpr auto kQuietMin = 15min;
 constexpr std::size_t kSampleBytesMax = 200;
 
-/// What cannot be a row, now or ever; a parked event waits for its type.
-std::size_t bad_events(const FrameUnit& unit) {
-    return static_cast<std::size_t>(std::count_if(
-        unit.dead.begin(), unit.dead.end(), [](const DeadEvent& dead) { return !dead.parked; }));
-}
-
 }  // namespace
 
 std::string source_of(const FrameUnit& unit) {
@@ -30,38 +24,79 @@ std::string source_of(const FrameUnit& unit) {
     return std::string(subject->region) + "/" + std::string(subject->app);
 }
 
-bool SourceHolds::give_back_bad(Units& units, std::size_t bad_events_max) {
-    std::map<std::string, Count> counts;
+SourceHolds::Counts SourceHolds::count(const Units& units) {
+    Counts counts;
     for (const FrameUnit& unit : units) {
-        const std::size_t bad = unit.skip ? 0 : bad_events(unit);
-        if (bad == 0) continue;
+        if (unit.skip || unit.dead.empty()) continue;
         Count& count = counts[source_of(unit)];
-        count.bad += bad;
-        if (count.first == nullptr) {
-            count.first = &*std::find_if(unit.dead.begin(), unit.dead.end(),
-                                         [](const DeadEvent& dead) { return !dead.parked; });
+        count.sum.add(letters_of(unit));
+        for (const DeadEvent& dead : unit.dead) {
+            if (count.first == nullptr || (count.first->parked && !dead.parked)) {
+                count.first = &dead;
+            }
         }
     }
+    return counts;
+}
+
+std::optional<SourceHolds::Cause> SourceHolds::find_cause(const std::string& source,
+                                                          const LetterRoom::Sum& sum,
+                                                          std::size_t bad_events_max) const {
+    if (sum.bad > bad_events_max) return Cause::flood;
+    const std::size_t waiting_max = std::max(bad_events_max, config_.source_letters_max);
+    if (sum.bad > 0 && room_.of(source).bad >= waiting_max) return Cause::waiting;
+    if (!room_.fits_share(source, sum)) return Cause::share;
+    return std::nullopt;
+}
+
+bool SourceHolds::give_back_bad(Units& units, std::size_t bad_events_max) {
+    const Counts counts = count(units);
+    if (!counts.empty()) room_.await_measured();
     const std::lock_guard lock(mutex_);
     if (!holds_.empty()) end_holds(bad_events_max);
     for (const auto& [source, count] : counts) {
-        const bool is_held = holds_.count(source) == 1;
-        if (is_held || count.bad > bad_events_max) hold(source, count, bad_events_max);
+        const auto held = holds_.find(source);
+        const auto cause = find_cause(source, count.sum, bad_events_max);
+        if (held != holds_.end()) {
+            held->second.seen = SteadyClock::now();
+        } else if (cause) {
+            hold(source, *cause, count, bad_events_max);
+        }
     }
-    if (holds_.empty() || counts.empty()) return false;
+    if (holds_.empty()) return false;
     bool any = false;
+    std::map<std::string, LetterRoom::Sum> taken;
     for (FrameUnit& unit : units) {
-        if (unit.skip || bad_events(unit) == 0 || holds_.count(source_of(unit)) == 0) continue;
-        any = unit.give_back = true;
+        if (unit.skip || unit.dead.empty()) continue;
+        const std::string source = source_of(unit);
+        const auto held = holds_.find(source);
+        const LetterRoom::Sum sum = letters_of(unit);
+        // Parked events are no fault of their source's.
+        if (held == holds_.end() || (sum.bad == 0 && held->second.cause != Cause::share)) continue;
+        LetterRoom::Sum& all = taken[source];
+        const bool fits_held = room_.of(source).bad + all.bad < config_.source_letters_max;
+        all.add(sum);
+        if (fits_held && room_.fits_share(source, all)) continue;
+        if (unit.pulled.stream->kind == StreamKind::metric) {
+            make_tombstones(unit, "source_held");
+        } else {
+            any = unit.give_back = true;
+        }
     }
     return any;
 }
 
+bool SourceHolds::is_lifted(const std::string& source, const Hold& hold,
+                            std::size_t bad_events_max) const {
+    if (SteadyClock::now() - hold.seen > kQuietMin) return true;
+    if (hold.cause == Cause::share) return room_.fits_share(source, {1, 1, 0});
+    if (hold.cause == Cause::flood) return bad_events_max > hold.bad_events_max;
+    return room_.of(source).bad < std::max(bad_events_max, config_.source_letters_max);
+}
+
 void SourceHolds::end_holds(std::size_t bad_events_max) {
-    const auto now = SteadyClock::now();
     for (auto hold = holds_.begin(); hold != holds_.end();) {
-        const bool is_over =
-            bad_events_max > hold->second.bad_events_max || now - hold->second.seen > kQuietMin;
+        const bool is_over = is_lifted(hold->first, hold->second, bad_events_max);
         if (is_over) {
             metrics_.end_hold("source", hold->first);
             spdlog::info("{} is held no more", hold->first);
@@ -70,18 +105,26 @@ void SourceHolds::end_holds(std::size_t bad_events_max) {
     }
 }
 
-void SourceHolds::hold(const std::string& source, const Count& count, std::size_t bad_events_max) {
-    const auto [hold, is_new] = holds_.try_emplace(source, Hold{bad_events_max, {}});
-    hold->second.seen = SteadyClock::now();
-    if (!is_new) return;
-    const std::string why =
-        std::to_string(count.bad) +
-        " bad events in one batch, more than batch.bad_events_max; the first: " +
-        count.first->reason + ": " + one_line(count.first->payload, kSampleBytesMax);
+void SourceHolds::hold(const std::string& source, Cause cause, const Count& count,
+                       std::size_t bad_events_max) {
+    holds_[source] = {cause, bad_events_max, SteadyClock::now()};
+    const std::string bad =
+        std::to_string(cause == Cause::flood ? count.sum.bad : room_.of(source).bad);
+    std::string why =
+        bad + (cause == Cause::flood ? " bad events in one batch, more than batch.bad_events_max"
+                                     : " dead letters of it wait, as many as "
+                                       "dead_letters.source_letters_max or batch.bad_events_max "
+                                       "allow");
+    if (cause == Cause::share) {
+        why = "its dead letters take half of the room (dead_letters.letters_max, .bytes_max)";
+    }
+    why += "; the first: " + count.first->reason + ": " +
+           one_line(count.first->payload, kSampleBytesMax);
     metrics_.begin_hold("source", source, why);
     spdlog::error(
-        "{} is held: {}; its messages with bad events wait in their streams, everything else is "
-        "written; mend what sends them, or raise the limit to make dead letters of them",
+        "{} is held: {}; when dead_letters.source_letters_max of its bad events wait as dead "
+        "letters, its messages with more of them stay in their streams, and everything else is "
+        "written; mend what sends them, see homeward-consumer dead-letters sources",
         source, why);
 }
 

@@ -165,6 +165,14 @@ std::string rfc3339(std::int64_t time_us) {
     return text.data();
 }
 
+std::uint64_t max_ack_pending_in(const json& settings) {
+    const auto found = settings.find("max_ack_pending");
+    const bool is_number = found != settings.end() && found->is_number_integer();
+    return is_number
+               ? static_cast<std::uint64_t>(std::max<std::int64_t>(found->get<std::int64_t>(), 0))
+               : 0;
+}
+
 StreamState state_of(const StreamInfo& info, const ConsumerInfo& durable) {
     StreamState state;
     state.created_us = parse_rfc3339(info.created).value_or(0);
@@ -182,6 +190,7 @@ StreamState state_of(const StreamInfo& info, const ConsumerInfo& durable) {
         state.max_deliver = max_deliver->get<std::int64_t>();
     }
     if (state.max_deliver == 0) state.max_deliver = -1;
+    state.max_ack_pending = max_ack_pending_in(settings);
     return state;
 }
 
@@ -278,6 +287,10 @@ class Settler {
         } else {
             refuse_error(found, stream, "read the durable");
             const json settings = config_in(found.value->config);
+            // StreamRepair may have raised it for what is held.
+            const std::uint64_t pending = max_ack_pending_in(settings);
+            if (pending > wanted["max_ack_pending"].get<std::uint64_t>())
+                wanted["max_ack_pending"] = pending;
             const std::string change = differences(settings, wanted, "durable " + stream.durable);
             if (change.empty()) return;
             lines_.push_back("change durable " + stream.durable + ":" + change);
@@ -323,9 +336,10 @@ class Settler {
     std::vector<std::string> lines_;
 };
 
-std::vector<std::string> settle(NatsConnection& nats, const Config& config, Mode mode) {
+std::vector<std::string> settle(NatsConnection& nats, const Config& config, Mode mode,
+                                const std::vector<Stream>& streams) {
     Settler settler(nats, config, mode);
-    for (const Stream& stream : streams_of(config)) {
+    for (const Stream& stream : streams) {
         const bool has_stream = settler.settle_stream(stream);
         settler.settle_durable(stream, has_stream);
     }
@@ -417,12 +431,23 @@ void write_description(NatsConnection& nats, const Stream& stream, const std::st
     create_durable(nats, stream, std::move(settings));
 }
 
+void write_max_ack_pending(NatsConnection& nats, const Stream& stream, std::uint64_t messages) {
+    json settings = config_in(read_durable(nats, stream).config);
+    settings["max_ack_pending"] = messages;
+    create_durable(nats, stream, std::move(settings));
+}
+
 std::vector<std::string> plan_streams(NatsConnection& nats, const Config& config) {
-    return settle(nats, config, Mode::plan);
+    return settle(nats, config, Mode::plan, streams_of(config));
 }
 
 std::vector<std::string> apply_streams(NatsConnection& nats, const Config& config) {
-    return settle(nats, config, Mode::apply);
+    return settle(nats, config, Mode::apply, streams_of(config));
+}
+
+std::vector<std::string> apply_stream(NatsConnection& nats, const Config& config,
+                                      const Stream& stream) {
+    return settle(nats, config, Mode::apply, {stream});
 }
 
 }  // namespace homeward::consumer

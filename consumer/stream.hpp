@@ -36,9 +36,10 @@ struct StreamState {
     std::uint64_t bytes = 0;
     std::uint64_t bytes_max = 0;  ///< 0: no limit
     std::uint64_t ack_pending = 0;
-    std::int64_t ack_wait_ms = 0;   ///< of the durable, whatever the configuration says by now
-    std::uint64_t unprocessed = 0;  ///< not yet delivered once
-    std::int64_t max_deliver = -1;  ///< deliveries after which the durable gives up; -1: never
+    std::int64_t ack_wait_ms = 0;       ///< of the durable, whatever the configuration says by now
+    std::uint64_t unprocessed = 0;      ///< not yet delivered once
+    std::uint64_t max_ack_pending = 0;  ///< 0: no limit
+    std::int64_t max_deliver = -1;      ///< deliveries after which the durable gives up; -1: never
 
     /// Messages that are neither waiting nor delivered: the durable has lost them, and they stay in
     /// the stream for ever. A passing value says nothing, since messages come and go between two
@@ -65,10 +66,16 @@ Stream open_history(NatsConnection& nats, const Stream& stream, std::int64_t sin
 std::string read_description(NatsConnection& nats, const Stream& stream);
 void write_description(NatsConnection& nats, const Stream& stream, const std::string& text);
 
+/// So many messages may be delivered and not acknowledged. Throws NatsError.
+void write_max_ack_pending(NatsConnection& nats, const Stream& stream, std::uint64_t messages);
+
 /// What streams apply would do, one line each; empty when everything is as wanted.
 std::vector<std::string> plan_streams(NatsConnection& nats, const Config& config);
 /// Creates what is missing and changes limits that differ; never deletes, and refuses what would
 /// need it. Returns what it did.
 std::vector<std::string> apply_streams(NatsConnection& nats, const Config& config);
+/// The same for one of them.
+std::vector<std::string> apply_stream(NatsConnection& nats, const Config& config,
+                                      const Stream& stream);
 
 }  // namespace homeward::consumer

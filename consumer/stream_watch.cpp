@@ -48,19 +48,23 @@ void StreamWatch::look(const Stream& stream) {
         state = read_state(nats_, stream, kLookPatience);
     } catch (const NatsError&) {
         // Away: its numbers are unknown, not zero.
+        metrics_.forget_backlog(stream.name);
+        return;
     }
+    Metrics::Backlog backlog;
     if (state) {
         const std::uint64_t undeliverable =
             undeliverable_.try_emplace(stream.name, kUndeliverableTime)
                 .first->second.observe(state->undeliverable(), std::chrono::steady_clock::now());
-        metrics_.set_backlog(
-            stream.name,
-            {state->unprocessed, state->ack_pending, state->bytes, state->bytes_max, undeliverable,
-             static_cast<std::uint64_t>(std::max<std::int64_t>(state->max_deliver, 0))});
-        on_seen_(stream, *state);
-    } else {
-        metrics_.forget_backlog(stream.name);
+        backlog = {state->unprocessed,
+                   state->ack_pending,
+                   state->bytes,
+                   state->bytes_max,
+                   undeliverable,
+                   static_cast<std::uint64_t>(std::max<std::int64_t>(state->max_deliver, 0))};
     }
+    metrics_.set_backlog(stream.name, backlog);
+    on_seen_(stream, state);
 }
 
 /// One line when a region goes away and one when it is back, not one for each of its streams.

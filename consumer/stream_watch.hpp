@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -21,8 +22,9 @@ namespace homeward::consumer {
 /// it is given.
 class StreamWatch {
   public:
-    using OnSeen = std::function<void(const Stream&, const StreamState&)>;
-    /// `on_seen` is called, by its thread, for every stream that has answered.
+    using OnSeen = std::function<void(const Stream&, const std::optional<StreamState>&)>;
+    /// `on_seen` is called, by its thread, for every stream whose server has answered; without a
+    /// state when that has no such stream, or no such durable.
     StreamWatch(NatsConnection& nats, const std::vector<Stream>& streams, Metrics& metrics,
                 OnSeen on_seen);
     ~StreamWatch();

@@ -18,6 +18,8 @@ using SteadyClock = std::chrono::steady_clock;
 constexpr auto kRetryFirst = 50ms;
 constexpr auto kRetryMax = 2s;
 constexpr auto kPause = 5s;
+/// Rows that one transaction isolates, unless all are of one message.
+constexpr std::size_t kRefusedMax = 256;
 /// When a message that was given back to its stream comes again.
 constexpr auto kReturnFirst = 1s;
 constexpr auto kReturnMax = 300s;
@@ -162,8 +164,10 @@ bool Writer::write(Units& units) {
         try {
             connect();
             prepare(units);
+            const bool is_done = careful ? write_carefully(units) : write_optimistically(units);
+            if (is_too_much_) return write_halves(units);
             // Not written: a part of it goes back to its stream, and the rest is tried anew.
-            if (!(careful ? write_carefully(units) : write_optimistically(units))) continue;
+            if (!is_done) continue;
             context_.metrics.paused = false;
             break;
         } catch (const LeaderError& error) {
@@ -193,6 +197,17 @@ bool Writer::write(Units& units) {
     context_.memory.remember(units, committed_.leader);
     count(units, SteadyClock::now() - started);
     return true;
+}
+
+/// Everybody waits for what a transaction has claimed, so none isolates very many rows.
+bool Writer::write_halves(Units& units) {
+    is_too_much_ = false;
+    const auto middle = units.begin() + static_cast<std::ptrdiff_t>(units.size() / 2);
+    Units rest(std::make_move_iterator(middle), std::make_move_iterator(units.end()));
+    units.erase(middle, units.end());
+    const bool is_done = write(units) && write(rest);
+    std::move(rest.begin(), rest.end(), std::back_inserter(units));
+    return is_done;
 }
 
 /// Leaves a connection that can be used, or none.
@@ -286,7 +301,7 @@ void Writer::resolve_origin(FrameUnit& unit) {
 void Writer::set_aside(FrameUnit& unit, const std::string& reason) {
     unit.skip = true;
     const std::size_t bytes = unit.pulled.message.data.size();
-    const bool fits = context_.letter_room.fits(1, bytes);
+    const bool fits = context_.letter_room.fits({1, bytes, 0});
     context_.metrics.letters_full = !fits;
     if (!fits) {
         unit.give_back = true;
@@ -313,8 +328,7 @@ void Writer::drop_overlaps_within(Units& units) {
             continue;
         }
         if (other->seq_first == unit.seq_first && other->seq_last() == unit.seq_last()) {
-            unit.skip = true;
-            context_.metrics.skipped_events += unit.seq_count;
+            unit.skip = unit.is_settled = true;
             continue;
         }
         set_aside(unit, "it overlaps another frame of its batch in part");
@@ -332,9 +346,8 @@ void Writer::drop_overlaps_within(Units& units) {
 /// In transactions of their own, so that nobody waits for ours; see PlainReservations.
 void Writer::reserve_plain(Units& units) {
     plain_.reserve(*leader_, units);
-    for (const FrameUnit& unit : units) {
-        const bool is_settled = unit.is_plain && unit.skip && !unit.give_back;
-        if (is_settled) context_.metrics.skipped_events += unit.seq_count;
+    for (FrameUnit& unit : units) {
+        unit.is_settled |= unit.is_plain && unit.skip && !unit.give_back;
     }
 }
 
@@ -360,47 +373,12 @@ void Writer::decode(Units& units) {
     context_.metrics.decode_seconds.observe(seconds(SteadyClock::now() - started));
 }
 
-/// When the dead letters are full, metric events that would become some are only counted, as
-/// tombstones; frames of audit go back to their stream, which keeps them. True if any did.
-bool Writer::give_back_dead(Units& units) {
-    std::uint64_t letters = 0;
-    std::uint64_t bytes = 0;
-    for (const FrameUnit& unit : units) {
-        if (unit.skip) continue;
-        letters += unit.dead.size();
-        for (const DeadEvent& dead : unit.dead) bytes += dead.payload.size();
-    }
-    if (letters == 0) return false;
-    const bool fits = context_.letter_room.fits(letters, bytes);
-    context_.metrics.letters_full = !fits;
-    if (fits) return false;
-    bool any = false;
-    for (FrameUnit& unit : units) {
-        if (unit.skip || unit.dead.empty()) continue;
-        if (unit.pulled.stream->kind == StreamKind::metric) {
-            for (const DeadEvent& dead : unit.dead) {
-                unit.tombstones.push_back({dead.seq, dead.seq, "dead_letters_full"});
-            }
-            unit.dead.clear();
-            continue;
-        }
-        unit.give_back = true;
-        any = true;
-    }
-    if (any) {
-        spdlog::error(
-            "the dead letters are full (dead_letters.letters_max, .bytes_max): frames with bad "
-            "events wait in their streams; see homeward-consumer dead-letters list");
-    }
-    return any;
-}
-
 /// Marks what must not be written now, as its type or its source is held or there is no room for
 /// its dead events. True if there is any.
 bool Writer::give_back_any(Units& units) {
     return judge_.give_back_held(units) ||
            context_.source_holds.give_back_bad(units, context_.limits.read().bad_events_max) ||
-           give_back_dead(units);
+           give_back_what_has_no_room(units, context_.letter_room, context_.metrics);
 }
 
 bool Writer::write_optimistically(Units& units) {
@@ -434,8 +412,7 @@ bool Writer::write_carefully(Units& units) {
         FrameUnit& unit = units[i];
         if (unit.skip || verdicts[i] == ledger::Verdict::fresh) continue;
         if (verdicts[i] == ledger::Verdict::settled) {
-            unit.skip = true;
-            context_.metrics.skipped_events += unit.seq_count;
+            unit.skip = unit.is_settled = true;
             continue;
         }
         set_aside(unit, verdicts[i] == ledger::Verdict::ragged
@@ -464,7 +441,9 @@ bool Writer::write_carefully(Units& units) {
 /// Rows that the leader refuses become dead events, or their messages are to go back to their
 /// streams: then false.
 bool Writer::copy_isolated(Units& units) {
-    auto outcomes = copier_.copy_apart(*leader_, units, SIZE_MAX);
+    auto outcomes = copier_.copy_apart(*leader_, units, units.size() > 1 ? kRefusedMax : SIZE_MAX);
+    is_too_much_ = !outcomes.empty() && outcomes.back().is_cut_short;
+    if (is_too_much_) return false;
     std::vector<Refusal> dead;
     if (judge_.judge(*leader_, units, outcomes, dead)) return false;
     copier_.bury(std::move(dead));
@@ -480,15 +459,16 @@ void Writer::count(const Units& units, SteadyClock::duration took) {
         ++metrics.messages;
         if (unit.is_conflict) {
             ++metrics.conflicts;
-            context_.letter_room.add(1, unit.pulled.message.data.size());
+            context_.letter_room.add(source_of(unit), {1, unit.pulled.message.data.size(), 0});
         }
+        if (unit.is_settled) metrics.skipped_events += unit.seq_count;
         if (unit.skip) continue;
         rows += unit.events.size();
         metrics.row_bytes += unit.rows.size();
         for (const DeadEvent& dead : unit.dead) {
             ++(dead.parked ? metrics.parked : metrics.dead_letters);
-            context_.letter_room.add(1, dead.payload.size());
         }
+        if (!unit.dead.empty()) context_.letter_room.add(source_of(unit), letters_of(unit));
         for (const Tombstone& one : unit.tombstones) {
             metrics.tombstones += one.seq_last - one.seq_first + 1;
         }

@@ -65,6 +65,7 @@ class Writer {
   private:
     void run();
     bool write(Units& units);
+    bool write_halves(Units& units);
     void prepare(Units& units);
     void resolve_origin(FrameUnit& unit);
     void set_aside(FrameUnit& unit, const std::string& reason);
@@ -75,7 +76,6 @@ class Writer {
     void decode(Units& units);
     bool write_optimistically(Units& units);
     bool write_carefully(Units& units);
-    bool give_back_dead(Units& units);
     bool give_back_any(Units& units);
     bool copy_isolated(Units& units);
     bool is_redone(const LeaderError& error, bool careful);
@@ -91,7 +91,8 @@ class Writer {
     StageClock& stage_;
     bool has_worked_ = false;
     bool has_given_up_ = false;
-    CommitPoint committed_;  ///< of the last batch
+    bool is_too_much_ = false;  ///< of the batch at hand is refused: half of it at a time
+    CommitPoint committed_;     ///< of the last batch
     OriginRegistry origins_;
     PlainReservations plain_;
     std::set<const Stream*> settled_streams_;  ///< that gave settled frames last

@@ -132,6 +132,9 @@ std::vector<Reason> find_reasons(const Metrics& metrics, const Moment& last, Lim
             add(true, Health::act,
                 "Events of type " + hold.name + " are held, all others flow: " + hold.why + ".",
                 "homeward-consumer check; it goes on by itself when the table takes rows again");
+        } else if (hold.kind == "stream") {
+            add(true, Health::act, "Nothing of " + hold.name + " is consumed: " + hold.why + ".",
+                "homeward-consumer streams apply, unless it is there again in some seconds");
         } else {
             add(true, Health::act,
                 "Bad events of " + hold.name + " are held, all others flow: " + hold.why + ".",

@@ -149,8 +149,8 @@ TEST_CASE("a stop while the leader does not answer is over in 5 s as well, and l
 }
 
 TEST_CASE("a pause longer than ack_wait brings no redelivery") {
-    // Method: the consumer cannot write for twice ack_wait, as a table of the ledger is gone; it has
-    // some messages in hand, and more than it takes at once wait behind them.
+    // Method: the consumer cannot write for twice ack_wait, as a table of the ledger is gone; it
+    // has some messages in hand, and more than it takes at once wait behind them.
     BridgeOptions options;
     options.environment = {{"HOMEWARD_PULL_ACK_WAIT_MS", "3000"},
                            {"HOMEWARD_BATCH_ROWS_MAX", "50"}};
@@ -219,4 +219,38 @@ TEST_CASE("systemd hears of start, life, reload and stop") {
     CHECK(socket.next_word() == "READY=1");
     CHECK(bridge.stop_consumer() == 0);
     CHECK(socket.next_word() == "STOPPING=1");
+}
+
+TEST_CASE("a durable or a stream that vanishes is named, and made again") {
+    Bridge bridge;
+    bridge.start_consumer();
+    Frames frames(bridge);
+    frames.send(10);
+    CHECK(wait_until(30s, [&] { return rows(bridge) == 10; }));
+    NatsClient admin(bridge.leaf().port());
+    const auto is_held = [&] {
+        return bridge.metric("homeward_held{kind=\"stream\",name=\"HOMEWARD_AUDIT_ams\"}") == 1;
+    };
+    const auto description = [&] {
+        return admin.request("$JS.API.CONSUMER.INFO.HOMEWARD_AUDIT_ams.homeward_audit_ams", "");
+    };
+    REQUIRE(description().find("acknowledged for PostgreSQL") != std::string::npos);
+
+    admin.request("$JS.API.CONSUMER.DELETE.HOMEWARD_AUDIT_ams.homeward_audit_ams", "");
+    frames.send(100);
+    CHECK(wait_until(30s, is_held));
+    CHECK(bridge.admin("/status.json").find("HOMEWARD_AUDIT_ams or its durable") !=
+          std::string::npos);
+    CHECK(wait_until(60s, [&] { return rows(bridge) == 110; }));
+    CHECK(wait_until(30s, [&] { return !is_held(); }));
+    CHECK(description().find("acknowledged for PostgreSQL") != std::string::npos);
+
+    admin.request("$JS.API.STREAM.DELETE.HOMEWARD_AUDIT_ams", "");
+    CHECK(wait_until(30s, is_held));
+    CHECK(wait_until(60s, [&] { return !is_held(); }));
+    frames.send(100);
+    CHECK(wait_until(60s, [&] { return rows(bridge) == 210; }));
+    CHECK(bridge.consumer_log().find("create durable") != std::string::npos);
+    CHECK(bridge.consumer_log().find("create stream HOMEWARD_AUDIT_ams") != std::string::npos);
+    expect_clean(bridge);
 }

@@ -1,6 +1,14 @@
 // Errors of one event, one table, one type, in the middle of everybody's traffic: the culprit alone
 // is a dead letter or is held, all others flow, and log, page, metrics and check name it.
 
+#include <signal.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <thread>
+
 #include "schemas/subject.hpp"
 #include "tests/consumer/ledger/account.hpp"
 #include "tests/support/catch.hpp"
@@ -18,8 +26,9 @@ namespace {
 /// sleeps as many milliseconds.
 class FaultyTable {
   public:
-    explicit FaultyTable(std::map<std::string, std::string> environment = {})
-        : bridge_(options(std::move(environment))) {
+    explicit FaultyTable(std::map<std::string, std::string> environment = {},
+                         std::vector<std::string> leader_settings = {})
+        : bridge_(options(std::move(environment), std::move(leader_settings))) {
         REQUIRE(bridge_.consumer_command({"schema", "apply"}).exit_code == 0);
         leader().query(
             "CREATE FUNCTION obey() RETURNS trigger LANGUAGE plpgsql AS $$"
@@ -61,13 +70,16 @@ class FaultyTable {
                                    sqlstate + "'") == count;
         });
     }
+    const PublisherId& publisher() const { return sender_->publisher; }
     bool is_held(const std::string& type) {
         return bridge_.metric("homeward_held{kind=\"type\",name=\"" + type + "\"}") == 1;
     }
 
   private:
-    static BridgeOptions options(std::map<std::string, std::string> environment) {
+    static BridgeOptions options(std::map<std::string, std::string> environment,
+                                 std::vector<std::string> leader_settings) {
         BridgeOptions options;
+        options.leader_settings = std::move(leader_settings);
         options.environment = std::move(environment);
         options.environment["HOMEWARD_BATCH_DELAY_MS"] = "0";
         return options;
@@ -178,4 +190,161 @@ TEST_CASE("schema drift holds that table alone, is named, makes no dead letter, 
         CHECK(leader.has_rows(50));
     }
     CHECK(dead_letters(leader.leader()) == 0);
+}
+
+namespace {
+
+/// How long one good event of this app takes to its row, at the most; of so many, one by one.
+std::chrono::milliseconds slowest(Bridge& bridge, NatsClient& client, const std::string& region,
+                                  int count) {
+    std::chrono::milliseconds longest{0};
+    for (int i = 0; i < count; ++i) {
+        static int next = 0;
+        const std::string name = "good " + std::to_string(next++);
+        const auto sent = std::chrono::steady_clock::now();
+        client.publish(plain_subject(region, "shop"), audit_line(name));
+        CHECK(wait_until(30s, [&] {
+            return bridge.leader().number("SELECT count(*) FROM audit_events WHERE resource = '" +
+                                          name + "'") == 1;
+        }));
+        longest = std::max(longest, std::chrono::duration_cast<std::chrono::milliseconds>(
+                                        std::chrono::steady_clock::now() - sent));
+    }
+    return longest;
+}
+
+bool is_full_run() {
+    return std::getenv("HOMEWARD_FULL") != nullptr;
+}
+
+}  // namespace
+
+TEST_CASE("more held messages than a durable has room for keep nobody else's waiting") {
+    // Method: a durable with little room, and more than twice as many messages that are held.
+    const std::uint64_t room = is_full_run() ? 25'000 : 400;
+    BridgeOptions options;
+    options.environment = {{"HOMEWARD_BATCH_BAD_EVENTS_MAX", "1"},
+                           {"HOMEWARD_PULL_MESSAGES_MAX", "64"},
+                           {"HOMEWARD_DEAD_LETTERS_SOURCE_LETTERS_MAX", "10"}};
+    Bridge bridge(options);
+    bridge.start_consumer();
+    NatsClient client(bridge.leaf().port());
+    const std::string durable = "HOMEWARD_PLAIN_ams.homeward_plain_ams";
+    auto info = nlohmann::json::parse(client.request("$JS.API.CONSUMER.INFO." + durable, ""));
+    info["config"]["max_ack_pending"] = room;
+    const std::string lowered = client.request(
+        "$JS.API.CONSUMER.DURABLE.CREATE." + durable,
+        nlohmann::json{{"stream_name", "HOMEWARD_PLAIN_ams"}, {"config", info["config"]}}.dump());
+    REQUIRE_THAT(lowered, Contains("\"max_ack_pending\":" + std::to_string(room)));
+    slowest(bridge, client, "ams", 1);
+
+    const std::string flood = "{\"type\":\"audit\",\"actor\":7}\n{\"type\":\"audit\",\"actor\":7}";
+    for (std::uint64_t i = 0; i < room * 5 / 2; ++i) {
+        client.publish(plain_subject("ams", "stale"), flood);
+    }
+    const auto pending = [&] {
+        return nlohmann::json::parse(client.request("$JS.API.CONSUMER.INFO." + durable, ""))
+            .at("num_ack_pending")
+            .get<std::uint64_t>();
+    };
+    CHECK(wait_until(120s, [&] { return pending() > room * 2; }));
+    CHECK(slowest(bridge, client, "ams", 10) < 5s);
+    CHECK(pending() > room * 2);
+    CHECK_THAT(bridge.consumer_log(), Contains("max_ack_pending of its durable raised"));
+    CHECK(dead_letters(bridge.leader()) < 10 + 2 * 2 * 64);
+}
+
+TEST_CASE("thousands of tiny bad frames of one app hold up neither its region nor another") {
+    const int frames = is_full_run() ? 12'000 : 2'000;
+    BridgeOptions options;
+    options.environment = {{"HOMEWARD_SOURCES", "ams@ams,scl@hub"},
+                           {"HOMEWARD_DEAD_LETTERS_SOURCE_LETTERS_MAX", "100"}};
+    Bridge bridge(options);
+    bridge.start_consumer();
+    NatsClient ams(bridge.leaf().port());
+    NatsClient scl(bridge.hub().port());
+    slowest(bridge, ams, "ams", 1);
+    slowest(bridge, scl, "scl", 1);
+    std::thread rogue([&] {
+        FrameSender sender(bridge.leaf().port(), "ams", "rogue");
+        for (int i = 1; i <= frames; ++i) {
+            sender.send(sender.frame_of(static_cast<std::uint64_t>(i), {R"({"type":"audit"})"}));
+        }
+    });
+    const auto of_region = slowest(bridge, ams, "ams", 10);
+    const auto of_other = slowest(bridge, scl, "scl", 10);
+    rogue.join();
+    INFO(of_region.count() << " ms and " << of_other.count() << " ms");
+    CHECK(of_region < 5s);
+    CHECK(of_other < 5s);
+    CHECK(slowest(bridge, ams, "ams", 5) < 5s);
+    CHECK(slowest(bridge, scl, "scl", 5) < 5s);
+    CHECK(bridge.metric("homeward_paused") == 0);
+}
+
+TEST_CASE("very many refused rows are isolated in several transactions, and few COPYs a row") {
+    // Method: thirty frames of a hundred rows in one batch, every other row refused; then a frame
+    // of two thousand that are all refused.
+    FaultyTable leader({{"HOMEWARD_BATCH_BAD_EVENTS_MAX", "100000"}},
+                       {"log_statement = 'all'", "log_line_prefix = '%p '"});
+    std::vector<std::string> resources;
+    for (int i = 0; i < 50; ++i) resources.insert(resources.end(), {"good", "raise P0001"});
+    leader.bridge().consumer().signal(SIGSTOP);
+    for (int i = 0; i < 30; ++i) leader.send(resources);
+    leader.bridge().consumer().signal(SIGCONT);
+    CHECK(leader.has_rows(30 * 50));
+    CHECK(leader.has_dead("P0001", 30 * 50));
+    leader.send(std::vector<std::string>(2'000, "raise P0001"));
+    CHECK(leader.has_dead("P0001", 30 * 50 + 2'000));
+
+    // Savepoints in a row without a COMMIT or ROLLBACK, each of which is one COPY.
+    std::map<std::string, int> pending;
+    int most = 0;
+    int all = 0;
+    std::istringstream lines(leader.leader().log());
+    for (std::string line; std::getline(lines, line);) {
+        const std::string pid = line.substr(0, line.find(' '));
+        if (line.find("statement: SAVEPOINT") != std::string::npos) {
+            most = std::max(most, ++pending[pid]);
+            ++all;
+        } else if (line.find("COMMIT") != std::string::npos ||
+                   line.find("statement: ROLLBACK;") != std::string::npos ||
+                   line.find("statement: BEGIN") != std::string::npos) {
+            pending[pid] = 0;
+        }
+    }
+    INFO(all << " in all");
+    CHECK(most > 100);
+    CHECK(most <= 2'100);  // of the one frame, that cannot be split
+    CHECK(all < 3 * 3'500);
+    expect_clean(leader.bridge());
+}
+
+TEST_CASE(
+    "a ledger that objects again and again is asked in growing intervals, and a stop ends it") {
+    FaultyTable leader;
+    leader.leader().query(
+        "CREATE FUNCTION object() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " RAISE EXCEPTION 'settled' USING ERRCODE = 'HW001'; END $$;"
+        "CREATE TRIGGER object BEFORE INSERT ON homeward.ledger_frame"
+        " FOR EACH ROW EXECUTE FUNCTION object()");
+    leader.bridge().consumer().signal(SIGSTOP);
+    leader.send({"a"});
+    FrameSender stranger(leader.bridge().leaf().port(), "ams", "other");
+    stranger.publisher = leader.publisher();
+    stranger.send(stranger.frame(100, 1));
+    leader.bridge().consumer().signal(SIGCONT);
+    const auto redos = [&] { return leader.bridge().metric("homeward_redos_total"); };
+    CHECK(wait_until(30s, [&] { return redos() >= 4; }));
+    sleep_ms(3'000);
+    CHECK(redos() < 20);
+    const auto stopped = std::chrono::steady_clock::now();
+    CHECK(leader.bridge().stop_consumer() == 0);
+    CHECK(std::chrono::steady_clock::now() - stopped < 5s);
+
+    leader.leader().query("DROP TRIGGER object ON homeward.ledger_frame");
+    leader.bridge().start_consumer();
+    CHECK(leader.has_rows(1));
+    CHECK(wait_until(30s, [&] { return conflicts(leader.leader()) == 1; }));
+    CHECK(leader.bridge().metric("homeward_conflicts_total") <= 1);
 }

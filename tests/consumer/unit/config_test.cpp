@@ -51,6 +51,7 @@ TEST_CASE("the file that ships holds every default") {
     CHECK(shipped.batch.delay_ms == defaults.batch.delay_ms);
     CHECK(shipped.batch.writers == defaults.batch.writers);
     CHECK(shipped.batch.bad_events_max == defaults.batch.bad_events_max);
+    CHECK(shipped.dead_letters.source_letters_max == defaults.dead_letters.source_letters_max);
     CHECK(shipped.pull.messages_max == defaults.pull.messages_max);
     CHECK(shipped.pull.bytes_max == defaults.pull.bytes_max);
     CHECK(shipped.pull.ack_wait_ms == defaults.pull.ack_wait_ms);
