@@ -30,6 +30,11 @@ AckKeeper::Replies AckKeeper::release(Ticket ticket) {
     return replies;
 }
 
+void AckKeeper::set_ack_wait(std::chrono::milliseconds ack_wait) {
+    const std::lock_guard lock(mutex_);
+    interval_ = interval(ack_wait);
+}
+
 void AckKeeper::run() {
     std::unique_lock lock(mutex_);
     while (!stop_.wait_for(lock, interval_ / 4, [this] { return stopping_; })) {

@@ -22,6 +22,7 @@ class AckKeeper {
     /// Ack subjects of messages of one batch.
     using Replies = std::vector<std::string>;
 
+    /// `ack_wait`: the shortest of all durables.
     AckKeeper(NatsConnection& nats, std::chrono::milliseconds ack_wait);
     ~AckKeeper();
 
@@ -34,6 +35,8 @@ class AckKeeper {
     Ticket hold(Replies replies, SteadyClock::time_point delivered);
     /// They are spoken for no more. Each ticket exactly once.
     Replies release(Ticket ticket);
+    /// Somebody has changed a durable.
+    void set_ack_wait(std::chrono::milliseconds ack_wait);
 
     /// How often a message must be spoken for.
     static std::chrono::milliseconds interval(std::chrono::milliseconds ack_wait) {
@@ -44,9 +47,9 @@ class AckKeeper {
     void run();
 
     NatsConnection& nats_;
-    const std::chrono::milliseconds interval_;
 
     std::mutex mutex_;  // guards what follows
+    std::chrono::milliseconds interval_;
     std::condition_variable stop_;
     std::list<Held> held_;
     bool stopping_ = false;

@@ -54,6 +54,7 @@ std::vector<Pulled> BatchQueue::take(const BatchWant& want) {
     }
     events_ -= events;
     bytes_ -= bytes;
+    taken_ = SteadyClock::now();
     return taken;
 }
 

@@ -93,6 +93,7 @@ std::map<std::string, Setter> setters(Config& c) {
         {"batch.rows_max", count_setter(c.batch.rows_max, 1, 1'000'000)},
         {"batch.bytes_max", count_setter(c.batch.bytes_max, 1u << 16, 256u << 20)},
         {"batch.delay_ms", count_setter(c.batch.delay_ms, 0, 10'000)},
+        {"batch.adaptive_delay", bool_setter(c.batch.adaptive_delay)},
         {"batch.writers", count_setter(c.batch.writers, 1, 64)},
         {"batch.bad_events_max", count_setter(c.batch.bad_events_max, 1, 1'000'000)},
         {"streams.audit_bytes_max", count_setter(c.streams.audit_bytes_max, 0, 1ull << 50)},

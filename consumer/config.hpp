@@ -59,9 +59,12 @@ struct Config {
         std::size_t rows_max = 20'000;
         /// Bytes of COPY data in one transaction; bounds memory.
         std::size_t bytes_max = 16u << 20;
-        /// How long the first event of a batch waits for more: longer is cheaper for the leader,
-        /// later for the reader.
+        /// How long the first event of a batch waits for more, at most: longer is cheaper for the
+        /// leader, later for the reader.
         std::size_t delay_ms = 20;
+        /// Wait only as long as transactions take, twice over: a millisecond or two on an idle
+        /// leader. False: always `delay_ms`.
+        bool adaptive_delay = true;
         /// Transactions at a time, each with a connection of its own.
         std::size_t writers = 2;
         /// A region's app with more bad events than this in a batch is held: what of them finds no
@@ -95,7 +98,9 @@ struct Config {
         /// Messages fetched and not yet acknowledged, of all streams together.
         std::size_t messages_max = 8'192;
         std::size_t bytes_max = 64u << 20;
-        std::size_t ack_wait_ms = 30'000;
+        /// After so long without a word from its consumer a message goes to another: how long what
+        /// a dead consumer had in hand stands still. Deadlines are extended at a third of it.
+        std::size_t ack_wait_ms = 4'000;
     } pull;
 
     struct Schema {

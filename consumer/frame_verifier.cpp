@@ -53,6 +53,11 @@ void FrameVerifier::push(Pulled pulled) {
     pushed_.notify_one();
 }
 
+void FrameVerifier::for_each_waiting(const std::function<void(Pulled&)>& action) {
+    const std::lock_guard lock(mutex_);
+    for (Pulled& pulled : queue_) action(pulled);
+}
+
 void FrameVerifier::run() {
     std::unique_lock lock(mutex_);
     for (;;) {

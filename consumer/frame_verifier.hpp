@@ -29,6 +29,8 @@ class FrameVerifier {
     /// Whether the message's publisher id demands a signature. Looks at a few bytes.
     static bool is_needed(const Message& message);
     void push(Pulled pulled);
+    /// Those that wait for their check.
+    void for_each_waiting(const std::function<void(Pulled&)>& action);
 
   private:
     void run();

@@ -1,14 +1,22 @@
 #include "consumer/pipeline.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace homeward::consumer {
 namespace {
 
-std::chrono::milliseconds shortest_ack_wait(const Config& config, const StreamStates& states) {
-    auto shortest = static_cast<std::int64_t>(config.pull.ack_wait_ms);
-    for (const auto& [name, state] : states) shortest = std::min(shortest, state.ack_wait_ms);
-    return std::chrono::milliseconds(shortest);
+/// By stream; as the configuration says for those that are away.
+std::map<std::string, std::int64_t> ack_waits_of(const std::vector<Stream>& streams,
+                                                 const StreamStates& states, const Config& config) {
+    std::map<std::string, std::int64_t> ack_waits_ms;
+    for (const Stream& stream : streams) {
+        const auto state = states.find(stream.name);
+        ack_waits_ms[stream.name] = state == states.end()
+                                        ? static_cast<std::int64_t>(config.pull.ack_wait_ms)
+                                        : state->second.ack_wait_ms;
+    }
+    return ack_waits_ms;
 }
 
 std::set<std::string> streams_away(const std::vector<Stream>& streams, const StreamStates& states) {
@@ -22,8 +30,9 @@ std::set<std::string> streams_away(const std::vector<Stream>& streams, const Str
 }  // namespace
 
 Pipeline::Pipeline(const Parts& parts, std::vector<Stream> streams, bool is_replay)
-    : keeper_(parts.nats, shortest_ack_wait(parts.config, parts.states)),
-      puller_(parts.nats, streams, parts.config.pull, shortest_ack_wait(parts.config, parts.states),
+    : ack_waits_ms_(ack_waits_of(streams, parts.states, parts.config)),
+      keeper_(parts.nats, shortest_ack_wait()),
+      puller_(parts.nats, streams, parts.config.pull, shortest_ack_wait(),
               streams_away(streams, parts.states)),
       lineage_(parts.nats, std::move(streams)),
       type_holds_(*parts.catalog, parts.metrics),
@@ -56,8 +65,26 @@ Pipeline::Pipeline(const Parts& parts, std::vector<Stream> streams, bool is_repl
     }
 }
 
+std::chrono::milliseconds Pipeline::shortest_ack_wait() const {
+    std::int64_t shortest = std::numeric_limits<std::int64_t>::max();
+    for (const auto& [name, ack_wait_ms] : ack_waits_ms_) {
+        shortest = std::min(shortest, ack_wait_ms);
+    }
+    return std::chrono::milliseconds(shortest);
+}
+
+void Pipeline::note_state(const Stream& stream, const StreamState& state) {
+    const std::lock_guard lock(ack_waits_mutex_);
+    std::int64_t& known_ms = ack_waits_ms_.at(stream.name);
+    if (known_ms == state.ack_wait_ms) return;
+    known_ms = state.ack_wait_ms;
+    keeper_.set_ack_wait(shortest_ack_wait());
+    puller_.set_ack_wait(shortest_ack_wait());
+}
+
 void Pipeline::open(const Stream& stream, const StreamState& state) {
     created_us_.at(stream.name) = state.created_us;
+    note_state(stream, state);
     puller_.open(stream.name);
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -39,13 +40,19 @@ class Pipeline {
     /// A stream was made again: the same name, perhaps other messages. Any thread. Throws what
     /// Lineage::renew() throws.
     void renew(const Stream& stream, const StreamState& state);
+    /// What a stream is like by now: somebody may have changed its ack_wait. Any thread.
+    void note_state(const Stream& stream, const StreamState& state);
     /// Pulls no more, commits what has arrived, and returns when that is done.
     void stop();
     const Puller& puller() const { return puller_; }
 
   private:
+    std::chrono::milliseconds shortest_ack_wait() const;
+
     /// By stream; 0: not known yet, and not pulled from.
     std::map<std::string, std::atomic<std::int64_t>> created_us_;
+    std::mutex ack_waits_mutex_;
+    std::map<std::string, std::int64_t> ack_waits_ms_;  // by stream; of its durable
     AckKeeper keeper_;
     Puller puller_;
     Lineage lineage_;

@@ -32,11 +32,13 @@ constexpr std::size_t kPullBytesMin = 1u << 20;
 constexpr int kUnheardMax = 3;
 constexpr auto kComplainInterval = 10s;
 constexpr auto kCheckInterval = 100ms;
-constexpr auto kRateWindow = 1s;
-/// However slow the leader is.
-constexpr std::size_t kMessagesMin = 16;
-/// As long as nobody knows how fast it is.
-constexpr std::size_t kMessagesUnknown = 1'024;
+/// A pull arrives within this part of ack_wait. Two may be on their way, on a busy machine.
+constexpr int kArrivalsPerAckWait = 8;
+/// Of the first pulls: nobody knows how fast the link is, nor how large the messages are.
+constexpr std::size_t kPullMessagesFirst = 256;
+constexpr std::size_t kPullBytesFirst = 8u << 20;
+/// However slow the link is.
+constexpr std::size_t kPullMessagesMin = 16;
 
 }  // namespace
 
@@ -46,6 +48,7 @@ Puller::Puller(NatsConnection& nats, std::vector<Stream> streams, const Config::
       streams_(std::move(streams)),
       limits_(limits),
       ack_wait_(ack_wait),
+      ahead_(limits.messages_max),
       verifier_([this](Pulled pulled) {
           const std::lock_guard lock(mutex_);
           --verifying_;
@@ -57,11 +60,11 @@ Puller::Puller(NatsConnection& nats, std::vector<Stream> streams, const Config::
         for (std::size_t i = 0; i < streams_.size(); ++i) {
             channels_[i].stream = &streams_[i];
             channels_[i].is_open = away.count(streams_[i].name) == 0;
+            channels_[i].pull_max = kPullMessagesFirst;
             listen(i);
         }
     }
     connects_seen_ = nats_.connects();
-    rate_since_ = SteadyClock::now();
     thread_ = start_thread("puller", [this] { run(); });
 }
 
@@ -81,6 +84,11 @@ void Puller::open(const std::string& stream) {
         if (channel.stream->name == stream) channel.is_open = true;
     }
     room_.notify_one();
+}
+
+void Puller::set_ack_wait(std::chrono::milliseconds ack_wait) {
+    const std::lock_guard lock(mutex_);
+    ack_wait_ = ack_wait;
 }
 
 void Puller::stop() {
@@ -143,8 +151,8 @@ void Puller::run() {
             for (const std::string& inbox : given_up) nats_.unsubscribe(inbox);
             lock.lock();
         }
-        measure_rate(now);
-        speak_for_waiting(now);
+        ahead_.measure(now, unfinished_);
+        extend_deadlines(now);
         if (!stopping_) ask_all(now);
         if (stopping_ && verifying_ == 0 &&
             std::all_of(channels_.begin(), channels_.end(),
@@ -175,7 +183,7 @@ void Puller::drop_ended_pulls(SteadyClock::time_point now) {
 void Puller::ask_all(SteadyClock::time_point now) {
     std::size_t outstanding = unfinished_;
     for (const Channel& channel : channels_) outstanding += expected(channel, {});
-    const std::size_t all = messages_max();
+    const std::size_t all = ahead_.messages_max();
     // Idle streams hold back what their pulls might bring: two each.
     const std::size_t share_bytes =
         std::max(limits_.bytes_max / channels_.size() / 2, kPullBytesMin);
@@ -183,8 +191,12 @@ void Puller::ask_all(SteadyClock::time_point now) {
         if (!channel.is_open) continue;
         const std::size_t held_bytes = unfinished_bytes_ + expected_bytes();
         const std::size_t room_bytes = limits_.bytes_max - std::min(held_bytes, limits_.bytes_max);
-        const std::size_t pull_bytes = std::clamp(room_bytes, kPullBytesMin, share_bytes);
-        const std::size_t batch = std::min(pull_messages(), fitting(channel, pull_bytes));
+        const bool is_first = channel.filled == SteadyClock::time_point{};
+        const std::size_t pull_bytes =
+            std::clamp(room_bytes, kPullBytesMin,
+                       is_first ? std::min(share_bytes, kPullBytesFirst) : share_bytes);
+        const std::size_t batch =
+            std::min({pull_messages(), channel.pull_max, fitting(channel, pull_bytes)});
         channel.batch = batch;
         const std::size_t ahead = expected(channel, now - kPullFresh);
         if (ahead > batch / 2 || (room_bytes < kPullBytesMin && unfinished_ > 0)) continue;
@@ -199,7 +211,7 @@ void Puller::ask_all(SteadyClock::time_point now) {
 /// all, so that more can be asked for while some of it waits for a writer.
 std::size_t Puller::pull_messages() const {
     const std::size_t parts = std::max(channels_.size(), kPullsAtLeast);
-    return std::clamp<std::size_t>(messages_max() / parts, 1, kPullMessagesMax);
+    return std::clamp<std::size_t>(ahead_.messages_max() / parts, 1, kPullMessagesMax);
 }
 
 /// A pull is to end by its messages: one that ends by its bytes costs a redelivered message another
@@ -211,54 +223,28 @@ std::size_t Puller::fitting(const Channel& channel, std::size_t bytes) {
 }
 
 bool Puller::is_at_limit() const {
-    return unfinished_ + pull_messages() > messages_max() ||
+    return unfinished_ + pull_messages() > ahead_.messages_max() ||
            unfinished_bytes_ + kPullBytesMin > limits_.bytes_max;
 }
 
-/// What is fetched and then waits for a slow leader longer than ack_wait would be delivered again
-/// and again; so no more is fetched than it has lately committed in half of that.
-std::size_t Puller::messages_max() const {
-    if (!messages_per_second_) return std::min(kMessagesUnknown, limits_.messages_max);
-    const double in_time =
-        *messages_per_second_ * std::chrono::duration<double>(ack_wait_).count() / 2;
-    const auto messages = static_cast<std::size_t>(std::min(in_time, 1e9));
-    return std::min(std::max(messages, kMessagesMin), limits_.messages_max);
-}
-
-void Puller::measure_rate(SteadyClock::time_point now) {
-    const auto elapsed = now - rate_since_;
-    // The first look need not wait: what was committed already tells enough.
-    const bool tells_enough = !messages_per_second_ && rate_finished_ >= kMessagesUnknown;
-    if (elapsed < kRateWindow && !tells_enough) return;
-    const std::chrono::duration<double> window = std::max<SteadyClock::duration>(elapsed, 10ms);
-    const double rate = static_cast<double>(rate_finished_) / window.count();
-    // Only while there is enough to do does the rate tell what the leader can take.
-    const std::size_t enough = std::min(messages_max(), kMessagesUnknown);
-    const bool is_busy = unfinished_ >= enough / 2 || rate_finished_ >= enough;
-    if (is_busy) {
-        messages_per_second_ = (messages_per_second_.value_or(rate) + rate) / 2;
-    } else {
-        messages_per_second_.reset();
-    }
-    rate_since_ = now;
-    rate_finished_ = 0;
-}
-
-void Puller::speak_for_waiting(SteadyClock::time_point now) {
+void Puller::extend_deadlines(SteadyClock::time_point now) {
     const auto interval = AckKeeper::interval(ack_wait_);
     if (now - spoken_ < interval / 4) return;
     spoken_ = now;
-    for (Pulled& pulled : queue_.messages()) {
-        if (now - pulled.touched < interval) continue;
+    const auto extend = [&](Pulled& pulled) {
+        if (now - pulled.touched < interval) return;
         nats_.publish(std::string(pulled.message.reply), "+WPI");
         pulled.touched = now;
-    }
+    };
+    for (Pulled& pulled : queue_.messages()) extend(pulled);
+    verifier_.for_each_waiting(extend);
 }
 
 void Puller::ask(Channel& channel, std::size_t messages, std::size_t bytes) {
     // What no pull of this size could bring comes by itself.
     if (channel.is_oversized) messages = 1;
-    Pull pull{channel.inbox + std::to_string(pull_next_++), messages, bytes, SteadyClock::now()};
+    Pull pull{channel.inbox + std::to_string(pull_next_++), messages, messages, bytes,
+              SteadyClock::now()};
     const std::string body =
         "{\"batch\":" + std::to_string(messages) +
         ",\"expires\":" + std::to_string(std::chrono::nanoseconds(kPullExpires).count()) +
@@ -309,18 +295,11 @@ void Puller::complain(Channel& channel, const std::string& what) {
 
 void Puller::on_message(Channel& channel, Message message) {
     const std::size_t bytes = message.data.size();
-    // A stream fills pulls in the order in which they were asked.
-    for (Pull& pull : channel.pulls) {
-        if (pull.wanted == 0) continue;
-        --pull.wanted;
-        pull.bytes_left -= std::min(bytes, pull.bytes_left);
-        pull.is_heard = true;
-        break;
-    }
+    const auto now = SteadyClock::now();
+    count_in_pull(channel, bytes, now);
     channel.is_oversized = false;
     const auto size = static_cast<double>(bytes);
     channel.mean_bytes += (size - channel.mean_bytes) / (channel.mean_bytes == 0 ? 1 : kMeanOver);
-    const auto now = SteadyClock::now();
     ++unfinished_;
     unfinished_bytes_ += bytes;
     Pulled pulled{std::move(message), channel.stream, now, now};
@@ -333,6 +312,29 @@ void Puller::on_message(Channel& channel, Message message) {
     }
     // Once: what cannot be asked for then, for want of room, is asked for when there is room.
     if (expected(channel, {}) == channel.batch / 2) room_.notify_one();
+}
+
+/// A stream fills pulls in the order in which they were asked.
+void Puller::count_in_pull(Channel& channel, std::size_t bytes, SteadyClock::time_point now) {
+    const auto pull = std::find_if(channel.pulls.begin(), channel.pulls.end(),
+                                   [](const Pull& one) { return one.wanted > 0; });
+    if (pull == channel.pulls.end()) return;
+    --pull->wanted;
+    pull->bytes_left -= std::min(bytes, pull->bytes_left);
+    pull->is_heard = true;
+    if (pull->wanted == 0) fit_pulls_to_link(channel, *pull, now);
+}
+
+/// The deadline of a message runs from when its server sends it, however long the link takes.
+void Puller::fit_pulls_to_link(Channel& channel, const Pull& filled, SteadyClock::time_point now) {
+    const auto took = now - std::max(filled.asked, channel.filled);
+    const auto time = ack_wait_ / kArrivalsPerAckWait;
+    channel.filled = now;
+    if (took > time) {
+        channel.pull_max = std::max(filled.size / 2, kPullMessagesMin);
+    } else if (took < time / 2) {
+        channel.pull_max = std::max(channel.pull_max, std::min(filled.size * 2, kPullMessagesMax));
+    }
 }
 
 void Puller::enqueue(Pulled pulled) {
@@ -360,11 +362,12 @@ std::vector<Pulled> Puller::take(const std::function<Want()>& want_now) {
     return taken;
 }
 
-void Puller::finish(std::size_t messages, std::size_t bytes) {
+void Puller::finish(std::size_t messages, std::size_t bytes, SteadyClock::duration took) {
     const std::lock_guard lock(mutex_);
+    queue_.note_time(took);
     unfinished_ -= messages;
     unfinished_bytes_ -= bytes;
-    rate_finished_ += messages;
+    ahead_.finished(messages);
     room_.notify_one();
 }
 

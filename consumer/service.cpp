@@ -70,8 +70,26 @@ bool prepare_schema(const Config& config, const std::vector<EventType>& types,
     }
 }
 
+/// Of streams that were made with another, as by a release before: what a dead consumer has in hand
+/// stands still for so long. Says what it did; refused, it stays as it is.
+void settle_ack_wait(NatsConnection& nats, const Stream& stream, StreamState& state,
+                     const Config& config) {
+    const auto wanted_ms = static_cast<std::int64_t>(config.pull.ack_wait_ms);
+    if (state.ack_wait_ms == wanted_ms) return;
+    try {
+        write_ack_wait(nats, stream, std::chrono::milliseconds(wanted_ms));
+        spdlog::info("durable {}: ack_wait {} ms -> {} ms (pull.ack_wait_ms)", stream.durable,
+                     state.ack_wait_ms, wanted_ms);
+        state.ack_wait_ms = wanted_ms;
+    } catch (const NatsError& error) {
+        spdlog::warn("{}; its ack_wait stays {} ms instead of {} ms (pull.ack_wait_ms)",
+                     error.what(), state.ack_wait_ms, wanted_ms);
+    }
+}
+
 /// Of the streams that answer; one that does but is missing is an exception.
-StreamStates stream_states(NatsConnection& nats, const std::vector<Stream>& streams) {
+StreamStates stream_states(NatsConnection& nats, const std::vector<Stream>& streams,
+                           const Config& config) {
     StreamStates states;
     std::set<std::string> silent_domains;
     for (const Stream& stream : streams) {
@@ -84,7 +102,7 @@ StreamStates stream_states(NatsConnection& nats, const std::vector<Stream>& stre
                                          stream.durable +
                                          " is missing; run homeward-consumer streams apply");
             }
-            states[stream.name] = *state;
+            settle_ack_wait(nats, stream, states[stream.name] = *state, config);
         } catch (const NatsError& error) {
             spdlog::warn("{}; region {} is consumed when it answers", error.what(), stream.region);
             silent_domains.insert(stream.domain);
@@ -197,7 +215,7 @@ int run_service(const Config& config, const std::filesystem::path& file) {
     NatsConnection nats(config.nats, kNatsPatience,
                         [](std::string_view line) { spdlog::warn("{}", line); });
     const std::vector<Stream> streams = streams_of(config);
-    const StreamStates states = stream_states(nats, streams);
+    const StreamStates states = stream_states(nats, streams, config);
     for (const std::string& twin : find_twins(nats, streams)) throw std::runtime_error(twin);
 
     Metrics metrics;
@@ -216,7 +234,13 @@ int run_service(const Config& config, const std::filesystem::path& file) {
     const StreamWatch watch(nats, streams, metrics,
                             [&](const Stream& stream, const std::optional<StreamState>& state) {
                                 repair.seen(stream, state);
-                                if (state) latecomers.seen(stream, *state);
+                                if (!state) return;
+                                StreamState found = *state;
+                                if (latecomers.waiting().count(stream.name) == 1) {
+                                    settle_ack_wait(nats, stream, found, config);
+                                }
+                                pipeline.note_state(stream, found);
+                                latecomers.seen(stream, found);
                             });
     StatusPage status({config, metrics, streams, [&nats] { return nats.is_connected(); }});
     std::optional<Admin> admin;

@@ -437,6 +437,13 @@ void write_max_ack_pending(NatsConnection& nats, const Stream& stream, std::uint
     create_durable(nats, stream, std::move(settings));
 }
 
+void write_ack_wait(NatsConnection& nats, const Stream& stream,
+                    std::chrono::milliseconds ack_wait) {
+    json settings = config_in(read_durable(nats, stream).config);
+    settings["ack_wait"] = std::chrono::nanoseconds(ack_wait).count();
+    create_durable(nats, stream, std::move(settings));
+}
+
 std::vector<std::string> plan_streams(NatsConnection& nats, const Config& config) {
     return settle(nats, config, Mode::plan, streams_of(config));
 }

@@ -68,6 +68,8 @@ void write_description(NatsConnection& nats, const Stream& stream, const std::st
 
 /// So many messages may be delivered and not acknowledged. Throws NatsError.
 void write_max_ack_pending(NatsConnection& nats, const Stream& stream, std::uint64_t messages);
+/// Changes how long a message may be in hand without a word. Throws NatsError.
+void write_ack_wait(NatsConnection& nats, const Stream& stream, std::chrono::milliseconds ack_wait);
 
 /// What streams apply would do, one line each; empty when everything is as wanted.
 std::vector<std::string> plan_streams(NatsConnection& nats, const Config& config);

@@ -63,7 +63,7 @@ void Writer::run() {
     const auto want = [this] {
         const Config::Batch limits = context_.limits.read();
         return Puller::Want{limits.rows_max, limits.bytes_max,
-                            std::chrono::milliseconds(limits.delay_ms)};
+                            std::chrono::milliseconds(limits.delay_ms), limits.adaptive_delay};
     };
     for (;;) {
         stage_.enter(Stage::wait);
@@ -96,7 +96,7 @@ void Writer::run() {
         has_given_up_ = has_given_up_ || !write(units);
         context_.keeper.release(held);
         finish(units);
-        context_.puller.finish(messages, bytes);
+        context_.puller.finish(messages, bytes, SteadyClock::now() - taken);
     }
 }
 

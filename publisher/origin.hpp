@@ -139,6 +139,7 @@ class Origin {
     void adopt_new_lanes();
     bool fill_body(Source& source, std::uint64_t turn_end);
     void note_body_begins();
+    bool is_due() const;
     void append_line(std::span<const std::byte> payload);
     void take_drops(Source& source);
     void append_damaged(std::uint64_t count);

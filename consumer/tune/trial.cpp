@@ -89,6 +89,10 @@ class Arrivals {
         if (!queue_.empty()) arrived_.notify_one();
         return taken;
     }
+    void note_time(SteadyClock::duration took) {
+        const std::lock_guard lock(mutex_);
+        queue_.note_time(took);
+    }
     void close() {
         const std::lock_guard lock(mutex_);
         closed_ = true;
@@ -271,11 +275,13 @@ class Trial {
         UnitDecoder decoder(catalog_, time_limits(config_));
         StageClock& stage = clocks_.add();
         const BatchWant want{plan_.batch.rows_max, plan_.batch.bytes_max,
-                             std::chrono::milliseconds(plan_.batch.delay_ms)};
+                             std::chrono::milliseconds(plan_.batch.delay_ms),
+                             plan_.batch.adaptive_delay};
         for (;;) {
             stage.enter(Stage::wait);
             auto pulled = arrivals_.take(want);
             if (pulled.empty()) break;
+            const auto began = SteadyClock::now();
             stage.enter(Stage::decode);
             Units units;
             for (Pulled& one : pulled)
@@ -289,6 +295,7 @@ class Trial {
             stage.move(Stage::commit, Stage::ledger,
                        ledger::settle_and_commit(leader, units).ledger_s);
             count(units);
+            arrivals_.note_time(SteadyClock::now() - began);
         }
         stage.stop();
     }

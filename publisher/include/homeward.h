@@ -88,7 +88,7 @@ typedef struct homeward_options {
      * starts anew: what was in a lane then is lost, and reported; inside spool_dir nothing is. */
     const char *lane_dir;
     homeward_durability durability;
-    uint32_t linger_ms;          /* 10 */
+    uint32_t linger_ms;          /* 10, at most */
     size_t frame_bytes;          /* 64 KiB */
     size_t lane_bytes;           /* 1 MiB; a power of two */
     size_t lanes_max;            /* 256 */

@@ -136,7 +136,7 @@ class PullBench {
                 bytes += one.message.data.size();
                 nats.publish(std::string(one.message.reply), "+ACK");
             }
-            puller.finish(batch.size(), bytes);
+            puller.finish(batch.size(), bytes, SteadyClock::duration(0));
             taken += batch.size();
         }
         return taken;

@@ -63,7 +63,8 @@ class SkipBench {
         fill_audit(line_, static_cast<std::uint64_t>(events_));
         line_.empty_table(kTable);
         const std::string port = std::to_string(line_.nats().port());
-        line_.start_consumer({{"HOMEWARD_NATS_URLS", "nats://mute:mute@127.0.0.1:" + port}});
+        line_.start_consumer({{"HOMEWARD_NATS_URLS", "nats://mute:mute@127.0.0.1:" + port},
+                              {"HOMEWARD_PULL_ACK_WAIT_MS", std::to_string(ack_wait_ms_)}});
         line_.wait_for_metric("homeward_rows_total", events_);
         line_.kill_consumer();
         testing::sleep_ms(ack_wait_ms_ + 1'000);

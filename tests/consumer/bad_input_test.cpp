@@ -273,7 +273,8 @@ TEST_CASE("three bad events among five thousand leave the others alone") {
     // Method: what only PostgreSQL can refuse - a constraint of the user's own, jsonb that it
     // cannot hold, a trigger - in one batch with good events.
     BridgeOptions options;
-    options.environment = {{"HOMEWARD_BATCH_DELAY_MS", "300"}};
+    options.environment = {{"HOMEWARD_BATCH_DELAY_MS", "300"},
+                           {"HOMEWARD_BATCH_ADAPTIVE_DELAY", "false"}};
     Bridge bridge(options);
     const CommandResult applied = bridge.consumer_command({"schema", "apply"});
     REQUIRE(applied.exit_code == 0);

@@ -63,7 +63,7 @@ struct PublisherOptions {
     std::filesystem::path lane_dir{};
     Durability durability = Durability::process;
 
-    /// How long a frame waits for more events: longer is smaller on the wire, later on the leader.
+    /// How long a frame waits for more events, at most; see the README. Longer: fewer bytes, later.
     std::chrono::milliseconds linger{10};
     /// Body of a frame before compression, 4 KiB to 256 KiB.
     std::size_t frame_bytes = 64u << 10;

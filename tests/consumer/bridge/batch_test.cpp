@@ -73,9 +73,10 @@ TEST_CASE("a batch grows while a transaction is under way, up to its limits of r
     }
 }
 
-TEST_CASE("a trickle waits no longer than delay_ms, and then goes as one batch") {
+TEST_CASE("a trickle waits as long as delay_ms and goes as one batch, if its delay is fixed") {
     BridgeOptions options = eager();
     options.environment["HOMEWARD_BATCH_DELAY_MS"] = "2000";
+    options.environment["HOMEWARD_BATCH_ADAPTIVE_DELAY"] = "false";
     Bridge bridge(options);
     bridge.start_consumer();
     FrameSender sender(bridge.leaf().port(), "ams", "shop");
@@ -84,4 +85,30 @@ TEST_CASE("a trickle waits no longer than delay_ms, and then goes as one batch")
     CHECK(bridge.metric("homeward_batches_total") == 0);
     CHECK(wait_until(30s, [&] { return bridge.metric("homeward_rows_total") == 10; }));
     CHECK(bridge.metric("homeward_batches_total") <= 2);
+}
+
+TEST_CASE("after a pause nothing waits, and slow transactions gather what comes meanwhile") {
+    // Method: each transaction takes 300 ms, so the next begins 600 ms after it, with all of some
+    // twenty frames that have come since.
+    BridgeOptions options = eager();
+    options.environment["HOMEWARD_BATCH_DELAY_MS"] = "10000";
+    Bridge bridge(options);
+    REQUIRE(bridge.consumer_command({"schema", "apply"}).exit_code == 0);
+    bridge.leader().query(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END $$");
+    bridge.leader().query(
+        "CREATE TRIGGER slow AFTER INSERT ON audit_events FOR EACH STATEMENT"
+        " EXECUTE FUNCTION slow()");
+    bridge.start_consumer();
+    FrameSender sender(bridge.leaf().port(), "ams", "shop");
+    sender.send(sender.frame(1, 1));
+    CHECK(wait_until(8s, [&] { return bridge.metric("homeward_rows_total") == 1; }));
+    for (std::uint64_t seq = 2; seq <= 101; ++seq) {
+        sender.send(sender.frame(seq, 1));
+        sleep_ms(30);
+    }
+    CHECK(wait_until(30s, [&] { return bridge.metric("homeward_rows_total") == 101; }));
+    CHECK(bridge.metric("homeward_batches_total") <= 20);
+    CHECK(bridge.metric("homeward_batches_total") >= 3);
 }

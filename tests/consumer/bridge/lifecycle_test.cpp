@@ -169,11 +169,46 @@ TEST_CASE("a pause longer than ack_wait brings no redelivery") {
     CHECK(bridge.metric("homeward_paused") == 0);
 }
 
+TEST_CASE("what a killed consumer had in hand is on the leader some seconds later") {
+    // Method: durables as v0.1.0 made them, the consumer with its defaults. Its transaction waits
+    // for a lock until deadlines have been extended; then it is killed.
+    BridgeOptions options;
+    options.environment = {{"HOMEWARD_PULL_ACK_WAIT_MS", "30000"}};
+    Bridge bridge(options);
+    bridge.environment().erase("HOMEWARD_PULL_ACK_WAIT_MS");
+    bridge.start_consumer();
+    CHECK(bridge.consumer_log().find("ack_wait 30000 ms -> 4000 ms") != std::string::npos);
+    Frames frames(bridge);
+    frames.send(10);
+    CHECK(wait_until(30s, [&] { return rows(bridge) == 10; }));
+    const PostgresServer& leader = bridge.leader();
+    Process locker(
+        {"psql", "-q", leader.url(), "-c", "BEGIN; LOCK TABLE audit_events; SELECT pg_sleep(300)"},
+        {.log = "/dev/null"});
+    const auto sessions = [&](const std::string& condition) {
+        return leader.number("SELECT count(*) FROM pg_stat_activity WHERE " + condition);
+    };
+    REQUIRE(wait_until(20s, [&] { return sessions("wait_event = 'PgSleep'") == 1; }));
+    for (int i = 0; i < 100; ++i) frames.send(10);
+    REQUIRE(wait_until(20s, [&] { return sessions("wait_event_type = 'Lock'") > 0; }));
+    sleep_ms(3000);
+    bridge.kill_consumer();
+    const auto killed = Clock::now();
+    leader.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
+    bridge.start_consumer();
+    CHECK(wait_until(60s, [&] { return rows(bridge) == frames.sent(); }));
+    // 5 s on an idle machine.
+    CHECK(Clock::now() - killed < 12s);
+    CHECK(bridge.metric("homeward_redelivered_total") > 0);
+    expect_clean(bridge);
+}
+
 TEST_CASE("SIGHUP takes over new batch settings, and refuses bad ones") {
     Bridge bridge;
     const std::filesystem::path file = bridge.dir() / "homeward.toml";
     const auto write_config = [&](const std::string& delay_ms) {
-        std::ofstream(file) << "[batch]\ndelay_ms = " << delay_ms << "\n";
+        std::ofstream(file) << "[batch]\nadaptive_delay = false\ndelay_ms = " << delay_ms << "\n";
     };
     write_config("9000");
     ProcessOptions options;

@@ -103,7 +103,7 @@ class Pulling {
                 nats_.publish(std::string(one.message.reply), "+ACK");
                 seqs.insert(one.message.delivery.stream_seq);
             }
-            puller_->finish(messages.size(), bytes);
+            puller_->finish(messages.size(), bytes, 0ms);
             taken += messages.size();
             return taken >= count;
         });
@@ -166,7 +166,7 @@ TEST_CASE("what nobody acknowledged comes again at once, not one message of it a
                 bytes += one.message.data.size();
                 seqs.insert(one.message.delivery.stream_seq);
             }
-            puller.finish(taken.size(), bytes);
+            puller.finish(taken.size(), bytes, 0ms);
         }
         return seqs.size();
     };

@@ -68,7 +68,9 @@ TEST_CASE("three bad events among 5,000 become three dead letters in one pass, w
     };
     BridgeOptions options;
     options.leader_settings = {"log_statement = all"};
-    options.environment = {{"HOMEWARD_BATCH_DELAY_MS", "300"}, {"HOMEWARD_BATCH_WRITERS", "1"}};
+    options.environment = {{"HOMEWARD_BATCH_DELAY_MS", "300"},
+                           {"HOMEWARD_BATCH_ADAPTIVE_DELAY", "false"},
+                           {"HOMEWARD_BATCH_WRITERS", "1"}};
     Bridge bridge(options);
     std::filesystem::create_directory(bridge.dir() / "types");
     std::ofstream(bridge.dir() / "types/reading.json") << kReadingType;

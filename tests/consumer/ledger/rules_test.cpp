@@ -21,7 +21,9 @@ namespace {
 /// All that is sent within half a second lands in one transaction.
 BridgeOptions one_batch() {
     BridgeOptions options;
-    options.environment = {{"HOMEWARD_BATCH_DELAY_MS", "500"}, {"HOMEWARD_BATCH_WRITERS", "1"}};
+    options.environment = {{"HOMEWARD_BATCH_DELAY_MS", "500"},
+                           {"HOMEWARD_BATCH_ADAPTIVE_DELAY", "false"},
+                           {"HOMEWARD_BATCH_WRITERS", "1"}};
     return options;
 }
 
@@ -237,6 +239,7 @@ TEST_CASE("a consumer that is frozen anywhere holds up the others only for the s
     BridgeOptions options;
     options.environment = {{"HOMEWARD_PULL_ACK_WAIT_MS", "1000"},
                            {"HOMEWARD_BATCH_DELAY_MS", "300"},
+                           {"HOMEWARD_BATCH_ADAPTIVE_DELAY", "false"},
                            {"HOMEWARD_POSTGRES_LOCK_TIMEOUT_MS", "300"},
                            {"HOMEWARD_POSTGRES_STATEMENT_TIMEOUT_MS", "1500"},
                            {"HOMEWARD_LEDGER_FOLD_INTERVAL_MS", "300"}};
@@ -346,7 +349,8 @@ TEST_CASE("a careful batch and an optimistic one that deadlock are both tried ag
     // before its ledger. The other gets a settled frame, too, and so claims first: it has claimed
     // the same frame by then, and waits for the rows.
     BridgeOptions options;
-    options.environment = {{"HOMEWARD_BATCH_DELAY_MS", "300"}};
+    options.environment = {{"HOMEWARD_BATCH_DELAY_MS", "300"},
+                           {"HOMEWARD_BATCH_ADAPTIVE_DELAY", "false"}};
     Bridge bridge(options);
     REQUIRE(bridge.consumer_command({"schema", "apply"}).exit_code == 0);
     bridge.leader().query("CREATE UNIQUE INDEX ON audit_events (resource, origin, time)");
