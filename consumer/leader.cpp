@@ -251,6 +251,7 @@ QueryResult Leader::send_query(const std::string& sql, const std::vector<Paramet
 }
 
 void Leader::copy_begin(const std::string& sql) {
+    copy_buffer_.clear();
     PGresult* result = PQexec(connection_, sql.c_str());
     try {
         check(result);
@@ -262,6 +263,17 @@ void Leader::copy_begin(const std::string& sql) {
 }
 
 void Leader::copy_data(std::string_view bytes) {
+    constexpr std::size_t kTogetherBytes = 64u << 10;
+    const bool is_large = bytes.size() > kTogetherBytes / 4;
+    if (is_large || copy_buffer_.size() + bytes.size() > kTogetherBytes) {
+        put(copy_buffer_);
+        copy_buffer_.clear();
+    }
+    if (is_large) return put(bytes);
+    copy_buffer_ += bytes;
+}
+
+void Leader::put(std::string_view bytes) {
     constexpr std::size_t kPieceBytes = 1u << 20;  // PQputCopyData takes an int
     while (!bytes.empty()) {
         const auto piece = bytes.substr(0, kPieceBytes);
@@ -274,6 +286,8 @@ void Leader::copy_data(std::string_view bytes) {
 }
 
 void Leader::copy_end() {
+    put(copy_buffer_);
+    copy_buffer_.clear();
     if (PQputCopyEnd(connection_, nullptr) != 1) throw_error(nullptr);
     PGresult* result = PQgetResult(connection_);
     const bool failed = PQresultStatus(result) != PGRES_COMMAND_OK;

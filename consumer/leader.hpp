@@ -73,6 +73,7 @@ class Leader {
 
     /// Its error is one of the statement, not of a row.
     void copy_begin(const std::string& sql);
+    /// Small pieces are sent together: a message of the protocol for each row costs both sides.
     void copy_data(std::string_view bytes);
     /// Throws the error that the leader had with the data, if any.
     void copy_end();
@@ -87,6 +88,7 @@ class Leader {
   private:
     [[noreturn]] void throw_error(pg_result* result) const;
     void check(pg_result* result) const;
+    void put(std::string_view bytes);
     void drain();
     /// `sql` with the schema where the ledger is.
     std::string placed(const std::string& sql) const;
@@ -99,6 +101,7 @@ class Leader {
     pg_conn* connection_ = nullptr;
     SessionSettings settings_;
     bool is_pooled_ = false;
+    std::string copy_buffer_;  // what is not sent yet
     std::string ledger_schema_;
     LeaderIdentity identity_;
 };

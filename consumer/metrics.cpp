@@ -228,6 +228,7 @@ Metrics::Metrics()
 Histogram& Metrics::freshness(const std::string& region, std::string_view kind) {
     const std::lock_guard lock(mutex_);
     const auto key = std::pair(region, std::string(kind));
+    if (const auto found = freshness_.find(key); found != freshness_.end()) return found->second;
     return freshness_
         .emplace(std::piecewise_construct, std::forward_as_tuple(key),
                  std::forward_as_tuple(freshness_bounds()))

@@ -353,6 +353,13 @@ bool NatsConnection::publish(const std::string& subject, std::string_view body) 
     return natsConnection_Publish(impl_->link()->handle(), subject.c_str(), body.data(),
                                   static_cast<int>(body.size())) == NATS_OK;
 }
+void NatsConnection::publish_all(const std::vector<std::string>& subjects, std::string_view body) {
+    const auto link = impl_->link();
+    for (const std::string& subject : subjects) {
+        natsConnection_Publish(link->handle(), subject.c_str(), body.data(),
+                               static_cast<int>(body.size()));
+    }
+}
 bool NatsConnection::publish(const std::string& subject, const std::string& reply,
                              std::string_view body) {
     return natsConnection_PublishRequest(impl_->link()->handle(), subject.c_str(), reply.c_str(),

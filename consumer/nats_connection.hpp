@@ -53,6 +53,8 @@ class NatsConnection {
     std::optional<std::string> request(const std::string& domain, const std::string& subject,
                                        const std::string& body, std::chrono::milliseconds patience);
     bool publish(const std::string& subject, std::string_view body);
+    /// The same body to each.
+    void publish_all(const std::vector<std::string>& subjects, std::string_view body);
     bool publish(const std::string& subject, const std::string& reply, std::string_view body);
 
     /// A fresh inbox "_INBOX.homeward.consumer.<domain>.….": deploy/nats lets a domain's leaf

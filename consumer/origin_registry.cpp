@@ -51,10 +51,17 @@ const OriginEntry& OriginRegistry::find(Leader& leader, const PublisherId& publi
 const OriginRegistry::PlainEntry& OriginRegistry::find_plain(Leader& leader,
                                                              const PlainStream& stream,
                                                              std::string_view app) {
+    const bool is_last = last_.entry != nullptr && last_.created_us == stream.created_us &&
+                         last_.app == app && last_.stream == stream.name;
+    if (is_last) return *last_.entry;
+    const auto remember = [&](const PlainEntry& entry) -> const PlainEntry& {
+        last_ = {stream.name, std::string(app), stream.created_us, &entry};
+        return entry;
+    };
     std::string name = stream.name + "\n" + std::to_string(stream.created_us) + "\n";
     name += app;
-    if (const auto found = plain_.find(name); found != plain_.end()) return found->second;
-    if (plain_.size() >= kKnownMax) plain_.clear();
+    if (const auto found = plain_.find(name); found != plain_.end()) return remember(found->second);
+    if (plain_.size() >= kKnownMax) forget_plain();
     PlainEntry entry;
     entry.source =
         static_cast<std::int32_t>(leader
@@ -62,7 +69,7 @@ const OriginRegistry::PlainEntry& OriginRegistry::find_plain(Leader& leader,
                                              {stream.name, stream.created_us})
                                       .number(0, 0));
     entry.origin = find(leader, plain_publisher(name), "plain", stream.region, std::string(app)).id;
-    return plain_[name] = entry;
+    return remember(plain_[name] = entry);
 }
 
 }  // namespace homeward::consumer

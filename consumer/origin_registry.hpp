@@ -26,9 +26,9 @@ class OriginRegistry {
                             const std::string& region, const std::string& app);
     /// Where messages without an origin come from. `created_us`: of the stream.
     struct PlainStream {
-        std::string name;
+        const std::string& name;
         std::int64_t created_us;
-        std::string region;
+        const std::string& region;
     };
     struct PlainEntry {
         std::int32_t origin = 0;  ///< the stand-in of an app's messages in a stream
@@ -38,13 +38,25 @@ class OriginRegistry {
     /// Another leader may know other origins by the same numbers.
     void forget() {
         known_.clear();
-        plain_.clear();
+        forget_plain();
     }
 
   private:
+    void forget_plain() {
+        last_ = {};
+        plain_.clear();
+    }
+
+    /// Of the message before: mostly the next one is of the same app.
+    struct Last {
+        std::string stream, app;
+        std::int64_t created_us = 0;
+        const PlainEntry* entry = nullptr;
+    };
     using Key = std::pair<PublisherId, std::string>;
     std::map<Key, OriginEntry> known_;
     std::unordered_map<std::string, PlainEntry> plain_;  // by stream, creation time and app
+    Last last_;
 };
 
 }  // namespace homeward::consumer

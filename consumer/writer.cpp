@@ -78,6 +78,7 @@ void Writer::run() {
         context_.metrics.batch_delay_seconds.observe(seconds(taken - pulled.front().arrived));
         auto oldest = taken;
         AckKeeper::Replies replies;
+        replies.reserve(pulled.size());
         for (Pulled& one : pulled) {
             bytes += one.message.data.size();
             oldest = std::min(oldest, one.touched);
@@ -252,18 +253,18 @@ void Writer::pause(const std::string& why, std::chrono::milliseconds time) {
 /// What is committed is acknowledged; what a stop has kept us from goes to another at once.
 void Writer::finish(const Units& units) {
     AckKeeper::Replies committed;
+    committed.reserve(units.size());
     for (const FrameUnit& unit : units) {
         std::string reply(unit.pulled.message.reply);
         if (unit.give_back) ++context_.metrics.given_back;
         if (has_given_up_ || unit.give_back) {
             context_.nats.publish(reply, has_given_up_ ? "-NAK" : nak_later(unit));
-        } else if (context_.gate == nullptr) {
-            context_.nats.publish(reply, "+ACK");
         } else {
             committed.push_back(std::move(reply));
         }
     }
     if (committed.empty()) return;
+    if (context_.gate == nullptr) return context_.nats.publish_all(committed, "+ACK");
     // Spoken for at the next look, whenever it was last.
     context_.gate->hold(committed_, context_.keeper.hold(std::move(committed), {}));
 }
@@ -274,7 +275,7 @@ void Writer::resolve_origin(FrameUnit& unit) {
     if (unit.is_plain) {
         // Who may make his stream take any subject may not speak in the name of other regions.
         const bool is_own = subject && subject->region == pulled.stream->region;
-        const auto entry =
+        const auto& entry =
             origins_.find_plain(*leader_,
                                 {pulled.stream->name, context_.stream_created_us(*pulled.stream),
                                  pulled.stream->region},
@@ -454,9 +455,11 @@ void Writer::count(const Units& units, SteadyClock::duration took) {
     Metrics& metrics = context_.metrics;
     const std::int64_t now_us = system_us();
     std::uint64_t rows = 0;
+    const Stream* stream = nullptr;  // whose freshness it is
+    Histogram* freshness = nullptr;
     std::vector<bool> has_passed(context_.catalog->types().size());
+    metrics.messages += units.size();
     for (const FrameUnit& unit : units) {
-        ++metrics.messages;
         if (unit.is_conflict) {
             ++metrics.conflicts;
             context_.letter_room.add(source_of(unit), {1, unit.pulled.message.data.size(), 0});
@@ -473,10 +476,12 @@ void Writer::count(const Units& units, SteadyClock::duration took) {
             metrics.tombstones += one.seq_last - one.seq_first + 1;
         }
         if (unit.events.empty()) continue;
-        Histogram& freshness =
-            metrics.freshness(unit.pulled.stream->region, to_string(unit.pulled.stream->kind));
+        if (unit.pulled.stream != stream) {
+            stream = unit.pulled.stream;
+            freshness = &metrics.freshness(stream->region, to_string(stream->kind));
+        }
         for (const EventRow& event : unit.events) {
-            freshness.observe(static_cast<double>(now_us - event.time_us) / 1e6);
+            freshness->observe(static_cast<double>(now_us - event.time_us) / 1e6);
             has_passed[static_cast<std::size_t>(event.type)] = true;
         }
     }

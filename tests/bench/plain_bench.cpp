@@ -1,26 +1,29 @@
 // What plain messages, one JSON event each from any NATS client, cost on their way to the leader.
 //
 // Workload: audit events of six fields as single messages of a filled stream, through
-// homeward-consumer with its defaults, fold included. Beside it, in the same run: a sink as anybody
-// would write one (pull, decode, binary COPY, COMMIT, acknowledge; one connection), and our puller
-// that acknowledges and writes nothing. Counted is also the processor time of all processes of the
-// leader.
+// homeward-consumer with its defaults, fold included. Beside it, in the same run: a sink of a
+// hundred lines (Fetch, decode, binary COPY, COMMIT, acknowledge), and our puller that acknowledges
+// and writes nothing. Counted is also the processor time of all processes of the leader. Then
+// freshness at 1,000 messages a second, seen from outside, on the machine as it is and with as many
+// spinning threads as it has processors.
 
+#include <atomic>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <stdexcept>
-#include <utility>
+#include <thread>
 
-#include "consumer/frame_decoder.hpp"
-#include "consumer/row_copier.hpp"
-#include "consumer/schema.hpp"
+#include "consumer/pull.hpp"
 #include "consumer/stream.hpp"
 #include "schemas/subject.hpp"
 #include "tests/bench/command_line.hpp"
 #include "tests/bench/drain.hpp"
 #include "tests/bench/leader_cpu.hpp"
+#include "tests/bench/plain_sink.hpp"
 #include "tests/bench/raw_nats.hpp"
 #include "tests/bench/report.hpp"
+#include "tests/bench/sightings.hpp"
 #include "tests/bench/streams.hpp"
 #include "tests/bench/workload.hpp"
 
@@ -36,6 +39,7 @@ constexpr std::size_t kSamples = 16'384;
 constexpr double kSinkRatioMin = 3;
 constexpr double kPullRatioMin = 0.9;
 constexpr double kSinkCpuRatioMax = 1.25;
+constexpr double kFreshMaxMs = 250;
 constexpr const char* kTable = "audit_events";
 
 void fill_plain(Line& line, std::uint64_t messages) {
@@ -51,89 +55,120 @@ void fill_plain(Line& line, std::uint64_t messages) {
     if (nats.acked() != messages) throw std::runtime_error("the stream was not filled");
 }
 
-/// No ledger, no dead letters, no proof, no partitions ahead, no retry: what it costs at the least.
-/// A message that comes again is a second row.
-class Sink {
-  public:
-    explicit Sink(Line& line) : line_(line) {
-        config_.nats.urls = {line.nats().url()};
-        config_.postgres.url = line.leader().url();
-        config_.sources = {consumer::Source{kRegion, "", 1, {StreamKind::plain}}};
-        stream_ = streams_of(config_).at(0);
-    }
-    /// Until so many messages have come; `writes` false: acknowledges them and writes nothing.
-    Ingest drain(std::uint64_t messages, bool writes) {
-        line_.empty_table(kTable);
-        const LeaderCpu cpu(line_.leader());
-        consumer::NatsConnection nats(config_.nats, std::chrono::seconds(10), [](auto) {});
-        consumer::Puller puller(nats, {stream_}, config_.pull,
-                                std::chrono::milliseconds(config_.pull.ack_wait_ms));
-        consumer::Leader leader(config_.postgres.url, config_.postgres);
-        const auto began = SteadyClock::now();
-        for (std::uint64_t taken = 0; taken < messages;) {
-            auto batch = puller.take([this] {
-                return consumer::BatchWant{config_.batch.rows_max, config_.batch.bytes_max,
-                                           std::chrono::milliseconds(config_.batch.delay_ms)};
-            });
-            const std::size_t count = batch.size();
-            const std::size_t bytes = write(leader, nats, std::move(batch), writes);
-            puller.finish(count, bytes);
-            taken += count;
+/// Our own puller, that acknowledges and writes nothing: there is no leader.
+Ingest pull_and_ack(Line& line, const consumer::Stream& stream, std::uint64_t messages) {
+    consumer::Config config;
+    config.nats.urls = {line.nats().url()};
+    consumer::NatsConnection nats(config.nats, std::chrono::seconds(10), [](auto) {});
+    consumer::Puller puller(nats, {stream}, config.pull,
+                            std::chrono::milliseconds(config.pull.ack_wait_ms));
+    const auto began = SteadyClock::now();
+    for (std::uint64_t taken = 0; taken < messages;) {
+        const auto batch = puller.take([&] {
+            return consumer::BatchWant{config.batch.rows_max, config.batch.bytes_max,
+                                       std::chrono::milliseconds(config.batch.delay_ms)};
+        });
+        std::size_t bytes = 0;
+        for (const consumer::Pulled& one : batch) {
+            bytes += one.message.data.size();
+            nats.publish(std::string(one.message.reply), "+ACK");
         }
-        Ingest ingest;
-        ingest.rows = static_cast<double>(messages);
-        ingest.seconds = std::chrono::duration<double>(SteadyClock::now() - began).count();
-        puller.stop();
-        line_.leader().query("CHECKPOINT");
-        ingest.leader_cpu_seconds = cpu.seconds();
-        return ingest;
+        puller.finish(batch.size(), bytes, SteadyClock::duration(0));
+        taken += batch.size();
+    }
+    Ingest ingest;
+    ingest.rows = static_cast<double>(messages);
+    ingest.seconds = std::chrono::duration<double>(SteadyClock::now() - began).count();
+    return ingest;
+}
+
+Ingest sink(Line& line, const consumer::Stream& stream, std::uint64_t messages) {
+    line.empty_table(kTable);
+    const LeaderCpu cpu(line.leader());
+    const auto began = SteadyClock::now();
+    sink_plain(line.nats().url(), line.leader().url(), stream.name, stream.durable, messages);
+    Ingest ingest;
+    ingest.rows = static_cast<double>(messages);
+    ingest.seconds = std::chrono::duration<double>(SteadyClock::now() - began).count();
+    line.leader().query("CHECKPOINT");
+    ingest.leader_cpu_seconds = cpu.seconds();
+    return ingest;
+}
+
+/// Messages of one event each, a thousand a second, for so long.
+void publish_paced(Line& line, double seconds) {
+    constexpr double kPerSecond = 1'000;
+    const auto samples = audit_samples(kSamples);
+    RawNats nats(line.nats().url());
+    const std::string subject = plain_subject(kRegion, "bench");
+    const auto began = SteadyClock::now();
+    for (std::size_t i = 0; static_cast<double>(i) < seconds * kPerSecond; ++i) {
+        std::this_thread::sleep_until(
+            began + std::chrono::duration_cast<SteadyClock::duration>(
+                        std::chrono::duration<double>(static_cast<double>(i) / kPerSecond)));
+        const auto now_us = std::chrono::duration_cast<std::chrono::microseconds>(
+            std::chrono::system_clock::now().time_since_epoch());
+        std::string event = samples[i % samples.size()].json;
+        const std::size_t at = event.find("\"time\":") + 7;
+        event.replace(at, event.find(',', at) - at, std::to_string(now_us.count()));
+        nats.publish(subject, event);
+    }
+    nats.complete(60'000);
+}
+
+/// Threads that do nothing but use the processors.
+class Busy {
+  public:
+    explicit Busy(unsigned threads) {
+        for (unsigned i = 0; i < threads; ++i) {
+            threads_.emplace_back([this] {
+                while (!is_over_) {
+                }
+            });
+        }
+    }
+    ~Busy() {
+        is_over_ = true;
+        for (std::thread& thread : threads_) thread.join();
     }
 
   private:
-    std::size_t write(consumer::Leader& leader, consumer::NatsConnection& nats,
-                      std::vector<consumer::Pulled> batch, bool writes) {
-        consumer::Units units;
-        std::vector<std::string> replies;
-        std::size_t bytes = 0;
-        for (consumer::Pulled& one : batch) {
-            bytes += one.message.data.size();
-            replies.emplace_back(one.message.reply);
-            if (!writes) continue;
-            units.push_back(decoder_.open(std::move(one)));
-            units.back().seq_first = ++seq_;
-            decoder_.decode(units.back(), units.back().pulled.message.delivery.time_us);
-        }
-        if (writes) {
-            copier_.make_room(leader, units);
-            leader.execute("BEGIN");
-            copier_.copy(leader, units);
-            leader.execute("COMMIT");
-        }
-        for (const std::string& reply : replies) nats.publish(reply, "+ACK");
-        return bytes;
-    }
-
-    Line& line_;
-    consumer::Config config_;
-    consumer::Stream stream_;
-    std::uint64_t seq_ = 0;
-    std::shared_ptr<const consumer::Catalog> catalog_ =
-        std::make_shared<const consumer::Catalog>(consumer::known_event_types(config_));
-    consumer::Partitions partitions_{config_.postgres};
-    consumer::RowCopier copier_{config_, *catalog_, partitions_};
-    consumer::UnitDecoder decoder_{catalog_, consumer::time_limits(config_)};
+    std::atomic<bool> is_over_{false};
+    std::vector<std::thread> threads_;
 };
+
+Freshness freshness(Line& line, double seconds, unsigned busy_threads) {
+    line.empty_table(kTable);
+    line.start_consumer();
+    const Busy busy(busy_threads);
+    Sightings sightings(line.leader());
+    publish_paced(line, seconds);
+    line.wait_for_metric("homeward_rows_total", std::floor(seconds * 1'000));
+    const Freshness found = sightings.judge(kTable);
+    line.stop_consumer();
+    return found;
+}
+
+void add_freshness(Report& report, const std::string& when, const Freshness& found) {
+    report.add({"plain, freshness p50 at 1,000 events/s" + when, found.p50_ms, "ms"});
+    report.add({"plain, freshness p99 at 1,000 events/s" + when, found.p99_ms, "ms", "",
+                std::nan(""), value_at_most(kFreshMaxMs)});
+}
 
 void run(const BenchOptions& options, Report& report) {
     const auto messages = static_cast<std::uint64_t>(options.seconds * kMessagesPerSecond);
     Line line;
-    Sink sink(line);
+    consumer::Config config;
+    config.sources = {consumer::Source{kRegion, "", 1, {StreamKind::plain}}};
+    const consumer::Stream stream = streams_of(config).at(0);
     fill_plain(line, messages);
     const Ingest ours = drain(line, kTable, messages);
     fill_plain(line, messages);
-    const Ingest theirs = sink.drain(messages, true);
+    const Ingest theirs = sink(line, stream, messages);
     fill_plain(line, messages);
-    const Ingest pulled = sink.drain(messages, false);
+    const Ingest pulled = pull_and_ack(line, stream, messages);
+    const Freshness idle = freshness(line, options.seconds, 0);
+    const Freshness loaded = freshness(line, options.seconds, std::thread::hardware_concurrency());
 
     report.begin("plain messages of one event each into the leader");
     report.add({"plain drain, beside a sink", ours.rows_per_second(), "rows/s",
@@ -146,9 +181,13 @@ void run(const BenchOptions& options, Report& report) {
                 "sink: " + short_number(theirs.cpu_per_million()) + " s/M rows",
                 ours.cpu_per_million() / theirs.cpu_per_million(),
                 ratio_at_most(kSinkCpuRatioMax)});
+    add_freshness(report, "", idle);
+    add_freshness(report, ", every processor busy", loaded);
     report.note(
-        "the sink has our puller and decoder and one connection, but no ledger, no dead "
-        "letters, no proof, no retry: a message that comes again is a second row");
+        "the sink: nats.c's Fetch of up to 1,000, nlohmann::json, one binary COPY by libpq, "
+        "COMMIT, "
+        "an ack for each message, one after the other; no ledger, no dead letters, no proof, no "
+        "retry: a message that comes again is a second row");
 }
 
 }  // namespace
