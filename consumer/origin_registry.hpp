@@ -5,6 +5,7 @@
 #include <string_view>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "consumer/leader.hpp"
 #include "schemas/publisher_id.hpp"
@@ -20,8 +21,15 @@ struct OriginEntry {
 /// publisher and class → the leader's number for them. Remembers; bounded. One thread.
 class OriginRegistry {
   public:
-    /// Registers the origin when it is new; in a transaction of its own, since other consumers
-    /// must see it at once.
+    struct Sender {
+        PublisherId publisher;
+        std::string kind, region, app;
+    };
+    /// Registers those that are new, many in one statement: a flood of new publishers must not cost
+    /// the batch a round trip for each. In transactions of its own, since other consumers must see
+    /// them at once. find() knows them afterwards.
+    void learn(Leader& leader, const std::vector<Sender>& senders);
+    /// The same for one.
     const OriginEntry& find(Leader& leader, const PublisherId& publisher, const std::string& kind,
                             const std::string& region, const std::string& app);
     /// Where messages without an origin come from. `created_us`: of the stream.
@@ -42,6 +50,9 @@ class OriginRegistry {
     }
 
   private:
+    using Key = std::pair<PublisherId, std::string>;
+
+    void look_up(Leader& leader, std::map<Key, const Sender*>& unknown);
     void forget_plain() {
         last_ = {};
         plain_.clear();
@@ -53,7 +64,6 @@ class OriginRegistry {
         std::int64_t created_us = 0;
         const PlainEntry* entry = nullptr;
     };
-    using Key = std::pair<PublisherId, std::string>;
     std::map<Key, OriginEntry> known_;
     std::unordered_map<std::string, PlainEntry> plain_;  // by stream, creation time and app
     Last last_;

@@ -352,7 +352,20 @@ void Writer::reserve_plain(Units& units) {
     }
 }
 
+void Writer::learn_origins(const Units& units) {
+    std::vector<OriginRegistry::Sender> senders;
+    for (const FrameUnit& unit : units) {
+        if (unit.is_plain || unit.give_back) continue;
+        const auto subject = parse_subject(unit.pulled.message.subject);
+        senders.push_back({unit.header.publisher, std::string(to_string(unit.header.event_class)),
+                           subject ? std::string(subject->region) : "?",
+                           subject ? std::string(subject->app) : "?"});
+    }
+    origins_.learn(*leader_, senders);
+}
+
 void Writer::prepare(Units& units) {
+    learn_origins(units);
     for (FrameUnit& unit : units) {
         unit.reset();
         unit.skip = unit.give_back;

@@ -67,6 +67,7 @@ class Writer {
     bool write(Units& units);
     bool write_halves(Units& units);
     void prepare(Units& units);
+    void learn_origins(const Units& units);
     void resolve_origin(FrameUnit& unit);
     void set_aside(FrameUnit& unit, const std::string& reason);
     void drop_overlaps_within(Units& units);

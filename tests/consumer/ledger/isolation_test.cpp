@@ -22,6 +22,12 @@ using Catch::Matchers::Contains;
 
 namespace {
 
+std::int64_t transactions(PostgresServer& leader) {
+    return leader.number(
+        "SELECT xact_commit FROM pg_stat_database"
+        " WHERE datname = current_database()");
+}
+
 /// A bridge whose audit table has a trigger: a resource "raise PT429" raises that code, "slow 20"
 /// sleeps as many milliseconds.
 class FaultyTable {
@@ -347,4 +353,28 @@ TEST_CASE(
     CHECK(leader.has_rows(1));
     CHECK(wait_until(30s, [&] { return conflicts(leader.leader()) == 1; }));
     CHECK(leader.bridge().metric("homeward_conflicts_total") <= 1);
+}
+
+TEST_CASE("a flood of new publishers costs no transaction for each, and delays nobody") {
+    // Method: 2,000 frames of as many publisher ids wait, behind them one event of another app.
+    // Registered one by one they took some 4,000 transactions.
+    constexpr std::int64_t kPublishers = 2'000;
+    Bridge bridge;
+    REQUIRE(bridge.consumer_command({"schema", "apply"}).exit_code == 0);
+    FrameSender flood(bridge.leaf().port(), "ams", "flood");
+    for (int i = 0; i < kPublishers; ++i) {
+        flood.publisher = PublisherId::random();
+        flood.send(flood.frame(1, 1));
+    }
+    FrameSender shop(bridge.leaf().port(), "ams", "shop");
+    shop.send(shop.frame(1, 1));
+    const std::int64_t before = transactions(bridge.leader());
+    bridge.start_consumer();
+    CHECK(wait_until(30s, [&] {
+        return bridge.leader().number("SELECT count(*) FROM audit_events") == kPublishers + 1;
+    }));
+    CHECK(bridge.leader().number("SELECT count(*) FROM homeward.origin WHERE class = 'audit'") ==
+          kPublishers + 1);
+    CHECK(bridge.stop_consumer() == 0);  // so that its sessions have told what they did
+    CHECK(transactions(bridge.leader()) - before < kPublishers / 2);
 }
