@@ -73,6 +73,7 @@ json to_json(const DeadLetter& letter, bool with_payload) {
                 {"first_seen", letter.first_seen},
                 {"last_seen", letter.last_seen},
                 {"payload_bytes", letter.payload_bytes}};
+    if (!letter.headers.empty()) object["headers"] = json::parse(letter.headers);
     if (with_payload) object["payload"] = letter.payload;
     return object;
 }
@@ -137,7 +138,14 @@ int show(Leader& leader, Order order) {
             std::printf("%s\n", dumped(to_json(letter, true)).c_str());
             continue;
         }
-        print_fields(to_json(letter, false));
+        json fields = to_json(letter, false);
+        const json headers = fields.value("headers", json::object());
+        fields.erase("headers");
+        print_fields(fields);
+        for (const auto& [name, value] : headers.items()) {
+            const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+            std::printf("%-14s %s\n", "header", printable(name + ": " + text).c_str());
+        }
         std::printf("%s\n\n", printable(letter.payload).c_str());
     }
     if (letters.size() == order.filter.ids.size()) return 0;

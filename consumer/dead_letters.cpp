@@ -47,7 +47,8 @@ std::vector<DeadLetter> read_letters(Leader& leader, const LetterFilter& filter,
         std::string("SELECT d.id, d.state, o.class, o.region, o.app, o.publisher, d.seq, d.type,"
                     " d.reason, d.sqlstate, d.times_seen, d.message_time, d.first_seen,"
                     " d.last_seen, d.payload_bytes, ") +
-            (with_payload ? "d.payload" : "''") + kFrom + where.sql() + " ORDER BY d.id" +
+            (with_payload ? "d.payload, coalesce(d.headers::text, '')" : "'', ''") + kFrom +
+            where.sql() + " ORDER BY d.id" +
             (letters_max > 0 ? " LIMIT " + std::to_string(letters_max) : ""),
         where.parameters());
     std::vector<DeadLetter> letters;
@@ -70,6 +71,7 @@ std::vector<DeadLetter> read_letters(Leader& leader, const LetterFilter& filter,
         letter.last_seen = text(13);
         letter.payload_bytes = rows.number(i, 14);
         if (with_payload) letter.payload = bytes_of_bytea(rows.at(i, 15));
+        letter.headers = text(16);
         letters.push_back(std::move(letter));
     }
     return letters;

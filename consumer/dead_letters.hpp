@@ -21,7 +21,8 @@ struct DeadLetter {
     std::int64_t times_seen = 0;
     std::string message_time, first_seen, last_seen;
     std::int64_t payload_bytes = 0;
-    std::string payload;  ///< only when it was asked for
+    std::string payload;  ///< only when it was asked for, as are the headers
+    std::string headers;  ///< of a plain message, as a JSON object; empty without
 };
 
 /// Which letters; what is not set does not narrow.

@@ -1,6 +1,7 @@
 #include "consumer/ledger.hpp"
 
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 
 #include "schemas/subject.hpp"
 
@@ -43,15 +44,45 @@ struct FrameArrays {
 constexpr const char* kCommit = "COMMIT; SELECT pg_current_wal_flush_lsn() - '0/0'";
 
 constexpr std::size_t kTypeBytesMax = 128;
-constexpr std::size_t kBurialBytesMax = 4u << 20;
+constexpr std::size_t kLettersBytesMax = 4u << 20;
 
-/// Dead letters as the arrays that homeward.bury() takes.
-struct Burial {
+/// What a dead letter keeps of its message's headers.
+constexpr std::size_t kHeadersBytesMax = 16u << 10;
+
+/// {"Name": "value"}, or a list of values where a name comes more than once; empty without headers,
+/// and for frames, whose headers are ours and say nothing. Beyond the limit they are left out, and
+/// "…" says how many.
+std::string headers_json(const FrameUnit& unit) {
+    if (!unit.is_plain) return "";
+    nlohmann::json kept = nlohmann::json::object();
+    std::size_t bytes = 0, left_out = 0;
+    for (const auto& [name, value] : read_headers(unit.pulled.message)) {
+        if (bytes + name.size() + value.size() > kHeadersBytesMax) {
+            ++left_out;
+            continue;
+        }
+        bytes += name.size() + value.size();
+        nlohmann::json& one = kept[name];
+        if (one.is_null()) {
+            one = value;
+        } else if (one.is_string()) {
+            one = {one, value};
+        } else {
+            one.push_back(value);
+        }
+    }
+    if (left_out > 0) kept["…"] = std::to_string(left_out) + " more, left out";
+    if (kept.empty()) return "";
+    return kept.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+/// Dead letters as the arrays that homeward.insert_dead_letters() takes.
+struct DeadLetterArrays {
     std::vector<std::int64_t> origins, seqs, times_us;
-    std::vector<std::string> states, types, reasons, sqlstates, payloads;
+    std::vector<std::string> states, types, reasons, sqlstates, payloads, headers;
     std::size_t bytes = 0;
 
-    void add(const FrameUnit& unit, const DeadEvent& dead) {
+    void add(const FrameUnit& unit, const DeadEvent& dead, const std::string& unit_headers) {
         origins.push_back(unit.origin);
         seqs.push_back(static_cast<std::int64_t>(dead.seq));
         states.push_back(dead.parked ? "parked" : "open");
@@ -60,16 +91,17 @@ struct Burial {
         sqlstates.push_back(dead.sqlstate);
         payloads.push_back(bytea_text(dead.payload));
         times_us.push_back(unit.pulled.message.delivery.time_us);
-        bytes += payloads.back().size();
+        headers.push_back(unit_headers);
+        bytes += payloads.back().size() + unit_headers.size();
     }
     void write(Leader& leader) const {
         if (origins.empty()) return;
         leader.query(
-            "SELECT homeward.bury($1::int4[], $2::int8[], $3::text[], $4::text[], $5::text[],"
-            " $6::text[], $7::bytea[], $8::int8[])",
+            "SELECT homeward.insert_dead_letters($1::int4[], $2::int8[], $3::text[], $4::text[],"
+            " $5::text[], $6::text[], $7::bytea[], $8::int8[], $9::text[])",
             {array_text(origins), array_text(seqs), array_text(states), array_text(types),
-             array_text(reasons), array_text(sqlstates), array_text(payloads),
-             array_text(times_us)});
+             array_text(reasons), array_text(sqlstates), array_text(payloads), array_text(times_us),
+             array_text(headers)});
     }
 };
 
@@ -78,17 +110,18 @@ std::int64_t commit(Leader& leader) {
 }
 
 void write_dead(Leader& leader, const Units& units) {
-    Burial burial;
+    DeadLetterArrays letters;
     for (const FrameUnit& unit : units) {
-        if (unit.skip) continue;
+        if (unit.skip || unit.dead.empty()) continue;
+        const std::string headers = headers_json(unit);
         for (const DeadEvent& dead : unit.dead) {
-            burial.add(unit, dead);
-            if (burial.bytes < kBurialBytesMax) continue;  // memory stays bounded
-            burial.write(leader);
-            burial = {};
+            letters.add(unit, dead, headers);
+            if (letters.bytes < kLettersBytesMax) continue;  // memory stays bounded
+            letters.write(leader);
+            letters = {};
         }
     }
-    burial.write(leader);
+    letters.write(leader);
 }
 
 void write_tombstones(Leader& leader, const Units& units) {

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdio>
+#include <cstdlib>
 #include <mutex>
 #include <random>
 #include <thread>
@@ -98,6 +99,26 @@ Arrival arrival_of(natsMsg* handle) {
 }
 
 }  // namespace
+
+std::vector<std::pair<std::string, std::string>> read_headers(const Message& message) {
+    std::vector<std::pair<std::string, std::string>> headers;
+    if (message.owner == nullptr) return headers;
+    auto* handle = static_cast<natsMsg*>(message.owner.get());
+    const char** names = nullptr;
+    int name_count = 0;
+    if (natsMsgHeader_Keys(handle, &names, &name_count) != NATS_OK) return headers;
+    const std::unique_ptr<const char*, void (*)(void*)> names_owner(names, &std::free);
+    for (int i = 0; i < name_count; ++i) {
+        const char** values = nullptr;
+        int value_count = 0;
+        if (natsMsgHeader_Values(handle, names[i], &values, &value_count) != NATS_OK) continue;
+        const std::unique_ptr<const char*, void (*)(void*)> values_owner(values, &std::free);
+        for (int k = 0; k < value_count; ++k) headers.emplace_back(names[i], values[k]);
+    }
+    std::stable_sort(headers.begin(), headers.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+    return headers;
+}
 
 /// Holds the present link; a thread of its own replaces it when it is lost, and takes the inboxes
 /// along. Each inbox is read by a thread of ours: the library's own would hand over, and be woken

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "consumer/config.hpp"
@@ -20,6 +21,10 @@ struct Arrival {
     std::string description;  ///< of the status
     std::string inbox;        ///< where a status arrived: names the pull
 };
+
+/// Name and value of each header of a message, in the order of their names; a name may come more
+/// than once. Parses them: for the few messages whose headers somebody wants. One thread a message.
+std::vector<std::pair<std::string, std::string>> read_headers(const Message& message);
 
 class NatsError : public std::runtime_error {
   public:

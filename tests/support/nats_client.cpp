@@ -56,6 +56,20 @@ void NatsClient::publish(const std::string& subject, std::string_view data) {
     }
 }
 
+void NatsClient::publish(const std::string& subject, const std::string& headers,
+                         std::string_view data) {
+    const std::string reply = inbox_ + "." + std::to_string(++inbox_next_);
+    const std::string head = "NATS/1.0\r\n" + headers + "\r\n";
+    send("HPUB " + subject + " " + reply + " " + std::to_string(head.size()) + " " +
+         std::to_string(head.size() + data.size()) + "\r\n" + head);
+    send(data);
+    send("\r\n");
+    const std::string answer = next_to(reply);
+    if (answer.find("\"seq\"") == std::string::npos) {
+        throw std::runtime_error("no acknowledgement for " + subject + ": " + answer);
+    }
+}
+
 std::string NatsClient::request(const std::string& subject, std::string_view data) {
     const std::string reply = inbox_ + "." + std::to_string(++inbox_next_);
     send("PUB " + subject + " " + reply + " " + std::to_string(data.size()) + "\r\n");

@@ -18,6 +18,8 @@ class NatsClient {
 
     /// Publishes and waits for JetStream's answer, which must be an acknowledgement.
     void publish(const std::string& subject, std::string_view data);
+    /// The same with headers, as their lines: "Source: billing\r\n".
+    void publish(const std::string& subject, const std::string& headers, std::string_view data);
     /// Any request; the answer's payload.
     std::string request(const std::string& subject, std::string_view data);
     /// Publishes, and waits for nothing; `reply` is where an answer would go.

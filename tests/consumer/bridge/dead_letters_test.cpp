@@ -364,3 +364,37 @@ TEST_CASE("a frame with bad events that comes again makes no second letter of th
           Rows{{"1", "1"}, {"3", "1"}});
     CHECK(bridge.leader().number("SELECT count(*) FROM metric_events") == 1);
 }
+
+TEST_CASE("a dead letter keeps its plain message's headers until it is closed") {
+    Bridge bridge;
+    bridge.start_consumer();
+    NatsClient client(bridge.leaf().port());
+    const std::string subject = plain_subject("ams", "shop");
+    client.publish(subject, "Nats-Msg-Id: order-7\r\nTrace: a\r\nTrace: b \xff\r\n", "no JSON");
+    client.publish(subject, "Nats-Msg-Id: order-7\r\n", "no JSON");  // the stream drops it
+    client.publish(subject, "Big: " + std::string(40'000, 'x') + "\r\nSmall: 1\r\n", "none");
+    client.publish(subject, "nor this");
+    const bool are_there = wait_until(30s, [&] { return letters(bridge, "open") == 3; });
+    INFO(bridge.consumer_log());
+    REQUIRE(are_there);
+
+    const auto show = [&](const std::string& payload) {
+        const std::string id = bridge.leader().query(
+            "SELECT id FROM homeward.dead_letter WHERE payload = '" + payload + "'")[0][0];
+        return bridge.consumer_command({"dead-letters", "show", id}).output;
+    };
+    const std::string first = show("no JSON");
+    INFO(first);
+    CHECK(first.find("header         Nats-Msg-Id: order-7\n") != std::string::npos);
+    CHECK(first.find("header         Trace: [\"a\",\"b ") != std::string::npos);
+    const std::string large = show("none");
+    CHECK(large.find("Small: 1") != std::string::npos);
+    CHECK(large.find("1 more, left out") != std::string::npos);
+    CHECK(large.find("xxx") == std::string::npos);
+    CHECK(show("nor this").find("header") == std::string::npos);
+
+    CHECK(bridge.consumer_command({"dead-letters", "discard", "--all"}).exit_code == 0);
+    CHECK(bridge.leader().number(
+              "SELECT count(*) FROM homeward.dead_letter WHERE headers IS NOT NULL") == 0);
+    CHECK(bridge.consumer_log().find("dead letter of ams/shop") != std::string::npos);
+}

@@ -1,0 +1,38 @@
+-- A dead letter of a plain message keeps the message's headers: they may say who sent it and why.
+
+ALTER TABLE homeward.dead_letter ADD COLUMN headers jsonb;
+COMMENT ON COLUMN homeward.dead_letter.headers IS
+    'of a plain message: {"Name": "value"}, or a list of values; null without headers';
+
+-- The dead letters of a batch, in the batch's transaction. In place of homeward.bury, which consumers
+-- of 0.1 call. `headers`: JSON, or empty.
+CREATE FUNCTION homeward.insert_dead_letters(origins int4[], seqs int8[], states text[], types text[],
+                                             reasons text[], sqlstates text[], payloads bytea[],
+                                             times_us int8[], headers text[])
+RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
+    INSERT INTO homeward.dead_letter AS d
+        (origin, seq, state, type, reason, sqlstate, payload, message_time, headers)
+    SELECT o, s, st, nullif(t, ''), r, nullif(q, ''), p,
+           'epoch'::timestamptz + m * interval '1 microsecond', nullif(h, '')::jsonb
+    FROM unnest(origins, seqs, states, types, reasons, sqlstates, payloads, times_us, headers)
+         AS b (o, s, st, t, r, q, p, m, h)
+    ON CONFLICT (origin, seq) DO UPDATE SET times_seen = d.times_seen + 1, last_seen = now()
+$$;
+
+-- A closed letter keeps neither its payload nor its headers.
+CREATE OR REPLACE FUNCTION homeward.close_letters(ids int8[], new_state text) RETURNS int8
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
+DECLARE
+    closed int8;
+BEGIN
+    IF new_state IS NULL OR new_state NOT IN ('redriven', 'discarded') THEN
+        RAISE EXCEPTION 'close_letters: state "%" is neither redriven nor discarded', new_state
+            USING ERRCODE = '22023';
+    END IF;
+    UPDATE homeward.dead_letter d
+    SET state = new_state, payload = '', headers = NULL, last_seen = now()
+    WHERE d.id = ANY (ids) AND d.state IN ('open', 'parked');
+    GET DIAGNOSTICS closed = ROW_COUNT;
+    RETURN closed;
+END $$;
