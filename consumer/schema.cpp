@@ -1,9 +1,11 @@
 #include "consumer/schema.hpp"
 
 #include <map>
+#include <set>
 #include <thread>
 
 #include "consumer/migrations.hpp"
+#include "schemas/event_type_override.hpp"
 
 namespace homeward::consumer {
 namespace {
@@ -54,17 +56,37 @@ std::string catalog_name(const Field& field) {
 }
 
 std::vector<EventType> known_event_types(const Config& config) {
+    const std::string& dir = config.schema.types_dir;
+    std::map<std::string, std::filesystem::path> overrides;
+    for (const auto& file : find_overrides(dir)) {
+        const std::string title = read_override_title(file);
+        if (!overrides.emplace(title, file).second) {
+            throw SchemaError(file.string() + ": another file overrides \"" + title + "\" as well");
+        }
+    }
     std::vector<EventType> types;
     for (const ShippedEventType& shipped : shipped_event_types()) {
-        types.push_back(parse_event_type(shipped.json, std::string(shipped.name) + ".json"));
+        const auto found = overrides.find(std::string(shipped.name));
+        if (found == overrides.end()) {
+            types.push_back(parse_event_type(shipped.json, std::string(shipped.name) + ".json"));
+        } else {
+            types.push_back(override_event_type(shipped.json, found->second));
+            overrides.erase(found);
+        }
     }
-    if (config.schema.types_dir.empty()) return types;
-    for (EventType& own : load_event_types(config.schema.types_dir)) {
+    if (!overrides.empty()) {
+        throw SchemaError(overrides.begin()->second.string() + ": \"" + overrides.begin()->first +
+                          "\" is no type that Homeward ships; change a type of your own in its "
+                          "own file");
+    }
+    if (dir.empty()) return types;
+    for (EventType& own : load_event_types(dir)) {
         for (const EventType& type : types) {
             if (type.name == own.name || type.table == own.table) {
-                throw SchemaError(config.schema.types_dir + ": type \"" + own.name +
-                                  "\" or its table \"" + own.table +
-                                  "\" is one that Homeward ships; give it another name");
+                throw SchemaError(dir + ": type \"" + own.name + "\" or its table \"" + own.table +
+                                  "\" is one that Homeward ships; give it another name, or change "
+                                  "the shipped one in " +
+                                  type.name + std::string(kOverrideSuffix));
             }
         }
         types.push_back(std::move(own));
@@ -128,9 +150,11 @@ void Schema::plan_table(const EventType& type, std::vector<std::string>& stateme
         "CREATE TABLE " + table + " (\n" + columns + ")" +
         (type.partitioning == Partitioning::day ? " PARTITION BY RANGE (time)" : "") +
         ";\nCREATE INDEX ON " + table + " USING brin (time)";
-    for (const Index& index : type.indexes) {
-        made += ";\nCREATE INDEX ON " + table + " USING " + index.method + " (" +
-                column_list(leader_, index.columns) + ")";
+    for (const Index& index : type.indexes) made += ";\n" + index_sql(type, index);
+    for (const auto& [column, how] : type.storage) {
+        const bool is_compression = how == "pglz" || how == "lz4";
+        made += ";\nALTER TABLE " + table + " ALTER COLUMN " + leader_.quote(column) + " SET " +
+                (is_compression ? "COMPRESSION " : "STORAGE ") + how;
     }
     // One transaction: with a table that is there already, nobody would look for its indexes.
     statements.push_back(made + ";\n" + registration(type));
@@ -151,12 +175,14 @@ void Schema::plan_columns(const EventType& type, std::vector<std::string>& state
                           "");
     }
     const QueryResult found = leader_.query(
-        "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
+        "SELECT attname, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute"
         " WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped",
         {qualified(type.table)});
     std::map<std::string, std::string> columns;
+    std::set<std::string> not_null;
     for (int row = 0; row < found.rows(); ++row) {
         columns[std::string(found.at(row, 0))] = std::string(found.at(row, 1));
+        if (found.at(row, 2) == "t") not_null.insert(std::string(found.at(row, 0)));
     }
     for (const Field& field : type.fields) {
         const auto column = columns.find(field.name);
@@ -172,8 +198,88 @@ void Schema::plan_columns(const EventType& type, std::vector<std::string>& state
                 "name, or migrate the table by hand";
             if (drift_ == nullptr) throw LeaderError("42804", refusal, "");
             drift_->insert(refusal);
+        } else if (!field.required && not_null.count(field.name) == 1) {
+            // The reverse is never planned: rows that are there may have no value.
+            statements.push_back("ALTER TABLE " + qualified(type.table) + " ALTER COLUMN " +
+                                 leader_.quote(field.name) + " DROP NOT NULL");
         }
     }
+}
+
+std::string Schema::index_sql(const EventType& type, const Index& index) {
+    return "CREATE INDEX ON " + qualified(type.table) + " USING " + index.method + " (" +
+           column_list(leader_, index.columns) + ")";
+}
+
+/// Those that are not there, in whatever name. One that the type no longer has stays.
+void Schema::plan_indexes(const EventType& type, std::vector<std::string>& statements) {
+    const QueryResult found = leader_.query(
+        "SELECT m.amname || ' ' || array_to_string(ARRAY("
+        "  SELECT a.attname FROM unnest(i.indkey) WITH ORDINALITY AS k (attnum, place)"
+        "  JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum"
+        "  WHERE k.place <= i.indnkeyatts ORDER BY k.place), ',')"
+        " FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam"
+        " WHERE i.indrelid = to_regclass($1) AND i.indpred IS NULL AND i.indexprs IS NULL",
+        {qualified(type.table)});
+    std::set<std::string> there;
+    for (int row = 0; row < found.rows(); ++row) there.insert(std::string(found.at(row, 0)));
+    for (const Index& index : type.indexes) {
+        std::string key = index.method + " ";
+        for (std::size_t i = 0; i < index.columns.size(); ++i) {
+            key += (i == 0 ? "" : ",") + index.columns[i];
+        }
+        if (there.insert(key).second) statements.push_back(index_sql(type, index));
+    }
+}
+
+/// For what is written from then on; rows that are there stay as they are.
+void Schema::plan_storage(const EventType& type, std::vector<std::string>& statements) {
+    if (type.storage.empty()) return;
+    const QueryResult found = leader_.query(
+        "SELECT attname, CASE attstorage WHEN 'p' THEN 'plain' WHEN 'e' THEN 'external'"
+        "  WHEN 'x' THEN 'extended' ELSE 'main' END,"
+        " CASE attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' ELSE '' END"
+        " FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped",
+        {qualified(type.table)});
+    for (int row = 0; row < found.rows(); ++row) {
+        const auto wanted = type.storage.find(std::string(found.at(row, 0)));
+        if (wanted == type.storage.end()) continue;
+        const bool is_compression = wanted->second == "pglz" || wanted->second == "lz4";
+        if (found.at(row, is_compression ? 2 : 1) == wanted->second) continue;
+        statements.push_back("ALTER TABLE " + qualified(type.table) + " ALTER COLUMN " +
+                             leader_.quote(wanted->first) + " SET " +
+                             (is_compression ? "COMPRESSION " : "STORAGE ") + wanted->second);
+    }
+}
+
+/// Where there is none: a comment of the user's own stays.
+void Schema::plan_comments(const EventType& type, std::vector<std::string>& statements) {
+    std::map<std::string, std::string> wanted{
+        {"", type.description.empty() ? "events of type " + type.name : type.description},
+        {"origin", "who sent it: homeward.event_origin.id has region, app and publisher"},
+        {"seq", "its number in its origin, from 1; with origin the identity of an event"},
+        {"time", "when it was emitted"},
+        {"extra", "what the event had and its type does not name"}};
+    for (const Field& field : type.fields) {
+        if (!field.description.empty()) wanted[field.name] = field.description;
+    }
+    const QueryResult found = leader_.query(
+        "SELECT a.attname FROM pg_description d"
+        " LEFT JOIN pg_attribute a ON a.attrelid = d.objoid AND a.attnum = d.objsubid"
+        " WHERE d.objoid = to_regclass($1) AND d.classoid = 'pg_class'::regclass",
+        {qualified(type.table)});
+    for (int row = 0; row < found.rows(); ++row) {
+        wanted.erase(found.is_null(row, 0) ? "" : std::string(found.at(row, 0)));
+    }
+    // One statement, as one look at the table is enough for all of them.
+    std::string all;
+    for (const auto& [column, text] : wanted) {
+        all += (all.empty() ? "COMMENT ON " : ";\nCOMMENT ON ") +
+               (column.empty() ? "TABLE " + qualified(type.table)
+                               : "COLUMN " + qualified(type.table) + "." + leader_.quote(column)) +
+               " IS " + literal(text);
+    }
+    if (!all.empty()) statements.push_back(all);
 }
 
 std::vector<std::string> Schema::plan(const std::vector<EventType>& types) {
@@ -198,8 +304,11 @@ std::vector<std::string> Schema::plan_tables(const std::vector<EventType>& types
             plan_table(type, statements);
         } else {
             plan_columns(type, statements);
+            plan_indexes(type, statements);
+            plan_storage(type, statements);
             if (!registered) statements.push_back(registration(type));
         }
+        plan_comments(type, statements);
     }
     return statements;
 }
@@ -209,7 +318,9 @@ void Schema::run(const std::function<void()>& work) {
     for (int turn = 1;; ++turn) {
         try {
             leader_.execute(kSchemaLock);
-            leader_.execute("SET LOCAL lock_timeout = " + std::to_string(kLockTurn.count()));
+            // A new index on a table that is there takes its time.
+            leader_.execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = " +
+                            std::to_string(kLockTurn.count()));
             work();
             leader_.execute("COMMIT");
             return;

@@ -11,7 +11,8 @@
 
 namespace homeward::consumer {
 
-/// The shipped event types and the user's own; throws SchemaError.
+/// The shipped event types, as overrides of schema.types_dir change them, and the user's own; throws
+/// SchemaError.
 std::vector<EventType> known_event_types(const Config& config);
 
 /// The type of a field's column, as PostgreSQL's format_type() prints it.
@@ -36,6 +37,10 @@ class Schema {
     std::vector<std::string> plan_tables(const std::vector<EventType>& types);
     void plan_table(const EventType& type, std::vector<std::string>& statements);
     void plan_columns(const EventType& type, std::vector<std::string>& statements);
+    void plan_indexes(const EventType& type, std::vector<std::string>& statements);
+    void plan_storage(const EventType& type, std::vector<std::string>& statements);
+    void plan_comments(const EventType& type, std::vector<std::string>& statements);
+    std::string index_sql(const EventType& type, const Index& index);
     std::string registration(const EventType& type);
     bool is_registered(const EventType& type);
     void run(const std::function<void()>& work);

@@ -4,6 +4,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "schemas/event_type_override.hpp"
+
 namespace homeward {
 namespace {
 
@@ -52,7 +54,8 @@ std::vector<EventType> load_event_types(const std::filesystem::path& directory) 
     std::error_code error;
     std::vector<std::filesystem::path> files;
     for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
-        if (entry.path().extension() == ".json") files.push_back(entry.path());
+        const auto& file = entry.path();
+        if (file.extension() == ".json" && !is_override(file)) files.push_back(file);
     }
     if (error) {
         throw SchemaError(directory.string() + ": not a directory that can be read; " +

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -74,6 +75,9 @@ struct EventType {
     Partitioning partitioning = Partitioning::none;
     std::uint32_t retention_days = 0;  ///< 0: for ever
     std::vector<Index> indexes;        ///< besides the BRIN index on time that each table gets
+    /// By column: plain, external, extended or main (where PostgreSQL keeps long values), pglz or
+    /// lz4 (how it compresses them).
+    std::map<std::string, std::string> storage;
     std::string description;
 
     const Field* find(std::string_view field_name) const;
@@ -93,7 +97,7 @@ class SchemaError : public std::runtime_error {
 /// Throws SchemaError. `file_name` is only for messages.
 EventType parse_event_type(std::string_view json_text, std::string_view file_name);
 EventType load_event_type(const std::filesystem::path& file);
-/// Every *.json of a directory, sorted by name; two types of one name or one table are refused.
+/// Every *.json of a directory but overrides of shipped types, sorted by name; two types of one name or one table are refused.
 std::vector<EventType> load_event_types(const std::filesystem::path& directory);
 
 }  // namespace homeward

@@ -336,7 +336,8 @@ class EventTypeParser {
                {"partition", [this](const auto& m) { parse_partition(m); }},
                {"retention_days",
                 [this](const auto& m) { type_.retention_days = count_of(m, kRetentionDaysMax); }},
-               {"indexes", [this](const auto& m) { parse_indexes(m); }}},
+               {"indexes", [this](const auto& m) { parse_indexes(m); }},
+               {"storage", [this](const auto& m) { parse_storage(m); }}},
               "in x-homeward");
         for (const char* key : {"class", "table"}) {
             if (member.value.find(key) == nullptr) {
@@ -373,6 +374,22 @@ class EventTypeParser {
                   "in an index");
             if (index.columns.empty()) refuse(element.line, "an index needs \"columns\"");
             type_.indexes.push_back(std::move(index));
+        }
+    }
+    void parse_storage(const Member& member) {
+        require_kind(member.value, SchemaNode::Kind::object, "\"storage\"");
+        for (const Member& column : member.value.members) {
+            if (column.key != "extra" && type_.find(column.key) == nullptr) {
+                refuse(column.line, "\"storage\" names the column " + quoted(column.key) +
+                                        ", which the event type does not have");
+            }
+            const std::string how = text_of(column);
+            const auto known = {"plain", "external", "extended", "main", "pglz", "lz4"};
+            if (std::find(known.begin(), known.end(), how) == known.end()) {
+                refuse(column.line, "\"storage\" of a column must be plain, external, extended, "
+                                    "main, pglz or lz4");
+            }
+            type_.storage[column.key] = how;
         }
     }
     void parse_index_columns(const Member& member, Index& index) const {

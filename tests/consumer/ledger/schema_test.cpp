@@ -28,7 +28,10 @@ constexpr const char* kNumber = R"("number": {"type": "integer"})";
 class Types {
   public:
     Types() { std::filesystem::create_directory(dir_ / "types"); }
-    void write(const std::string& type) { std::ofstream(dir_ / "types/order.json") << type; }
+    void write(const std::string& type) { write("order.json", type); }
+    void write(const std::string& file, const std::string& text) {
+        std::ofstream(dir_ / ("types/" + file)) << text;
+    }
     CommandResult schema(const std::string& how) const {
         ProcessOptions options;
         options.environment = {{"HOMEWARD_POSTGRES_URL", leader.url()},
@@ -253,4 +256,102 @@ TEST_CASE("days are made for late events and dropped after retention, behind no 
     CHECK(wait_until(40s, [&] { return count() == 22; }));
     CHECK(leader.query("SELECT to_regclass('" + expired + "')") == Rows{{""}});
     expect_clean(bridge);
+}
+
+TEST_CASE("an override changes a shipped type's retention, indexes, columns, storage and NOT NULL") {
+    Types types;
+    REQUIRE(types.schema("apply").exit_code == 0);
+    const auto not_null = [&] {
+        return types.leader.number(
+            "SELECT count(*) FROM pg_attribute WHERE attrelid = 'audit_events'::regclass"
+            " AND attname = 'resource' AND attnotnull");
+    };
+    CHECK(not_null() == 1);
+    types.write("audit.override.json", R"({
+        "title": "audit",
+        "properties": {"tenant": {"type": "integer", "description": "Whose it is"}},
+        "required": ["actor", "action", "outcome"],
+        "x-homeward": {
+            "retention_days": 400,
+            "indexes": [{"columns": ["origin", "seq"]}, {"columns": ["tenant", "time"]},
+                        {"columns": ["detail"], "method": "gin"}],
+            "storage": {"detail": "external", "resource": "lz4"}}})");
+    const CommandResult plan = types.schema("plan");
+    INFO(plan.output);
+    CHECK_THAT(plan.output,
+               Contains(R"(ADD COLUMN "tenant" bigint)") &&
+                   Contains(R"(ALTER COLUMN "resource" DROP NOT NULL)") &&
+                   Contains(R"(USING btree ("origin", "seq"))") &&
+                   Contains(R"(USING btree ("tenant", "time"))") &&
+                   Contains(R"(USING gin ("detail"))") &&
+                   Contains(R"(ALTER COLUMN "detail" SET STORAGE external)") &&
+                   Contains(R"(ALTER COLUMN "resource" SET COMPRESSION lz4)") &&
+                   Contains("400) ON CONFLICT") && Contains(R"("tenant" IS 'Whose it is')"));
+    const CommandResult applied = types.schema("apply");
+    INFO(applied.output);
+    REQUIRE(applied.exit_code == 0);
+    CHECK_THAT(types.schema("plan").output, Contains("up to date"));
+    CHECK(not_null() == 0);
+    CHECK(types.leader.number("SELECT retention_days FROM homeward.event_type"
+                              " WHERE name = 'audit'") == 400);
+    // Days that are there, and those to come, have it all.
+    CHECK(types.leader.number("SELECT count(*) FROM pg_index i JOIN pg_inherits p"
+                              " ON p.inhrelid = i.indrelid"
+                              " WHERE p.inhparent = 'audit_events'::regclass") >= 4);
+    CHECK(types.leader.number("SELECT count(*) FROM pg_attribute a JOIN pg_inherits p"
+                              " ON p.inhrelid = a.attrelid"
+                              " WHERE p.inhparent = 'audit_events'::regclass"
+                              " AND a.attname = 'detail' AND a.attstorage <> 'e'") == 0);
+
+    // Taken back, nothing is dropped.
+    types.write("audit.override.json", R"({"title": "audit"})");
+    CHECK_THAT(types.schema("plan").output, !Contains("DROP") && !Contains("SET NOT NULL"));
+}
+
+TEST_CASE("an override that publishers would not survive is refused, with its file and what it may") {
+    Types types;
+    const std::pair<const char*, const char*> refused[] = {
+        {R"({"title": "audit", "properties": {"actor": {"type": "integer"}}})",
+         "has a field \"actor\" already"},
+        {R"({"title": "audit", "required": ["actor", "request_id"]})", "may only leave fields out"},
+        {R"({"title": "audit", "x-homeward": {"table": "other"}})", "cannot change \"table\""},
+        {R"({"title": "audit", "type": "object"})", "cannot change \"type\""},
+        {R"({"title": "nosuch"})", "is no type that Homeward ships"},
+        {R"({"properties": {}})", "\"title\" is missing"},
+        {R"({"title": "audit", "x-homeward": {"storage": {"actor": "far"}}})", "must be plain"},
+        {R"({"title": "audit", "x-homeward": {"storage": {"nose": "lz4"}}})", "does not have"},
+        {R"([1])", "must be a JSON object"},
+        {R"({"title": "audit", "title": "audit"})", "duplicate key"},
+    };
+    for (const auto& [text, reason] : refused) {
+        types.write("audit.override.json", text);
+        const CommandResult result = types.schema("plan");
+        INFO(text << "\n" << result.output);
+        CHECK(result.exit_code == 2);
+        CHECK_THAT(result.output, Contains(reason) && Contains("audit.override.json"));
+    }
+}
+
+TEST_CASE("tables and columns have the descriptions of their types as comments, unless you gave one") {
+    Types types;
+    types.write(R"({"title": "order", "description": "It's an order.", "type": "object",
+        "properties": {"number": {"type": "integer", "description": "As printed"}},
+        "x-homeward": {"class": "audit", "table": "orders", "partition": "day"}})");
+    REQUIRE(types.schema("apply").exit_code == 0);
+    const auto comment = [&](const std::string& table, int column) {
+        const std::string id = "'" + table + "'::regclass";
+        return types.leader.query(column == 0 ? "SELECT obj_description(" + id + ", 'pg_class')"
+                                              : "SELECT col_description(" + id + ", " +
+                                                    std::to_string(column) + ")")[0][0];
+    };
+    CHECK(comment("orders", 0) == "It's an order.");
+    CHECK(comment("orders", 4) == "As printed");
+    CHECK(comment("audit_events", 4) == "Who: a user, a service, a key");
+    CHECK(types.leader.number("SELECT count(*) FROM pg_attribute a WHERE attnum > 0"
+                              " AND attrelid = 'audit_events'::regclass"
+                              " AND col_description(attrelid, attnum) IS NULL") == 0);
+    types.leader.query("COMMENT ON TABLE orders IS 'mine'");
+    CHECK_THAT(types.schema("plan").output, Contains("up to date"));
+    REQUIRE(types.schema("apply").exit_code == 0);
+    CHECK(comment("orders", 0) == "mine");
 }
