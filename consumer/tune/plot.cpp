@@ -17,7 +17,8 @@ constexpr double kNameHeight = 14;
 
 constexpr const char* kStyle =
     "<style>.plot{font:12px system-ui,sans-serif;fill:#334}.plot .grid{stroke:#8884;stroke-width:1}"
-    ".plot path{fill:none;stroke-width:2.2}.plot .title{font-weight:600;font-size:14px}"
+    ".plot path{fill:none;stroke-width:2.2}.plot .error{stroke-width:1.2}.plot "
+    ".title{font-weight:600;font-size:14px}"
     ".plot .c0{stroke:#2563eb}.plot .c1{stroke:#d97706}.plot .c2{stroke:#059669}"
     ".plot .c3{stroke:#9333ea}.plot .n0{fill:#2563eb}.plot .n1{fill:#b45309}"
     ".plot .n2{fill:#047857}.plot .n3{fill:#9333ea}"
@@ -57,7 +58,7 @@ class Drawing {
     explicit Drawing(const Plot& plot) : plot_(plot) {
         double most = 0;
         for (const PlotLine& line : plot.lines) {
-            for (const double value : line.values) most = std::max(most, value);
+            for (const double value : line.values) most = std::max(most, value * (1 + line.error));
         }
         step_ = grid_step(most);
         top_ = step_ * std::max(std::ceil(most / step_), 1.0);
@@ -110,11 +111,21 @@ class Drawing {
                 path += (path.empty() ? "M" : "L") + point;
                 out += "<circle class=\"n" + color + "\" cx=\"" + at(x(place)) + "\" cy=\"" +
                        at(y(line.values[place])) + "\" r=\"3\"/>";
+                out += error_bar(line, place, color);
             }
             out += "<path class=\"c" + color + "\" d=\"" + path + "\"" +
                    (line.dashed ? " stroke-dasharray=\"5 4\"" : "") + "/>";
         }
         return out;
+    }
+
+    std::string error_bar(const PlotLine& line, std::size_t place, const std::string& color) const {
+        if (line.error <= 0) return "";
+        const double value = line.values[place];
+        const double high = y(value * (1 + line.error)), low = y(value / (1 + line.error));
+        return "<path class=\"error c" + color + "\" d=\"M" + at(x(place)) + " " + at(high) + "V" +
+               at(low) + "M" + at(x(place) - 4) + " " + at(high) + "h8M" + at(x(place) - 4) + " " +
+               at(low) + "h8\"/>";
     }
 
     /// Beside the ends of their lines, moved apart where these lie close.

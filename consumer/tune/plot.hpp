@@ -9,6 +9,7 @@ namespace homeward::consumer {
 struct PlotLine {
     std::string name;
     std::vector<double> values;
+    double error = 0;  ///< of each value, as a part of it: drawn as a bar; 0: none
     bool dashed = false;
 };
 

@@ -28,6 +28,10 @@ struct TrialResult {
     double leader_cpu_s_per_million = 0;
     StageSeconds stages;
 
+    /// Of the paced load less was written than came: its freshness says nothing.
+    bool has_missed_load() const {
+        return plan.events_per_second > 0 && rows_per_second < 0.9 * plan.events_per_second;
+    }
     double batch_rows() const { return batches > 0 ? rows / batches : 0; }
 };
 

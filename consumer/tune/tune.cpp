@@ -10,6 +10,8 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <numeric>
+#include <random>
 #include <set>
 #include <sstream>
 #include <stdexcept>
@@ -38,6 +40,8 @@ constexpr double kFullShare = 0.4;
 /// Without --load: so much of the most that was measured.
 constexpr double kLoadShare = 0.25;
 constexpr auto kTrialMin = 100ms;
+/// Of one setting: as many as its noise needs to be known by.
+constexpr std::size_t kRounds = 4;
 
 struct TuneOptions {
     std::size_t seconds = 120;
@@ -45,7 +49,7 @@ struct TuneOptions {
     Values delays{0, 20, 100};
     Values writers{1, 2, 4};
     std::size_t load = 0;
-    std::size_t fresh_ms = 250;
+    std::size_t fresh_ms = 0;
     std::string type = "audit";
     std::filesystem::path report = kReportDefault;
     std::filesystem::path plots;
@@ -192,31 +196,21 @@ class Tuner {
                               .at(0, 0);
     }
 
-    /// What was measured until it was stopped.
+    /// What was measured until it was stopped. Every setting is measured once a round, in another
+    /// order each time, so that what is slow for a while is slow for all of them.
     TuneResults run() {
-        const std::size_t full = rows_.size() * writers_.size();
-        const std::size_t paced = full * delays_.size();
-        Progress progress(full + paced, deadline_ - SteadyClock::now());
+        std::vector<Knobs> full, paced;
+        for (const std::size_t writers : writers_) {
+            for (const std::size_t rows : rows_) {
+                full.push_back({rows, results_.current.delay_ms, writers});
+                for (const std::size_t delay : delays_) paced.push_back({rows, delay, writers});
+            }
+        }
+        Progress progress(kRounds * (full.size() + paced.size()), deadline_ - SteadyClock::now());
         const auto full_deadline = SteadyClock::now() + share(kFullShare);
-        std::size_t left = full;
-        for (const std::size_t writers : writers_) {
-            for (const std::size_t rows : rows_) {
-                const auto trial = measure(progress, {rows, results_.current.delay_ms, writers}, 0,
-                                           full_deadline, left--);
-                keep(trial, results_.full);
-            }
-        }
+        add_full(results_, measure_all(progress, full, 0, full_deadline));
         results_.load = load();
-        left = paced;
-        for (const std::size_t writers : writers_) {
-            for (const std::size_t rows : rows_) {
-                for (const std::size_t delay : delays_) {
-                    const auto trial =
-                        measure(progress, {rows, delay, writers}, results_.load, deadline_, left--);
-                    keep(trial, results_.paced);
-                }
-            }
-        }
+        add_paced(results_, measure_all(progress, paced, results_.load, deadline_));
         return results_;
     }
 
@@ -225,9 +219,24 @@ class Tuner {
         std::size_t rows, delay, writers;
     };
 
-    /// One in which nothing was committed says nothing.
-    void keep(const TrialResult& trial, std::vector<TrialResult>& results) const {
-        if (!stopping_ && trial.batches > 0 && trial.rows_per_second > 0) results.push_back(trial);
+    /// By setting, then by round.
+    std::vector<std::vector<TrialResult>> measure_all(Progress& progress,
+                                                      const std::vector<Knobs>& settings,
+                                                      double load,
+                                                      SteadyClock::time_point deadline) {
+        std::vector<std::vector<TrialResult>> trials(settings.size());
+        std::vector<std::size_t> order(settings.size());
+        std::iota(order.begin(), order.end(), 0);
+        // The same in every run: whoever repeats one repeats it all.
+        std::minstd_rand random(kRounds);
+        std::size_t left = kRounds * settings.size();
+        for (std::size_t round = 0; round < kRounds && !stopping_; ++round) {
+            std::shuffle(order.begin(), order.end(), random);
+            for (const std::size_t i : order) {
+                trials[i].push_back(measure(progress, settings[i], load, deadline, left--));
+            }
+        }
+        return trials;
     }
 
     SteadyClock::duration share(double part) const {

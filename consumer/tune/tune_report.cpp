@@ -42,14 +42,21 @@ std::string share_text(const StageSeconds& stages, Stage stage) {
     return text.data();
 }
 
+/// "±4 %"; empty where nothing is known of it.
+std::string error_text(const Spread& spread) {
+    if (spread.degrees == 0) return "";
+    return " ±" + short_number(std::max(100 * spread.error, 0.1)) + " %";
+}
+
 Table full_table(const TuneResults& results) {
     Table table{{"rows_max", "writers", "rows/s", "rows/batch", "leader CPU s/M rows", "wait",
                  "decode", "COPY", "ledger", "COMMIT"}};
     for (const TrialResult& trial : results.full) {
         std::vector<std::string> row{
             std::to_string(trial.plan.batch.rows_max), std::to_string(trial.plan.batch.writers),
-            short_number(trial.rows_per_second), short_number(trial.batch_rows()),
-            short_number(trial.leader_cpu_s_per_million)};
+            short_number(trial.rows_per_second) + error_text(results.full_rate),
+            short_number(trial.batch_rows()),
+            short_number(trial.leader_cpu_s_per_million) + error_text(results.full_cpu)};
         for (const Stage stage :
              {Stage::wait, Stage::decode, Stage::copy, Stage::ledger, Stage::commit}) {
             row.push_back(share_text(trial.stages, stage));
@@ -61,14 +68,17 @@ Table full_table(const TuneResults& results) {
 
 Table paced_table(const TuneResults& results) {
     Table table{{"rows_max", "delay_ms", "writers", "fresh p50", "fresh p99", "rows/batch",
-                 "batches/s", "leader CPU s/M rows"}};
+                 "batches/s", "leader CPU s/M rows", "the load"}};
     for (const TrialResult& trial : results.paced) {
-        const double seconds = trial.rows_per_second > 0 ? trial.rows / trial.rows_per_second : 1;
+        const double rows = std::max(trial.batch_rows(), 1.0);
+        const bool has_missed = trial.has_missed_load();
         table.push_back(
             {std::to_string(trial.plan.batch.rows_max), std::to_string(trial.plan.batch.delay_ms),
              std::to_string(trial.plan.batch.writers), short_ms(trial.fresh_p50_ms),
-             short_ms(trial.fresh_p99_ms), short_number(trial.batch_rows()),
-             short_number(trial.batches / seconds), short_number(trial.leader_cpu_s_per_million)});
+             short_ms(trial.fresh_p99_ms) + error_text(results.paced_fresh),
+             short_number(trial.batch_rows()), short_number(trial.rows_per_second / rows),
+             short_number(trial.leader_cpu_s_per_million) + error_text(results.paced_cpu),
+             has_missed ? "missed: " + short_number(trial.rows_per_second) + "/s" : "kept up"});
     }
     return table;
 }
@@ -117,10 +127,11 @@ std::vector<std::string> texts(const std::vector<std::size_t>& values) {
 /// A line for each number of writers, over rows_max.
 template <typename Value>
 Plot over_rows(const TuneResults& results, const std::string& title, const std::string& y_label,
-               Value value) {
+               const Spread& spread, Value value) {
     Plot plot{title, "batch.rows_max", y_label, texts(results.rows_tried()), {}};
     for (const std::size_t writers : results.writers_tried()) {
-        PlotLine line{std::to_string(writers) + (writers == 1 ? " writer" : " writers"), {}};
+        PlotLine line{
+            std::to_string(writers) + (writers == 1 ? " writer" : " writers"), {}, spread.error};
         for (const std::size_t rows : results.rows_tried()) {
             const TrialResult* trial = results.full_of(rows, writers);
             line.values.push_back(trial == nullptr ? NAN : value(*trial));
@@ -133,10 +144,10 @@ Plot over_rows(const TuneResults& results, const std::string& title, const std::
 /// A line for each rows_max, over delay_ms, with the present number of writers.
 template <typename Value>
 Plot over_delay(const TuneResults& results, const std::string& title, const std::string& y_label,
-                Value value) {
+                const Spread& spread, Value value) {
     Plot plot{title, "batch.delay_ms", y_label, texts(results.delays_tried()), {}};
     for (const std::size_t rows : results.rows_tried()) {
-        PlotLine line{short_number(static_cast<double>(rows)) + " rows", {}};
+        PlotLine line{short_number(static_cast<double>(rows)) + " rows", {}, spread.error};
         for (const std::size_t delay : results.delays_tried()) {
             const TrialResult* trial = results.paced_of(rows, delay, results.current.writers);
             line.values.push_back(trial == nullptr ? NAN : value(*trial));
@@ -156,14 +167,17 @@ std::vector<std::pair<std::string, Plot>> tune_plots(const TuneResults& results)
     const std::string load = "at " + short_number(results.load) + " events/s, " +
                              std::to_string(results.current.writers) + " writers";
     return {
-        {"throughput", over_rows(results, "Throughput", "rows a second, as fast as it goes",
-                                 [](const TrialResult& t) { return t.rows_per_second; })},
-        {"freshness", over_delay(results, "Freshness", "p99 in ms, " + load,
+        {"throughput",
+         over_rows(results, "Throughput", "rows a second, as fast as it goes", results.full_rate,
+                   [](const TrialResult& t) { return t.rows_per_second; })},
+        {"freshness", over_delay(results, "Freshness", "p99 in ms, " + load, results.paced_fresh,
                                  [](const TrialResult& t) { return t.fresh_p99_ms; })},
-        {"leader-cpu", over_delay(results, "Leader CPU against delay",
-                                  "seconds for a million rows, " + load, cpu_of)},
-        {"leader-cpu-full", over_rows(results, "Leader CPU against batch size",
-                                      "seconds for a million rows, as fast as it goes", cpu_of)},
+        {"leader-cpu",
+         over_delay(results, "Leader CPU against delay", "seconds for a million rows, " + load,
+                    results.paced_cpu, cpu_of)},
+        {"leader-cpu-full",
+         over_rows(results, "Leader CPU against batch size",
+                   "seconds for a million rows, as fast as it goes", results.full_cpu, cpu_of)},
     };
 }
 
@@ -177,7 +191,8 @@ std::string toml_block(const Config::Batch& batch) {
 std::string text_report(const TuneResults& results, const Advice& advice) {
     std::string out = full_title() + "\n" + text_of(full_table(results)) + "\n" +
                       paced_title(results) + "\n" + text_of(paced_table(results)) +
-                      "\nLeader CPU: " + results.cpu_source + ".\n\n";
+                      "\nLeader CPU: " + results.cpu_source +
+                      ". ± is the 95% interval of a mean.\n\n";
     for (const std::string& sentence : advice.sentences) out += sentence + "\n";
     return out + "\n" + toml_block(advice.batch);
 }
@@ -207,7 +222,11 @@ std::string html_report(const TuneResults& results, const Advice& advice) {
            ", invented events of type " + html_text(results.type) +
            ", in a scratch schema that was dropped again. Leader CPU: " +
            html_text(results.cpu_source) +
-           ". Freshness is from arrival at the consumer until COMMIT came back. The last columns "
+           ". Every setting was measured several times, in turn with all others; bars and ± are "
+           "the "
+           "95% interval of a mean. A setting that \"missed\" wrote less than came, and is never "
+           "recommended. Freshness is from arrival at the consumer until COMMIT came back. The "
+           "last columns "
            "of "
            "the first table say where the writers' time went.</p></body></html>\n";
 }
