@@ -33,6 +33,9 @@ std::map<std::string, HttpRoute> routes_of(const Metrics& metrics, StatusPage& s
              return HttpAnswer{200, metrics.print() + status.freshness_metrics(),
                                "text/plain; version=0.0.4; charset=utf-8"};
          }}},
+        {"/runbook", {[](std::string_view) {
+             return HttpAnswer{200, std::string(runbook_text())};
+         }}},
         {"/livez",
          {[](std::string_view) {
               return HttpAnswer{200, "ok\n"};

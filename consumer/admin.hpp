@@ -16,7 +16,7 @@ struct Readiness {
     std::string text;  ///< why not; or what is not as it should be, although writes are possible
 };
 
-/// /, /status.json, /metrics, /livez and /readyz over HTTP; on loopback unless told otherwise.
+/// /, /status.json, /metrics, /runbook, /livez and /readyz over HTTP; on loopback unless told otherwise.
 /// Borrows all it is given. `readiness` is called by the network's thread and must not wait.
 class Admin {
   public:

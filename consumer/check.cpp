@@ -16,6 +16,7 @@
 #include "consumer/schema.hpp"
 #include "consumer/schema_drift.hpp"
 #include "consumer/stream.hpp"
+#include "consumer/tls_files.hpp"
 #include "schemas/frame.hpp"
 
 namespace homeward::consumer {
@@ -228,14 +229,30 @@ void check_files(const Config& config, Report& report) {
     }
 }
 
+void check_tls(const Config& config, Report& report) {
+    const Config::Nats& nats = config.nats;
+    for (const TlsFiles& files :
+         {TlsFiles{"nats", nats.tls_ca_file, nats.tls_cert_file, nats.tls_key_file},
+          TlsFiles{"admin", "", config.admin.tls_cert_file, config.admin.tls_key_file}}) {
+        for (const std::string& fault : find_tls_faults(files)) report.bad(fault);
+    }
+}
+
 void check_admin(const Config& config, Report& report) {
     if (config.admin.listen.empty()) return;
     try {
         check_listen_address(config.admin.listen);
         report.good("admin endpoint can listen on " + config.admin.listen);
-    } catch (const AddressInUse&) {
-        report.note("something listens on " + config.admin.listen +
-                    " already: a consumer that runs, or set admin.listen to a free host:port");
+    } catch (const AddressInUse& error) {
+        if (is_consumer_at(config.admin.listen)) {
+            report.good("a consumer runs, with its admin endpoint on " + config.admin.listen);
+        } else if (!config.admin.tls_cert_file.empty()) {
+            // Its certificate is not ours to judge.
+            report.note("something listens on " + config.admin.listen +
+                        " already: a consumer that runs, or set admin.listen to a free host:port");
+        } else {
+            report.bad(std::string(error.what()) + "; what listens there now is no consumer");
+        }
     } catch (const std::runtime_error& error) {
         report.bad(error.what());
     }
@@ -296,6 +313,7 @@ int run_check(const Config& config) {
     Report report(config.command);
     for (const std::string& warning : config.warnings) report.note(warning);
     check_files(config, report);
+    check_tls(config, report);
     check_admin(config, report);
     check_streams(config, report);
     check_leader(config, report);

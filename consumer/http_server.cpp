@@ -33,6 +33,8 @@ using Response = http::response<http::string_body>;
 
 constexpr std::uint32_t kHeaderBytesMax = 8'192;
 constexpr auto kRequestTime = 5s;
+constexpr auto kProbeTime = 1s;
+constexpr const char* kServerName = "homeward-consumer";
 constexpr std::size_t kConnectionsMax = 256;
 
 std::string_view view(beast::string_view text) {
@@ -118,9 +120,25 @@ Response response_of(HttpAnswer answer) {
     Response response{static_cast<http::status>(answer.status), 11};
     response.set(http::field::content_type, answer.content_type);
     response.set(http::field::connection, "close");
+    response.set(http::field::server, kServerName);
     for (const auto& [name, value] : answer.headers) response.set(name, value);
     response.body() = std::move(answer.body);
     return response;
+}
+
+/// Sets `is_ours` when it is. Precondition: `listen` is an address.
+asio::awaitable<void> probe(std::string listen, bool& is_ours) {
+    tcp::endpoint endpoint = endpoint_of(listen);
+    if (endpoint.address().is_unspecified()) endpoint.address(asio::ip::address_v4::loopback());
+    beast::tcp_stream stream(co_await asio::this_coro::executor);
+    co_await stream.async_connect(endpoint, asio::use_awaitable);
+    Request request{http::verb::get, "/livez", 11};
+    request.set(http::field::host, endpoint.address().to_string());
+    co_await http::async_write(stream, request, asio::use_awaitable);
+    beast::flat_buffer buffer;
+    Response response;
+    co_await http::async_read(stream, buffer, response, asio::use_awaitable);
+    is_ours = view(response[http::field::server]) == kServerName;
 }
 
 HttpAnswer run_route(const HttpRoute& route, const std::string& query) {
@@ -306,6 +324,15 @@ class HttpServer::Impl {
 void check_listen_address(const std::string& listen) {
     asio::io_context context;
     acceptor_of(context, listen);
+}
+
+bool is_consumer_at(const std::string& listen) {
+    asio::io_context context;
+    bool is_ours = false;
+    // Whatever goes wrong: it is not ours.
+    asio::co_spawn(context, probe(listen, is_ours), [](const std::exception_ptr&) {});
+    context.run_for(kProbeTime);
+    return is_ours;
 }
 
 HttpServer::HttpServer(HttpServerOptions options, std::map<std::string, HttpRoute> routes)

@@ -46,6 +46,9 @@ class AddressInUse : public std::runtime_error {
 /// AddressInUse. Binds for a moment.
 void check_listen_address(const std::string& listen);
 
+/// Whether what listens there, without TLS, is the admin endpoint of a consumer. Within a second.
+bool is_consumer_at(const std::string& listen);
+
 /// Answers GET and HEAD, one request a connection, over HTTP/1.1; all of Boost.Beast. Bounds: 8 KiB
 /// of request line and headers, no body, no ranges, 5 s from accepting until the answer is taken,
 /// 256 connections, of which the oldest yields to a new one. Two threads of its own: one for the

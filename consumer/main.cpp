@@ -88,7 +88,7 @@ constexpr const char* kHelp =
                          its WAL goes to standbys and archive: a few GB in 2 minutes
       --report FILE      a page with plots (homeward-tune.html); --plots: each as SVG, too
       --type T           events of which type (audit)
-      --fresh-ms N       the p99 of freshness that you want (250)
+      --fresh-ms N       the p99 of freshness that you accept (no worse than it is now)
       --load N           events a second for what is not measured at full speed (a quarter of that)
 
   --env-file FILE        lines NAME=value, for what is not in the environment already; secrets may
@@ -181,7 +181,7 @@ int dispatch(const CommandLine& line) {
     Config config = load_config(file);
     config.command = command_of(line);
     spdlog::set_level(spdlog::level::from_str(config.log.level));
-    set_log_format(config.log.format);
+    set_log_format(config.log.format, config.command);
     if (command == "run") {
         for (const std::string& warning : config.warnings) spdlog::warn("{}", warning);
         return run_service(config, file);

@@ -280,6 +280,21 @@ std::map<std::string, Metrics::Backlog> Metrics::backlogs() const {
     return backlogs_;
 }
 
+void Metrics::count_events(const std::string& stream, std::uint64_t message_count,
+                           std::uint64_t event_count) {
+    const std::lock_guard lock(mutex_);
+    Written& written = written_[stream];
+    written.messages += static_cast<double>(message_count);
+    written.events += static_cast<double>(event_count);
+}
+
+double Metrics::events_per_message(const std::string& stream) const {
+    const std::lock_guard lock(mutex_);
+    const auto written = written_.find(stream);
+    if (written == written_.end() || written->second.messages == 0) return 0;
+    return written->second.events / written->second.messages;
+}
+
 void Metrics::begin_hold(const std::string& kind, const std::string& name, const std::string& why) {
     const std::lock_guard lock(mutex_);
     const auto [hold, is_new] =

@@ -109,6 +109,12 @@ class Metrics {
     /// Of the streams that have answered.
     std::map<std::string, Backlog> backlogs() const;
 
+    /// What has been written of a stream, so that a backlog of messages can be told in events.
+    void count_events(const std::string& stream, std::uint64_t message_count,
+                      std::uint64_t event_count);
+    /// The mean of all that was written of it; 0 before the first.
+    double events_per_message(const std::string& stream) const;
+
     void set_pending(const std::string& stream, std::uint64_t count);
 
     /// What is held back while everything else flows, and why.
@@ -131,6 +137,10 @@ class Metrics {
     std::map<std::string, Backlog> backlogs_;
     std::map<std::pair<std::string, std::string>, Hold> holds_;
     std::map<std::string, StreamStatus> statuses_;
+    struct Written {
+        double messages = 0, events = 0;
+    };
+    std::map<std::string, Written> written_;  // by stream
 };
 
 }  // namespace homeward::consumer

@@ -37,6 +37,7 @@ Pipeline::Pipeline(const Parts& parts, std::vector<Stream> streams, bool is_repl
       lineage_(parts.nats, std::move(streams)),
       type_holds_(*parts.catalog, parts.metrics),
       source_holds_(parts.config.dead_letters, parts.letter_room, parts.metrics),
+      log_(parts.metrics),
       context_{parts.config,
                parts.limits,
                puller_,
@@ -50,6 +51,7 @@ Pipeline::Pipeline(const Parts& parts, std::vector<Stream> streams, bool is_repl
                parts.letter_room,
                type_holds_,
                source_holds_,
+               log_,
                [this](const Stream& stream) { return created_us_.at(stream.name).load(); },
                is_replay} {
     for (const Stream& stream : puller_.streams()) {

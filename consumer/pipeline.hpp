@@ -45,6 +45,7 @@ class Pipeline {
     /// Pulls no more, commits what has arrived, and returns when that is done.
     void stop();
     const Puller& puller() const { return puller_; }
+    WriterLog& log() { return log_; }
 
   private:
     std::chrono::milliseconds shortest_ack_wait() const;
@@ -59,6 +60,7 @@ class Pipeline {
     std::optional<AckGate> gate_;
     TypeHolds type_holds_;
     SourceHolds source_holds_;
+    WriterLog log_;
     WriterContext context_;
     std::vector<std::unique_ptr<Writer>> writers_;
 };

@@ -13,7 +13,7 @@
 #include "consumer/latecomers.hpp"
 #include "consumer/pipeline.hpp"
 #include "consumer/schema.hpp"
-#include "consumer/status/health.hpp"
+#include "consumer/status/health_log.hpp"
 #include "consumer/stream_repair.hpp"
 #include "consumer/stream_watch.hpp"
 #include "consumer/systemd.hpp"
@@ -111,11 +111,11 @@ StreamStates stream_states(NatsConnection& nats, const std::vector<Stream>& stre
     return states;
 }
 
-Readiness readiness_of(const NatsConnection& nats, const Metrics& metrics,
-                       const std::vector<Stream>& streams, const Latecomers& latecomers) {
-    if (!nats.is_connected()) return {false, "no connection to NATS"};
-    if (!metrics.leader_up) return {false, "the leader takes no writes; see the log"};
-    if (metrics.paused) return {false, "writing pauses because of an error; see the log"};
+/// 503 only when nothing can be consumed or written: a load balancer or an operator's watchdog
+/// that ends this process would mend nothing of all else.
+Readiness readiness_of(const Metrics& metrics, const std::vector<Stream>& streams,
+                       const Latecomers& latecomers, const std::vector<Reason>& reasons,
+                       bool is_nats_connected) {
     const auto waiting = latecomers.waiting();
     const auto statuses = metrics.stream_statuses();
     std::string names;
@@ -127,14 +127,23 @@ Readiness readiness_of(const NatsConnection& nats, const Metrics& metrics,
         names += " " + stream.name;
         ++away;
     }
+    const bool is_ready = is_nats_connected && metrics.leader_up && !metrics.paused &&
+                          (away < streams.size() || streams.empty());
     std::string text = "ok";
-    if (away == streams.size()) text = "no stream answers:" + names;
-    if (away > 0 && away < streams.size()) text = "ok, but these streams do not answer:" + names;
-    // What a person should know, and no reason to take this consumer out.
-    for (const Reason& reason : find_reasons(metrics, {}, Limit::unknown, true, streams)) {
-        text += "\n" + reason.text;
+    if (!is_nats_connected) {
+        text = "no connection to NATS";
+    } else if (!metrics.leader_up) {
+        text = "the leader takes no writes; see the log";
+    } else if (metrics.paused) {
+        text = "writing pauses because of an error; see the log";
+    } else if (!is_ready) {
+        text = "no stream answers:" + names;
+    } else if (away > 0) {
+        text = "ok, but these streams do not answer:" + names;
     }
-    return {away < streams.size(), text};
+    // What a person should know, and mostly no reason to take this consumer out.
+    for (const Reason& reason : reasons) text += "\n" + reason.text;
+    return {is_ready, text};
 }
 
 void reload(const std::filesystem::path& file, const Config& config, BatchLimits& limits) {
@@ -245,9 +254,15 @@ int run_service(const Config& config, const std::filesystem::path& file) {
     StatusPage status({config, metrics, streams, [&nats] { return nats.is_connected(); }});
     std::optional<Admin> admin;
     if (!config.admin.listen.empty()) {
-        admin.emplace(config.admin, metrics, status,
-                      [&] { return readiness_of(nats, metrics, streams, latecomers); });
+        admin.emplace(config.admin, metrics, status, [&] {
+            return readiness_of(metrics, streams, latecomers, status.reasons(),
+                                nats.is_connected());
+        });
     }
+    const HealthLog health_log([&] {
+        pipeline.log().flush();
+        return status.reasons();
+    });
     spdlog::info("consuming {} streams of {} regions with {} writers", states.size(),
                  config.sources.size(), config.batch.writers);
     serve(signals, systemd, pipeline.puller(), [&] { reload(file, config, limits); });

@@ -169,7 +169,7 @@ bool Writer::write(Units& units) {
             if (is_too_much_) return write_halves(units);
             // Not written: a part of it goes back to its stream, and the rest is tried anew.
             if (!is_done) continue;
-            context_.metrics.paused = false;
+            context_.log.committed();
             break;
         } catch (const LeaderError& error) {
             ++context_.metrics.retries;
@@ -182,8 +182,8 @@ bool Writer::write(Units& units) {
                 // The first at once; whoever is in the way of the next ones needs some time.
                 if (++redos > 1) pause("", wait);
             } else if (classify(error.sqlstate(), has_worked_) == ErrorClass::retry) {
-                context_.metrics.leader_up = false;
-                spdlog::warn("leader: {} [{}]; trying again", error.what(), error.sqlstate());
+                context_.log.leader_failed(std::string(error.what()) + " [" + error.sqlstate() +
+                                           "]");
                 pause("", wait);
             } else {
                 partitions_.forget();
@@ -241,10 +241,7 @@ bool Writer::is_redone(const LeaderError& error, bool careful) {
 }
 
 void Writer::pause(const std::string& why, std::chrono::milliseconds time) {
-    if (!why.empty()) {
-        context_.metrics.paused = true;
-        spdlog::error("writing pauses: {}", why);
-    }
+    if (!why.empty()) context_.log.paused(why);
     stage_.enter(Stage::retry);
     const auto until = SteadyClock::now() + time;
     while (SteadyClock::now() < until && !context_.stopping) std::this_thread::sleep_for(10ms);
@@ -464,12 +461,28 @@ bool Writer::copy_isolated(Units& units) {
     return true;
 }
 
+void Writer::count_dead(const FrameUnit& unit) {
+    std::uint64_t open = 0;
+    const DeadEvent* last = nullptr;
+    if (unit.dead.empty()) return;
+    context_.letter_room.add(source_of(unit), letters_of(unit));
+    for (const DeadEvent& dead : unit.dead) {
+        ++(dead.parked ? context_.metrics.parked : context_.metrics.dead_letters);
+        if (dead.parked) continue;
+        ++open;
+        last = &dead;
+    }
+    if (last == nullptr) return;
+    context_.log.dead_letters(source_of(unit), open, last->type, last->reason);
+}
+
 void Writer::count(const Units& units, SteadyClock::duration took) {
     Metrics& metrics = context_.metrics;
     const std::int64_t now_us = system_us();
     std::uint64_t rows = 0;
     const Stream* stream = nullptr;  // whose freshness it is
     Histogram* freshness = nullptr;
+    std::map<const Stream*, std::pair<std::uint64_t, std::uint64_t>> written;  // messages, events
     std::vector<bool> has_passed(context_.catalog->types().size());
     metrics.messages += units.size();
     for (const FrameUnit& unit : units) {
@@ -479,12 +492,12 @@ void Writer::count(const Units& units, SteadyClock::duration took) {
         }
         if (unit.is_settled) metrics.skipped_events += unit.seq_count;
         if (unit.skip) continue;
+        auto& [messages, events] = written[unit.pulled.stream];
+        ++messages;
+        events += unit.seq_count;
         rows += unit.events.size();
         metrics.row_bytes += unit.rows.size();
-        for (const DeadEvent& dead : unit.dead) {
-            ++(dead.parked ? metrics.parked : metrics.dead_letters);
-        }
-        if (!unit.dead.empty()) context_.letter_room.add(source_of(unit), letters_of(unit));
+        count_dead(unit);
         for (const Tombstone& one : unit.tombstones) {
             metrics.tombstones += one.seq_last - one.seq_first + 1;
         }
@@ -497,6 +510,9 @@ void Writer::count(const Units& units, SteadyClock::duration took) {
             freshness->observe(static_cast<double>(now_us - event.time_us) / 1e6);
             has_passed[static_cast<std::size_t>(event.type)] = true;
         }
+    }
+    for (const auto& [source, of] : written) {
+        metrics.count_events(source->name, of.first, of.second);
     }
     for (std::size_t type = 0; type < has_passed.size(); ++type) {
         if (has_passed[type]) context_.type_holds.passed(static_cast<int>(type));

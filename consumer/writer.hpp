@@ -28,6 +28,7 @@
 #include "consumer/row_copier.hpp"
 #include "consumer/source_holds.hpp"
 #include "consumer/type_holds.hpp"
+#include "consumer/writer_log.hpp"
 
 namespace homeward::consumer {
 
@@ -46,6 +47,7 @@ struct WriterContext {
     LetterRoom& letter_room;
     TypeHolds& type_holds;
     SourceHolds& source_holds;
+    WriterLog& log;
     std::function<std::int64_t(const Stream&)> stream_created_us;
     bool ledger_first = false;  ///< most of it will be there already
     std::atomic<bool> stopping{false};
@@ -85,6 +87,7 @@ class Writer {
     void pause(const std::string& why, std::chrono::milliseconds time);
     void note_newer(const FrameUnit& unit);
     void connect();
+    void count_dead(const FrameUnit& unit);
     void count(const Units& units, std::chrono::steady_clock::duration took);
 
     WriterContext& context_;

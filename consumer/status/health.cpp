@@ -33,7 +33,8 @@ std::string clock_time(std::chrono::system_clock::time_point time) {
 
 struct AwayRegion {
     std::chrono::system_clock::time_point since = std::chrono::system_clock::time_point::max();
-    std::uint64_t known = 0;
+    std::uint64_t messages = 0;  // when it last answered
+    double events = 0;           // in them, by the mean of their streams
 };
 
 std::map<std::string, AwayRegion> away_regions(const Metrics& metrics,
@@ -47,48 +48,156 @@ std::map<std::string, AwayRegion> away_regions(const Metrics& metrics,
         if (now - status->second.since < kAwayMin) continue;
         AwayRegion& region = away[stream.region];
         region.since = std::min(region.since, status->second.since);
-        region.known += status->second.last.pending + status->second.last.unacknowledged;
+        const std::uint64_t messages =
+            status->second.last.pending + status->second.last.unacknowledged;
+        region.messages += messages;
+        region.events += static_cast<double>(messages) * metrics.events_per_message(stream.name);
     }
     return away;
+}
+
+std::string known_to_wait(const AwayRegion& away) {
+    std::string text = counted(away.messages, "message", "messages");
+    if (away.messages > 0 && away.events > 0) {
+        text += " with about " +
+                counted(static_cast<std::uint64_t>(std::llround(away.events)), "event", "events");
+    }
+    return text + (away.messages == 1 ? " was" : " were") + " known to wait there";
 }
 
 void add_regions(std::vector<Reason>& reasons, const Metrics& metrics,
                  const std::vector<Stream>& streams) {
     for (const auto& [region, away] : away_regions(metrics, streams)) {
-        reasons.push_back(
-            {Health::act,
-             "Region " + region + " has not answered since " + clock_time(away.since) + "; " +
-                 counted(away.known, "message was", "messages were") +
-                 " known to wait there. Its apps still emit.",
-             "start that region's NATS and its link to the hub; homeward-consumer check says "
-             "what it finds"});
+        Reason reason{Health::act, "region " + region + " does not answer",
+                      "Region " + region + " has not answered since " + clock_time(away.since) +
+                          "; " + known_to_wait(away) +
+                          ". Its apps still emit, and their events wait in that region.",
+                      "Start that region's NATS and its link to the hub; what waits then comes by "
+                      "itself. This says what is wrong:",
+                      "homeward-consumer check"};
+        reason.has_own_log_line = true;
+        reasons.push_back(std::move(reason));
     }
 }
 
 void add_streams(std::vector<Reason>& reasons, const Metrics& metrics) {
     for (const auto& [stream, backlog] : metrics.backlogs()) {
         if (backlog.undeliverable > 0) {
-            reasons.push_back({Health::act,
+            reasons.push_back({Health::act, "messages of " + stream + " are undeliverable",
                                counted(backlog.undeliverable, "message", "messages") + " of " +
                                    stream + " will never be delivered.",
                                "RUNBOOK, undeliverable messages: after a downgrade of "
-                               "nats-server, or with a limited max_deliver"});
+                               "nats-server, or with a limited max_deliver",
+                               ""});
         }
         if (backlog.max_deliver > 0) {
-            reasons.push_back({Health::act,
+            reasons.push_back({Health::act, "the durable of " + stream + " gives messages up",
                                "The durable of " + stream + " gives a message up after " +
                                    counted(backlog.max_deliver, "delivery", "deliveries") + ".",
-                               "homeward-consumer streams apply"});
+                               "", "homeward-consumer streams apply"});
         }
         const double share = backlog.bytes_max == 0 ? 0
                                                     : static_cast<double>(backlog.bytes) /
                                                           static_cast<double>(backlog.bytes_max);
         if (share > kFullShare) {
-            reasons.push_back({Health::look,
-                               stream + " is " + std::to_string(std::lround(100 * share)) +
-                                   " % full; when it is full, events wait in the apps.",
-                               "RUNBOOK, a full leaf"});
+            reasons.push_back(
+                {Health::look, stream + " is filling up",
+                 stream + " is " + std::to_string(std::lround(100 * share)) + " % full, with " +
+                     counted(backlog.pending + backlog.unacknowledged, "message", "messages") +
+                     " waiting; when it is full, events wait in the apps.",
+                 "RUNBOOK, full leaf: does the consumer reach the leader?",
+                 "homeward-consumer check"});
         }
+    }
+}
+
+void add_holds(std::vector<Reason>& reasons, const Metrics& metrics) {
+    for (const Metrics::Hold& hold : metrics.holds()) {
+        Reason reason{Health::act, "", "", "", ""};
+        if (hold.kind == "type") {
+            reason.title = "events of type " + hold.name + " are held";
+            reason.text = "Events of type " + hold.name + " are held since " +
+                          clock_time(hold.since) + ", all others flow: " + hold.why + ".";
+            reason.remedy =
+                "Mend the table; writing goes on by itself when it takes rows again. This names "
+                "what is wrong with it:";
+            reason.command = "homeward-consumer check";
+        } else if (hold.kind == "stream") {
+            reason.title = hold.name + " is not consumed";
+            reason.text = "Nothing of " + hold.name + " is consumed since " +
+                          clock_time(hold.since) + ": " + hold.why + ".";
+            reason.remedy = "Unless it is there again in some seconds:";
+            reason.command = "homeward-consumer streams apply";
+        } else {
+            reason.title = "bad events of " + hold.name + " are held";
+            reason.text = "Bad events of " + hold.name + " are held since " +
+                          clock_time(hold.since) + ", all others flow: " + hold.why + ".";
+            reason.remedy =
+                "Mend what sends them; or raise batch.bad_events_max and reload, to make dead "
+                "letters of them.";
+        }
+        reason.has_own_log_line = true;
+        reasons.push_back(std::move(reason));
+    }
+}
+
+/// What stops all writing.
+void add_outages(std::vector<Reason>& reasons, const Metrics& metrics, Limit limit,
+                 bool is_nats_connected) {
+    const auto add = [&](bool is_so, Reason reason) {
+        reason.has_own_log_line = true;
+        if (is_so) reasons.push_back(std::move(reason));
+    };
+    add(metrics.paused,
+        {Health::act, "writing pauses",
+         "Writing pauses because of an error that a person must mend; events wait "
+         "in their streams.",
+         "The log names it. This names what is wrong with the leader:", "homeward-consumer check"});
+    add(!is_nats_connected, {Health::act, "no connection to NATS",
+                             "There is no connection to NATS; events wait where they are.", "",
+                             "homeward-consumer check"});
+    add(limit == Limit::leader_away || !metrics.leader_up,
+        {Health::act, "the leader does not answer",
+         "The leader does not answer, or takes no writes; events wait in their streams.", "",
+         "homeward-consumer check"});
+}
+
+void add_ledger(std::vector<Reason>& reasons, const Metrics& metrics) {
+    const auto add = [&](bool is_so, Reason reason) {
+        if (is_so) reasons.push_back(std::move(reason));
+    };
+    add(metrics.holes_missing > 0,
+        {Health::act, "events are missing",
+         counted(metrics.holes_missing, "event is", "events are") +
+             " missing: accepted, not on the leader, and nobody sends them.",
+         "Start the app of that origin again with its spool. This names them:",
+         "homeward-consumer proof"});
+    add(metrics.letters_full,
+        {Health::act, "no room for dead letters", "There is no room for dead letters.",
+         "Redrive or discard them, or raise dead_letters.letters_max.",
+         "homeward-consumer dead-letters list"});
+    add(metrics.letters_open > 0,
+        {Health::look, "dead letters wait",
+         counted(metrics.letters_open, "dead letter waits", "dead letters wait") + " for a person.",
+         "", "homeward-consumer dead-letters list"});
+    add(metrics.conflicts > 0,
+        {Health::look, "frames are quarantined",
+         counted(metrics.conflicts, "frame was", "frames were") +
+             " at odds with the ledger and kept aside.",
+         "Find out who sends them, then accept or discard.", "homeward-consumer conflicts list"});
+}
+
+void add_late(std::vector<Reason>& reasons, const Freshness& freshness) {
+    for (const auto& [key, fresh] : freshness) {
+        if (fresh.p99_s <= kFreshMaxS) continue;
+        const std::string name = key.second + " of " + key.first;
+        reasons.push_back({Health::look, name + " is late",
+                           name + " reaches the leader after " +
+                               std::to_string(std::lround(fresh.p99_s)) +
+                               " s (p99 of the last minute).",
+                           "What limits the system stands above; after an outage this ends by "
+                           "itself.",
+                           ""});
     }
 }
 
@@ -106,59 +215,33 @@ std::string_view to_string(Health health) {
     return "act";
 }
 
-std::vector<Reason> find_reasons(const Metrics& metrics, const Moment& last, Limit limit,
+std::vector<Reason> find_reasons(const Metrics& metrics, const Freshness& fresh, Limit limit,
                                  bool is_nats_connected, const std::vector<Stream>& streams) {
     std::vector<Reason> reasons;
-    const auto add = [&](bool is_so, Health health, std::string text, std::string remedy) {
-        if (is_so) reasons.push_back({health, std::move(text), std::move(remedy)});
-    };
-    add(metrics.paused, Health::act, "Writing pauses because of an error that a person must mend.",
-        "the log names it; then homeward-consumer check");
-    add(!is_nats_connected, Health::act, "There is no connection to NATS.",
-        "homeward-consumer check; events wait where they are");
-    add(limit == Limit::leader_away, Health::act, "The leader does not answer.",
-        "homeward-consumer check; events wait in their streams");
+    add_outages(reasons, metrics, limit, is_nats_connected);
     // Without a connection no region can answer.
     if (is_nats_connected) add_regions(reasons, metrics, streams);
     add_streams(reasons, metrics);
-    add(metrics.holes_missing > 0, Health::act,
-        counted(metrics.holes_missing, "event is", "events are") +
-            " missing: accepted, not on the leader, and nobody sends them.",
-        "homeward-consumer proof; start the app of that origin again with its spool");
-    add(metrics.letters_full, Health::act, "There is no room for dead letters.",
-        "homeward-consumer dead-letters list; redrive or discard");
-    for (const Metrics::Hold& hold : metrics.holds()) {
-        if (hold.kind == "type") {
-            add(true, Health::act,
-                "Events of type " + hold.name + " are held, all others flow: " + hold.why + ".",
-                "homeward-consumer check; it goes on by itself when the table takes rows again");
-        } else if (hold.kind == "stream") {
-            add(true, Health::act, "Nothing of " + hold.name + " is consumed: " + hold.why + ".",
-                "homeward-consumer streams apply, unless it is there again in some seconds");
-        } else {
-            add(true, Health::act,
-                "Bad events of " + hold.name + " are held, all others flow: " + hold.why + ".",
-                "mend what sends them; or raise batch.bad_events_max and reload, to make dead "
-                "letters of them");
-        }
+    add_holds(reasons, metrics);
+    add_ledger(reasons, metrics);
+    if (limit == Limit::leader_locks) {
+        reasons.push_back({Health::look, "writers wait for a lock",
+                           "Writers wait for a lock on the leader.",
+                           "Who holds it stands above: it must end, or take a weaker one.", ""});
     }
-    add(limit == Limit::leader_locks, Health::look, "Writers wait for a lock on the leader.", "");
-    add(metrics.letters_open > 0, Health::look,
-        counted(metrics.letters_open, "dead letter waits", "dead letters wait") + " for a person.",
-        "homeward-consumer dead-letters list");
-    add(metrics.conflicts > 0, Health::look,
-        counted(metrics.conflicts, "frame was", "frames were") +
-            " at odds with the ledger and kept aside.",
-        "homeward-consumer conflicts list; accept or discard");
-    for (const auto& [key, fresh] : last.fresh) {
-        add(fresh.p99_s > kFreshMaxS, Health::look,
-            key.second + " of " + key.first + " reaches the leader after " +
-                std::to_string(std::lround(fresh.p99_s)) + " s (p99).",
-            "");
-    }
+    add_late(reasons, fresh);
     std::stable_sort(reasons.begin(), reasons.end(),
                      [](const Reason& a, const Reason& b) { return a.health > b.health; });
     return reasons;
+}
+
+std::string headline_of(const std::vector<Reason>& reasons) {
+    if (reasons.empty()) return "All is well";
+    std::string headline =
+        reasons.front().health == Health::act ? "Needs action: " : "Worth a look: ";
+    headline += reasons.front().title;
+    if (reasons.size() > 1) headline += ", and " + std::to_string(reasons.size() - 1) + " more";
+    return headline;
 }
 
 Health worst_of(const std::vector<Reason>& reasons) {

@@ -18,13 +18,18 @@ std::string_view to_string(Health health);
 
 struct Reason {
     Health health;
-    std::string text;    ///< what is wrong
-    std::string remedy;  ///< what to do about it; empty: it mends itself
+    std::string title;    ///< in a few words, the same as long as it lasts: no counts, no times
+    std::string text;     ///< what is wrong
+    std::string remedy;   ///< what to do about it; empty: see `command`, or it mends itself
+    std::string command;  ///< what to type; empty: nothing
+    bool has_own_log_line = false;  ///< whoever finds it logs its start and its end
 };
-/// Everything that is not well; the worst first. Empty: all is well. `streams` says which region a
-/// stream is of.
-std::vector<Reason> find_reasons(const Metrics& metrics, const Moment& last, Limit limit,
+/// Everything that is not well; the worst first. Empty: all is well. `fresh`: of the last minute.
+/// `streams` says which region a stream is of.
+std::vector<Reason> find_reasons(const Metrics& metrics, const Freshness& fresh, Limit limit,
                                  bool is_nats_connected, const std::vector<Stream>& streams = {});
 Health worst_of(const std::vector<Reason>& reasons);
+/// "Needs action: region ams does not answer, and 2 more"
+std::string headline_of(const std::vector<Reason>& reasons);
 
 }  // namespace homeward::consumer

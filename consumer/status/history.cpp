@@ -117,7 +117,7 @@ History::Excerpt History::since(std::uint64_t first) const {
             {moments_.begin() + static_cast<std::ptrdiff_t>(begin - first_), moments_.end()}};
 }
 
-std::map<Moment::FreshKey, Moment::Quantiles> History::minute() const {
+Freshness History::minute() const {
     const std::lock_guard lock(mutex_);
     return minute_;
 }

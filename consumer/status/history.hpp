@@ -15,12 +15,14 @@
 
 namespace homeward::consumer {
 
+struct FreshnessQuantiles {
+    double p50_s = 0, p99_s = 0;
+};
+/// By region and class; only those of which something came.
+using Freshness = std::map<std::pair<std::string, std::string>, FreshnessQuantiles>;
+
 /// What happened between two looks at the metrics.
 struct Moment {
-    using FreshKey = std::pair<std::string, std::string>;  // region, class
-    struct Quantiles {
-        double p50_s = 0, p99_s = 0;
-    };
     double seconds = 0;
     double rows = 0;
     double batches = 0;
@@ -28,7 +30,7 @@ struct Moment {
     /// Messages that the streams have not delivered, and had not at its beginning either: what
     /// waits only for a moment is on its way.
     std::uint64_t waiting = 0;
-    std::map<FreshKey, Quantiles> fresh;  ///< of those of which something came
+    Freshness fresh;
 };
 
 /// The last minutes, kept so that a page that is opened only afterwards shows them too. Has a
@@ -47,7 +49,7 @@ class History {
     /// The last moment; empty before the first.
     Moment last() const;
     /// Freshness of what came in the last minute, within 5%.
-    std::map<Moment::FreshKey, Moment::Quantiles> minute() const;
+    Freshness minute() const;
 
     static constexpr std::chrono::seconds kInterval{2};
     static constexpr std::size_t kMomentsMax = 300;
@@ -62,7 +64,7 @@ class History {
     mutable std::mutex mutex_;  // guards what follows
     std::condition_variable stop_;
     std::deque<Moment> moments_;
-    std::map<Moment::FreshKey, Moment::Quantiles> minute_;
+    Freshness minute_;
     std::uint64_t first_ = 0;
     bool stopping_ = false;
     std::thread thread_;

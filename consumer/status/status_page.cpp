@@ -1,13 +1,13 @@
 #include "consumer/status/status_page.hpp"
 
 #include <openssl/evp.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 
 #include "consumer/log_format.hpp"
-#include "consumer/status/health.hpp"
 
 namespace homeward::consumer {
 namespace {
@@ -61,6 +61,23 @@ json moment_json(const Moment& moment) {
             {"fresh", fresh}};
 }
 
+json reasons_json(const std::vector<Reason>& reasons, const std::string& program) {
+    json array = json::array();
+    for (const Reason& reason : reasons) {
+        array.push_back({{"health", to_string(reason.health)},
+                         {"title", reason.title},
+                         {"text", reason.text},
+                         {"remedy", runnable(reason.remedy, program)},
+                         {"command", runnable(reason.command, program)}});
+    }
+    return array;
+}
+
+std::string host_name() {
+    std::array<char, 256> name{};
+    return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "?";
+}
+
 json view_json(const LeaderView& view) {
     json origins = json::array();
     for (const OriginView& origin : view.origins) {
@@ -99,6 +116,7 @@ std::string status_policy() {
 StatusPage::StatusPage(Sources sources)
     : sources_(std::move(sources)),
       history_(sources_.metrics),
+      host_(host_name()),
       leader_watch_([this] { return look_at_leader(); }) {}
 
 std::chrono::milliseconds StatusPage::look_at_leader() {
@@ -178,6 +196,38 @@ std::string StatusPage::freshness_metrics() const {
     return text;
 }
 
+std::vector<Reason> StatusPage::reasons() const {
+    return find_reasons(sources_.metrics, history_.minute(), Limit::unknown,
+                        sources_.is_nats_connected(), sources_.streams);
+}
+
+nlohmann::json StatusPage::backlogs_json() const {
+    const auto known = sources_.metrics.backlogs();
+    const auto statuses = sources_.metrics.stream_statuses();
+    nlohmann::json backlogs = nlohmann::json::array();
+    for (const Stream& stream : sources_.streams) {
+        const auto found = known.find(stream.name);
+        nlohmann::json one{
+            {"stream", stream.name}, {"region", stream.region}, {"known", found != known.end()}};
+        if (found != known.end()) {
+            one["waiting"] = found->second.pending;
+            one["in_hand"] = found->second.unacknowledged;
+            one["bytes"] = found->second.bytes;
+            one["bytes_max"] = found->second.bytes_max;
+        }
+        const auto status = statuses.find(stream.name);
+        if (status != statuses.end() && !status->second.is_up) {
+            one["away_since"] = std::chrono::duration_cast<std::chrono::seconds>(
+                                    status->second.since.time_since_epoch())
+                                    .count();
+            one["known"] = false;
+            one["last_waiting"] = status->second.last.pending + status->second.last.unacknowledged;
+        }
+        backlogs.push_back(one);
+    }
+    return backlogs;
+}
+
 std::string StatusPage::json(std::uint64_t since) {
     leader_watch_.want();
     const Metrics& metrics = sources_.metrics;
@@ -190,40 +240,15 @@ std::string StatusPage::json(std::uint64_t since) {
     const LimitFacts now = facts();
     const LimitVerdict limit = find_limit(now);
     const auto found =
-        find_reasons(metrics, history_.last(), limit.limit, is_connected, sources_.streams);
-    nlohmann::json reasons = nlohmann::json::array();
-    for (const Reason& reason : found) {
-        reasons.push_back({{"health", to_string(reason.health)},
-                           {"text", reason.text},
-                           {"remedy", runnable(reason.remedy, sources_.config.command)}});
-    }
-    const auto known = metrics.backlogs();
-    const auto statuses = metrics.stream_statuses();
-    nlohmann::json backlogs = nlohmann::json::array();
-    for (const Stream& stream : sources_.streams) {
-        const auto found_one = known.find(stream.name);
-        nlohmann::json one{{"stream", stream.name}, {"known", found_one != known.end()}};
-        if (found_one != known.end()) {
-            one["waiting"] = found_one->second.pending;
-            one["in_hand"] = found_one->second.unacknowledged;
-            one["bytes"] = found_one->second.bytes;
-            one["bytes_max"] = found_one->second.bytes_max;
-        }
-        const auto status = statuses.find(stream.name);
-        if (status != statuses.end() && !status->second.is_up) {
-            one["away_since"] = std::chrono::duration_cast<std::chrono::seconds>(
-                                    status->second.since.time_since_epoch())
-                                    .count();
-            one["known"] = false;
-            one["last_waiting"] = status->second.last.pending + status->second.last.unacknowledged;
-        }
-        backlogs.push_back(one);
-    }
+        find_reasons(metrics, history_.minute(), limit.limit, is_connected, sources_.streams);
     const auto uptime = std::chrono::duration<double>(SteadyClock::now() - started_);
     nlohmann::json status{
         {"health", to_string(worst_of(found))},
-        {"reasons", reasons},
+        {"headline", headline_of(found)},
+        {"reasons", reasons_json(found, sources_.config.command)},
         {"limit", {{"name", to_string(limit.limit)}, {"sentence", limit.sentence}}},
+        {"version", HOMEWARD_VERSION},
+        {"host", host_},
         {"uptime_s", uptime.count()},
         {"rows", metrics.rows.load()},
         {"batches", metrics.batches.load()},
@@ -235,7 +260,7 @@ std::string StatusPage::json(std::uint64_t since) {
         {"moments_max", History::kMomentsMax},
         {"first", excerpt.first},
         {"moments", moments},
-        {"backlog", backlogs},
+        {"backlog", backlogs_json()},
         {"leader_error",
          now.leader_error.empty() ? nlohmann::json() : nlohmann::json(now.leader_error)},
     };

@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,6 +14,7 @@
 #include "consumer/config.hpp"
 #include "consumer/leader.hpp"
 #include "consumer/metrics.hpp"
+#include "consumer/status/health.hpp"
 #include "consumer/status/history.hpp"
 #include "consumer/status/leader_view.hpp"
 #include "consumer/status/limit.hpp"
@@ -23,6 +25,8 @@ namespace homeward::consumer {
 
 /// The page itself: HTML, style and script in one, without any address but its own host's.
 std::string_view status_html();
+/// deploy/RUNBOOK.md of this version, for whoever has only the page.
+std::string_view runbook_text();
 /// Its Content-Security-Policy: exactly the style and the script of that page, by their hashes, and
 /// nothing else from anywhere, whatever an event's text may say.
 std::string status_policy();
@@ -42,6 +46,8 @@ class StatusPage {
 
     /// homeward_freshness_quantile_seconds, as Prometheus text.
     std::string freshness_metrics() const;
+    /// What is not well, as far as it is known without asking anybody. Never waits.
+    std::vector<Reason> reasons() const;
     /// Everything as JSON, with the moments of History from number `since` on. Never throws.
     std::string json(std::uint64_t since);
 
@@ -55,9 +61,11 @@ class StatusPage {
     std::chrono::milliseconds look_at_leader();
     void ask_leader();
     LimitFacts facts() const;
+    nlohmann::json backlogs_json() const;
 
     const Sources sources_;
     History history_;
+    const std::string host_;
     const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
 
     // Of the leader watch's thread alone.

@@ -8,14 +8,55 @@ fail() {
     exit 1
 }
 
-# start NAME COMMAND…: in the background, with its output in $dir/NAME.log; in a session of its own,
-# so that Ctrl-C reaches only us and everything is stopped in order
+# start NAME COMMAND…: in the background, with its output behind what $dir/NAME.log has; in a session
+# of its own, so that Ctrl-C reaches only us and everything is stopped in order
 start() {
     local name=$1
     shift
-    setsid "$@" >"$dir/$name.log" 2>&1 </dev/null &
+    setsid "$@" >>"$dir/$name.log" 2>&1 </dev/null &
     started_pids+=("$!")
     eval "pid_$name=$!"
+    printf -v "command_$name" '%q ' "$@"
+}
+
+# is_alive NAME
+is_alive() {
+    local pid
+    eval "pid=\${pid_$1:-}"
+    [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null
+}
+
+# watch_part NAME: says once when a part has died, and starts it again $restart_after seconds later.
+# Ends the run when it has died more often than parts_deaths_max.
+parts_deaths_max=5
+declare -A died_at=() deaths=()
+watch_part() {
+    local name=$1 status=0 pid
+    if is_alive "$name"; then
+        return
+    fi
+    if [ -z "${died_at[$name]:-}" ]; then
+        eval "pid=\$pid_$name"
+        wait "$pid" 2>/dev/null || status=$?
+        died_at[$name]=$SECONDS
+        deaths[$name]=$((${deaths[$name]:-0} + 1))
+        if [ "${deaths[$name]}" -gt "$parts_deaths_max" ]; then
+            tail -n 15 "$dir/$name.log" >&2
+            fail "$name died ${deaths[$name]} times; the end of its log is above"
+        fi
+        echo "== $name has died (exit status $status); it starts again in $restart_after s; see the page"
+        return
+    fi
+    [ $((SECONDS - died_at[$name])) -ge "$restart_after" ] || return
+    restart_part "$name"
+}
+
+restart_part() {
+    local name=$1 command
+    eval "command=\$command_$name"
+    eval "start $name $command"
+    echo "== $name starts again after $((SECONDS - died_at[$name])) s"
+    unset "died_at[$name]"
 }
 
 # start_as_postgres NAME COMMAND…: PostgreSQL refuses root

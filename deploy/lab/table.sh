@@ -3,7 +3,7 @@
 
 # Requests/s and p99 of the last 3 s: ams, scl, and ams with a synchronous write.
 request_numbers() {
-    psql_leader -At -F ' ' <<'SQL'
+    psql_leader -At -F ' ' 2>>"$dir/table.log" <<'SQL'
 SELECT coalesce(round(count(*) FILTER (WHERE region = 'ams' AND route <> 'sync') / 3.0), 0),
        coalesce(round(1000 * percentile_cont(0.99) WITHIN GROUP (ORDER BY value)
                       FILTER (WHERE region = 'ams' AND route = 'read')::numeric, 1), 0),

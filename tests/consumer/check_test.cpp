@@ -1,10 +1,16 @@
 // homeward-consumer check and run against servers that are wrong, each in its own way: the answer
 // names what is wrong and what to do.
 
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+#include <cstdio>
 #include <fstream>
 #include <sstream>
 
 #include "consumer/leader.hpp"
+#include "consumer/log_format.hpp"
+#include "consumer/tls_files.hpp"
 #include "tests/support/bridge.hpp"
 #include "tests/support/catch.hpp"
 
@@ -16,6 +22,25 @@ namespace {
 
 std::string replaced(std::string text, const std::string& what, const std::string& by) {
     return text.replace(text.find(what), what.size(), by);
+}
+
+/// Signs the certificate anew, with an end that is past: no openssl command of Debian 12 does.
+void let_expire(const std::string& cert_file, const std::string& key_file) {
+    std::FILE* file = std::fopen(key_file.c_str(), "r");
+    EVP_PKEY* const key = PEM_read_PrivateKey(file, nullptr, nullptr, nullptr);
+    std::fclose(file);
+    file = std::fopen(cert_file.c_str(), "r");
+    X509* const cert = PEM_read_X509(file, nullptr, nullptr, nullptr);
+    std::fclose(file);
+    REQUIRE((key != nullptr && cert != nullptr));
+    X509_gmtime_adj(X509_getm_notBefore(cert), -7'200);
+    X509_gmtime_adj(X509_getm_notAfter(cert), -3'600);
+    REQUIRE(X509_sign(cert, key, EVP_sha256()) > 0);
+    file = std::fopen(cert_file.c_str(), "w");
+    REQUIRE(PEM_write_X509(file, cert) == 1);
+    std::fclose(file);
+    X509_free(cert);
+    EVP_PKEY_free(key);
 }
 
 class Checks {
@@ -104,6 +129,16 @@ TEST_CASE("check finds what is wrong with schema, columns, encoding, files and t
     CHECK_THAT(checks.with("HOMEWARD_NATS_TLS_CA_FILE", "/nonexistent/ca.pem"),
                Contains("nats.tls_ca_file /nonexistent/ca.pem: No such file"));
 
+    // A port that another program has taken; and one that a consumer has, which is well.
+    CHECK_THAT(
+        checks.with("HOMEWARD_ADMIN_LISTEN", "127.0.0.1:" + std::to_string(bridge.leader().port())),
+        Contains("WRONG cannot listen on 127.0.0.1:") &&
+            Contains("what listens there now is no consumer"));
+    bridge.start_consumer();
+    CHECK_THAT(bridge.consumer_command({"check"}).output,
+               Contains("ok    a consumer runs, with its admin endpoint on 127.0.0.1:"));
+    bridge.stop_consumer();
+
     bridge.leader().query("ALTER TABLE public.audit_events RENAME COLUMN actor TO who");
     const CommandResult renamed = bridge.consumer_command({"check"});
     CHECK(renamed.exit_code == 1);
@@ -165,6 +200,70 @@ TEST_CASE("check and run name what is wrong with NATS, and what to do") {
 
     bridge.environment()["HOMEWARD_SOURCES"] = "ams@mars";
     CHECK_THAT(checks.with(name, bridge.hub().url()), Contains("domain \"mars\""));
+}
+
+TEST_CASE("check parses certificates and keys, and says why they cannot be used") {
+    using homeward::consumer::find_tls_faults;
+    const TempDir dir;
+    const auto make = [&](const std::string& name) {
+        const CommandResult made =
+            run_command({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                         "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=" + name, "-days", "2",
+                         "-keyout", dir / (name + ".key"), "-out", dir / (name + ".pem")},
+                        {}, 20s);
+        REQUIRE(made.exit_code == 0);
+        return std::pair(std::string(dir / (name + ".pem")), std::string(dir / (name + ".key")));
+    };
+    const auto [cert, key] = make("good");
+    const auto [other_cert, other_key] = make("other");
+    const auto [old_cert, old_key] = make("old");
+    let_expire(old_cert, old_key);
+    const std::string no_pem = dir / "text";
+    std::ofstream(no_pem) << "no PEM at all\n";
+    const auto fault = [](const std::string& ca, const std::string& cert_file,
+                          const std::string& key_file) {
+        std::string all;
+        for (const std::string& one : find_tls_faults({"nats", ca, cert_file, key_file})) {
+            all += one + "\n";
+        }
+        return all;
+    };
+    CHECK(fault(cert, cert, key) == "");
+    CHECK(fault("", "", "") == "");
+    CHECK_THAT(fault(no_pem, "", ""), Contains("nats.tls_ca_file " + no_pem + ": has no certif"));
+    CHECK_THAT(fault("", no_pem, key), Contains("nats.tls_cert_file " + no_pem));
+    CHECK_THAT(fault("", cert, no_pem), Contains("has no private key in PEM"));
+    CHECK_THAT(fault("", cert, other_key), Contains("is not the key of nats.tls_cert_file"));
+    CHECK_THAT(fault("", cert, ""), Contains("needs the other of nats.tls_cert_file"));
+    CHECK_THAT(fault("", old_cert, old_key), Contains("expired at 20"));
+    CHECK_THAT(fault(old_cert, "", ""), Contains("nats.tls_ca_file") && Contains("expired at 20"));
+}
+
+TEST_CASE("remedies that are printed run as printed, with the configuration's name and a dollar") {
+    using homeward::consumer::runnable;
+    CHECK(runnable("x; homeward-consumer check, then upgrade homeward-consumer before all",
+                   "homeward-consumer --config 'a $1 $& b.toml'") ==
+          "x; homeward-consumer --config 'a $1 $& b.toml' check, then upgrade homeward-consumer "
+          "before all");
+    Bridge bridge;
+    const std::string config = bridge.dir() / "a $1 config.toml";
+    std::ofstream(config) << "[batch]\nwriters = 1\n";
+    // The streams of another region are missing: check says what makes them, and a shell runs it.
+    bridge.environment()["HOMEWARD_SOURCES"] = "ams@ams,scl@hub";
+    const CommandResult lacking = bridge.consumer_command({"--config", config, "check"});
+    INFO(lacking.output);
+    CHECK(lacking.exit_code == 1);
+    const std::size_t begin = lacking.output.find("homeward-consumer --config");
+    REQUIRE(begin != std::string::npos);
+    std::string command = lacking.output.substr(begin, lacking.output.find('\n', begin) - begin);
+    CHECK_THAT(command, Contains("streams apply"));
+    command.replace(0, std::string("homeward-consumer").size(), HOMEWARD_CONSUMER_PROGRAM);
+    ProcessOptions options;
+    options.environment = bridge.environment();
+    const CommandResult applied = run_command({"/bin/sh", "-c", command}, options, 60s);
+    INFO(command << "\n" << applied.output);
+    CHECK(applied.exit_code == 0);
+    CHECK(bridge.consumer_command({"--config", config, "check"}).exit_code == 0);
 }
 
 TEST_CASE("PostgreSQL before 14 is refused with what to do about it") {

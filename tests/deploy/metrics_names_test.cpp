@@ -9,6 +9,7 @@
 #include "tests/support/catch.hpp"
 #include "tests/support/frame_sender.hpp"
 #include "tests/support/http_text.hpp"
+#include "tests/support/nats_client.hpp"
 
 using namespace homeward::testing;
 using namespace std::chrono_literals;
@@ -70,9 +71,13 @@ void judge(const TempDir& dir, const std::string& metrics) {
 
 TEST_CASE("every series that dashboard and alerts name is one that a real service tells") {
     Bridge bridge;
+    bridge.environment()["HOMEWARD_BATCH_BAD_EVENTS_MAX"] = "1";
     bridge.start_consumer();
     FrameSender sender(bridge.leaf().port(), "ams", "shop");
     sender.send(sender.frame(1, 10));
+    // A source that is held, for the series that only then is there.
+    NatsClient(bridge.leaf().port())
+        .publish("homeward.plain.ams.bad", "{\"bad\":1}\n{\"bad\":2}\n{\"bad\":3}");
     TempDir dir;
     ProcessOptions options;
     const int port = free_port();
@@ -95,6 +100,7 @@ TEST_CASE("every series that dashboard and alerts name is one that a real servic
     // The streams are asked only now and then, and freshness needs a row and a sample after it.
     REQUIRE(wait_until(30s, [&] {
         return bridge.metric("homeward_rows_total") == 10 &&
+               bridge.metric("homeward_held{kind=\"source\",name=\"ams/bad\"}") == 1 &&
                bridge.metric("homeward_stream_bytes{stream=\"HOMEWARD_AUDIT_ams\"}") >= 0 &&
                http_text(bridge.admin_port(), "/metrics")
                        .find("homeward_freshness_quantile_seconds{") != std::string::npos;

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs deploy/up twice at once, as two users of one machine might: both must prove that nothing is
-# missing, and neither may leave a process or a directory behind.
+# missing, and neither may leave a process or a directory behind. In the longer one the leaf of ams
+# is killed: its page must say so until the leaf is back, and the proof must hold all the same.
 set -u
 root=$1
 export HOMEWARD_BUILD_DIR=$2
@@ -15,12 +16,38 @@ complain() {
     failed=1
 }
 
-"$root/deploy/up" --seconds 6 >"$TMPDIR/one.out" 2>&1 &
+# With HOMEWARD_FULL=1 as a user would: 20 s of 60.
+if [ -n "${HOMEWARD_FULL:-}" ]; then seconds=60 dead_seconds=20; else seconds=26 dead_seconds=14; fi
+"$root/deploy/up" --seconds $seconds --restart-after $dead_seconds >"$TMPDIR/one.out" 2>&1 &
 one=$!
 "$root/deploy/up" --seconds 6 >"$TMPDIR/two.out" 2>&1 &
 two=$!
+
+# wait_for_text SECONDS PART COMMAND…: until its output has the part
+wait_for_text() {
+    local tries=$(($1 * 5)) part=$2 i
+    shift 2
+    for ((i = 0; i < tries; i++)); do
+        "$@" 2>/dev/null | grep -q "$part" && return 0
+        sleep 0.2
+    done
+    return 1
+}
+wait_for_text 300 'ams req/s' cat "$TMPDIR/one.out" || complain "the first run does not start"
+page=$(sed -n 's|^ *page *\(http://[^ ]*\).*|\1|p' "$TMPDIR/one.out")
+leaf=$(sed -n 's|^ *kill -9 \([0-9]*\) .*|\1|p' "$TMPDIR/one.out")
+status() { curl -fsS "${page}status.json"; }
+wait_for_text 30 '"known":true' status || complain "no page at '$page'"
+kill -KILL "$leaf" || complain "no leaf to kill: '$leaf'"
+wait_for_text $dead_seconds 'Region ams has not answered since' status ||
+    complain "the page does not name the dead region: $(status)"
+curl -fsS "${page}readyz" | grep -q 'Region ams has not answered since' ||
+    complain "/readyz does not name the dead region"
+wait_for_text 60 'leaf starts again after' cat "$TMPDIR/one.out" || complain "the leaf stays dead"
 wait $one || complain "the first run's exit status is $?"
 wait $two || complain "the second run's exit status is $?"
+grep -q '^== leaf has died (exit status 137)' "$TMPDIR/one.out" ||
+    complain "the run does not say that its leaf has died"
 for run in one two; do
     last=$(tail -n 1 "$TMPDIR/$run.out")
     echo "$run: $last"

@@ -2,19 +2,25 @@
 
 #include "consumer/status/limit.hpp"
 
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <cmath>
+#include <sstream>
 #include <thread>
 
 #include "consumer/lasting_count.hpp"
 #include "consumer/status/health.hpp"
+#include "consumer/status/health_log.hpp"
 #include "consumer/status/history.hpp"
 #include "consumer/status/status_page.hpp"
+#include "consumer/writer_log.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace homeward::consumer;
-using homeward::StreamKind;
 using Catch::Matchers::Contains;
+using homeward::StreamKind;
 
 namespace {
 
@@ -118,6 +124,7 @@ TEST_CASE("quantiles of freshness are within 5% from a millisecond to a day") {
 
 TEST_CASE("a region that does not answer is named, with since when and what waits there") {
     Metrics metrics;
+    metrics.leader_up = true;
     const std::vector<Stream> streams{{StreamKind::audit, "ams", "ams", "HOMEWARD_AUDIT_ams", "d"},
                                       {StreamKind::plain, "ams", "ams", "HOMEWARD_PLAIN_ams", "d"},
                                       {StreamKind::audit, "scl", "", "HOMEWARD_AUDIT_scl", "d"}};
@@ -133,12 +140,20 @@ TEST_CASE("a region that does not answer is named, with since when and what wait
     CHECK(reasons[0].health == Health::act);
     CHECK_THAT(reasons[0].text, Contains("Region ams has not answered since 20") &&
                                     Contains("1468 messages were known to wait there"));
-    CHECK_THAT(reasons[0].remedy, Contains("homeward-consumer check"));
+    CHECK(reasons[0].command == "homeward-consumer check");
+    CHECK(headline_of(reasons) == "Needs action: region ams does not answer");
+    // 300 events in each message of one stream, one in each of the other.
+    metrics.count_events("HOMEWARD_AUDIT_ams", 4, 1'200);
+    metrics.count_events("HOMEWARD_PLAIN_ams", 5, 5);
+    CHECK_THAT(find_reasons(metrics, {}, Limit::source, true, streams)[0].text,
+               Contains("1468 messages with about 220934 events were known to wait there"));
     metrics.set_backlog("HOMEWARD_AUDIT_ams", {});
-    metrics.set_backlog("HOMEWARD_PLAIN_ams", {0, 0, 800, 1'000});
+    metrics.set_backlog("HOMEWARD_PLAIN_ams", {70, 7, 800, 1'000});
     const auto filling = find_reasons(metrics, {}, Limit::source, true, streams);
     REQUIRE(filling.size() == 1);
-    CHECK_THAT(filling[0].text, Contains("HOMEWARD_PLAIN_ams is 80 % full"));
+    CHECK_THAT(filling[0].text,
+               Contains("HOMEWARD_PLAIN_ams is 80 % full, with 77 messages waiting"));
+    CHECK(headline_of(filling) == "Worth a look: HOMEWARD_PLAIN_ams is filling up");
 }
 
 TEST_CASE("a count is believed when it has lasted, and then the least of it") {
@@ -154,8 +169,10 @@ TEST_CASE("a count is believed when it has lasted, and then the least of it") {
 
 TEST_CASE("the worst reason comes first, and decides how well all is") {
     Metrics metrics;
+    metrics.leader_up = true;
     CHECK(find_reasons(metrics, {}, Limit::source, true).empty());
     CHECK(worst_of({}) == Health::good);
+    CHECK(headline_of({}) == "All is well");
     metrics.letters_open = 3;
     auto reasons = find_reasons(metrics, {}, Limit::source, true);
     REQUIRE(reasons.size() == 1);
@@ -166,11 +183,92 @@ TEST_CASE("the worst reason comes first, and decides how well all is") {
     REQUIRE(reasons.size() == 3);
     CHECK(worst_of(reasons) == Health::act);
     CHECK_THAT(reasons[0].text, Contains("1 event is missing"));
+    CHECK(headline_of(reasons) == "Needs action: events are missing, and 2 more");
     CHECK(worst_of(find_reasons(metrics, {}, Limit::source, false)) == Health::act);
-    Moment stale;
-    stale.fresh[{"ams", "audit"}] = {5, 60};
+    metrics.leader_up = false;
+    CHECK_THAT(headline_of(find_reasons(metrics, {}, Limit::unknown, true)),
+               Contains("the leader does not answer"));
+    Freshness stale;
+    stale[{"ams", "audit"}] = {5, 60};
     CHECK_THAT(find_reasons(metrics, stale, Limit::source, true).back().text,
                Contains("audit of ams reaches the leader after 60 s"));
+}
+
+TEST_CASE("a reason is logged at its start and at its end, once each, whatever its counts do") {
+    using Clock = HealthChanges::Clock;
+    const Clock::time_point begin{};
+    HealthChanges changes;
+    Metrics metrics;
+    metrics.leader_up = true;
+    const auto look = [&](const Freshness& fresh, int s) {
+        return changes.observe(find_reasons(metrics, fresh, Limit::source, true),
+                               begin + std::chrono::seconds(s));
+    };
+    CHECK(look({}, 0).empty());
+    metrics.set_backlog("HOMEWARD_AUDIT_ams", {70, 7, 800, 1'000});
+    metrics.begin_hold("source", "ams/shop", "many");  // logged by whoever holds it
+    auto lines = look({}, 2);
+    REQUIRE(lines.size() == 1);
+    CHECK(lines[0].is_start);
+    CHECK_THAT(lines[0].text, Contains("HOMEWARD_AUDIT_ams is filling up: ") &&
+                                  Contains("80 % full") && Contains("homeward-consumer check"));
+    metrics.set_backlog("HOMEWARD_AUDIT_ams", {90, 7, 900, 1'000});
+    CHECK(look({}, 4).empty());
+    metrics.set_backlog("HOMEWARD_AUDIT_ams", {0, 0, 100, 1'000});
+    lines = look({{{"ams", "audit"}, {5, 60}}}, 8);
+    REQUIRE(lines.size() == 2);
+    CHECK_THAT(lines[0].text, Contains("audit of ams is late"));
+    CHECK_FALSE(lines[1].is_start);
+    CHECK(lines[1].text == "over after 6 s: HOMEWARD_AUDIT_ams is filling up");
+    lines = look({}, 10);
+    REQUIRE(lines.size() == 1);
+    CHECK(lines[0].text == "over after 2 s: audit of ams is late");
+}
+
+TEST_CASE(
+    "an outage is logged by its start and its end, and dead letters by source, once a minute") {
+    std::ostringstream out;
+    const auto before = spdlog::default_logger();
+    spdlog::set_default_logger(std::make_shared<spdlog::logger>(
+        "", std::make_shared<spdlog::sinks::ostream_sink_mt>(out)));
+    const auto lines_with = [&](const std::string& part) {
+        std::istringstream in(out.str());
+        int count = 0;
+        for (std::string line; std::getline(in, line);) {
+            count += line.find(part) == std::string::npos ? 0 : 1;
+        }
+        return count;
+    };
+    Metrics metrics;
+    WriterLog log(metrics);
+    for (int i = 0; i < 50; ++i) log.leader_failed("connection refused [08006]");
+    CHECK_FALSE(metrics.leader_up);
+    CHECK(lines_with("leader: connection refused [08006]; trying again") == 1);
+    log.committed();
+    log.committed();
+    CHECK(metrics.leader_up);
+    CHECK(lines_with("the leader is back; writing goes on after 0 s") == 1);
+    for (int i = 0; i < 50; ++i) log.paused("table is missing [42P01]");
+    CHECK(metrics.paused);
+    log.committed();
+    CHECK_FALSE(metrics.paused);
+    CHECK(lines_with("writing pauses: table is missing [42P01]") == 1);
+    CHECK(lines_with("writing goes on after 0 s") == 2);
+
+    const auto begin = WriterLog::Clock::now();
+    for (int i = 0; i < 1'000; ++i) {
+        log.dead_letters("ams/shop", 3, "audit", "no \"actor\"\nat all", begin);
+        log.dead_letters("scl/app" + std::to_string(i), 1, "audit", "bad", begin);
+    }
+    CHECK(lines_with("3 dead letters of ams/shop; the last, of type \"audit\": no \"actor\"") == 1);
+    CHECK(lines_with("dead letter") <= static_cast<int>(WriterLog::kSourcesMax) + 1);
+    log.flush(begin + std::chrono::seconds(30));
+    CHECK(lines_with("of ams/shop") == 1);
+    log.flush(begin + std::chrono::seconds(61));
+    CHECK(lines_with("2997 dead letters of ams/shop") == 1);
+    log.flush(begin + std::chrono::seconds(122));
+    CHECK(lines_with("of ams/shop") == 2);
+    spdlog::set_default_logger(before);
 }
 
 TEST_CASE("the page names no address but its own, and its policy allows exactly its own script") {

@@ -70,6 +70,7 @@ TEST_CASE("the page shows live traffic, day and night, on desk and phone, and te
         CHECK(page.shows("#limit", {"What limits the system now: The "}));
         CHECK(page.shows("#health", {"Worth a look"}));  // for the letter that is open
         CHECK(page.shows("#reasons", {"dead letter", "homeward-consumer dead-letters list"}));
+        CHECK(page.shows("#since", {"version " HOMEWARD_VERSION, "up "}));
 
         // Numbers and lines move.
         const std::string rows = browser.text("#tiles");
@@ -108,4 +109,42 @@ TEST_CASE("the page shows live traffic, day and night, on desk and phone, and te
     page.bridge.stop_consumer();
     CHECK(page.shows("#health", {"The consumer does not answer"}));
     CHECK(page.shows("#limit", {"Last heard at"}));
+}
+
+TEST_CASE("the page of a consumer whose leaf is dead names region, time, backlog and remedy") {
+    OpenPage page;
+    Browser& browser = page.browser;
+    {
+        const Traffic traffic(page.bridge, 2'000);
+        CHECK(page.shows("#fresh", {"ams audit", "scl audit"}));
+        page.bridge.leaf().kill();
+        CHECK(page.shows("#health", {"Needs action: region ams does not answer"}));
+        CHECK(page.shows("#reasons",
+                         {"Region ams has not answered since 20", "UTC", "known to wait there",
+                          "Start that region's NATS", "homeward-consumer check"}));
+        CHECK(page.shows("#backlog", {"HOMEWARD_AUDIT_ams", "no answer since", "known to wait"}));
+        // Others flow.
+        const double rows = page.bridge.metric("homeward_rows_total");
+        CHECK(wait_until(30s, [&] { return page.bridge.metric("homeward_rows_total") > rows; }));
+        CHECK_THAT(page.bridge.admin("/readyz"),
+                   Contains("200 OK") && Contains("Region ams has not answered since"));
+
+        // A picture as an operator has it: a whole PNG of this size, with more in it than a ground.
+        browser.resize(375, 800);
+        const std::string picture = browser.screenshot(800);
+        CHECK(picture.substr(0, 8) == "\x89PNG\r\n\x1a\n");
+        CHECK(picture.substr(16, 8) == std::string("\0\0\x01\x77\0\0\x03\x20", 8));
+        CHECK(picture.size() > 20'000);
+        // What is wrong and what waits stands on a phone's first screen.
+        CHECK(browser.run("return document.querySelector('#reasons').getBoundingClientRect().top")
+                  .get<double>() < 400);
+        CHECK(browser.run("return document.querySelector('#backlog').getBoundingClientRect().top"
+                          " < document.querySelector('#rows').getBoundingClientRect().top") ==
+              true);
+        page.bridge.leaf().start();
+    }
+    CHECK(wait_until(
+        60s, [&] { return browser.text("#reasons").find("Region ams") == std::string::npos; }));
+    CHECK_THAT(page.bridge.consumer_log(),
+               Contains("region ams does not answer") && Contains("region ams answers again"));
 }
