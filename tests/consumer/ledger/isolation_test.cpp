@@ -230,7 +230,7 @@ TEST_CASE("more held messages than a durable has room for keep nobody else's wai
     const std::uint64_t room = is_full_run() ? 25'000 : 400;
     BridgeOptions options;
     options.environment = {{"HOMEWARD_BATCH_BAD_EVENTS_MAX", "1"},
-                           {"HOMEWARD_PULL_MESSAGES_MAX", "64"},
+                           {"HOMEWARD_PULL_MESSAGES_MAX", "8192"},
                            {"HOMEWARD_DEAD_LETTERS_SOURCE_LETTERS_MAX", "10"}};
     Bridge bridge(options);
     bridge.start_consumer();
