@@ -28,7 +28,7 @@ else()
     set(more "")
 endif()
 file(WRITE ${OUT}
-"#include \"schemas/embedded.hpp\"
+"#include \"schemas/types/embedded.hpp\"
 
 namespace homeward {
 namespace {

@@ -172,7 +172,7 @@ void add_ledger(std::vector<Reason>& reasons, const Metrics& metrics) {
              " missing: accepted, not on the leader, and nobody sends them.",
          "Start the app of that origin again with its spool. This names them:",
          "homeward-consumer proof"});
-    add(metrics.letters_full,
+    add(metrics.quota_full,
         {Health::act, "no room for dead letters", "There is no room for dead letters.",
          "Redrive or discard them, or raise dead_letters.letters_max.",
          "homeward-consumer dead-letters list"});

@@ -5,10 +5,10 @@
 #include <string_view>
 #include <vector>
 
-#include "consumer/metrics.hpp"
+#include "consumer/metrics/metrics.hpp"
+#include "consumer/nats/stream.hpp"
+#include "consumer/status/bottleneck.hpp"
 #include "consumer/status/history.hpp"
-#include "consumer/status/limit.hpp"
-#include "consumer/stream.hpp"
 
 namespace homeward::consumer {
 

@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "consumer/thread_body.hpp"
+#include "consumer/base/thread_body.hpp"
 
 namespace homeward::consumer {
 namespace {

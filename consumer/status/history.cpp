@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cassert>
 
-#include "consumer/thread_body.hpp"
+#include "consumer/base/thread_body.hpp"
 
 namespace homeward::consumer {
 namespace {

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "consumer/metrics.hpp"
+#include "consumer/metrics/metrics.hpp"
 
 namespace homeward::consumer {
 

@@ -47,7 +47,7 @@ constexpr const char* kHolderSql =
 
 }  // namespace
 
-LeaderView read_leader_view(Leader& leader) {
+LeaderView read_leader_view(PgConnection& leader) {
     LeaderView view;
     const QueryResult states = leader.query(kStates);
     for (int i = 0; i < states.rows(); ++i) {
@@ -68,7 +68,7 @@ LeaderView read_leader_view(Leader& leader) {
     return view;
 }
 
-WaitSample sample_waits(Leader& leader) {
+WaitSample sample_waits(PgConnection& leader) {
     WaitSample sample;
     const QueryResult found = leader.query(kWaitsSql);
     for (int i = 0; i < found.rows(); ++i) {

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "consumer/leader.hpp"
-#include "consumer/status/limit.hpp"
+#include "consumer/postgres/pg_connection.hpp"
+#include "consumer/status/bottleneck.hpp"
 
 namespace homeward::consumer {
 
@@ -30,13 +30,13 @@ struct LeaderView {
     std::vector<OriginView> origins;             ///< those with holes first; at most a hundred
     std::vector<LetterView> letters;             ///< the commonest first; at most twenty
 };
-LeaderView read_leader_view(Leader& leader);
+LeaderView read_leader_view(PgConnection& leader);
 
 /// One look at what the consumer's sessions on the leader are doing.
 struct WaitSample {
     LeaderWaits waits;
     std::string lock_holder;
 };
-WaitSample sample_waits(Leader& leader);
+WaitSample sample_waits(PgConnection& leader);
 
 }  // namespace homeward::consumer

@@ -7,7 +7,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
-#include "consumer/log_format.hpp"
+#include "consumer/base/log_format.hpp"
 
 namespace homeward::consumer {
 namespace {

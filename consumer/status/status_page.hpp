@@ -11,15 +11,15 @@
 #include <string_view>
 #include <vector>
 
-#include "consumer/config.hpp"
-#include "consumer/leader.hpp"
-#include "consumer/metrics.hpp"
+#include "consumer/base/config.hpp"
+#include "consumer/metrics/metrics.hpp"
+#include "consumer/nats/stream.hpp"
+#include "consumer/postgres/pg_connection.hpp"
+#include "consumer/status/bottleneck.hpp"
 #include "consumer/status/health.hpp"
 #include "consumer/status/history.hpp"
 #include "consumer/status/leader_view.hpp"
-#include "consumer/status/limit.hpp"
-#include "consumer/status/watch.hpp"
-#include "consumer/stream.hpp"
+#include "consumer/status/poller.hpp"
 
 namespace homeward::consumer {
 
@@ -69,7 +69,7 @@ class StatusPage {
     const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
 
     // Of the leader watch's thread alone.
-    std::optional<Leader> leader_;
+    std::optional<PgConnection> leader_;
     std::chrono::steady_clock::time_point view_due_{};
 
     mutable std::mutex mutex_;  // guards what follows

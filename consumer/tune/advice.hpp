@@ -47,7 +47,8 @@ struct Advice {
 
 /// One setting, or none. It is better than the one in force by more than the noise and by enough to
 /// matter: in throughput, in the leader's CPU, or in freshness where the one in force misses what
-/// is wanted; it is worse in none of them by more than 5%; and it has kept up with the load. Of
+/// is wanted; it is worse in none of them by more than 5%,
+/// or than the noise where that is more (up to 25%); and it has kept up with the load. Of
 /// several such that cannot be told apart, the one with the fewest changes. Needs at least one
 /// trial of each kind.
 Advice advise(const TuneResults& results);

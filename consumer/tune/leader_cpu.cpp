@@ -6,7 +6,7 @@
 #include <fstream>
 #include <optional>
 
-#include "consumer/thread_body.hpp"
+#include "consumer/base/thread_body.hpp"
 #include "consumer/tune/process_stat.hpp"
 
 namespace homeward::consumer {
@@ -34,7 +34,7 @@ double boot_time() {
 
 /// The leader's first process, when the leader runs here: then there is a process of the number
 /// that the leader gives, called postgres, and as old as it says.
-std::optional<pid_t> local_postmaster(Leader& leader) {
+std::optional<pid_t> local_postmaster(PgConnection& leader) {
     constexpr double kTolerance = 2.5;  // btime is in whole seconds, and clocks are set
     const QueryResult backend = leader.query(
         "SELECT pid, extract(epoch FROM backend_start) FROM pg_stat_activity"
@@ -108,7 +108,7 @@ class SampledCpu : public LeaderCpu {
         }
     }
 
-    Leader leader_;
+    PgConnection leader_;
     std::string application_;
     std::atomic<double> seconds_{0};
     std::atomic<bool> stopping_{false};
@@ -124,7 +124,7 @@ std::unique_ptr<LeaderCpu> LeaderCpu::sampled(const Config::Postgres& config,
 
 std::unique_ptr<LeaderCpu> LeaderCpu::find(const Config::Postgres& config,
                                            const std::string& application) {
-    Leader leader(config.url, config);
+    PgConnection leader(config.url, config);
     if (const auto postmaster = local_postmaster(leader))
         return std::make_unique<OsCpu>(*postmaster);
     return sampled(config, application);

@@ -7,8 +7,8 @@
 #include <string>
 #include <thread>
 
-#include "consumer/config.hpp"
-#include "consumer/leader.hpp"
+#include "consumer/base/config.hpp"
+#include "consumer/postgres/pg_connection.hpp"
 
 namespace homeward::consumer {
 

@@ -3,8 +3,8 @@
 #include <cstdio>
 #include <vector>
 
-#include "consumer/schema.hpp"
-#include "schemas/publisher_id.hpp"
+#include "consumer/postgres/schema.hpp"
+#include "schemas/wire/publisher_id.hpp"
 
 namespace homeward::consumer {
 namespace {
@@ -21,7 +21,7 @@ Config scratch_config(Config config) {
     return config;
 }
 
-void lock(Leader& leader, const std::string& schema) {
+void lock(PgConnection& leader, const std::string& schema) {
     leader.query("SELECT pg_advisory_lock(hashtext($1))", {schema});
 }
 
@@ -88,7 +88,7 @@ void ScratchSchema::drop_left_behind() {
 void ScratchSchema::drop() const {
     const std::string statement = "DROP SCHEMA IF EXISTS " + name() + " CASCADE";
     try {
-        Leader(config_.postgres.url, config_.postgres).execute(statement);
+        PgConnection(config_.postgres.url, config_.postgres).execute(statement);
     } catch (const LeaderError& error) {
         std::fprintf(stderr,
                      "homeward-consumer: the scratch schema could not be dropped: %s [%s]\n"

@@ -2,9 +2,9 @@
 
 #include <string>
 
-#include "consumer/config.hpp"
-#include "consumer/leader.hpp"
-#include "schemas/event_type.hpp"
+#include "consumer/base/config.hpp"
+#include "consumer/postgres/pg_connection.hpp"
+#include "schemas/types/event_type.hpp"
 
 namespace homeward::consumer {
 
@@ -32,7 +32,7 @@ class ScratchSchema {
 
     Config config_;
     std::string table_;
-    Leader keeper_;  // has a lock for as long as the schema is in use
+    PgConnection keeper_;  // has a lock for as long as the schema is in use
 };
 
 }  // namespace homeward::consumer

@@ -6,8 +6,8 @@
 #include <stdexcept>
 #include <string>
 
-#include "schemas/frame.hpp"
-#include "schemas/json_text.hpp"
+#include "schemas/text/json_text.hpp"
+#include "schemas/wire/frame.hpp"
 
 namespace homeward::consumer {
 namespace {

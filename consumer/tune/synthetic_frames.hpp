@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-#include "schemas/event_type.hpp"
+#include "schemas/types/event_type.hpp"
 
 namespace homeward::consumer {
 

@@ -13,14 +13,14 @@
 #include <utility>
 #include <vector>
 
-#include "consumer/batch_queue.hpp"
-#include "consumer/frame_decoder.hpp"
-#include "consumer/ledger.hpp"
-#include "consumer/origin_registry.hpp"
-#include "consumer/partitions.hpp"
-#include "consumer/row_copier.hpp"
+#include "consumer/decode/frame_decoder.hpp"
+#include "consumer/ledger/ledger.hpp"
+#include "consumer/ledger/origin_registry.hpp"
+#include "consumer/postgres/partitions.hpp"
+#include "consumer/pull/batch_queue.hpp"
 #include "consumer/tune/synthetic_frames.hpp"
-#include "schemas/subject.hpp"
+#include "consumer/write/row_copier.hpp"
+#include "schemas/nats/subject.hpp"
 
 namespace homeward::consumer {
 namespace {
@@ -66,7 +66,7 @@ class Arrivals {
     explicit Arrivals(const Config::Pull& limits) : limits_(limits) {}
 
     /// Waits for room; false once it is closed.
-    bool push(Pulled pulled) {
+    bool push(PulledMessage pulled) {
         std::unique_lock lock(mutex_);
         room_.wait(lock, [this] { return closed_ || queue_.size() < limits_.messages_max; });
         if (closed_) return false;
@@ -75,7 +75,7 @@ class Arrivals {
         return true;
     }
     /// Empty once it is closed.
-    std::vector<Pulled> take(const BatchWant& want) {
+    std::vector<PulledMessage> take(const BatchBounds& want) {
         std::unique_lock lock(mutex_);
         for (;;) {
             arrived_.wait(lock, [this] { return closed_ || !queue_.empty(); });
@@ -227,8 +227,8 @@ class Trial {
         }
     }
 
-    Leader connect() const {
-        Leader leader(config_.postgres.url, config_.postgres);
+    PgConnection connect() const {
+        PgConnection leader(config_.postgres.url, config_.postgres);
         leader.query("SELECT set_config('application_name', $1, false)", {application_});
         return leader;
     }
@@ -244,7 +244,7 @@ class Trial {
                                   std::chrono::duration<double>(events / per_second));
                 std::this_thread::sleep_until(due);
             }
-            Pulled pulled;
+            PulledMessage pulled;
             pulled.message.subject = subject_;
             pulled.message.data = frames_.frame(number);
             pulled.message.delivery.stream_seq = number;
@@ -257,7 +257,7 @@ class Trial {
     }
 
     void fold() {
-        Leader leader = connect();
+        PgConnection leader = connect();
         auto due = SteadyClock::now() + std::chrono::milliseconds(config_.ledger.fold_interval_ms);
         while (!is_over()) {
             std::this_thread::sleep_for(10ms);
@@ -268,15 +268,15 @@ class Trial {
     }
 
     void write() {
-        Leader leader = connect();
+        PgConnection leader = connect();
         OriginRegistry origins;
         Partitions partitions(config_.postgres);
         RowCopier copier(config_, *catalog_, partitions);
         UnitDecoder decoder(catalog_, time_limits(config_));
         StageClock& stage = clocks_.add();
-        const BatchWant want{plan_.batch.rows_max, plan_.batch.bytes_max,
-                             std::chrono::milliseconds(plan_.batch.delay_ms),
-                             plan_.batch.adaptive_delay};
+        const BatchBounds want{plan_.batch.rows_max, plan_.batch.bytes_max,
+                               std::chrono::milliseconds(plan_.batch.delay_ms),
+                               plan_.batch.adaptive_delay};
         for (;;) {
             stage.enter(Stage::wait);
             auto pulled = arrivals_.take(want);
@@ -284,7 +284,7 @@ class Trial {
             const auto began = SteadyClock::now();
             stage.enter(Stage::decode);
             Units units;
-            for (Pulled& one : pulled)
+            for (PulledMessage& one : pulled)
                 units.push_back(open(std::move(one), decoder, leader, origins));
             copier.make_room(leader, units);
             stage.enter(Stage::copy);
@@ -301,9 +301,10 @@ class Trial {
     }
 
     /// Its number makes the frame one of its own: all frames of a publisher follow each other.
-    FrameUnit open(Pulled pulled, UnitDecoder& decoder, Leader& leader, OriginRegistry& origins) {
+    MessageWork open(PulledMessage pulled, UnitDecoder& decoder, PgConnection& leader,
+                     OriginRegistry& origins) {
         const std::uint64_t number = pulled.message.delivery.stream_seq;
-        FrameUnit unit = decoder.open(std::move(pulled));
+        MessageWork unit = decoder.open(std::move(pulled));
         unit.header.publisher = publishers_[number % kPublishers];
         unit.seq_first = number / kPublishers * frames_.events_per_frame() + 1;
         unit.accepted = unit.seq_last();
@@ -324,7 +325,7 @@ class Trial {
         const auto now = SteadyClock::now();
         double rows = 0;
         std::vector<double> ages_ms;
-        for (const FrameUnit& unit : units) {
+        for (const MessageWork& unit : units) {
             rows += static_cast<double>(unit.events.size());
             ages_ms.push_back(
                 std::chrono::duration<double, std::milli>(now - unit.pulled.arrived).count());

@@ -3,11 +3,11 @@
 #include <atomic>
 #include <chrono>
 
-#include "consumer/config.hpp"
-#include "consumer/stage_clock.hpp"
+#include "consumer/base/config.hpp"
+#include "consumer/metrics/stage_clock.hpp"
 #include "consumer/tune/leader_cpu.hpp"
 #include "consumer/tune/scratch_schema.hpp"
-#include "schemas/event_type.hpp"
+#include "schemas/types/event_type.hpp"
 
 namespace homeward::consumer {
 

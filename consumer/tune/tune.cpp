@@ -17,9 +17,9 @@
 #include <stdexcept>
 #include <thread>
 
-#include "consumer/command_words.hpp"
-#include "consumer/schema.hpp"
-#include "consumer/thread_body.hpp"
+#include "consumer/base/command_words.hpp"
+#include "consumer/base/thread_body.hpp"
+#include "consumer/postgres/schema.hpp"
 #include "consumer/tune/advice.hpp"
 #include "consumer/tune/progress.hpp"
 #include "consumer/tune/trial.hpp"
@@ -191,7 +191,7 @@ class Tuner {
         results_.fresh_max_ms = static_cast<double>(options.fresh_ms);
         results_.cpu_source = cpu_->source();
         results_.type = type_.name;
-        results_.leader = Leader(scratch_.config().postgres.url, scratch_.config().postgres)
+        results_.leader = PgConnection(scratch_.config().postgres.url, scratch_.config().postgres)
                               .query("SHOW server_version")
                               .at(0, 0);
     }

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "consumer/config.hpp"
+#include "consumer/base/config.hpp"
 
 namespace homeward::consumer {
 

@@ -5,8 +5,8 @@
 #include <cassert>
 #include <cstring>
 
-#include "schemas/crc32c.hpp"
 #include "schemas/wire/byte_order.hpp"
+#include "schemas/wire/crc32c.hpp"
 
 namespace homeward::envelope {
 namespace {

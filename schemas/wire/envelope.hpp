@@ -44,7 +44,7 @@
 #include <string>
 #include <vector>
 
-#include "schemas/frame.hpp"
+#include "schemas/wire/frame.hpp"
 
 namespace homeward::envelope {
 

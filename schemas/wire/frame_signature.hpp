@@ -8,7 +8,7 @@
 #include <span>
 #include <string_view>
 
-#include "schemas/publisher_id.hpp"
+#include "schemas/wire/publisher_id.hpp"
 
 namespace homeward {
 

@@ -1,14 +1,14 @@
 // What one emit() costs the thread that calls it.
 //
 // Workload: the typed audit event of six fields, about 200 bytes in the lane, at 100,000 a second
-// in all, from 1, 2, 4 and 8 threads that spin between calls; a running sender and shipper, a real
-// nats-server, spool on the disk and lanes on tmpfs; the kernel writes back dirty pages throughout.
-// Beside it at the same pace, in turns: the bare copy of as many bytes (copied_ring.hpp), which
-// says what of the high quantiles is the machine's; spdlog's asynchronous logger,
-// js_PublishMsgAsync of nats.c, one write(2) per event. Likewise emit() into the shared lane, which
-// threads without a lane of their own have, and with the lanes inside the spool, as in containers
-// that must lose nothing when they start anew. Then, how long a call may last when things
-// break: see never_blocks.cpp.
+// in all, from 1, 2, 4 and 8 threads that spin between calls; a running sender and frame sender, a
+// real nats-server, spool on the disk and lanes on tmpfs; the kernel writes back dirty pages
+// throughout. Beside it at the same pace, in turns: the bare copy of as many bytes
+// (copied_ring.hpp), which says what of the high quantiles is the machine's; spdlog's asynchronous
+// logger, js_PublishMsgAsync of nats.c, one write(2) per event. Likewise emit() into the shared
+// lane, which threads without a lane of their own have, and with the lanes inside the spool, as in
+// containers that must lose nothing when they start anew. Then, how long a call may last when
+// things break: see never_blocks.cpp.
 
 #include <unistd.h>
 
@@ -23,16 +23,16 @@
 
 #include <homeward/publisher.hpp>
 
-#include "tests/bench/app_home.hpp"
-#include "tests/bench/command_line.hpp"
-#include "tests/bench/copied_ring.hpp"
-#include "tests/bench/log_file.hpp"
+#include "tests/bench/compared/copied_ring.hpp"
+#include "tests/bench/compared/log_file.hpp"
+#include "tests/bench/compared/raw_nats.hpp"
 #include "tests/bench/never_blocks.hpp"
-#include "tests/bench/paced_calls.hpp"
-#include "tests/bench/raw_nats.hpp"
-#include "tests/bench/report.hpp"
-#include "tests/bench/streams.hpp"
-#include "tests/bench/writeback.hpp"
+#include "tests/bench/support/app_home.hpp"
+#include "tests/bench/support/command_line.hpp"
+#include "tests/bench/support/paced_calls.hpp"
+#include "tests/bench/support/report.hpp"
+#include "tests/bench/support/streams.hpp"
+#include "tests/bench/support/writeback.hpp"
 
 namespace {
 

@@ -12,12 +12,12 @@
 
 #include <homeward/publisher.hpp>
 
-#include "tests/bench/app_home.hpp"
-#include "tests/bench/command_line.hpp"
-#include "tests/bench/line.hpp"
-#include "tests/bench/report.hpp"
-#include "tests/bench/sightings.hpp"
-#include "tests/bench/workload.hpp"
+#include "tests/bench/support/app_home.hpp"
+#include "tests/bench/support/command_line.hpp"
+#include "tests/bench/support/line.hpp"
+#include "tests/bench/support/report.hpp"
+#include "tests/bench/support/sightings.hpp"
+#include "tests/bench/support/workload.hpp"
 
 namespace {
 

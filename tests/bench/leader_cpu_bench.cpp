@@ -8,10 +8,10 @@
 
 #include <cstdio>
 
-#include "tests/bench/command_line.hpp"
-#include "tests/bench/drain.hpp"
-#include "tests/bench/report.hpp"
-#include "tests/bench/single_inserts.hpp"
+#include "tests/bench/compared/single_inserts.hpp"
+#include "tests/bench/support/command_line.hpp"
+#include "tests/bench/support/drain.hpp"
+#include "tests/bench/support/report.hpp"
 
 namespace {
 

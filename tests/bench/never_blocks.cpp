@@ -10,12 +10,12 @@
 
 #include <homeward/publisher.hpp>
 
-#include "tests/bench/app_home.hpp"
-#include "tests/bench/raw_nats.hpp"
-#include "tests/bench/streams.hpp"
-#include "tests/bench/worst_call.hpp"
-#include "tests/support/bad_server.hpp"
-#include "tests/support/small_disk.hpp"
+#include "tests/bench/compared/raw_nats.hpp"
+#include "tests/bench/support/app_home.hpp"
+#include "tests/bench/support/streams.hpp"
+#include "tests/bench/support/worst_call.hpp"
+#include "tests/support/faults/small_disk.hpp"
+#include "tests/support/servers/bad_server.hpp"
 
 namespace homeward::bench {
 namespace {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "tests/bench/report.hpp"
+#include "tests/bench/support/report.hpp"
 
 namespace homeward::bench {
 

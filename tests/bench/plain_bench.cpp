@@ -14,18 +14,18 @@
 #include <stdexcept>
 #include <thread>
 
-#include "consumer/pull.hpp"
-#include "consumer/stream.hpp"
-#include "schemas/subject.hpp"
-#include "tests/bench/command_line.hpp"
-#include "tests/bench/drain.hpp"
-#include "tests/bench/leader_cpu.hpp"
-#include "tests/bench/plain_sink.hpp"
-#include "tests/bench/raw_nats.hpp"
-#include "tests/bench/report.hpp"
-#include "tests/bench/sightings.hpp"
-#include "tests/bench/streams.hpp"
-#include "tests/bench/workload.hpp"
+#include "consumer/nats/stream.hpp"
+#include "consumer/pull/pull.hpp"
+#include "schemas/nats/subject.hpp"
+#include "tests/bench/compared/plain_sink.hpp"
+#include "tests/bench/compared/raw_nats.hpp"
+#include "tests/bench/support/command_line.hpp"
+#include "tests/bench/support/drain.hpp"
+#include "tests/bench/support/leader_cpu.hpp"
+#include "tests/bench/support/report.hpp"
+#include "tests/bench/support/sightings.hpp"
+#include "tests/bench/support/streams.hpp"
+#include "tests/bench/support/workload.hpp"
 
 namespace {
 
@@ -65,11 +65,11 @@ Ingest pull_and_ack(Line& line, const consumer::Stream& stream, std::uint64_t me
     const auto began = SteadyClock::now();
     for (std::uint64_t taken = 0; taken < messages;) {
         const auto batch = puller.take([&] {
-            return consumer::BatchWant{config.batch.rows_max, config.batch.bytes_max,
-                                       std::chrono::milliseconds(config.batch.delay_ms)};
+            return consumer::BatchBounds{config.batch.rows_max, config.batch.bytes_max,
+                                         std::chrono::milliseconds(config.batch.delay_ms)};
         });
         std::size_t bytes = 0;
-        for (const consumer::Pulled& one : batch) {
+        for (const consumer::PulledMessage& one : batch) {
             bytes += one.message.data.size();
             nats.publish(std::string(one.message.reply), "+ACK");
         }

@@ -13,13 +13,13 @@
 
 #include <homeward/publisher.hpp>
 
-#include "schemas/subject.hpp"
-#include "tests/bench/app_home.hpp"
-#include "tests/bench/command_line.hpp"
-#include "tests/bench/raw_nats.hpp"
-#include "tests/bench/report.hpp"
-#include "tests/bench/streams.hpp"
-#include "tests/bench/workload.hpp"
+#include "schemas/nats/subject.hpp"
+#include "tests/bench/compared/raw_nats.hpp"
+#include "tests/bench/support/app_home.hpp"
+#include "tests/bench/support/command_line.hpp"
+#include "tests/bench/support/report.hpp"
+#include "tests/bench/support/streams.hpp"
+#include "tests/bench/support/workload.hpp"
 
 namespace {
 

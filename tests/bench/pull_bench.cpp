@@ -13,14 +13,14 @@
 #include <cstdio>
 #include <stdexcept>
 
-#include "consumer/pull.hpp"
-#include "consumer/stream.hpp"
+#include "consumer/nats/stream.hpp"
+#include "consumer/pull/pull.hpp"
 #include "consumer/tune/process_stat.hpp"
-#include "tests/bench/command_line.hpp"
-#include "tests/bench/lean_puller.hpp"
-#include "tests/bench/raw_nats.hpp"
-#include "tests/bench/report.hpp"
-#include "tests/support/nats_server.hpp"
+#include "tests/bench/compared/lean_puller.hpp"
+#include "tests/bench/compared/raw_nats.hpp"
+#include "tests/bench/support/command_line.hpp"
+#include "tests/bench/support/report.hpp"
+#include "tests/support/servers/nats_server.hpp"
 
 namespace {
 
@@ -125,8 +125,8 @@ class PullBench {
         consumer::Puller puller(nats, {stream_}, config_.pull,
                                 std::chrono::milliseconds(config_.pull.ack_wait_ms));
         const auto want = [this] {
-            return consumer::BatchWant{config_.batch.rows_max, config_.batch.bytes_max,
-                                       std::chrono::milliseconds(config_.batch.delay_ms)};
+            return consumer::BatchBounds{config_.batch.rows_max, config_.batch.bytes_max,
+                                         std::chrono::milliseconds(config_.batch.delay_ms)};
         };
         std::uint64_t taken = 0;
         while (taken < messages_) {

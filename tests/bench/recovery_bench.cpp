@@ -10,9 +10,9 @@
 #include <cstdio>
 #include <stdexcept>
 
-#include "tests/bench/command_line.hpp"
-#include "tests/bench/drain.hpp"
-#include "tests/bench/report.hpp"
+#include "tests/bench/support/command_line.hpp"
+#include "tests/bench/support/drain.hpp"
+#include "tests/bench/support/report.hpp"
 
 namespace {
 

@@ -17,9 +17,9 @@
 #include <thread>
 #include <vector>
 
-#include "tests/bench/command_line.hpp"
-#include "tests/bench/latency.hpp"
-#include "tests/bench/report.hpp"
+#include "tests/bench/support/command_line.hpp"
+#include "tests/bench/support/latency.hpp"
+#include "tests/bench/support/report.hpp"
 #include "tests/publisher/replay/session.hpp"
 
 namespace {

@@ -14,10 +14,10 @@
 #include <utility>
 #include <vector>
 
-#include "tests/bench/command_line.hpp"
-#include "tests/bench/report.hpp"
-#include "tests/support/postgres_server.hpp"
+#include "tests/bench/support/command_line.hpp"
+#include "tests/bench/support/report.hpp"
 #include "tests/support/process.hpp"
+#include "tests/support/servers/postgres_server.hpp"
 #include "tests/support/temp_dir.hpp"
 
 namespace {

@@ -5,11 +5,11 @@
 #include <regex>
 #include <set>
 
-#include "tests/support/bridge.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/frame_sender.hpp"
+#include "tests/support/frame_publisher.hpp"
 #include "tests/support/http_text.hpp"
-#include "tests/support/nats_client.hpp"
+#include "tests/support/servers/bridge.hpp"
+#include "tests/support/servers/nats_client.hpp"
 
 using namespace homeward::testing;
 using namespace std::chrono_literals;
@@ -73,7 +73,7 @@ TEST_CASE("every series that dashboard and alerts name is one that a real servic
     Bridge bridge;
     bridge.environment()["HOMEWARD_BATCH_BAD_EVENTS_MAX"] = "1";
     bridge.start_consumer();
-    FrameSender sender(bridge.leaf().port(), "ams", "shop");
+    FramePublisher sender(bridge.leaf().port(), "ams", "shop");
     sender.send(sender.frame(1, 10));
     // A source that is held, for the series that only then is there.
     NatsClient(bridge.leaf().port())

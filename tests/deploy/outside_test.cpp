@@ -9,10 +9,10 @@
 #include <fstream>
 #include <memory>
 
-#include "tests/support/bridge.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/nats_client.hpp"
-#include "tests/support/tcp_proxy.hpp"
+#include "tests/support/faults/tcp_proxy.hpp"
+#include "tests/support/servers/bridge.hpp"
+#include "tests/support/servers/nats_client.hpp"
 
 using namespace homeward::testing;
 using namespace std::chrono_literals;

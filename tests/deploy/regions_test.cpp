@@ -9,7 +9,7 @@
 
 #include "tests/deploy/topology.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/nats_server.hpp"
+#include "tests/support/servers/nats_server.hpp"
 
 using namespace homeward::testing;
 using namespace std::chrono_literals;

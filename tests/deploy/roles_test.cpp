@@ -1,10 +1,10 @@
 // deploy/roles.sql on a real leader: the consumer works as homeward_writer, and whoever takes that
 // login can do nothing else with it.
 
-#include "tests/support/bridge.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/frame_sender.hpp"
-#include "tests/support/nats_client.hpp"
+#include "tests/support/frame_publisher.hpp"
+#include "tests/support/servers/bridge.hpp"
+#include "tests/support/servers/nats_client.hpp"
 
 using namespace homeward::testing;
 using namespace std::chrono_literals;
@@ -71,7 +71,7 @@ TEST_CASE("the consumer does all of its work as homeward_writer") {
     bridge.start_consumer();
     {
         // The second one has the ledger asked first.
-        FrameSender sender(bridge.leaf().port(), "ams", "shop");
+        FramePublisher sender(bridge.leaf().port(), "ams", "shop");
         const std::string frame = sender.frame(1, 5);
         sender.send(frame);
         sender.send(frame);

@@ -6,9 +6,9 @@
 #include <thread>
 #include <vector>
 
-#include "tests/publisher/replay/two_regions.hpp"
-#include "tests/support/bridge.hpp"
+#include "tests/publisher/replay/regions/two_regions.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/servers/bridge.hpp"
 
 using namespace homeward::testing;
 using namespace std::chrono_literals;

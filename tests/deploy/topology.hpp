@@ -4,10 +4,10 @@
 #include <memory>
 #include <string>
 
-#include "tests/support/nats_client.hpp"
-#include "tests/support/postgres_server.hpp"
+#include "tests/support/faults/tcp_proxy.hpp"
 #include "tests/support/process.hpp"
-#include "tests/support/tcp_proxy.hpp"
+#include "tests/support/servers/nats_client.hpp"
+#include "tests/support/servers/postgres_server.hpp"
 #include "tests/support/temp_dir.hpp"
 
 namespace homeward::testing {

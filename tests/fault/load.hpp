@@ -4,8 +4,8 @@
 #include <random>
 #include <string>
 
-#include "tests/support/bridge.hpp"
 #include "tests/support/journal.hpp"
+#include "tests/support/servers/bridge.hpp"
 
 namespace homeward::testing {
 

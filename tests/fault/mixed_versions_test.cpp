@@ -6,10 +6,10 @@
 #include <cstdlib>
 #include <fstream>
 
-#include "schemas/subject.hpp"
-#include "tests/support/bridge.hpp"
+#include "schemas/nats/subject.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/nats_client.hpp"
+#include "tests/support/servers/bridge.hpp"
+#include "tests/support/servers/nats_client.hpp"
 
 using namespace homeward;
 using namespace homeward::testing;

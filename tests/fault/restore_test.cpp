@@ -2,7 +2,7 @@
 
 #include "tests/fault/load.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/nats_client.hpp"
+#include "tests/support/servers/nats_client.hpp"
 
 using namespace homeward::testing;
 using namespace std::chrono_literals;

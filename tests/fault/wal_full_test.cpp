@@ -5,7 +5,7 @@
 
 #include "tests/fault/load.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/small_disk.hpp"
+#include "tests/support/faults/small_disk.hpp"
 
 using namespace homeward::testing;
 using namespace std::chrono_literals;

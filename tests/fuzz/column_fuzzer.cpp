@@ -1,7 +1,7 @@
 // Text into columns: what is taken has the binary form that PostgreSQL's documentation gives, and
 // what is refused leaves nothing half written that a row would keep.
 
-#include "consumer/column_value.hpp"
+#include "consumer/decode/column_value.hpp"
 #include "tests/fuzz/bytes.hpp"
 
 using namespace homeward::consumer;

@@ -7,7 +7,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
-#include "tests/consumer/unit/sample_decoder.hpp"
+#include "tests/consumer/decode/sample_decoder.hpp"
 #include "tests/fuzz/bytes.hpp"
 
 using namespace homeward;

@@ -2,9 +2,9 @@
 // to the same; what is neither is refused, whatever its bytes. The checksum is put right first, or
 // no damage would ever get past it.
 
-#include "schemas/crc32c.hpp"
-#include "schemas/frame.hpp"
+#include "schemas/wire/crc32c.hpp"
 #include "schemas/wire/envelope.hpp"
+#include "schemas/wire/frame.hpp"
 #include "schemas/wire/frame_signature.hpp"
 #include "tests/fuzz/bytes.hpp"
 

@@ -6,8 +6,8 @@
 #include <fstream>
 #include <map>
 
-#include "publisher/frame_log.hpp"
-#include "schemas/frame.hpp"
+#include "publisher/buffer/frame_log.hpp"
+#include "schemas/wire/frame.hpp"
 #include "tests/fuzz/bytes.hpp"
 
 using namespace homeward;

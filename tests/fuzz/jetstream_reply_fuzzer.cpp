@@ -1,7 +1,7 @@
 // A reply of JetStream, or of whoever answers in its place: one of value, error and "malformed",
 // never more; what reaches a log is short and printable; a configuration can be read again.
 
-#include "schemas/jetstream_reply.hpp"
+#include "schemas/nats/jetstream_reply.hpp"
 
 #include <nlohmann/json.hpp>
 

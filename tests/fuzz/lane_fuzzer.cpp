@@ -4,7 +4,7 @@
 #include <map>
 #include <vector>
 
-#include "publisher/lane.hpp"
+#include "publisher/buffer/lane.hpp"
 #include "tests/fuzz/bytes.hpp"
 
 using namespace homeward;

@@ -1,9 +1,9 @@
 // A whole message: whatever it is, each of its seqs becomes a row, a dead event or part of a
 // tombstone, once; and the rows lie behind one another where their events say.
 
-#include "consumer/frame_decoder.hpp"
-#include "schemas/subject.hpp"
-#include "tests/consumer/unit/sample_decoder.hpp"
+#include "consumer/decode/frame_decoder.hpp"
+#include "schemas/nats/subject.hpp"
+#include "tests/consumer/decode/sample_decoder.hpp"
 #include "tests/fuzz/bytes.hpp"
 
 using namespace homeward;
@@ -12,7 +12,7 @@ using fuzz::require;
 
 namespace {
 
-void check(const FrameUnit& unit) {
+void check(const MessageWork& unit) {
     std::uint64_t settled = unit.events.size() + unit.dead.size();
     for (const Tombstone& stone : unit.tombstones) {
         require(stone.seq_first >= unit.seq_first && stone.seq_last <= unit.seq_last());
@@ -57,12 +57,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     Stream stream;
     stream.kind = is_plain ? StreamKind::plain : StreamKind::audit;
     stream.region = "ams";
-    Pulled pulled;
+    PulledMessage pulled;
     pulled.stream = &stream;
     pulled.message.subject = subject;
     pulled.message.data = std::as_bytes(std::span<const char>(message));
     pulled.message.delivery.time_us = testing::kNowUs;
-    FrameUnit unit = decoder.open(std::move(pulled));
+    MessageWork unit = decoder.open(std::move(pulled));
     unit.origin = 1;
     unit.reset();
     decoder.decode(unit, testing::kNowUs);

@@ -2,8 +2,8 @@
 
 #include <cstdlib>
 
-#include "tests/support/bridge.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/servers/bridge.hpp"
 
 using namespace homeward::testing;
 using namespace std::chrono_literals;

@@ -1,8 +1,8 @@
-#include "schemas/event_text.hpp"
+#include "schemas/text/event_text.hpp"
 
-#include "schemas/json_text.hpp"
-#include "schemas/record_json.hpp"
-#include "schemas/rfc3339.hpp"
+#include "schemas/text/json_text.hpp"
+#include "schemas/text/record_json.hpp"
+#include "schemas/text/rfc3339.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace homeward;

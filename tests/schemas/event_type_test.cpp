@@ -1,7 +1,7 @@
-#include "schemas/event_type.hpp"
+#include "schemas/types/event_type.hpp"
 
-#include "schemas/embedded.hpp"
-#include "schemas/generator/event_header.hpp"
+#include "schemas/types/embedded.hpp"
+#include "schemas/types/generator/event_header.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace homeward;
@@ -41,19 +41,23 @@ TEST_CASE("a keyword that is not implemented is refused with its name and line")
     const std::string what = refusal(type_with("\"type\": \"string\",\n\"pattern\": \"x\""));
     CHECK(contains(what, "order.json:6: "));
     CHECK(contains(what, "\"pattern\""));
-    CHECK(contains(refusal(type_with("\"type\": \"string\"", "\"allOf\": [],\n")), "order.json:6: "));
-    CHECK(contains(refusal(type_with("\"type\": \"string\", \"x-homeward\": {\"colum\": \"text\"}")),
-                   "\"colum\""));
+    CHECK(
+        contains(refusal(type_with("\"type\": \"string\"", "\"allOf\": [],\n")), "order.json:6: "));
+    CHECK(
+        contains(refusal(type_with("\"type\": \"string\", \"x-homeward\": {\"colum\": \"text\"}")),
+                 "\"colum\""));
 }
 
 TEST_CASE("what JSON Schema would silently ignore is refused") {
     CHECK(contains(refusal(type_with("\"type\": \"integer\", \"maxLength\": 3")), "maxLength"));
     CHECK(contains(refusal(type_with("\"type\": \"string\", \"minimum\": 3")), "minimum"));
     CHECK(contains(refusal(type_with("\"type\": \"string\", \"format\": \"email\"")), "email"));
-    CHECK(contains(refusal(type_with("\"type\": \"string\"", "\"required\": [\"itme\"],\n")), "itme"));
+    CHECK(contains(refusal(type_with("\"type\": \"string\"", "\"required\": [\"itme\"],\n")),
+                   "itme"));
     CHECK(contains(refusal(type_with("\"type\": \"string\"", "\"additionalProperties\": false,\n")),
                    "additionalProperties"));
-    CHECK(contains(refusal(type_with("\"type\": \"string\", \"type\": \"integer\"")), "duplicate key"));
+    CHECK(contains(refusal(type_with("\"type\": \"string\", \"type\": \"integer\"")),
+                   "duplicate key"));
 }
 
 TEST_CASE("names that could become SQL are refused") {
@@ -70,10 +74,12 @@ TEST_CASE("broken JSON is refused with its line") {
 }
 
 TEST_CASE("a column that cannot hold the field's values is refused") {
-    CHECK(contains(refusal(type_with("\"type\": \"string\", \"x-homeward\": {\"column\": \"bigint\"}")),
-                   "bigint"));
+    CHECK(contains(
+        refusal(type_with("\"type\": \"string\", \"x-homeward\": {\"column\": \"bigint\"}")),
+        "bigint"));
     const EventType type = parse_event_type(
-        type_with("\"type\": \"integer\", \"x-homeward\": {\"column\": \"smallint\"}"), "order.json");
+        type_with("\"type\": \"integer\", \"x-homeward\": {\"column\": \"smallint\"}"),
+        "order.json");
     CHECK(type.fields[0].column == ColumnType::int2);
 }
 

@@ -1,8 +1,8 @@
-#include "schemas/frame.hpp"
+#include "schemas/wire/frame.hpp"
 
 #include <cstring>
 
-#include "schemas/crc32c.hpp"
+#include "schemas/wire/crc32c.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace homeward;

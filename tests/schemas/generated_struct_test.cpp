@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <order.event.hpp>
 
-#include "schemas/record_json.hpp"
+#include "schemas/text/record_json.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace homeward;

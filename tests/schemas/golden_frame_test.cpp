@@ -10,8 +10,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "schemas/frame.hpp"
 #include "schemas/wire/byte_order.hpp"
+#include "schemas/wire/frame.hpp"
 #include "schemas/wire/frame_signature.hpp"
 #include "tests/support/catch.hpp"
 

@@ -1,4 +1,4 @@
-#include "schemas/jetstream_reply.hpp"
+#include "schemas/nats/jetstream_reply.hpp"
 
 #include "tests/support/catch.hpp"
 

@@ -4,7 +4,7 @@
 #include <map>
 #include <string>
 
-#include "schemas/embedded.hpp"
+#include "schemas/types/embedded.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace homeward;

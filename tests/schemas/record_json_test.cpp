@@ -1,10 +1,10 @@
-#include "schemas/record_json.hpp"
+#include "schemas/text/record_json.hpp"
 
 #include <cmath>
 
 #include <nlohmann/json.hpp>
 
-#include "schemas/json_text.hpp"
+#include "schemas/text/json_text.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace homeward;

@@ -1,4 +1,4 @@
-#include "schemas/subject.hpp"
+#include "schemas/nats/subject.hpp"
 
 #include "tests/support/catch.hpp"
 
@@ -34,8 +34,8 @@ TEST_CASE("streams of different regions never share a name") {
 
 TEST_CASE("a name that could change a subject's meaning is no name") {
     CHECK(is_valid_name("ams-1_b"));
-    for (const char* name : {"", "a.b", "a*", ">", "A", "-a", "_a", "a b", "ä",
-                             "abcdefghijabcdefghijabcdefghijabc"}) {
+    for (const char* name :
+         {"", "a.b", "a*", ">", "A", "-a", "_a", "a b", "ä", "abcdefghijabcdefghijabcdefghijabc"}) {
         INFO(name);
         CHECK_FALSE(is_valid_name(name));
     }

@@ -12,9 +12,9 @@
 #include <memory>
 #include <thread>
 
-#include "tests/support/bridge.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/sanitizer.hpp"
+#include "tests/support/servers/bridge.hpp"
 
 using namespace homeward::testing;
 using namespace std::chrono_literals;

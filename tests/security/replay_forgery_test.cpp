@@ -16,7 +16,7 @@
 #include <homeward/replay/cookie.hpp>
 #include <homeward/replay/token.hpp>
 
-#include "tests/publisher/replay/two_regions.hpp"
+#include "tests/publisher/replay/regions/two_regions.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace homeward;

@@ -2,9 +2,9 @@
 // somebody who acknowledges none. The stream keeps them and its durable has forgotten them, as
 // after a downgrade of nats-server; every number that was looked at before is zero.
 
-#include "tests/support/bridge.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/nats_client.hpp"
+#include "tests/support/servers/bridge.hpp"
+#include "tests/support/servers/nats_client.hpp"
 
 using namespace homeward::testing;
 using namespace std::chrono_literals;

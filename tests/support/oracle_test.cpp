@@ -2,7 +2,7 @@
 
 #include "tests/support/catch.hpp"
 #include "tests/support/journal.hpp"
-#include "tests/support/postgres_server.hpp"
+#include "tests/support/servers/postgres_server.hpp"
 #include "tests/support/temp_dir.hpp"
 
 using namespace homeward::testing;

@@ -248,7 +248,7 @@ class Publisher {
 
   private:
     class Impl;
-    friend class HeldEvents;
+    friend class BufferedEvents;
 
     template <typename Event>
     EmitResult emit_typed(const Event& event) noexcept;
@@ -279,8 +279,8 @@ class Publisher {
     EmitResult emit_shared(detail::LaneWriter* lane, EventClass event_class,
                            std::size_t record_bytes, void* context, WriteRecord* write) noexcept;
     /// When there is no lane for it: a RequestScope holds it, or nobody takes it.
-    EmitResult emit_aside(EventClass event_class, const TypeDescriptor* descriptor,
-                          std::size_t record_bytes, void* context, WriteRecord* write) noexcept;
+    EmitResult emit_slow(EventClass event_class, const TypeDescriptor* descriptor,
+                         std::size_t record_bytes, void* context, WriteRecord* write) noexcept;
     /// What a RequestScope has held: all of it or, unless accepted or dropped, nothing.
     EmitResult emit_held(EventClass event_class, std::span<const TypeDescriptor* const> descriptors,
                          std::span<const std::byte> spans, std::size_t events,
@@ -323,7 +323,7 @@ EmitResult Publisher::emit_typed(const Event& event) noexcept {
         return refuse(event_class, EmitResult::too_large);
     }
     if (lane == nullptr) [[unlikely]] {
-        return emit_aside(event_class, &Event::kDescriptor, bytes, context, write);
+        return emit_slow(event_class, &Event::kDescriptor, bytes, context, write);
     }
     if (bytes > lane->record_bytes_max()) [[unlikely]] {
         return emit_large(event_class, bytes, context, write);

@@ -15,7 +15,7 @@
 
 namespace homeward {
 
-class HeldEvents;
+class BufferedEvents;
 
 struct RequestScopeOptions {
     /// Of each class, as records in memory, and no more than half of the publisher's lane_bytes,
@@ -65,7 +65,7 @@ class RequestScope {
     std::size_t held() const noexcept;
 
   private:
-    std::shared_ptr<HeldEvents> events_;  // shared with the threads inside; null: moved from
+    std::shared_ptr<BufferedEvents> events_;  // shared with the threads inside; null: moved from
 };
 
 }  // namespace homeward

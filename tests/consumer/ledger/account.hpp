@@ -1,6 +1,6 @@
 #pragma once
 
-#include "tests/support/bridge.hpp"
+#include "tests/support/servers/bridge.hpp"
 
 namespace homeward::testing {
 

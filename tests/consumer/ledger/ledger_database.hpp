@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/support/postgres_server.hpp"
+#include "tests/support/servers/postgres_server.hpp"
 
 namespace homeward::testing {
 

@@ -5,7 +5,7 @@
 #include <cstdio>
 
 #include "tests/support/catch.hpp"
-#include "tests/support/postgres_server.hpp"
+#include "tests/support/servers/postgres_server.hpp"
 
 using namespace homeward::testing;
 using namespace std::chrono_literals;

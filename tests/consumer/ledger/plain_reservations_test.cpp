@@ -8,11 +8,11 @@
 #include <random>
 #include <thread>
 
-#include "consumer/origin_registry.hpp"
-#include "consumer/plain_reservations.hpp"
-#include "consumer/schema.hpp"
+#include "consumer/ledger/origin_registry.hpp"
+#include "consumer/ledger/plain_reservations.hpp"
+#include "consumer/postgres/schema.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/postgres_server.hpp"
+#include "tests/support/servers/postgres_server.hpp"
 
 using namespace homeward;
 using namespace homeward::consumer;
@@ -56,7 +56,7 @@ class Hand {
     void pick(const std::vector<Sent>& sent) {
         units_.clear();
         for (const Sent& one : sent) {
-            FrameUnit unit;
+            MessageWork unit;
             unit.is_plain = true;
             unit.seq_count = 1;
             unit.pulled.message.delivery.stream_seq = static_cast<std::uint64_t>(one.seq);
@@ -69,15 +69,15 @@ class Hand {
     }
     /// How many of its messages are new.
     std::size_t reserve() {
-        for (FrameUnit& unit : units_) unit.reset();
+        for (MessageWork& unit : units_) unit.reset();
         plain_.reserve(*leader_, units_);
         return static_cast<std::size_t>(std::count_if(
-            units_.begin(), units_.end(), [](const FrameUnit& unit) { return !unit.skip; }));
+            units_.begin(), units_.end(), [](const MessageWork& unit) { return !unit.skip; }));
     }
     void begin() { leader_->execute("BEGIN; " + plain_.take_statement()); }
     void write() {
         std::string rows;
-        for (const FrameUnit& unit : units_) {
+        for (const MessageWork& unit : units_) {
             if (unit.skip) continue;
             rows += (rows.empty() ? "(" : ",(") + std::to_string(unit.origin) + "," +
                     std::to_string(unit.seq_first) + "," +
@@ -114,7 +114,7 @@ class Hand {
 
   private:
     Config config_;
-    std::optional<Leader> leader_;
+    std::optional<PgConnection> leader_;
     OriginRegistry origins_;
     PlainReservations plain_;
     Units units_;
@@ -128,7 +128,7 @@ class Books {
         server().query(
             "DO $$ BEGIN IF to_regclass('landed') IS NULL THEN CREATE TABLE landed (origin int4,"
             " seq int8, stream_seq int8, time_us int8); END IF; END $$");
-        Leader leader(config.postgres.url, config.postgres);
+        PgConnection leader(config.postgres.url, config.postgres);
         Schema(leader, config).apply({});
         server().query(
             "TRUNCATE landed, homeward.plain_source, homeward.plain_run, homeward.plain_batch,"
@@ -349,7 +349,8 @@ TEST_CASE("writers that meet at random, roll back and die land every message onc
             Hand hand(books.config);
             for (int turn = 0; turn < 60 && !failed; ++turn) {
                 std::vector<Sent> sent;
-                for (std::int64_t seq = 1 + static_cast<std::int64_t>(random() % kMessages); sent.size() < 60; ++seq) {
+                for (std::int64_t seq = 1 + static_cast<std::int64_t>(random() % kMessages);
+                     sent.size() < 60; ++seq) {
                     if (seq > kMessages) break;
                     if (random() % 8 != 0) sent.push_back({seq, kCreatedUs + seq * 1'000});
                 }

@@ -9,9 +9,9 @@
 
 #include "tests/consumer/ledger/account.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/frame_sender.hpp"
-#include "tests/support/nats_client.hpp"
-#include "tests/support/tcp_proxy.hpp"
+#include "tests/support/faults/tcp_proxy.hpp"
+#include "tests/support/frame_publisher.hpp"
+#include "tests/support/servers/nats_client.hpp"
 
 using namespace homeward::testing;
 using namespace std::chrono_literals;
@@ -40,7 +40,7 @@ void fold_all(const PostgresServer& leader) {
 TEST_CASE("a frame that stands twice in one batch lands once") {
     Bridge bridge(one_batch());
     bridge.start_consumer();
-    FrameSender sender(bridge.leaf().port(), "ams", "shop");
+    FramePublisher sender(bridge.leaf().port(), "ams", "shop");
     const std::string frame = sender.frame(1, 100);
     for (int copy = 0; copy < 3; ++copy) sender.send(frame);
     expect_clean(bridge);
@@ -54,7 +54,7 @@ TEST_CASE("a frame that comes again makes no dead letters of a user's own unique
     REQUIRE(bridge.consumer_command({"schema", "apply"}).exit_code == 0);
     bridge.leader().query("CREATE UNIQUE INDEX ON audit_events (resource, origin, time)");
     bridge.start_consumer();
-    FrameSender sender(bridge.leaf().port(), "ams", "shop");
+    FramePublisher sender(bridge.leaf().port(), "ams", "shop");
     const std::string first = sender.frame(1, 100);
     sender.send(first);
     expect_clean(bridge);
@@ -69,7 +69,7 @@ TEST_CASE("a frame that comes again makes no dead letters of a user's own unique
 TEST_CASE("a frame that overlaps settled seqs only in part is kept aside, and the proof says so") {
     Bridge bridge;
     bridge.start_consumer();
-    FrameSender sender(bridge.leaf().port(), "ams", "shop");
+    FramePublisher sender(bridge.leaf().port(), "ams", "shop");
     sender.send(sender.frame(1, 10));
     expect_clean(bridge);
     SECTION("before the fold") {}
@@ -92,7 +92,7 @@ TEST_CASE("a frame that overlaps settled seqs only in part is kept aside, and th
 TEST_CASE("two frames of one batch that overlap in part: the first lands, the other is kept") {
     Bridge bridge(one_batch());
     bridge.start_consumer();
-    FrameSender sender(bridge.leaf().port(), "ams", "shop");
+    FramePublisher sender(bridge.leaf().port(), "ams", "shop");
     sender.send(sender.frame(1, 10));
     sender.send(sender.frame(6, 10));
     CHECK(wait_until(30s, [&] { return conflicts(bridge.leader()) == 1; }));
@@ -102,7 +102,7 @@ TEST_CASE("two frames of one batch that overlap in part: the first lands, the ot
 TEST_CASE("an origin stays with the region and app that it was first seen under") {
     Bridge bridge;
     bridge.start_consumer();
-    FrameSender sender(bridge.leaf().port(), "ams", "shop");
+    FramePublisher sender(bridge.leaf().port(), "ams", "shop");
     sender.send(sender.frame(1, 10));
     expect_clean(bridge);
     sender.send_as("ams", "thief", sender.frame(11, 10));
@@ -120,7 +120,7 @@ TEST_CASE("an origin's frames from another region are kept aside, and settle not
     options.environment = {{"HOMEWARD_SOURCES", "ams@ams,syd@ams"}};
     Bridge bridge(options);
     bridge.start_consumer();
-    FrameSender sender(bridge.leaf().port(), "ams", "shop");
+    FramePublisher sender(bridge.leaf().port(), "ams", "shop");
     sender.send(sender.frame(1, 10));
     expect_clean(bridge);
     sender.send_as("syd", "shop", sender.frame(11, 10));
@@ -140,7 +140,7 @@ TEST_CASE("thousands of holes are kept and filled in any order, with folds in be
     options.environment = {{"HOMEWARD_LEDGER_FOLD_INTERVAL_MS", "100"}};
     Bridge bridge(options);
     bridge.start_consumer();
-    FrameSender sender(bridge.leaf().port(), "ams", "shop");
+    FramePublisher sender(bridge.leaf().port(), "ams", "shop");
     constexpr std::uint64_t kFrames = 4'000;
     for (std::uint64_t i = 0; i < kFrames; ++i) sender.send(sender.frame(4 * i + 3, 2));
     CHECK(wait_until(30s, [&] { return rows(bridge.leader()) == 2 * kFrames; }));
@@ -181,10 +181,10 @@ TEST_CASE("four consumers on the same origins, hostile defaults and an old snaps
     constexpr int kOrigins = 5;
     constexpr int kFrames = 60;
     std::mt19937_64 random(11);
-    std::vector<std::unique_ptr<FrameSender>> senders;
+    std::vector<std::unique_ptr<FramePublisher>> senders;
     std::vector<std::pair<int, std::string>> frames;
     for (int origin = 0; origin < kOrigins; ++origin) {
-        senders.push_back(std::make_unique<FrameSender>(bridge.leaf().port(), "ams", "shop"));
+        senders.push_back(std::make_unique<FramePublisher>(bridge.leaf().port(), "ams", "shop"));
         for (int i = 0; i < kFrames; ++i) {
             const std::string frame =
                 senders.back()->frame(static_cast<std::uint64_t>(i) * 50 + 1, 50);
@@ -245,7 +245,7 @@ TEST_CASE("a consumer that is frozen anywhere holds up the others only for the s
                            {"HOMEWARD_LEDGER_FOLD_INTERVAL_MS", "300"}};
     Bridge bridge(options);
     REQUIRE(bridge.consumer_command({"schema", "apply"}).exit_code == 0);
-    FrameSender sender(bridge.leaf().port(), "ams", "shop");
+    FramePublisher sender(bridge.leaf().port(), "ams", "shop");
     NatsClient plain(bridge.leaf().port());
     std::int64_t sent = 0;
     for (const Place& place : places) {
@@ -298,9 +298,9 @@ TEST_CASE("a consumer that is frozen anywhere holds up the others only for the s
 TEST_CASE("an origin that claims absurdly many events spoils neither proof nor hole gauge") {
     Bridge bridge(one_batch());
     bridge.start_consumer();
-    FrameSender liar(bridge.leaf().port(), "ams", "shop");
-    FrameSender another(bridge.leaf().port(), "ams", "shop");
-    FrameSender honest(bridge.leaf().port(), "ams", "web");
+    FramePublisher liar(bridge.leaf().port(), "ams", "shop");
+    FramePublisher another(bridge.leaf().port(), "ams", "shop");
+    FramePublisher honest(bridge.leaf().port(), "ams", "web");
     constexpr std::uint64_t kAbsurd = (1ULL << 63) - 2;
     liar.send(liar.frame(1, 10));
     liar.send(liar.closing_mark(kAbsurd));
@@ -327,7 +327,7 @@ TEST_CASE(
     options.environment = {{"HOMEWARD_BATCH_WRITERS", "1"}};
     Bridge bridge(options);
     bridge.start_consumer();
-    FrameSender sender(bridge.leaf().port(), "ams", "shop");
+    FramePublisher sender(bridge.leaf().port(), "ams", "shop");
     for (std::uint64_t i = 0; i < 10; ++i) sender.send(sender.frame(1 + 10 * i, 10));
     REQUIRE(wait_until(30s, [&] { return rows(bridge.leader()) == 100; }));
     const auto skipped = [&] { return bridge.metric("homeward_skipped_events_total"); };
@@ -355,7 +355,7 @@ TEST_CASE("a careful batch and an optimistic one that deadlock are both tried ag
     REQUIRE(bridge.consumer_command({"schema", "apply"}).exit_code == 0);
     bridge.leader().query("CREATE UNIQUE INDEX ON audit_events (resource, origin, time)");
     bridge.start_consumer();
-    FrameSender sender(bridge.leaf().port(), "ams", "shop");
+    FramePublisher sender(bridge.leaf().port(), "ams", "shop");
     const std::string settled = sender.frame(2, 1);
     sender.send(settled);
     REQUIRE(wait_until(20s, [&] { return rows(bridge.leader()) == 1; }));
@@ -391,8 +391,8 @@ TEST_CASE("an origin with too many holes may fill them and go on, but begin no m
     options.environment["HOMEWARD_LEDGER_FOLD_INTERVAL_MS"] = "200";
     Bridge bridge(options);
     bridge.start_consumer();
-    FrameSender ragged(bridge.leaf().port(), "ams", "shop");
-    FrameSender other(bridge.leaf().port(), "ams", "web");
+    FramePublisher ragged(bridge.leaf().port(), "ams", "shop");
+    FramePublisher other(bridge.leaf().port(), "ams", "web");
     for (std::uint64_t seq = 2; seq <= 240; seq += 2) ragged.send(ragged.frame(seq, 1));
     const auto ranges = [&] {
         return bridge.leader().number(

@@ -4,7 +4,7 @@
 #include "tests/consumer/status/traffic.hpp"
 #include "tests/support/browser.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/nats_client.hpp"
+#include "tests/support/servers/nats_client.hpp"
 
 using namespace homeward::testing;
 using namespace std::chrono_literals;

@@ -5,13 +5,13 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
-#include "consumer/leader.hpp"
-#include "schemas/subject.hpp"
-#include "tests/support/bridge.hpp"
+#include "consumer/postgres/pg_connection.hpp"
+#include "schemas/nats/subject.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/frame_sender.hpp"
-#include "tests/support/nats_client.hpp"
-#include "tests/support/tcp_proxy.hpp"
+#include "tests/support/faults/tcp_proxy.hpp"
+#include "tests/support/frame_publisher.hpp"
+#include "tests/support/servers/bridge.hpp"
+#include "tests/support/servers/nats_client.hpp"
 
 using namespace homeward::testing;
 using namespace std::chrono_literals;
@@ -51,7 +51,7 @@ std::string wait_for_limit(const Bridge& bridge, const std::string& name,
     return sentence(status);
 }
 
-void send_events(FrameSender& sender, std::uint64_t& seq, int frames, std::uint32_t events) {
+void send_events(FramePublisher& sender, std::uint64_t& seq, int frames, std::uint32_t events) {
     for (int i = 0; i < frames; ++i, seq += events) sender.send(sender.frame(seq, events));
 }
 
@@ -60,7 +60,7 @@ void send_events(FrameSender& sender, std::uint64_t& seq, int frames, std::uint3
 TEST_CASE("the status names origins with their holes, backlog, and dead letters with reasons") {
     Bridge bridge;
     bridge.start_consumer();
-    FrameSender sender(bridge.leaf().port(), "ams", "shop");
+    FramePublisher sender(bridge.leaf().port(), "ams", "shop");
     sender.send(sender.frame(1, 100));
     sender.send(sender.frame(151, 50));
     NatsClient client(bridge.leaf().port());
@@ -110,14 +110,14 @@ TEST_CASE(
     "the sentence names the source, a lock on the leader and who holds it, its CPU, its end") {
     Bridge bridge;
     bridge.start_consumer();
-    FrameSender sender(bridge.leaf().port(), "ams", "shop");
+    FramePublisher sender(bridge.leaf().port(), "ams", "shop");
     std::uint64_t seq = 1;
     send_events(sender, seq, 1, 100);
     CHECK_THAT(wait_for_limit(bridge, "source"), Contains("no message waits"));
 
     homeward::consumer::Config::Postgres config;
     {
-        homeward::consumer::Leader nightly(bridge.leader().url(), config);
+        homeward::consumer::PgConnection nightly(bridge.leader().url(), config);
         nightly.execute(
             "SET application_name = 'nightly job'; BEGIN;"
             " LOCK TABLE audit_events IN ACCESS EXCLUSIVE MODE");
@@ -162,7 +162,7 @@ TEST_CASE("the sentence names the network where messages wait while writers have
     bridge.environment()["HOMEWARD_NATS_URLS"] =
         "nats://127.0.0.1:" + std::to_string(far_away.port());
     bridge.environment()["HOMEWARD_PULL_MESSAGES_MAX"] = "16";
-    FrameSender sender(bridge.leaf().port(), "ams", "shop");
+    FramePublisher sender(bridge.leaf().port(), "ams", "shop");
     std::uint64_t seq = 1;
     send_events(sender, seq, 3'000, 1);
     far_away.delay(150ms);

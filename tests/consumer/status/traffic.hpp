@@ -5,7 +5,7 @@
 #include <thread>
 #include <vector>
 
-#include "tests/support/bridge.hpp"
+#include "tests/support/servers/bridge.hpp"
 
 namespace homeward::testing {
 

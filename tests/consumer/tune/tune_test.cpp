@@ -5,13 +5,13 @@
 #include <fstream>
 #include <thread>
 
-#include "consumer/leader.hpp"
+#include "consumer/postgres/pg_connection.hpp"
 #include "consumer/tune/leader_cpu.hpp"
 #include "consumer/tune/synthetic_frames.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/postgres_server.hpp"
 #include "tests/support/process.hpp"
 #include "tests/support/sanitizer.hpp"
+#include "tests/support/servers/postgres_server.hpp"
 #include "tests/support/temp_dir.hpp"
 
 using namespace homeward::testing;
@@ -159,7 +159,7 @@ TEST_CASE("a busy session of the leader costs about as much by sampling as by th
     const double before = exact->seconds();
     const double sampled_before = sampled->seconds();
     const auto began = std::chrono::steady_clock::now();
-    Leader busy(config.url, config);
+    PgConnection busy(config.url, config);
     busy.execute("SET application_name = 'busy'");
     while (std::chrono::steady_clock::now() - began < 2s) {
         busy.query("SELECT sum(i) FROM generate_series(1, 300000) AS i");

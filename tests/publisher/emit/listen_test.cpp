@@ -13,8 +13,8 @@
 #include <random>
 #include <thread>
 
-#include "tests/support/bridge.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/servers/bridge.hpp"
 
 using namespace homeward::testing;
 using namespace std::chrono_literals;
@@ -195,11 +195,12 @@ void expect_bad_lines_to_be_answered(const Sidecar& sidecar) {
     // Cut in the middle; and whole, though without its end.
     Client killed(sidecar);
     killed.send(event("killed").substr(0, 40));
-    CHECK(killed.finish() ==
-          R"({"line":1,"refused":"invalid","why":"not a JSON object on one line: it ends before its)"
-          R"+( object does (byte 40)"})+"
-          "\n" +
-              summary(1, 0, 1) + "\n");
+    CHECK(
+        killed.finish() ==
+        R"({"line":1,"refused":"invalid","why":"not a JSON object on one line: it ends before its)"
+        R"+( object does (byte 40)"})+"
+        "\n" +
+            summary(1, 0, 1) + "\n");
     client.send(event("careful"));
     CHECK(client.finish() == summary(8, 3, 5) + "\n");
 }

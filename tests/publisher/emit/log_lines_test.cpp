@@ -4,8 +4,8 @@
 #include <cstdio>
 #include <fstream>
 
-#include "tests/support/bridge.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/servers/bridge.hpp"
 
 using namespace homeward::testing;
 using namespace std::chrono_literals;

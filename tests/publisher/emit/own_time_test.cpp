@@ -7,8 +7,8 @@
 #include <homeward.h>
 #include <homeward/publisher.hpp>
 
-#include "tests/support/bridge.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/servers/bridge.hpp"
 
 using namespace homeward::testing;
 using namespace std::chrono_literals;

@@ -2,8 +2,8 @@
 
 #include <fstream>
 
-#include "tests/publisher/certificate.hpp"
-#include "tests/publisher/streams.hpp"
+#include "tests/publisher/send/certificate.hpp"
+#include "tests/publisher/send/streams.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace homeward;

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/publisher/replay/two_regions.hpp"
+#include "tests/publisher/replay/regions/two_regions.hpp"
 #include "tests/support/catch.hpp"
 
 namespace homeward::testing {

@@ -8,7 +8,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "tests/support/postgres_server.hpp"
+#include "tests/support/servers/postgres_server.hpp"
 
 namespace homeward::testing {
 

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "tests/publisher/replay/battery.hpp"
-#include "tests/support/postgres_server.hpp"
+#include "tests/publisher/replay/battery/battery.hpp"
+#include "tests/support/servers/postgres_server.hpp"
 
 namespace homeward::testing {
 

@@ -13,14 +13,14 @@
 
 #include <nlohmann/json.hpp>
 
-#include "tests/publisher/replay/battery.hpp"
-#include "tests/publisher/streams.hpp"
+#include "tests/publisher/replay/battery/battery.hpp"
+#include "tests/publisher/send/streams.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/nats_client.hpp"
-#include "tests/support/nats_server.hpp"
-#include "tests/support/postgres_server.hpp"
+#include "tests/support/faults/tcp_proxy.hpp"
 #include "tests/support/process.hpp"
-#include "tests/support/tcp_proxy.hpp"
+#include "tests/support/servers/nats_client.hpp"
+#include "tests/support/servers/nats_server.hpp"
+#include "tests/support/servers/postgres_server.hpp"
 #include "tests/support/temp_dir.hpp"
 
 using namespace homeward::testing;

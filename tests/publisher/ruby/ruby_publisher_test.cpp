@@ -6,11 +6,11 @@
 
 #include <nlohmann/json.hpp>
 
-#include "tests/publisher/streams.hpp"
-#include "tests/support/bridge.hpp"
+#include "tests/publisher/send/streams.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/nats_client.hpp"
 #include "tests/support/process.hpp"
+#include "tests/support/servers/bridge.hpp"
+#include "tests/support/servers/nats_client.hpp"
 #include "tests/support/temp_dir.hpp"
 
 using namespace homeward;

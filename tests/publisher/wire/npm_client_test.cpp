@@ -1,8 +1,8 @@
 // The wire for others: the NATS client from npm, and nothing of ours, emits as schemas/README.md
 // says.
 
-#include "tests/support/bridge.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/servers/bridge.hpp"
 
 using namespace homeward::testing;
 using namespace std::chrono_literals;

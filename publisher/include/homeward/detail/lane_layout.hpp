@@ -59,7 +59,7 @@ enum class LaneKind : std::uint16_t {
 /// How records are checked.
 enum class LaneChecksum : std::uint16_t { crc32c = 1 };
 
-struct LaneShape {
+struct LaneSuperblock {
     std::uint32_t magic;
     std::uint32_t version;
     std::uint32_t event_class;
@@ -78,7 +78,7 @@ struct LaneShapeV1 {
 };
 
 /// Written by the sender each time it releases.
-struct LaneMark {
+struct LaneCheckpoint {
     std::uint64_t tail;
     std::uint64_t records;         // before the tail
     std::uint64_t drops_reported;  // in a logged frame
@@ -88,7 +88,7 @@ struct LaneMark {
 };
 
 struct LaneHeader {
-    LaneShape shape;
+    LaneSuperblock shape;
 
     alignas(64) std::atomic<std::uint64_t> head;
     std::atomic<std::uint64_t> records;   // counted after head: never more than is visible
@@ -102,15 +102,15 @@ struct LaneHeader {
     /// that are busy, and lowers it for those that no longer are.
     alignas(64) std::atomic<std::uint64_t> granted;
 
-    alignas(64) LaneMark first_mark;
-    alignas(64) LaneMark second_mark;
+    alignas(64) LaneCheckpoint first_mark;
+    alignas(64) LaneCheckpoint second_mark;
 };
 inline constexpr std::size_t kSecondShapeOffset = 2048;
 static_assert(offsetof(LaneHeader, head) == 64 && offsetof(LaneHeader, tail) == 128);
 static_assert(offsetof(LaneHeader, granted) == 192);
 static_assert(offsetof(LaneHeader, first_mark) == 256 && offsetof(LaneHeader, second_mark) == 320);
 static_assert(sizeof(LaneHeader) <= kSecondShapeOffset);
-static_assert(kSecondShapeOffset + sizeof(LaneShape) <= kLaneHeaderBytes);
+static_assert(kSecondShapeOffset + sizeof(LaneSuperblock) <= kLaneHeaderBytes);
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 
 constexpr std::size_t record_span(std::size_t payload_bytes) {

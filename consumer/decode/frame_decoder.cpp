@@ -1,0 +1,278 @@
+#include "consumer/decode/frame_decoder.hpp"
+
+#include <algorithm>
+
+#include "schemas/nats/subject.hpp"
+
+namespace homeward::consumer {
+namespace {
+
+std::string_view text_of(std::span<const std::byte> bytes) {
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+bool is_blank(std::string_view line) {
+    return line.find_first_not_of(" \t\r\n") == std::string_view::npos;
+}
+
+/// Calls `each(begin, end)` for every line that is not blank.
+template <typename Each>
+void for_each_line(std::string_view body, Each each) {
+    for (std::size_t begin = 0; begin < body.size();) {
+        const std::size_t end = std::min(body.find('\n', begin), body.size());
+        if (!is_blank(body.substr(begin, end - begin))) each(begin, end);
+        begin = end + 1;
+    }
+}
+
+/// How many lines a plain message has, and how many of them look like an object of their own.
+struct LineCounts {
+    std::size_t all = 0;
+    std::size_t objects = 0;
+};
+LineCounts count_lines(std::string_view body) {
+    LineCounts counts;
+    for_each_line(body, [&](std::size_t begin, std::size_t end) {
+        std::string_view line = body.substr(begin, end - begin);
+        while (is_blank(line.substr(line.size() - 1))) line.remove_suffix(1);
+        counts.objects += line.front() == '{' && line.back() == '}' ? 1 : 0;
+        ++counts.all;
+    });
+    return counts;
+}
+
+/// The tombstones of version 2, which stand before the body.
+std::vector<Tombstone> tombstones_of(const FrameContent& content, std::uint64_t seq_first) {
+    std::vector<Tombstone> tombstones;
+    for (const FrameTombstone& one : content.tombstones) {
+        const std::uint64_t first = seq_first + one.offset;
+        tombstones.push_back({first, first + one.count - 1, one.reason});
+    }
+    return tombstones;
+}
+
+/// Empty for a frame that may be taken for what it says it is.
+std::string refusal_of(FrameError error, const MessageWork& unit) {
+    if (error != FrameError::none) return std::string(explain(error));
+    if (stream_kind(unit.header.event_class) != unit.pulled.stream->kind) {
+        return "a frame of the other class than its stream";
+    }
+    if (unit.pulled.sender == FrameOrigin::unclaimed &&
+        unit.header.publisher.is_self_certifying()) {
+        return std::string(explain(FrameOrigin::unsigned_frame));
+    }
+    return std::string(explain(unit.pulled.sender));
+}
+
+/// Why a subject is none of the stream's.
+std::string explain_subject(std::string_view subject, const Stream& stream) {
+    const std::string expected = stream_subjects(stream.kind, stream.region);
+    const std::string_view prefix = std::string_view(expected).substr(0, expected.size() - 1);
+    std::string reason = "its subject " + std::string(subject);
+    if (subject.substr(0, prefix.size()) != prefix) {
+        return reason + " is none of the stream's; expected " + expected;
+    }
+    return reason + " ends with \"" + std::string(subject.substr(prefix.size())) +
+           "\", which is no name of an app: 1 to 32 of a-z, 0-9, _ and -, not beginning with _ or "
+           "-, so no capital letter and no dot";
+}
+
+void fill_from_header(MessageWork& unit) {
+    unit.is_mark = (unit.header.flags & kFrameCountOnly) != 0;
+    unit.closing = (unit.header.flags & kFrameClosing) != 0;
+    unit.seq_first = unit.header.seq_first;
+    unit.seq_count = unit.header.seq_count;
+    unit.accepted = unit.header.accepted;
+}
+
+}  // namespace
+
+/// Which seq the next line of a body has.
+class UnitDecoder::SeqCursor {
+  public:
+    explicit SeqCursor(const MessageWork& unit)
+        : lost_(unit.tombstones), seq_(unit.seq_first), end_(unit.seq_first + unit.seq_count) {
+        // In version 1 what the lines do not cover one by one is lost, by lines that say so.
+        if (!unit.is_plain && unit.header.version == 1 && unit.header.line_count <= end_ - seq_) {
+            announced_ = end_ - seq_ - unit.header.line_count;
+            may_lose_ = true;
+        }
+        skip_lost();
+    }
+
+    bool has_more() const { return seq_ < end_; }
+    bool is_at_end() const { return seq_ == end_; }
+    std::uint64_t seq() const { return seq_; }
+    /// Whether a line may stand for so many seqs.
+    bool may_lose(std::uint64_t count) const { return may_lose_ && count - 1 <= announced_; }
+    void advance(std::uint64_t count) {
+        announced_ -= std::min(announced_, count - 1);
+        seq_ += count;
+        skip_lost();
+    }
+
+  private:
+    void skip_lost() {
+        for (; next_ < lost_.size() && lost_[next_].seq_first == seq_; ++next_) {
+            seq_ = lost_[next_].seq_last + 1;
+        }
+    }
+
+    const std::vector<Tombstone> lost_;  // of version 2
+    std::size_t next_ = 0;
+    std::uint64_t seq_;
+    std::uint64_t end_;
+    std::uint64_t announced_ = 0;
+    bool may_lose_ = false;
+};
+
+UnitDecoder::UnitDecoder(std::shared_ptr<const Catalog> catalog, EventDecoder::Limits limits)
+    : catalog_(catalog), events_(catalog, limits) {}
+
+MessageWork UnitDecoder::open(PulledMessage pulled) {
+    MessageWork unit;
+    unit.pulled = std::move(pulled);
+    const auto data = unit.pulled.message.data;
+    const Stream& stream = *unit.pulled.stream;
+    // Whoever owns a leaf can make his stream take any subject.
+    const auto subject = parse_subject(unit.pulled.message.subject);
+    if (!subject || subject->kind != stream.kind || subject->region != stream.region) {
+        unit.is_plain = true;
+        unit.seq_count = 1;
+        unit.refusal = explain_subject(unit.pulled.message.subject, stream);
+        return unit;
+    }
+    if (stream.kind == StreamKind::plain) {
+        open_plain(unit);
+        return unit;
+    }
+    const FrameError error = FrameDecoder::decode_header(data, unit.header);
+    if (error == FrameError::bad_version) {
+        unit.is_newer = unit.nak_later = true;
+        return unit;
+    }
+    unit.refusal = refusal_of(error, unit);
+    // Nothing that it says of its origin is believed, not even that the origin exists.
+    if (!unit.refusal.empty()) {
+        unit.is_plain = true;
+        unit.seq_count = 1;
+        return unit;
+    }
+    fill_from_header(unit);
+    return unit;
+}
+
+bool UnitDecoder::open_frame(MessageWork& unit) {
+    if (FrameDecoder::decode_header(unit.pulled.message.data, unit.header) != FrameError::none) {
+        return false;
+    }
+    fill_from_header(unit);
+    return true;
+}
+
+void UnitDecoder::open_plain(MessageWork& unit) {
+    unit.is_plain = true;
+    const std::string_view data = text_of(unit.pulled.message.data);
+    unit.body.reserve(data.size() + EventDecoder::padding());
+    unit.body = data;
+    // One event may well be spread over several lines, and some of these may look like events: then
+    // the whole tells. No JSON text has a line end between `}` and `{`.
+    const LineCounts lines = count_lines(data);
+    const bool all_look_like_it = lines.objects == lines.all;
+    if (lines.all > 1 && lines.objects > 0 && (all_look_like_it || !events_.is_json(unit.body))) {
+        unit.seq_count = lines.all;
+        return;
+    }
+    unit.seq_count = 1;
+    unit.is_one_event = true;
+    if (lines.all == 0) unit.refusal = "an empty message";
+}
+
+void UnitDecoder::decode(MessageWork& unit, std::int64_t now_us) {
+    if (unit.is_mark) return;
+    if (!unit.refusal.empty()) {
+        unit.dead.push_back({unit.seq_first, false, "", unit.refusal, "",
+                             std::string(text_of(unit.pulled.message.data))});
+        return;
+    }
+    if (!unit.is_plain) {
+        FrameHeader header;
+        content_.body.swap(unit.body);
+        const FrameError error =
+            frames_.decode(unit.pulled.message.data, header, content_, EventDecoder::padding());
+        content_.body.swap(unit.body);
+        if (error != FrameError::none) {
+            refuse_whole(unit, std::string(explain(error)),
+                         std::string(text_of(unit.pulled.message.data)));
+            return;
+        }
+        unit.tombstones = tombstones_of(content_, unit.seq_first);
+    }
+    decode_lines(unit, now_us);
+}
+
+void UnitDecoder::decode_lines(MessageWork& unit, std::int64_t now_us) {
+    unit.rows.reserve(unit.body.size() + unit.body.size() / 4);
+    SeqCursor cursor(unit);
+    const auto decode_one = [&](std::size_t begin, std::size_t end) {
+        decode_line(unit, cursor, {begin, end}, now_us);
+    };
+    if (unit.is_one_event) {
+        decode_one(0, unit.body.size());
+    } else {
+        for_each_line(unit.body, decode_one);
+    }
+    if (cursor.is_at_end()) return;
+    // The header promised other seqs than the body holds: no publisher of ours writes that.
+    refuse_whole(unit, "the frame's lines do not add up to the seqs of its header", unit.body);
+}
+
+void UnitDecoder::decode_line(MessageWork& unit, SeqCursor& cursor, Range line,
+                              std::int64_t now_us) {
+    if (!cursor.has_more()) return cursor.advance(1);
+    const std::uint64_t seq = cursor.seq();
+    const auto row_begin = static_cast<std::uint32_t>(unit.rows.size());
+    const std::string_view text = std::string_view(unit.body).substr(line.begin, line.size());
+    const EventOutcome outcome =
+        events_.decode(text, unit.origin, static_cast<std::int64_t>(seq),
+                       unit.pulled.message.delivery.time_us, now_us, unit.rows);
+    switch (outcome.kind) {
+        case EventOutcome::Kind::row:
+            unit.events.push_back({outcome.type, seq, row_begin,
+                                   static_cast<std::uint32_t>(unit.rows.size()),
+                                   static_cast<std::uint32_t>(line.begin),
+                                   static_cast<std::uint32_t>(line.end), outcome.time_us});
+            break;
+        case EventOutcome::Kind::tombstone:
+            if (cursor.may_lose(outcome.count)) {
+                unit.tombstones.push_back({seq, seq + outcome.count - 1, outcome.reason});
+                return cursor.advance(outcome.count);
+            }
+            // Whoever emits such an event must not bury those of others.
+            unit.dead.push_back({seq, false, outcome.type_name,
+                                 "a tombstone that covers no seqs of its sender", "",
+                                 std::string(text)});
+            break;
+        case EventOutcome::Kind::unknown:
+        case EventOutcome::Kind::bad:
+            unit.dead.push_back({seq, outcome.kind == EventOutcome::Kind::unknown,
+                                 outcome.type_name, outcome.reason, "", std::string(text)});
+            break;
+    }
+    cursor.advance(1);
+}
+
+/// One dead letter that holds it all, the rest of its seqs tombstones, so that nothing stays open.
+void UnitDecoder::refuse_whole(MessageWork& unit, std::string reason, std::string payload) {
+    unit.is_refused = true;
+    unit.rows.clear();
+    unit.events.clear();
+    unit.tombstones.clear();
+    unit.dead.clear();
+    unit.dead.push_back({unit.seq_first, false, "", std::move(reason), "", std::move(payload)});
+    if (unit.seq_count > 1) {
+        unit.tombstones.push_back({unit.seq_first + 1, unit.seq_last(), "bad_body"});
+    }
+}
+
+}  // namespace homeward::consumer

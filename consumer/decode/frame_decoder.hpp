@@ -1,0 +1,48 @@
+#pragma once
+
+#include <memory>
+
+#include "consumer/decode/event_decoder.hpp"
+#include "consumer/decode/message_work.hpp"
+#include "schemas/wire/frame.hpp"
+
+namespace homeward::consumer {
+
+/// Messages into units. One thread at a time.
+class UnitDecoder {
+  public:
+    UnitDecoder(std::shared_ptr<const Catalog> catalog, EventDecoder::Limits limits);
+
+    /// What the header alone tells. A message that is no frame, or whose sender is not the
+    /// publisher that it names, becomes a plain unit with a refusal; one that only a newer reader
+    /// understands is given back. seq_count is known after this, so that the ledger can be asked
+    /// before anything is decompressed.
+    MessageWork open(PulledMessage pulled);
+    /// What the header of a frame says, into the unit whose message it is. False: it is no frame,
+    /// or a damaged one.
+    static bool open_frame(MessageWork& unit);
+    /// Rows, dead events and tombstones of a unit that was reset. Its origin and seq_first must be
+    /// set.
+    void decode(MessageWork& unit, std::int64_t now_us);
+
+    std::uint64_t replaced_nuls() const { return events_.replaced_nuls(); }
+
+  private:
+    class SeqCursor;
+    /// Of a line, in the unit's body.
+    struct Range {
+        std::size_t begin, end;
+        std::size_t size() const { return end - begin; }
+    };
+    void open_plain(MessageWork& unit);
+    void decode_line(MessageWork& unit, SeqCursor& cursor, Range line, std::int64_t now_us);
+    void decode_lines(MessageWork& unit, std::int64_t now_us);
+    static void refuse_whole(MessageWork& unit, std::string reason, std::string payload);
+
+    std::shared_ptr<const Catalog> catalog_;
+    FrameDecoder frames_;
+    FrameContent content_;  // its body is the unit's, but while a frame is decoded
+    EventDecoder events_;
+};
+
+}  // namespace homeward::consumer

@@ -1,0 +1,241 @@
+#include "consumer/ledger/ledger.hpp"
+
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "consumer/base/plain_text.hpp"
+#include "schemas/nats/subject.hpp"
+
+namespace homeward::consumer::ledger {
+namespace {
+
+/// Frames as the arrays that the functions take.
+struct FrameArrays {
+    std::vector<std::int64_t> origins, firsts, lasts, counts;
+    std::vector<bool> closings;
+    std::vector<std::size_t> units;
+
+    explicit FrameArrays(const Units& all) {
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            const MessageWork& unit = all[i];
+            if (unit.skip || unit.is_mark || unit.is_plain) continue;
+            origins.push_back(unit.origin);
+            firsts.push_back(static_cast<std::int64_t>(unit.seq_first));
+            lasts.push_back(static_cast<std::int64_t>(unit.seq_last()));
+            counts.push_back(static_cast<std::int64_t>(unit.accepted));
+            closings.push_back(unit.closing);
+            units.push_back(i);
+        }
+    }
+    /// Only digits, commas and braces: safe inside a statement's text.
+    std::string arguments() const {
+        return seqs() + ",'" + array_text(counts) + "'::int8[],'" + array_text(closings) +
+               "'::boolean[]";
+    }
+    /// The first three of these.
+    std::string seqs() const {
+        return "'" + array_text(origins) + "'::int4[],'" + array_text(firsts) + "'::int8[],'" +
+               array_text(lasts) + "'::int8[]";
+    }
+};
+
+/// COMMIT flushes the log, so the second statement names a place behind it. A place that something
+/// was written to: pg_current_wal_insert_lsn() may lie behind the header of a page that is still
+/// empty, which a standby does not reach until there is more to send.
+constexpr const char* kCommit = "COMMIT; SELECT pg_current_wal_flush_lsn() - '0/0'";
+
+constexpr std::size_t kTypeBytesMax = 128;
+constexpr std::size_t kLettersBytesMax = 4u << 20;
+
+/// What a dead letter keeps of its message's headers.
+constexpr std::size_t kHeadersBytesMax = 16u << 10;
+
+/// {"Name": "value"}, or a list of values where a name comes more than once; empty without headers,
+/// and for frames, whose headers are ours and say nothing. Beyond the limit they are left out, and
+/// "…" says how many.
+std::string headers_json(const MessageWork& unit) {
+    if (!unit.is_plain) return "";
+    nlohmann::json kept = nlohmann::json::object();
+    std::size_t bytes = 0, left_out = 0;
+    for (const auto& [name, value] : read_headers(unit.pulled.message)) {
+        if (bytes + name.size() + value.size() > kHeadersBytesMax) {
+            ++left_out;
+            continue;
+        }
+        bytes += name.size() + value.size();
+        nlohmann::json& one = kept[name];
+        if (one.is_null()) {
+            one = value;
+        } else if (one.is_string()) {
+            one = {one, value};
+        } else {
+            one.push_back(value);
+        }
+    }
+    if (left_out > 0) kept["…"] = std::to_string(left_out) + " more, left out";
+    if (kept.empty()) return "";
+    return kept.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+/// Dead letters as the arrays that homeward.insert_dead_letters() takes.
+struct DeadLetterArrays {
+    std::vector<std::int64_t> origins, seqs, times_us;
+    std::vector<std::string> states, types, reasons, sqlstates, payloads, headers;
+    std::size_t bytes = 0;
+
+    void add(const MessageWork& unit, const DeadEvent& dead, const std::string& unit_headers) {
+        origins.push_back(unit.origin);
+        seqs.push_back(static_cast<std::int64_t>(dead.seq));
+        states.push_back(dead.parked ? "parked" : "open");
+        types.push_back(tidy_text(dead.type, kTypeBytesMax));
+        reasons.push_back(tidy_text(dead.reason, kReasonBytesMax));
+        sqlstates.push_back(dead.sqlstate);
+        payloads.push_back(bytea_text(dead.payload));
+        times_us.push_back(unit.pulled.message.delivery.time_us);
+        headers.push_back(unit_headers);
+        bytes += payloads.back().size() + unit_headers.size();
+    }
+    void write(PgConnection& leader) const {
+        if (origins.empty()) return;
+        leader.query(
+            "SELECT homeward.insert_dead_letters($1::int4[], $2::int8[], $3::text[], $4::text[],"
+            " $5::text[], $6::text[], $7::bytea[], $8::int8[], $9::text[])",
+            {array_text(origins), array_text(seqs), array_text(states), array_text(types),
+             array_text(reasons), array_text(sqlstates), array_text(payloads), array_text(times_us),
+             array_text(headers)});
+    }
+};
+
+std::int64_t commit(PgConnection& leader) {
+    return leader.execute(kCommit).number(0, 0);
+}
+
+void write_dead(PgConnection& leader, const Units& units) {
+    DeadLetterArrays letters;
+    for (const MessageWork& unit : units) {
+        if (unit.skip || unit.dead.empty()) continue;
+        const std::string headers = headers_json(unit);
+        for (const DeadEvent& dead : unit.dead) {
+            letters.add(unit, dead, headers);
+            if (letters.bytes < kLettersBytesMax) continue;  // memory stays bounded
+            letters.write(leader);
+            letters = {};
+        }
+    }
+    letters.write(leader);
+}
+
+void write_tombstones(PgConnection& leader, const Units& units) {
+    std::vector<std::int64_t> origins, firsts, lasts;
+    std::vector<std::string> reasons;
+    for (const MessageWork& unit : units) {
+        if (unit.skip) continue;
+        for (const Tombstone& tombstone : unit.tombstones) {
+            origins.push_back(unit.origin);
+            firsts.push_back(static_cast<std::int64_t>(tombstone.seq_first));
+            lasts.push_back(static_cast<std::int64_t>(tombstone.seq_last));
+            reasons.push_back(tidy_text(tombstone.reason, kReasonBytesMax));
+        }
+    }
+    if (origins.empty()) return;
+    leader.query(
+        "INSERT INTO homeward.tombstone (origin, seq_first, seq_last, reason)"
+        " SELECT * FROM unnest($1::int4[], $2::int8[], $3::int8[], $4::text[])",
+        {array_text(origins), array_text(firsts), array_text(lasts), array_text(reasons)});
+}
+
+void write_marks(PgConnection& leader, const Units& units) {
+    std::vector<std::int64_t> origins, counts, repeating;
+    std::vector<bool> closings;
+    for (const MessageWork& unit : units) {
+        if (unit.skip || !unit.is_mark) continue;
+        if ((unit.header.flags & kFramePossibleDuplicates) != 0) repeating.push_back(unit.origin);
+        origins.push_back(unit.origin);
+        counts.push_back(static_cast<std::int64_t>(unit.accepted));
+        closings.push_back(unit.closing);
+    }
+    if (origins.empty()) return;
+    leader.query(
+        "INSERT INTO homeward.ledger_mark (origin, accepted, closing)"
+        " SELECT * FROM unnest($1::int4[], $2::int8[], $3::boolean[])",
+        {array_text(origins), array_text(counts), array_text(closings)});
+    if (repeating.empty()) return;
+    leader.query(
+        "INSERT INTO homeward.possible_duplicate (origin) SELECT * FROM unnest($1::int4[])",
+        {array_text(repeating)});
+}
+
+}  // namespace
+
+std::vector<Verdict> claim(PgConnection& leader, const Units& units) {
+    std::vector<Verdict> verdicts(units.size(), Verdict::fresh);
+    const FrameArrays frames(units);
+    if (frames.units.empty()) return verdicts;
+    const QueryResult rows =
+        leader.query("SELECT frame_index, verdict FROM homeward.claim(" + frames.arguments() + ")");
+    for (int row = 0; row < rows.rows(); ++row) {
+        const std::size_t unit = frames.units[static_cast<std::size_t>(rows.number(row, 0))];
+        if (rows.at(row, 1) == "settled") verdicts[unit] = Verdict::settled;
+        if (rows.at(row, 1) == "overlap") verdicts[unit] = Verdict::overlap;
+        if (rows.at(row, 1) == "ragged") verdicts[unit] = Verdict::ragged;
+    }
+    return verdicts;
+}
+
+void write_rest(PgConnection& leader, const Units& units) {
+    write_dead(leader, units);
+    write_tombstones(leader, units);
+    write_marks(leader, units);
+}
+
+Settlement settle_and_commit(PgConnection& leader, const Units& units) {
+    const FrameArrays frames(units);
+    if (frames.units.empty()) return {0, commit(leader)};
+    // A function in FROM has run before what stands behind SELECT is looked at.
+    const auto results = leader.execute_each(
+        "SELECT extract(epoch FROM clock_timestamp() - statement_timestamp())"
+        " FROM homeward.settle(" +
+        frames.arguments() + "); " + kCommit);
+    return {std::strtod(std::string(results.front().at(0, 0)).c_str(), nullptr),
+            results.back().number(0, 0)};
+}
+
+std::int64_t seal_and_commit(PgConnection& leader, const Units& units) {
+    const FrameArrays frames(units);
+    if (frames.units.empty()) return commit(leader);
+    return leader.execute("SELECT FROM homeward.seal(" + frames.seqs() + "); " + kCommit)
+        .number(0, 0);
+}
+
+void keep_aside(PgConnection& leader, const MessageWork& unit, const std::string& reason) {
+    const Message& message = unit.pulled.message;
+    const auto subject = parse_subject(message.subject);
+    const std::string_view frame(reinterpret_cast<const char*>(message.data.data()),
+                                 message.data.size());
+    leader.query(
+        "INSERT INTO homeward.conflict (origin, seq_first, seq_last, region, app, reason, frame,"
+        " frame_sha256, message_time) VALUES ($1, $2, $3, $4, $5, $6, $7, sha256($7),"
+        " 'epoch'::timestamptz + $8::int8 * interval '1 microsecond') ON CONFLICT DO NOTHING",
+        {Parameter(unit.origin), Parameter(static_cast<std::int64_t>(unit.seq_first)),
+         Parameter(static_cast<std::int64_t>(unit.seq_first + unit.seq_count) - 1),
+         subject ? Parameter(subject->region) : Parameter("?"),
+         subject ? Parameter(subject->app) : Parameter("?"), reason, Parameter::bytes(frame),
+         Parameter(message.delivery.time_us)});
+}
+
+std::vector<Run> claim_rest(PgConnection& leader, const MessageWork& unit) {
+    const QueryResult rest =
+        leader.query("SELECT seq_first, seq_last FROM homeward.claim_rest($1, $2, $3, $4, $5)",
+                     {Parameter(unit.origin), Parameter(static_cast<std::int64_t>(unit.seq_first)),
+                      Parameter(static_cast<std::int64_t>(unit.seq_last())),
+                      Parameter(static_cast<std::int64_t>(unit.accepted)),
+                      Parameter(unit.closing ? "true" : "false")});
+    std::vector<Run> runs;
+    for (int row = 0; row < rest.rows(); ++row) {
+        runs.push_back({static_cast<std::uint64_t>(rest.number(row, 0)),
+                        static_cast<std::uint64_t>(rest.number(row, 1))});
+    }
+    return runs;
+}
+
+}  // namespace homeward::consumer::ledger

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "consumer/decode/message_work.hpp"
+#include "consumer/postgres/pg_connection.hpp"
+
+namespace homeward::consumer {
+
+/// The ledger's statements, each inside the transaction at hand. Units with `skip` are left out.
+/// Plain messages have their own way into the ledger: PlainReservations.
+namespace ledger {
+
+enum class Verdict : unsigned char {
+    fresh,
+    settled,
+    overlap,
+    ragged  ///< would begin one range more in an origin that has ledger.ranges_max of them
+};
+/// For a batch that is to be careful: what of it is new; that is claimed at once. One verdict a
+/// unit; for marks and skipped units `fresh`.
+std::vector<Verdict> claim(PgConnection& leader, const Units& units);
+
+/// Dead letters and tombstones; marks.
+void write_rest(PgConnection& leader, const Units& units);
+
+/// What the leader says of a commit.
+struct Settlement {
+    double ledger_s;   ///< the time that it spent before it came to COMMIT
+    std::int64_t lsn;  ///< up to where its log is on the disk, the commit included
+};
+/// The optimistic end: settles the frames, checks both levels, and commits, in one round trip.
+/// 23505 or HW001 mean that some of it was settled before: nothing was committed.
+Settlement settle_and_commit(PgConnection& leader, const Units& units);
+/// Of a batch whose frames were claimed before; returns the LSN. HW001: somebody has settled a part
+/// of them meanwhile, under other keys.
+std::int64_t seal_and_commit(PgConnection& leader, const Units& units);
+
+/// A frame that contradicts the ledger is kept for a person.
+void keep_aside(PgConnection& leader, const MessageWork& unit, const std::string& reason);
+
+struct Run {
+    std::uint64_t seq_first, seq_last;
+};
+/// Of a frame that a person accepts after all: what the ledger has not settled yet, which is
+/// settled herewith. Whoever else settles anything waits until the transaction ends.
+std::vector<Run> claim_rest(PgConnection& leader, const MessageWork& unit);
+
+}  // namespace ledger
+}  // namespace homeward::consumer

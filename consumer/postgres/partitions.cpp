@@ -1,0 +1,29 @@
+#include "consumer/postgres/partitions.hpp"
+
+#include <spdlog/spdlog.h>
+
+namespace homeward::consumer {
+
+std::int64_t day_of(std::int64_t time_us) {
+    constexpr std::int64_t kDayUs = 86'400'000'000;
+    return time_us >= 0 ? time_us / kDayUs : (time_us - kDayUs + 1) / kDayUs;
+}
+
+void Partitions::ensure(PgConnection& leader, const TableDays& days) {
+    for (const auto& [table, of_table] : days) {
+        try {
+            leader.query(
+                "SELECT homeward.ensure_partitions($1, $2,"
+                " ARRAY(SELECT date '1970-01-01' + d FROM unnest($3::int4[]) AS d))",
+                {config_.event_schema, table,
+                 array_text(std::vector<std::int64_t>(of_table.begin(), of_table.end()))});
+        } catch (const LeaderError& error) {
+            if (leader.is_broken() || is_transient(error.sqlstate())) throw;
+            // One table's trouble: its rows will be refused, and all others are written.
+            spdlog::warn("partitions of {}: {} [{}]", table, error.what(), error.sqlstate());
+        }
+        for (const std::int64_t day : of_table) known_.insert({table, day});
+    }
+}
+
+}  // namespace homeward::consumer

@@ -1,0 +1,70 @@
+#include "consumer/postgres/schema_drift.hpp"
+
+#include <map>
+
+#include "consumer/postgres/schema.hpp"
+
+namespace homeward::consumer {
+namespace {
+
+struct Column {
+    std::string type;  // as format_type() prints it
+    bool needs_value;  // NOT NULL, and nothing fills it
+};
+
+std::map<std::string, Column> read_columns(PgConnection& leader, const std::string& table) {
+    const QueryResult found = leader.query(
+        "SELECT attname, format_type(atttypid, atttypmod),"
+        " attnotnull AND NOT atthasdef AND attidentity = '' AND attgenerated = ''"
+        " FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped",
+        {table});
+    std::map<std::string, Column> columns;
+    for (int row = 0; row < found.rows(); ++row) {
+        columns[std::string(found.at(row, 0))] = {std::string(found.at(row, 1)),
+                                                  found.at(row, 2) == "t"};
+    }
+    return columns;
+}
+
+/// Every column that a row brings, with its type.
+std::map<std::string, std::string> written_columns(const EventType& type) {
+    std::map<std::string, std::string> written{{"origin", "integer"},
+                                               {"seq", "bigint"},
+                                               {"time", "timestamp with time zone"},
+                                               {"extra", "jsonb"}};
+    for (const Field& field : type.fields) written[field.name] = catalog_name(field);
+    return written;
+}
+
+}  // namespace
+
+std::vector<std::string> find_schema_drift(PgConnection& leader, const std::string& event_schema,
+                                           const EventType& type) {
+    const std::string table = leader.quote(event_schema) + "." + leader.quote(type.table);
+    const std::string shown = event_schema + "." + type.table;
+    const auto columns = read_columns(leader, table);
+    if (columns.empty())
+        return {"table " + shown + " is missing; run homeward-consumer schema apply"};
+    std::vector<std::string> drift;
+    const auto written = written_columns(type);
+    for (const auto& [name, wanted] : written) {
+        const auto found = columns.find(name);
+        if (found == columns.end()) {
+            drift.push_back("column \"" + name + "\" of " + shown +
+                            " is missing; run homeward-consumer schema apply");
+        } else if (found->second.type != wanted) {
+            drift.push_back("column \"" + name + "\" of " + shown + " is " + found->second.type +
+                            ", event type \"" + type.name + "\" writes " + wanted +
+                            "; ALTER TABLE … ALTER COLUMN … TYPE " + wanted);
+        }
+    }
+    for (const auto& [name, column] : columns) {
+        if (!column.needs_value || written.count(name) == 1) continue;
+        drift.push_back("column \"" + name + "\" of " + shown +
+                        " is NOT NULL without a default, and event type \"" + type.name +
+                        "\" does not have it; drop NOT NULL, or add a default or the field");
+    }
+    return drift;
+}
+
+}  // namespace homeward::consumer

@@ -1,0 +1,117 @@
+#include "consumer/repair/conflict_acceptor.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <thread>
+
+namespace homeward::consumer {
+namespace {
+
+constexpr int kTriesMax = 20;
+constexpr std::chrono::milliseconds kTryAgain{250};
+
+using Runs = std::vector<ledger::Run>;
+
+bool has(const Runs& runs, std::uint64_t seq) {
+    return std::any_of(runs.begin(), runs.end(), [seq](const ledger::Run& run) {
+        return run.seq_first <= seq && seq <= run.seq_last;
+    });
+}
+
+/// What of a tombstone lies within the runs.
+void cut(const Tombstone& whole, const Runs& runs, std::vector<Tombstone>& pieces) {
+    for (const ledger::Run& run : runs) {
+        const std::uint64_t first = std::max(whole.seq_first, run.seq_first);
+        const std::uint64_t last = std::min(whole.seq_last, run.seq_last);
+        if (first <= last) pieces.push_back({first, last, whole.reason});
+    }
+}
+
+/// Leaves of the unit only what was not settled before.
+void keep_only(MessageWork& unit, const Runs& runs) {
+    std::erase_if(unit.events, [&](const EventRow& event) { return !has(runs, event.seq); });
+    std::erase_if(unit.dead, [&](const DeadEvent& dead) { return !has(runs, dead.seq); });
+    std::vector<Tombstone> pieces;
+    for (const Tombstone& tombstone : unit.tombstones) cut(tombstone, runs, pieces);
+    unit.tombstones = std::move(pieces);
+}
+
+std::uint64_t seqs_of(const Runs& runs) {
+    std::uint64_t seqs = 0;
+    for (const ledger::Run& run : runs) seqs += run.seq_last - run.seq_first + 1;
+    return seqs;
+}
+
+std::int64_t system_us() {
+    return std::chrono::duration_cast<std::chrono::microseconds>(
+               std::chrono::system_clock::now().time_since_epoch())
+        .count();
+}
+
+}  // namespace
+
+ConflictAcceptor::ConflictAcceptor(const Config& config, std::shared_ptr<const Catalog> catalog)
+    : catalog_(std::move(catalog)),
+      partitions_(config.postgres),
+      copier_(config, *catalog_, partitions_),
+      decoder_(catalog_, time_limits(config)) {}
+
+Acceptance ConflictAcceptor::accept(PgConnection& leader, std::int64_t id) {
+    for (int tries = 1;; ++tries) {
+        try {
+            leader.execute("BEGIN; SET CONSTRAINTS ALL IMMEDIATE");
+            const Acceptance result = accept_once(leader, id);
+            leader.execute(result.kind == Acceptance::Kind::accepted ? "COMMIT" : "ROLLBACK");
+            return result;
+        } catch (const LeaderError& error) {
+            partitions_.forget();
+            if (leader.is_broken()) throw;
+            leader.execute("ROLLBACK");
+            if (classify(error.sqlstate(), true) != ErrorClass::retry || tries == kTriesMax) throw;
+        }
+        std::this_thread::sleep_for(kTryAgain);
+    }
+}
+
+bool ConflictAcceptor::take(PgConnection& leader, std::int64_t id, MessageWork& unit) {
+    const QueryResult taken = leader.query(
+        "SELECT origin, frame, message_time_us FROM homeward.take_conflict($1)", {Parameter(id)});
+    if (taken.rows() == 0) return false;
+    auto frame = std::make_unique<std::string>(bytes_of_bytea(taken.at(0, 1)));
+    Message& message = unit.pulled.message;
+    message.data = std::as_bytes(std::span<const char>(*frame));
+    message.owner = {frame.release(), [](void* text) { delete static_cast<std::string*>(text); }};
+    message.delivery.time_us = taken.number(0, 2);
+    unit.origin = static_cast<std::int32_t>(taken.number(0, 0));
+    return true;
+}
+
+Acceptance ConflictAcceptor::accept_once(PgConnection& leader, std::int64_t id) {
+    Units units(1);
+    MessageWork& unit = units.front();
+    Acceptance result;
+    if (!take(leader, id, unit)) return result;
+    result.kind = Acceptance::Kind::unreadable;
+    if (!UnitDecoder::open_frame(unit)) return result;
+    decoder_.decode(unit, system_us());
+    if (unit.is_refused) return result;
+    result.kind = Acceptance::Kind::accepted;
+    copier_.make_room(leader, units);
+    if (!unit.is_mark) {
+        const Runs rest = ledger::claim_rest(leader, unit);
+        result.settled = unit.seq_count - seqs_of(rest);
+        keep_only(unit, rest);
+    }
+    copier_.copy_or_bury(leader, units);
+    ledger::write_rest(leader, units);
+    leader.query("SELECT homeward.close_conflict($1, 'accepted')", {Parameter(id)});
+    result.rows = unit.events.size();
+    result.dead_letters = unit.dead.size();
+    for (const Tombstone& one : unit.tombstones) {
+        result.tombstones += one.seq_last - one.seq_first + 1;
+    }
+    return result;
+}
+
+}  // namespace homeward::consumer

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "consumer/decode/event_decoder.hpp"
+#include "consumer/postgres/partitions.hpp"
+#include "consumer/postgres/pg_connection.hpp"
+#include "consumer/write/row_copier.hpp"
+
+namespace homeward::consumer {
+
+/// A dead letter that waits, by its number.
+struct LetterRef {
+    std::int64_t id;
+    std::size_t bytes;  ///< of its payload
+};
+
+/// What became of letters that were tried again. Those that somebody else has settled meanwhile
+/// are in neither.
+struct RedriveResult {
+    std::uint64_t redriven = 0;
+    std::uint64_t still_dead = 0;
+};
+
+/// Makes rows of dead letters, with the origin and seq that they have always had. The row and the
+/// letter's end are one transaction, and the letter is locked in it: whoever tries it again, at
+/// whatever time, it lands once. One thread.
+class Redriver {
+  public:
+    Redriver(const Config& config, std::shared_ptr<const Catalog> catalog);
+
+    /// `on_progress` hears how many letters have been looked at, after each transaction.
+    RedriveResult redrive(PgConnection& leader, std::span<const LetterRef> letters,
+                          const std::function<void(std::size_t)>& on_progress = {});
+    /// All that are parked of a type that is known by now.
+    RedriveResult redrive_parked(PgConnection& leader);
+
+  private:
+    RedriveResult redrive_portion(PgConnection& leader, std::span<const LetterRef> letters);
+    Units take(PgConnection& leader, std::span<const LetterRef> letters,
+               std::vector<std::int64_t>& ids);
+    void decode(MessageWork& unit);
+    static RedriveResult settle(PgConnection& leader, const Units& units,
+                                const std::vector<std::int64_t>& ids);
+
+    std::shared_ptr<const Catalog> catalog_;
+    Partitions partitions_;
+    RowCopier copier_;
+    EventDecoder decoder_;
+};
+
+}  // namespace homeward::consumer

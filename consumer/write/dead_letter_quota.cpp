@@ -1,0 +1,48 @@
+#include "consumer/write/dead_letter_quota.hpp"
+
+#include <spdlog/spdlog.h>
+
+namespace homeward::consumer {
+
+DeadLetterQuota::Sum letters_of(const MessageWork& unit) {
+    DeadLetterQuota::Sum sum;
+    for (const DeadEvent& dead : unit.dead) {
+        sum.add({1, dead.payload.size(), dead.parked ? 0u : 1u});
+    }
+    return sum;
+}
+
+void make_tombstones(MessageWork& unit, const std::string& reason) {
+    for (const DeadEvent& dead : unit.dead) {
+        unit.tombstones.push_back({dead.seq, dead.seq, reason});
+    }
+    unit.dead.clear();
+}
+
+bool give_back_what_has_no_room(Units& units, const DeadLetterQuota& room, Metrics& metrics) {
+    DeadLetterQuota::Sum all;
+    for (const MessageWork& unit : units) {
+        if (!unit.skip) all.add(letters_of(unit));
+    }
+    if (all.letters == 0) return false;
+    const bool fits = room.fits(all);
+    metrics.quota_full = !fits;
+    if (fits) return false;
+    bool any = false;
+    for (MessageWork& unit : units) {
+        if (unit.skip || unit.dead.empty()) continue;
+        if (unit.pulled.stream->kind == StreamKind::metric) {
+            make_tombstones(unit, "dead_letters_full");
+        } else {
+            any = unit.nak_later = true;
+        }
+    }
+    if (any) {
+        spdlog::error(
+            "the dead letters are full (dead_letters.letters_max, .bytes_max): frames with bad "
+            "events wait in their streams; see homeward-consumer dead-letters sources");
+    }
+    return any;
+}
+
+}  // namespace homeward::consumer

@@ -1,0 +1,89 @@
+#include "consumer/write/refusal_judge.hpp"
+
+#include <algorithm>
+
+#include "consumer/postgres/schema_drift.hpp"
+
+namespace homeward::consumer {
+namespace {
+
+std::string said(const LeaderError& error) {
+    return std::string(error.what()) + " [" + error.sqlstate() + "]";
+}
+
+std::string joined(const std::vector<std::string>& sentences) {
+    std::string text;
+    for (const std::string& one : sentences) text += (text.empty() ? "" : "; ") + one;
+    return text;
+}
+
+}  // namespace
+
+void RefusalJudge::give_back_all(Units& units, int type) {
+    for (MessageWork& unit : units) {
+        if (unit.skip) continue;
+        unit.nak_later |= std::any_of(unit.events.begin(), unit.events.end(),
+                                      [type](const EventRow& event) { return event.type == type; });
+    }
+}
+
+bool RefusalJudge::give_back_held(Units& units) {
+    if (!holds_.any()) return false;
+    bool any = false;
+    for (MessageWork& unit : units) {
+        if (unit.skip) continue;
+        for (const EventRow& event : unit.events) unit.nak_later |= !may_write(event.type);
+        any |= unit.nak_later;
+    }
+    return any;
+}
+
+/// Asked once a batch and type: a batch that is written again has the same right to try as before.
+bool RefusalJudge::may_write(int type) {
+    const auto [answer, is_new] = may_write_.try_emplace(type, false);
+    if (is_new) answer->second = holds_.may_try(type);
+    return answer->second;
+}
+
+bool RefusalJudge::judge_type(PgConnection& leader, Units& units, CopyOutcome& outcome,
+                              std::vector<Refusal>& dead) {
+    if (outcome.refused.empty() && !outcome.table_error) return false;
+    const EventType& type = catalog_.types()[static_cast<std::size_t>(outcome.type)];
+    std::vector<std::string> drift;
+    if (outcome.passed == 0) {
+        drift = find_schema_drift(leader, config_.postgres.event_schema, type);
+    }
+    if (!drift.empty() || outcome.table_error) {
+        holds_.hold(outcome.type, drift.empty() ? said(*outcome.table_error) : joined(drift));
+        give_back_all(units, outcome.type);
+        return true;
+    }
+    bool any = false;
+    for (Refusal& refusal : outcome.refused) {
+        if (is_dead(outcome, refusal)) {
+            dead.push_back(std::move(refusal));
+        } else {
+            any = refusal.place.unit->nak_later = true;
+        }
+    }
+    return any;
+}
+
+/// The table is as it should be.
+bool RefusalJudge::is_dead(const CopyOutcome& outcome, const Refusal& refusal) {
+    const LeaderError& error = refusal.error;
+    if (is_transient(error.sqlstate()) || error.lacks_partition()) return false;
+    const ErrorClass error_class = classify(error.sqlstate(), true);
+    const bool is_data = error_class == ErrorClass::data || error_class == ErrorClass::settled;
+    return is_data || outcome.passed > 0 ||
+           holds_.judge(outcome.type, *refusal.place.unit, said(error)) == TypeHolds::Verdict::dead;
+}
+
+bool RefusalJudge::judge(PgConnection& leader, Units& units, std::vector<CopyOutcome>& outcomes,
+                         std::vector<Refusal>& dead) {
+    bool any = false;
+    for (CopyOutcome& outcome : outcomes) any |= judge_type(leader, units, outcome, dead);
+    return any;
+}
+
+}  // namespace homeward::consumer

@@ -1,0 +1,288 @@
+#include "consumer/write/row_copier.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+
+#include "consumer/decode/copy_row.hpp"
+
+namespace homeward::consumer {
+namespace {
+
+using SteadyClock = std::chrono::steady_clock;
+using Range = std::pair<std::size_t, std::size_t>;
+
+/// So many rows refused, one by one, with codes that are no data error, and none passed: it is the
+/// table. With data errors every row is tried.
+constexpr std::size_t kTableRefusalsMin = 64;
+
+/// A day that was dropped is made again by the next attempt; so often, before its rows are refused.
+constexpr int kPartitionMissesMax = 3;
+
+/// Pushes what is left of a range behind its bad row, or its two halves when nobody knows which
+/// row it is; returns the bad row's place, or the range's end.
+std::size_t cut(const Range& range, long bad_row, std::vector<Range>& ranges) {
+    const auto [begin, end] = range;
+    const bool is_known = bad_row >= 0 && static_cast<std::size_t>(bad_row) < end - begin;
+    if (!is_known && end - begin > 1) {
+        const std::size_t middle = begin + (end - begin) / 2;
+        ranges.emplace_back(middle, end);
+        ranges.emplace_back(begin, middle);
+        return end;
+    }
+    const std::size_t at = begin + (is_known ? static_cast<std::size_t>(bad_row) : 0);
+    if (at + 1 < end) ranges.emplace_back(at + 1, end);
+    if (at > begin) ranges.emplace_back(begin, at);
+    return at;
+}
+
+/// Whether one more refused row shows that it is the table. One row that exceeds the statement
+/// timeout among others that do not may be slow by itself; a second is not waited for.
+bool is_table_error(const CopyOutcome& outcome, const LeaderError& error) {
+    if (error.sqlstate() == kQueryCanceled) {
+        return outcome.passed == 0 ||
+               std::any_of(outcome.refused.begin(), outcome.refused.end(), [](const Refusal& one) {
+                   return one.error.sqlstate() == kQueryCanceled;
+               });
+    }
+    return outcome.passed == 0 && outcome.refused.size() + 1 >= kTableRefusalsMin &&
+           classify(error.sqlstate(), true) != ErrorClass::data;
+}
+
+void send_rows(PgConnection& leader, std::span<const RowPlace> places) {
+    leader.copy_data(copy_header());
+    // Rows of one unit mostly lie behind one another: they go in one piece.
+    for (std::size_t i = 0; i < places.size();) {
+        const MessageWork* unit = places[i].unit;
+        const std::uint32_t begin = unit->events[places[i].event].begin;
+        std::uint32_t end = begin;
+        while (i < places.size() && places[i].unit == unit &&
+               unit->events[places[i].event].begin == end) {
+            end = unit->events[places[i].event].end;
+            ++i;
+        }
+        leader.copy_data(std::string_view(unit->rows).substr(begin, end - begin));
+    }
+    leader.copy_data(copy_trailer());
+    leader.copy_end();
+}
+
+/// The days of rows of partitioned types that `is_wanted(type, day)`.
+template <typename Wanted>
+TableDays days_of(const Catalog& catalog, const Units& units, const Wanted& is_wanted) {
+    TableDays days;
+    const EventType* last_type = nullptr;
+    std::int64_t last_day = 0;
+    for (const MessageWork& unit : units) {
+        if (unit.skip) continue;
+        for (const EventRow& event : unit.events) {
+            const EventType& type = catalog.types()[static_cast<std::size_t>(event.type)];
+            const std::int64_t day = day_of(event.time_us);
+            if (&type == last_type && day == last_day) continue;
+            last_type = &type;
+            last_day = day;
+            if (type.partitioning == Partitioning::none || !is_wanted(type, day)) continue;
+            days[type.table].insert(day);
+        }
+    }
+    return days;
+}
+
+}  // namespace
+
+RowCopier::Places RowCopier::places_of(Units& units, int type) {
+    Places places;
+    for (MessageWork& unit : units) {
+        if (unit.skip) continue;
+        for (std::size_t i = 0; i < unit.events.size(); ++i) {
+            if (unit.events[i].type == type) places.push_back({&unit, i});
+        }
+    }
+    return places;
+}
+
+std::string RowCopier::statement_of(PgConnection& leader, const EventType& type) const {
+    std::string columns = "origin, seq, time";
+    for (const Field& field : type.fields) columns += ", " + leader.quote(field.name);
+    return "COPY " + leader.quote(config_.postgres.event_schema) + "." + leader.quote(type.table) +
+           " (" + columns + ", extra) FROM STDIN (FORMAT binary)";
+}
+
+TableDays RowCopier::missing_days(const Units& units) const {
+    return days_of(catalog_, units, [this](const EventType& type, std::int64_t day) {
+        return !partitions_.is_known(type, day);
+    });
+}
+
+/// Days that are over by our clock. The leader counts a day hours after its end, so that a clock
+/// that is behind by less names them all.
+TableDays RowCopier::late_days(const Units& units) const {
+    const std::int64_t today = day_of(std::chrono::duration_cast<std::chrono::microseconds>(
+                                          std::chrono::system_clock::now().time_since_epoch())
+                                          .count());
+    return days_of(catalog_, units,
+                   [today](const EventType&, std::int64_t day) { return day < today; });
+}
+
+/// Else a trigger would run for each row of a counted day, at twice what the row itself costs.
+void RowCopier::begin_late_rows(PgConnection& leader, const TableDays& days) const {
+    if (!days.empty()) leader.execute("SET LOCAL homeward.notes_late_rows = on");
+}
+
+/// After the rows: a count that begins in between waits for us, and sees them.
+void RowCopier::note_late_rows(PgConnection& leader, const TableDays& days) const {
+    if (days.empty()) return;
+    std::vector<std::string> tables;
+    std::vector<std::int64_t> numbers;
+    for (const auto& [table, of_table] : days) {
+        tables.insert(tables.end(), of_table.size(), table);
+        numbers.insert(numbers.end(), of_table.begin(), of_table.end());
+    }
+    leader.query(
+        "SELECT homeward.note_late_rows($1, $2::text[],"
+        " ARRAY(SELECT date '1970-01-01' + d FROM unnest($3::int4[]) WITH ORDINALITY AS u (d, i)"
+        " ORDER BY i))",
+        {config_.postgres.event_schema, array_text(tables), array_text(numbers)});
+}
+
+void RowCopier::make_room(PgConnection& leader, const Units& units) {
+    partitions_.ensure(leader, missing_days(units));
+}
+
+void RowCopier::send(PgConnection& leader, int type, std::span<const RowPlace> places) {
+    leader.copy_begin(statement_of(leader, catalog_.types()[static_cast<std::size_t>(type)]));
+    const auto started = SteadyClock::now();
+    try {
+        send_rows(leader, places);
+    } catch (const LeaderError& error) {
+        if (error.sqlstate() == kQueryCanceled) timed_out(type, places.size());
+        throw;
+    }
+    if (!piece_rows_.empty()) went_well(type, SteadyClock::now() - started);
+}
+
+std::size_t RowCopier::piece_rows(int type) const {
+    const auto found = piece_rows_.find(type);
+    return found == piece_rows_.end() ? SIZE_MAX : found->second;
+}
+
+void RowCopier::timed_out(int type, std::size_t rows) {
+    piece_rows_[type] = std::max<std::size_t>(std::min(rows, piece_rows(type)) / 2, 1);
+}
+
+/// Grows again while a COPY takes less than an eighth of the timeout, as with a trigger that was
+/// slow only for a while.
+void RowCopier::went_well(int type, SteadyClock::duration took) {
+    const auto piece = piece_rows_.find(type);
+    if (piece == piece_rows_.end()) return;
+    const std::chrono::milliseconds timeout(config_.postgres.statement_timeout_ms);
+    if (took > timeout / 8) return;
+    piece->second *= 2;
+    if (piece->second >= config_.batch.rows_max) piece_rows_.erase(piece);
+}
+
+void RowCopier::copy(PgConnection& leader, Units& units) {
+    const TableDays late = late_days(units);
+    begin_late_rows(leader, late);
+    for (std::size_t index = 0; index < catalog_.types().size(); ++index) {
+        const int type = static_cast<int>(index);
+        const Places places = places_of(units, type);
+        for (std::size_t at = 0; at < places.size();) {
+            const std::size_t count = std::min(piece_rows(type), places.size() - at);
+            send(leader, type, std::span(places).subspan(at, count));
+            at += count;
+        }
+    }
+    note_late_rows(leader, late);
+}
+
+void RowCopier::sift(PgConnection& leader, const Places& places, std::size_t refused_max,
+                     CopyOutcome& outcome) {
+    std::vector<Range> ranges{{0, places.size()}};
+    std::size_t piece = places.size();  // halved by each refusal, doubled by each success
+    while (!ranges.empty()) {
+        Range range = ranges.back();
+        ranges.pop_back();
+        const std::size_t rows =
+            std::min({piece_rows(outcome.type), piece, range.second - range.first});
+        if (range.first + rows < range.second)
+            ranges.emplace_back(range.first + rows, range.second);
+        range.second = range.first + rows;
+        leader.execute("SAVEPOINT rows");
+        try {
+            send(leader, outcome.type, std::span(places).subspan(range.first, rows));
+            leader.execute("RELEASE SAVEPOINT rows");
+            outcome.passed += rows;
+            piece = std::min(piece * 2, places.size());
+        } catch (const LeaderError& error) {
+            const bool is_timeout = error.sqlstate() == kQueryCanceled;
+            if (leader.is_broken() || (is_transient(error.sqlstate()) && !is_timeout)) throw;
+            if (error.lacks_partition() && ++partition_misses_ <= kPartitionMissesMax) throw;
+            leader.execute("ROLLBACK TO SAVEPOINT rows; RELEASE SAVEPOINT rows");
+            const std::string& table =
+                catalog_.types()[static_cast<std::size_t>(outcome.type)].table;
+            const long bad_row = is_timeout ? -1 : copy_row_of(error.context(), table);
+            const std::size_t at = error.is_of_statement() ? 0 : cut(range, bad_row, ranges);
+            piece = std::max<std::size_t>(rows / 2, 1);
+            if (at == range.second) continue;
+            if (error.is_of_statement() || is_table_error(outcome, error)) {
+                outcome.table_error = error;
+                return;
+            }
+            if (outcome.refused.size() == refused_max) {
+                outcome.is_cut_short = true;
+                return;
+            }
+            outcome.refused.push_back({places[at], error});
+        }
+    }
+}
+
+void RowCopier::make_dead(const Refusal& refusal) {
+    MessageWork& unit = *refusal.place.unit;
+    const auto event = unit.events.begin() + static_cast<std::ptrdiff_t>(refusal.place.event);
+    const EventType& type = catalog_.types()[static_cast<std::size_t>(event->type)];
+    unit.dead.push_back({event->seq, false, type.name, refusal.error.what(),
+                         refusal.error.sqlstate(),
+                         unit.body.substr(event->line_begin, event->line_end - event->line_begin)});
+    unit.events.erase(event);
+}
+
+std::vector<CopyOutcome> RowCopier::isolate_bad_rows(PgConnection& leader, Units& units,
+                                                     std::size_t refused_max) {
+    const TableDays late = late_days(units);
+    begin_late_rows(leader, late);
+    std::vector<CopyOutcome> outcomes;
+    for (std::size_t index = 0; index < catalog_.types().size(); ++index) {
+        const int type = static_cast<int>(index);
+        const Places places = places_of(units, type);
+        if (places.empty()) continue;
+        CopyOutcome outcome{type, 0, {}, std::nullopt};
+        sift(leader, places, refused_max, outcome);
+        refused_max -= outcome.refused.size();
+        outcomes.push_back(std::move(outcome));
+        if (outcomes.back().is_cut_short) break;
+    }
+    partition_misses_ = 0;
+    note_late_rows(leader, late);
+    return outcomes;
+}
+
+void RowCopier::copy_or_bury(PgConnection& leader, Units& units) {
+    std::vector<Refusal> refused;
+    for (CopyOutcome& outcome : isolate_bad_rows(leader, units, SIZE_MAX)) {
+        if (outcome.table_error) throw LeaderError(*outcome.table_error);
+        for (Refusal& refusal : outcome.refused) refused.push_back(std::move(refusal));
+    }
+    bury(std::move(refused));
+}
+
+void RowCopier::bury(std::vector<Refusal> refused) {
+    // From the back: erasing moves what follows.
+    std::sort(refused.begin(), refused.end(), [](const Refusal& a, const Refusal& b) {
+        return std::pair(a.place.unit, a.place.event) > std::pair(b.place.unit, b.place.event);
+    });
+    for (const Refusal& refusal : refused) make_dead(refusal);
+}
+
+}  // namespace homeward::consumer

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <span>
+
+#include "consumer/decode/event_decoder.hpp"
+#include "consumer/decode/message_work.hpp"
+#include "consumer/postgres/partitions.hpp"
+#include "consumer/postgres/pg_connection.hpp"
+
+namespace homeward::consumer {
+
+/// Where a row of a COPY came from.
+struct RowPlace {
+    MessageWork* unit;
+    std::size_t event;
+};
+
+struct Refusal {
+    RowPlace place;
+    LeaderError error;
+};
+
+/// What the leader made of one type's rows of a batch. The rows that passed are in the transaction,
+/// none of the others is.
+struct CopyOutcome {
+    int type;
+    std::size_t passed = 0;
+    std::vector<Refusal> refused;
+    /// Set: the table refuses rows as a whole, and not every row was tried.
+    std::optional<LeaderError> table_error;
+    bool is_cut_short = false;  ///< more rows were refused than allowed; not every row was tried
+};
+
+/// The rows of units into their tables by binary COPY, inside the transaction at hand. Units with
+/// `skip` are left out. One thread; borrows all it is given.
+class RowCopier {
+  public:
+    RowCopier(const Config& config, const Catalog& catalog, Partitions& partitions)
+        : config_(config), catalog_(catalog), partitions_(partitions) {}
+
+    /// The days of rows that are not known to have a partition.
+    TableDays missing_days(const Units& units) const;
+    /// Partitions for all rows, before a transaction begins.
+    void make_room(PgConnection& leader, const Units& units);
+    /// All of them, or a LeaderError. After a statement timeout, the next COPY of that table is
+    /// smaller. Rows of days that are over are noted, here and in copy_apart(): see
+    /// homeward.note_late_rows().
+    void copy(PgConnection& leader, Units& units);
+    /// Isolates rows that the leader refuses, whatever the SQLSTATE, unless it is transient: by the
+    /// line that COPY names, else by halving. Where many are refused, pieces are small, so that few
+    /// good rows are sent again. One outcome a type; the last is cut short at the next row after
+    /// `refused_max`. Throws what is transient, and what lacks its partition (make_room() again,
+    /// after Partitions::forget()).
+    std::vector<CopyOutcome> isolate_bad_rows(PgConnection& leader, Units& units,
+                                              std::size_t refused_max);
+    /// Rows that the leader refuses become dead events; throws when the table refuses all.
+    void copy_or_bury(PgConnection& leader, Units& units);
+    /// Makes dead events of refused rows.
+    void bury(std::vector<Refusal> refused);
+
+  private:
+    using Places = std::vector<RowPlace>;
+
+    static Places places_of(Units& units, int type);
+    TableDays late_days(const Units& units) const;
+    void begin_late_rows(PgConnection& leader, const TableDays& days) const;
+    void note_late_rows(PgConnection& leader, const TableDays& days) const;
+    void send(PgConnection& leader, int type, std::span<const RowPlace> places);
+    void sift(PgConnection& leader, const Places& places, std::size_t refused_max,
+              CopyOutcome& outcome);
+    void make_dead(const Refusal& refusal);
+    std::string statement_of(PgConnection& leader, const EventType& type) const;
+    std::size_t piece_rows(int type) const;
+    void timed_out(int type, std::size_t rows);
+    void went_well(int type, std::chrono::steady_clock::duration took);
+
+    const Config& config_;
+    const Catalog& catalog_;
+    Partitions& partitions_;
+    /// Rows of one COPY, by type; of those whose COPY has exceeded the statement timeout lately.
+    std::map<int, std::size_t> piece_rows_;
+    int partition_misses_ = 0;  ///< in a row
+};
+
+}  // namespace homeward::consumer

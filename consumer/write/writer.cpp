@@ -1,0 +1,528 @@
+#include "consumer/write/writer.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cassert>
+#include <map>
+
+#include "consumer/base/thread_body.hpp"
+#include "schemas/nats/subject.hpp"
+
+namespace homeward::consumer {
+namespace {
+
+using namespace std::chrono_literals;
+using SteadyClock = std::chrono::steady_clock;
+
+constexpr auto kRetryFirst = 50ms;
+constexpr auto kRetryMax = 2s;
+constexpr auto kPause = 5s;
+/// Rows that one transaction isolates, unless all are of one message.
+constexpr std::size_t kRefusedMax = 256;
+/// When a message that was given back to its stream comes again.
+constexpr auto kReturnFirst = 1s;
+constexpr auto kReturnMax = 300s;
+
+std::int64_t system_us() {
+    return std::chrono::duration_cast<std::chrono::microseconds>(
+               std::chrono::system_clock::now().time_since_epoch())
+        .count();
+}
+
+/// Comes again after 1 s, 2 s, 4 s …: a bare NAK would bring it back at once.
+std::string nak_later(const MessageWork& unit) {
+    const std::uint64_t times =
+        std::min<std::uint64_t>(unit.pulled.message.delivery.deliveries, 10);
+    const auto delay =
+        std::min<std::chrono::nanoseconds>(kReturnFirst * (1u << (times - 1)), kReturnMax);
+    return "-NAK {\"delay\": " + std::to_string(delay.count()) + "}";
+}
+
+double seconds(SteadyClock::duration duration) {
+    return std::chrono::duration<double>(duration).count();
+}
+
+}  // namespace
+
+Writer::Writer(WriterContext& context)
+    : context_(context),
+      stage_(context.metrics.stages.add()),
+      partitions_(context.config.postgres),
+      copier_(context.config, *context.catalog, partitions_),
+      judge_(context.config, *context.catalog, context.type_holds),
+      day_budget_(*context.catalog, partitions_),
+      decoder_(context.catalog, time_limits(context.config)),
+      thread_(start_thread("writer", [this] { run(); })) {}
+
+Writer::~Writer() {
+    thread_.join();
+}
+
+void Writer::run() {
+    const auto want = [this] {
+        const Config::Batch limits = context_.limits.read();
+        return Puller::Want{limits.rows_max, limits.bytes_max,
+                            std::chrono::milliseconds(limits.delay_ms), limits.adaptive_delay};
+    };
+    for (;;) {
+        stage_.enter(Stage::wait);
+        std::vector<PulledMessage> pulled = context_.puller.take(want);
+        stage_.enter(Stage::decode);
+        if (pulled.empty()) return;
+        Units units;
+        units.reserve(pulled.size());
+        std::size_t bytes = 0;
+        std::map<const Stream*, std::uint64_t> pending;
+        const auto taken = SteadyClock::now();
+        context_.metrics.batch_delay_seconds.observe(seconds(taken - pulled.front().arrived));
+        auto oldest = taken;
+        AckDeadlineExtender::Replies replies;
+        replies.reserve(pulled.size());
+        for (PulledMessage& one : pulled) {
+            bytes += one.message.data.size();
+            oldest = std::min(oldest, one.touched);
+            replies.emplace_back(one.message.reply);
+            pending[one.stream] = one.message.delivery.pending;
+            if (one.message.delivery.deliveries > 1) ++context_.metrics.redelivered;
+            units.push_back(decoder_.open(std::move(one)));
+            if (units.back().is_newer) note_newer(units.back());
+        }
+        for (const auto& [stream, count] : pending)
+            context_.metrics.set_pending(stream->name, count);
+        context_.metrics.message_bytes += bytes;
+        const std::size_t messages = units.size();
+        const auto held = context_.keeper.hold(std::move(replies), oldest);
+        // Once a stop has met a leader that is away, what is left is not even tried.
+        has_given_up_ = has_given_up_ || !write(units);
+        context_.keeper.release(held);
+        finish(units);
+        context_.puller.finish(messages, bytes, SteadyClock::now() - taken);
+    }
+}
+
+/// A rolling deploy in which publishers came first: nothing is lost, but somebody has to go on.
+void Writer::note_newer(const MessageWork& unit) {
+    constexpr auto kInterval = 10s;
+    ++context_.metrics.newer_frames;
+    const auto now = SteadyClock::now();
+    if (now < newer_quiet_until_) return;
+    newer_quiet_until_ = now + kInterval;
+    spdlog::error(
+        "{}: a frame of a newer version than this consumer reads ({}); it stays in its stream. "
+        "Upgrade homeward-consumer before the publishers, or set frame_version back in them",
+        unit.pulled.message.subject, kFrameVersionMax);
+}
+
+void Writer::connect() {
+    if (leader_ && !leader_->is_broken()) return;
+    leader_.reset();
+    leader_.emplace(context_.config.postgres.url, context_.config.postgres);
+    // Also what this leader never had: it may be a standby that lacks the last commits, or restored
+    // from a backup, and give the same numbers to others.
+    has_worked_ = true;
+    partitions_.forget();
+    origins_.forget();
+    try {
+        if (context_.leader_fence != nullptr) context_.leader_fence->admit(leader_->identity());
+    } catch (...) {
+        leader_.reset();
+        throw;
+    }
+    context_.metrics.leader_up = true;
+}
+
+/// The leader's objection costs a batch that was written in vain. One is enough to notice that a
+/// stream was restored or mirrored: it is full of settled frames, and none is marked as
+/// redelivered.
+bool Writer::is_to_ask_first(const Units& units) const {
+    return context_.ledger_first ||
+           std::any_of(units.begin(), units.end(), [this](const MessageWork& unit) {
+               return !unit.is_plain && (unit.pulled.message.delivery.deliveries > 1 ||
+                                         settled_streams_.count(unit.pulled.stream) != 0);
+           });
+}
+
+/// Until a batch has only fresh frames of the stream.
+void Writer::note_settled(const Units& units, const std::vector<ledger::Verdict>& verdicts) {
+    std::set<const Stream*> fresh, settled;
+    for (std::size_t i = 0; i < units.size(); ++i) {
+        if (units[i].is_plain || units[i].is_mark || units[i].skip) continue;
+        (verdicts[i] == ledger::Verdict::settled ? settled : fresh).insert(units[i].pulled.stream);
+    }
+    for (const Stream* stream : fresh) settled_streams_.erase(stream);
+    settled_streams_.insert(settled.begin(), settled.end());
+}
+
+/// Until it is committed, however long that takes; false if a stop came in between.
+bool Writer::write(Units& units) {
+    const auto started = SteadyClock::now();
+    bool careful = is_to_ask_first(units);
+    judge_.begin_batch();
+    auto wait = std::chrono::milliseconds(kRetryFirst);
+    int redos = 0;
+    while (true) {
+        try {
+            connect();
+            prepare(units);
+            const bool is_done = careful ? write_carefully(units) : write_optimistically(units);
+            if (is_too_much_) return write_halves(units);
+            // Not written: a part of it goes back to its stream, and the rest is tried anew.
+            if (!is_done) continue;
+            context_.log.committed();
+            break;
+        } catch (const LeaderError& error) {
+            ++context_.metrics.retries;
+            recover(error);
+            const bool redo_now = is_redone(error, careful);
+            // Whatever happened, the COMMIT may have come through: the ledger knows.
+            careful = true;
+            if (redo_now) {
+                ++context_.metrics.redos;
+                // The first at once; whoever is in the way of the next ones needs some time.
+                if (++redos > 1) pause("", wait);
+            } else if (classify(error.sqlstate(), has_worked_) == ErrorClass::retry) {
+                context_.log.leader_failed(std::string(error.what()) + " [" + error.sqlstate() +
+                                           "]");
+                pause("", wait);
+            } else {
+                partitions_.forget();
+                pause(std::string(error.what()) + " [" + error.sqlstate() +
+                          "]; nothing is lost, writing goes on when this is mended",
+                      kPause);
+            }
+            if (redos != 1) wait = std::min<std::chrono::milliseconds>(wait * 2, kRetryMax);
+            if (context_.stopping) return false;
+        }
+    }
+    context_.memory.remember(units, committed_.leader);
+    count(units, SteadyClock::now() - started);
+    return true;
+}
+
+/// Everybody waits for what a transaction has claimed, so none isolates very many rows.
+bool Writer::write_halves(Units& units) {
+    is_too_much_ = false;
+    const auto middle = units.begin() + static_cast<std::ptrdiff_t>(units.size() / 2);
+    Units rest(std::make_move_iterator(middle), std::make_move_iterator(units.end()));
+    units.erase(middle, units.end());
+    const bool is_done = write(units) && write(rest);
+    std::move(rest.begin(), rest.end(), std::back_inserter(units));
+    return is_done;
+}
+
+/// Leaves a connection that can be used, or none.
+void Writer::recover(const LeaderError& error) {
+    if (error.lacks_partition()) partitions_.forget();
+    if (!leader_ || leader_->is_broken()) return;
+    // Also what was read-only: the next connection looks for the new leader. After a statement that
+    // took too long there is nothing to look for.
+    const bool is_away = classify(error.sqlstate(), has_worked_) == ErrorClass::retry &&
+                         error.sqlstate() != kQueryCanceled;
+    if (is_away) {
+        leader_.reset();
+        return;
+    }
+    try {
+        leader_->execute("ROLLBACK");
+    } catch (const LeaderError&) {
+        leader_.reset();
+    }
+}
+
+/// Whether writing the batch anew, with the ledger asked first and each row by itself if need be,
+/// is the answer: to whatever may come of single rows, and to a seal that does not hold, since what
+/// another has just settled the next look will see.
+bool Writer::is_redone(const LeaderError& error, bool careful) {
+    if (error.sqlstate() == "HW001" || error.lacks_partition()) return true;
+    if (careful) return false;
+    return error.sqlstate() == kQueryCanceled ||
+           classify(error.sqlstate(), has_worked_) != ErrorClass::retry;
+}
+
+void Writer::pause(const std::string& why, std::chrono::milliseconds time) {
+    if (!why.empty()) context_.log.paused(why);
+    stage_.enter(Stage::retry);
+    const auto until = SteadyClock::now() + time;
+    while (SteadyClock::now() < until && !context_.stopping) std::this_thread::sleep_for(10ms);
+}
+
+/// What is committed is acknowledged; what a stop has kept us from goes to another at once.
+void Writer::finish(const Units& units) {
+    AckDeadlineExtender::Replies committed;
+    committed.reserve(units.size());
+    for (const MessageWork& unit : units) {
+        std::string reply(unit.pulled.message.reply);
+        if (unit.nak_later) ++context_.metrics.given_back;
+        if (has_given_up_ || unit.nak_later) {
+            context_.nats.publish(reply, has_given_up_ ? "-NAK" : nak_later(unit));
+        } else {
+            committed.push_back(std::move(reply));
+        }
+    }
+    if (committed.empty()) return;
+    if (context_.gate == nullptr) return context_.nats.publish_all(committed, "+ACK");
+    // Spoken for at the next look, whenever it was last.
+    context_.gate->hold(committed_, context_.keeper.hold(std::move(committed), {}));
+}
+
+void Writer::resolve_origin(MessageWork& unit) {
+    const PulledMessage& pulled = unit.pulled;
+    const auto subject = parse_subject(pulled.message.subject);
+    if (unit.is_plain) {
+        // Who may make his stream take any subject may not speak in the name of other regions.
+        const bool is_own = subject && subject->region == pulled.stream->region;
+        const auto& entry =
+            origins_.find_plain(*leader_,
+                                {pulled.stream->name, context_.stream_created_us(*pulled.stream),
+                                 pulled.stream->region},
+                                is_own ? subject->app : "-");
+        unit.origin = entry.origin;
+        unit.plain_source = entry.source;
+        return;
+    }
+    const std::string region(subject ? subject->region : "?");
+    const std::string app(subject ? subject->app : "?");
+    const OriginEntry& entry =
+        origins_.find(*leader_, unit.header.publisher,
+                      std::string(to_string(unit.header.event_class)), region, app);
+    unit.origin = entry.id;
+    if (entry.region == region && entry.app == app) return;
+    // Whoever may publish anything could otherwise mark another's events as settled.
+    spdlog::error("a frame from {} claims an origin of {}/{}", pulled.message.subject, entry.region,
+                  entry.app);
+    set_aside(unit, "its origin belongs to region " + entry.region + ", app " + entry.app);
+}
+
+/// Kept for a person to judge; goes back to its stream when there is no room for it. It has the
+/// room of the dead letters, so that nobody who may publish can fill the leader's disk.
+void Writer::set_aside(MessageWork& unit, const std::string& reason) {
+    unit.skip = true;
+    const std::size_t bytes = unit.pulled.message.data.size();
+    const bool fits = context_.dead_letter_quota.fits({1, bytes, 0});
+    context_.metrics.quota_full = !fits;
+    if (!fits) {
+        unit.nak_later = true;
+        spdlog::error(
+            "no room for a frame that contradicts the ledger (dead_letters.letters_max, "
+            ".bytes_max): it waits in its stream; see homeward-consumer conflicts list");
+        return;
+    }
+    ledger::keep_aside(*leader_, unit, reason);
+    unit.is_conflict = true;
+}
+
+/// The same frame twice in one batch would meet itself in the ledger only after both had their rows
+/// copied. The first stays; a copy of it is settled with it; anything else is kept aside.
+void Writer::drop_overlaps_within(Units& units) {
+    std::map<std::int32_t, std::map<std::uint64_t, const MessageWork*>> taken;
+    for (MessageWork& unit : units) {
+        if (unit.skip || unit.is_mark || unit.is_plain) continue;
+        auto& of_origin = taken[unit.origin];
+        auto after = of_origin.upper_bound(unit.seq_last());
+        const MessageWork* other = after == of_origin.begin() ? nullptr : std::prev(after)->second;
+        if (other == nullptr || other->seq_last() < unit.seq_first) {
+            of_origin[unit.seq_first] = &unit;
+            continue;
+        }
+        if (other->seq_first == unit.seq_first && other->seq_last() == unit.seq_last()) {
+            unit.skip = unit.is_settled = true;
+            continue;
+        }
+        set_aside(unit, "it overlaps another frame of its batch in part");
+    }
+    // Invariant: what is left of an origin is disjoint, so the lengths add up to its union.
+    for (const auto& [origin, frames] : taken) {
+        std::uint64_t end = 0;
+        for (const auto& [seq_first, unit] : frames) {
+            assert(seq_first > end && "frames of one origin in one batch are disjoint");
+            end = unit->seq_last();
+        }
+    }
+}
+
+/// In transactions of their own, so that nobody waits for ours; see PlainReservations.
+void Writer::reserve_plain(Units& units) {
+    plain_.reserve(*leader_, units);
+    for (MessageWork& unit : units) {
+        unit.is_settled |= unit.is_plain && unit.skip && !unit.nak_later;
+    }
+}
+
+void Writer::learn_origins(const Units& units) {
+    std::vector<OriginRegistry::LaneDrainer> senders;
+    for (const MessageWork& unit : units) {
+        if (unit.is_plain || unit.nak_later) continue;
+        const auto subject = parse_subject(unit.pulled.message.subject);
+        senders.push_back({unit.header.publisher, std::string(to_string(unit.header.event_class)),
+                           subject ? std::string(subject->region) : "?",
+                           subject ? std::string(subject->app) : "?"});
+    }
+    origins_.learn(*leader_, senders);
+}
+
+void Writer::prepare(Units& units) {
+    learn_origins(units);
+    for (MessageWork& unit : units) {
+        unit.reset();
+        unit.skip = unit.nak_later;
+        if (!unit.skip) resolve_origin(unit);
+    }
+    drop_overlaps_within(units);
+}
+
+void Writer::decode(Units& units) {
+    stage_.enter(Stage::decode);
+    const auto started = SteadyClock::now();
+    const std::uint64_t nuls = decoder_.replaced_nuls();
+    const std::int64_t now_us = system_us();
+    for (MessageWork& unit : units) {
+        if (!unit.skip) decoder_.decode(unit, now_us);
+    }
+    copier_.bury(day_budget_.refuse_beyond(units, now_us));
+    context_.metrics.replaced_nuls += decoder_.replaced_nuls() - nuls;
+    context_.metrics.decode_seconds.observe(seconds(SteadyClock::now() - started));
+}
+
+/// Marks what must not be written now, as its type or its source is held or there is no room for
+/// its dead events. True if there is any.
+bool Writer::give_back_any(Units& units) {
+    return judge_.give_back_held(units) ||
+           context_.source_holds.give_back_bad(units, context_.limits.read().bad_events_max) ||
+           give_back_what_has_no_room(units, context_.dead_letter_quota, context_.metrics);
+}
+
+bool Writer::write_optimistically(Units& units) {
+    reserve_plain(units);
+    decode(units);
+    if (give_back_any(units)) return false;
+    copier_.make_room(*leader_, units);
+    stage_.enter(Stage::copy);
+    leader_->execute("BEGIN; " + plain_.take_statement());
+    const auto started = SteadyClock::now();
+    copier_.copy(*leader_, units);
+    ledger::write_rest(*leader_, units);
+    const auto copied = SteadyClock::now();
+    stage_.enter(Stage::commit);
+    const ledger::Settlement settled = ledger::settle_and_commit(*leader_, units);
+    stage_.move(Stage::commit, Stage::ledger, settled.ledger_s);
+    committed_ = {leader_->identity(), settled.lsn};
+    context_.metrics.copy_seconds.observe(seconds(copied - started));
+    context_.metrics.commit_seconds.observe(seconds(SteadyClock::now() - copied));
+    return true;
+}
+
+bool Writer::write_carefully(Units& units) {
+    stage_.enter(Stage::ledger);
+    reserve_plain(units);
+    // What is checked only at COMMIT could not be laid to one event.
+    leader_->execute("BEGIN; SET CONSTRAINTS ALL IMMEDIATE; " + plain_.take_statement());
+    const auto verdicts = ledger::claim(*leader_, units);
+    note_settled(units, verdicts);
+    for (std::size_t i = 0; i < units.size(); ++i) {
+        MessageWork& unit = units[i];
+        if (unit.skip || verdicts[i] == ledger::Verdict::fresh) continue;
+        if (verdicts[i] == ledger::Verdict::settled) {
+            unit.skip = unit.is_settled = true;
+            continue;
+        }
+        set_aside(unit, verdicts[i] == ledger::Verdict::ragged
+                            ? "its origin has more holes than ledger.ranges_max allows"
+                            : "the ledger has settled a part of it");
+    }
+    decode(units);
+    const TableDays days = copier_.missing_days(units);
+    bool is_whole = days.empty() && !give_back_any(units);
+    if (is_whole) {
+        stage_.enter(Stage::copy);
+        is_whole = copy_isolated(units) && !give_back_any(units);
+    }
+    if (!is_whole) {
+        leader_->execute("ROLLBACK");
+        // Never inside the transaction, whose locks all others would wait for.
+        partitions_.ensure(*leader_, days);
+        return false;
+    }
+    ledger::write_rest(*leader_, units);
+    stage_.enter(Stage::commit);
+    committed_ = {leader_->identity(), ledger::seal_and_commit(*leader_, units)};
+    return true;
+}
+
+/// Rows that the leader refuses become dead events, or their messages are to go back to their
+/// streams: then false.
+bool Writer::copy_isolated(Units& units) {
+    auto outcomes =
+        copier_.isolate_bad_rows(*leader_, units, units.size() > 1 ? kRefusedMax : SIZE_MAX);
+    is_too_much_ = !outcomes.empty() && outcomes.back().is_cut_short;
+    if (is_too_much_) return false;
+    std::vector<Refusal> dead;
+    if (judge_.judge(*leader_, units, outcomes, dead)) return false;
+    copier_.bury(std::move(dead));
+    return true;
+}
+
+void Writer::count_dead(const MessageWork& unit) {
+    std::uint64_t open = 0;
+    const DeadEvent* last = nullptr;
+    if (unit.dead.empty()) return;
+    context_.dead_letter_quota.add(source_of(unit), letters_of(unit));
+    for (const DeadEvent& dead : unit.dead) {
+        ++(dead.parked ? context_.metrics.parked : context_.metrics.dead_letters);
+        if (dead.parked) continue;
+        ++open;
+        last = &dead;
+    }
+    if (last == nullptr) return;
+    context_.log.dead_letters(source_of(unit), open, last->type, last->reason);
+}
+
+void Writer::count(const Units& units, SteadyClock::duration took) {
+    Metrics& metrics = context_.metrics;
+    const std::int64_t now_us = system_us();
+    std::uint64_t rows = 0;
+    const Stream* stream = nullptr;  // whose freshness it is
+    Histogram* freshness = nullptr;
+    std::map<const Stream*, std::pair<std::uint64_t, std::uint64_t>> written;  // messages, events
+    std::vector<bool> has_passed(context_.catalog->types().size());
+    metrics.messages += units.size();
+    for (const MessageWork& unit : units) {
+        if (unit.is_conflict) {
+            ++metrics.conflicts;
+            context_.dead_letter_quota.add(source_of(unit),
+                                           {1, unit.pulled.message.data.size(), 0});
+        }
+        if (unit.is_settled) metrics.skipped_events += unit.seq_count;
+        if (unit.skip) continue;
+        auto& [messages, events] = written[unit.pulled.stream];
+        ++messages;
+        events += unit.seq_count;
+        rows += unit.events.size();
+        metrics.row_bytes += unit.rows.size();
+        count_dead(unit);
+        for (const Tombstone& one : unit.tombstones) {
+            metrics.tombstones += one.seq_last - one.seq_first + 1;
+        }
+        if (unit.events.empty()) continue;
+        if (unit.pulled.stream != stream) {
+            stream = unit.pulled.stream;
+            freshness = &metrics.freshness(stream->region, to_string(stream->kind));
+        }
+        for (const EventRow& event : unit.events) {
+            freshness->observe(static_cast<double>(now_us - event.time_us) / 1e6);
+            has_passed[static_cast<std::size_t>(event.type)] = true;
+        }
+    }
+    for (const auto& [source, of] : written) {
+        metrics.count_events(source->name, of.first, of.second);
+    }
+    for (std::size_t type = 0; type < has_passed.size(); ++type) {
+        if (has_passed[type]) context_.type_holds.passed(static_cast<int>(type));
+    }
+    metrics.rows += rows;
+    ++metrics.batches;
+    metrics.batch_rows.observe(static_cast<double>(rows));
+    metrics.batch_seconds.observe(seconds(took));
+}
+
+}  // namespace homeward::consumer

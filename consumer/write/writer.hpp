@@ -1,0 +1,112 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "consumer/base/batch_limits.hpp"
+#include "consumer/base/config.hpp"
+#include "consumer/decode/frame_decoder.hpp"
+#include "consumer/ledger/leader_fence.hpp"
+#include "consumer/ledger/ledger.hpp"
+#include "consumer/ledger/origin_registry.hpp"
+#include "consumer/ledger/plain_reservations.hpp"
+#include "consumer/ledger/recent_commits.hpp"
+#include "consumer/metrics/metrics.hpp"
+#include "consumer/postgres/partitions.hpp"
+#include "consumer/postgres/pg_connection.hpp"
+#include "consumer/pull/ack_deadline_extender.hpp"
+#include "consumer/pull/pull.hpp"
+#include "consumer/write/day_budget.hpp"
+#include "consumer/write/dead_letter_quota.hpp"
+#include "consumer/write/refusal_judge.hpp"
+#include "consumer/write/replication_barrier.hpp"
+#include "consumer/write/row_copier.hpp"
+#include "consumer/write/source_holds.hpp"
+#include "consumer/write/type_holds.hpp"
+#include "consumer/write/writer_log.hpp"
+
+namespace homeward::consumer {
+
+/// What writers share. Thread-safe members only.
+struct WriterContext {
+    const Config& config;
+    BatchLimits& limits;  ///< of these, not config.batch, which is as it was at the start
+    Puller& puller;
+    NatsConnection& nats;
+    AckDeadlineExtender& keeper;
+    ReplicationBarrier* gate;   ///< null: acks wait for nothing but the commit
+    LeaderFence* leader_fence;  ///< null: any leader is right
+    RecentCommits& memory;
+    std::shared_ptr<const Catalog> catalog;
+    Metrics& metrics;
+    DeadLetterQuota& dead_letter_quota;
+    TypeHolds& type_holds;
+    SourceHolds& source_holds;
+    WriterLog& log;
+    std::function<std::int64_t(const Stream&)> stream_created_us;
+    bool ledger_first = false;  ///< most of it will be there already
+    std::atomic<bool> stopping{false};
+};
+
+/// Takes batches, commits them to the leader, then acknowledges. Has a thread and a connection of
+/// its own; any number of writers, in any number of processes, may work side by side.
+///
+/// A batch is first written as if nothing of it were in the ledger (the rows, then the frames). If
+/// the leader objects, or a message has been delivered before, it is written again with the ledger
+/// asked first; only what then still fails is taken apart, event by event.
+class Writer {
+  public:
+    explicit Writer(WriterContext& context);
+    ~Writer();  // joins; the context's puller must have been stopped
+
+  private:
+    void run();
+    bool write(Units& units);
+    bool write_halves(Units& units);
+    void prepare(Units& units);
+    void learn_origins(const Units& units);
+    void resolve_origin(MessageWork& unit);
+    void set_aside(MessageWork& unit, const std::string& reason);
+    void drop_overlaps_within(Units& units);
+    void reserve_plain(Units& units);
+    bool is_to_ask_first(const Units& units) const;
+    void note_settled(const Units& units, const std::vector<ledger::Verdict>& verdicts);
+    void decode(Units& units);
+    bool write_optimistically(Units& units);
+    bool write_carefully(Units& units);
+    bool give_back_any(Units& units);
+    bool copy_isolated(Units& units);
+    bool is_redone(const LeaderError& error, bool careful);
+    void recover(const LeaderError& error);
+    void finish(const Units& units);
+    void pause(const std::string& why, std::chrono::milliseconds time);
+    void note_newer(const MessageWork& unit);
+    void connect();
+    void count_dead(const MessageWork& unit);
+    void count(const Units& units, std::chrono::steady_clock::duration took);
+
+    WriterContext& context_;
+    std::optional<PgConnection> leader_;
+    StageClock& stage_;
+    bool has_worked_ = false;
+    bool has_given_up_ = false;
+    bool is_too_much_ = false;  ///< of the batch at hand is refused: half of it at a time
+    CommitPoint committed_;     ///< of the last batch
+    OriginRegistry origins_;
+    PlainReservations plain_;
+    std::set<const Stream*> settled_streams_;  ///< that gave settled frames last
+    Partitions partitions_;
+    RowCopier copier_;
+    RefusalJudge judge_;
+    DayBudget day_budget_;
+    UnitDecoder decoder_;
+    std::chrono::steady_clock::time_point newer_quiet_until_{};
+    std::thread thread_;
+};
+
+}  // namespace homeward::consumer

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+
+#include <homeward/publisher.hpp>
+
+#include "publisher/platform/app_log.hpp"
+#include "publisher/platform/fork_detection_page.hpp"
+#include "publisher/send/lane_drainer.hpp"
+#include "publisher/send/refusals.hpp"
+#include "publisher/spool/lane_pool.hpp"
+#include "publisher/spool/run.hpp"
+
+namespace homeward {
+
+/// What a publisher has in one process. A forked child makes one of its own.
+class Publisher::Impl {
+  public:
+    Impl(const PublisherOptions& wanted, FrameSender::Start start);
+    Stats stats() const;
+
+    /// Removes what there is of it unless the publisher could be opened.
+    struct OwnRun {
+        std::unique_ptr<Run> run;
+        bool is_open = false;
+        ~OwnRun() {
+            if (run != nullptr && !is_open) run->remove();
+        }
+    };
+
+    const std::shared_ptr<AppLog> log;
+    const PublisherOptions options;
+    const std::uint64_t owner;
+    std::atomic<bool> closed{false};
+    ForkDetectionPage fork_page;
+    detail::Clock clock;
+    OwnRun run;
+    LanePool lanes;
+    Refusals refusals;
+    std::chrono::steady_clock::time_point next_news{};  ///< the sender's thread's own
+    LaneDrainer sender;                                 // last: its thread uses what is above
+
+  private:
+    void maintain();  // by the sender's thread
+};
+
+}  // namespace homeward

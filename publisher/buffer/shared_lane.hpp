@@ -1,0 +1,104 @@
+#pragma once
+
+// The many producers' end of a shared lane (lane_layout.hpp), as Aeron's many-to-one ring buffer
+// has it: a producer reserves a place by moving head, writes, and publishes by one store. Between
+// the two
+//   - a process that is killed leaves a hole, which whoever reads the lane skips: emit() had not
+//     returned, so nothing that it accepted is lost;
+//   - a thread that the kernel has stopped holds the sender up at its place, and loses nothing;
+//   - a thread that ends (it was cancelled) has left its seat behind, which names its place: the
+//     sender skips that.
+
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include <homeward/detail/lane_writer.hpp>
+
+namespace homeward::detail {
+
+/// Of a record whose payload stands behind it already, or `payload` will.
+inline std::uint64_t record_prefix(std::uint64_t position, std::span<const std::byte> payload) {
+    return payload.size() | std::uint64_t{record_checksum(position, payload.data(), payload.size())}
+                                << 32;
+}
+/// Of all but the first of records that become visible together.
+constexpr std::uint64_t kFollowerMask = std::uint64_t{UINT32_MAX} << 32;
+
+/// What one thread is doing in a shared lane. Written by the thread, read by the sender.
+struct alignas(64) SharedLaneSeat {
+    static constexpr std::uint64_t kIdle = UINT64_MAX;
+    /// Where it reserves, or has reserved and not yet published.
+    std::atomic<std::uint64_t> position{kIdle};
+    std::atomic<std::uint64_t> span{0};
+    std::atomic<bool> has_reserved{false};
+};
+
+/// The seats of one shared lane. Any thread.
+class SharedLaneSeats {
+  public:
+    /// Allocates.
+    SharedLaneSeat* take();
+    /// By the thread that has it, at its end.
+    void nak_later(SharedLaneSeat* seat) noexcept;
+    std::size_t taken() const noexcept { return taken_.load(std::memory_order_relaxed); }
+
+    /// LaneDrainer: bytes that a thread reserved at `position` before it ended; 0 if none did, or
+    /// if a living one might still publish there. Cheap while no thread ended so.
+    std::uint64_t abandoned_at(std::uint64_t position) noexcept;
+
+  private:
+    std::mutex mutex_;  // guards what follows
+    std::vector<std::unique_ptr<SharedLaneSeat>> seats_;
+    std::vector<std::unique_ptr<SharedLaneSeat>> abandoned_;
+    std::atomic<std::size_t> taken_{0};
+    std::atomic<bool> has_abandoned_{false};
+};
+
+/// Any number of threads, each with a seat of its own; lock-free. nullptr instead of a seat is for
+/// threads that are at their end.
+class SharedLaneWriter : public LaneWriter {
+  public:
+    SharedLaneWriter(LaneHeader* header, std::byte* ring, AcceptedCell* cell = nullptr)
+        : LaneWriter(header, ring, true, cell) {}
+
+    /// As LaneWriter::append().
+    template <typename Write>
+    bool append(std::size_t payload_bytes, const Write& write, SharedLaneSeat* seat) noexcept {
+        // Written before there is a place for it, if it is small: the others wait less long.
+        alignas(kRecordAlign) std::byte aside[kAsideBytesMax];
+        const bool is_small = payload_bytes <= kAsideBytesMax;
+        if (is_small) write(aside);
+        const auto position = reserve(record_span(payload_bytes), 1, seat);
+        if (!position) return false;
+        std::byte* payload = ring_ + (*position & mask_) + kRecordPrefixBytes;  // mapped twice
+        if (is_small) {
+            std::memcpy(payload, aside, payload_bytes);
+        } else {
+            write(payload);
+        }
+        const std::byte* written = is_small ? aside : payload;
+        publish(*position, record_prefix(*position, {written, payload_bytes}), 1, seat);
+        return true;
+    }
+    /// As LaneWriter::append() of spans.
+    bool append(std::span<const std::byte> spans, std::size_t records,
+                SharedLaneSeat* seat) noexcept;
+
+    /// The two halves of append(): the position of `span` bytes that are the caller's until it
+    /// publishes what it has written there; nullopt: no room.
+    std::optional<std::uint64_t> reserve(std::size_t span, std::size_t records,
+                                         SharedLaneSeat* seat) noexcept;
+    void publish(std::uint64_t position, std::uint64_t prefix, std::size_t records,
+                 SharedLaneSeat* seat) noexcept;
+
+  private:
+    static constexpr std::size_t kAsideBytesMax = 512;
+};
+
+}  // namespace homeward::detail

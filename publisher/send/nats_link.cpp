@@ -1,0 +1,447 @@
+#include "publisher/send/nats_link.hpp"
+
+#include <dlfcn.h>
+#include <nats/nats.h>
+#include <sys/random.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <mutex>
+#include <shared_mutex>
+
+#include "publisher/platform/fork_guard.hpp"
+#include "publisher/platform/thread_body.hpp"
+#include "schemas/nats/nats_probe.hpp"
+#include "schemas/nats/subject.hpp"
+
+namespace homeward {
+namespace {
+
+// A dead peer is noticed after at most interval × (pings + 1) = 9 s.
+constexpr std::int64_t kPingIntervalMs = 3'000;
+constexpr int kPingsOutMax = 2;
+constexpr std::int64_t kConnectTimeoutMs = 3'000;
+constexpr std::int64_t kWriteDeadlineMs = 1'000;
+constexpr std::chrono::milliseconds kProbePatience{500};
+
+template <typename T, void (*destroy)(T*)>
+struct Destroyer {
+    void operator()(T* object) const { destroy(object); }
+};
+using OptionsPtr = std::unique_ptr<natsOptions, Destroyer<natsOptions, natsOptions_Destroy>>;
+using ConnectionPtr =
+    std::unique_ptr<natsConnection, Destroyer<natsConnection, natsConnection_Destroy>>;
+using SubscriptionPtr =
+    std::unique_ptr<natsSubscription, Destroyer<natsSubscription, natsSubscription_Destroy>>;
+
+/// How every message of nats.c begins: with what its collecting thread calls to free it.
+struct Collected {
+    Collected* next;
+    void (*free)(void* message);
+};
+
+/// Whether messages of this nats.c begin so: its own function, the same for two fresh messages.
+bool can_free_directly() {
+    std::array<natsMsg*, 2> messages{};
+    std::array<Collected, 2> starts{};
+    bool is_known = true;
+    for (std::size_t i = 0; i < messages.size(); ++i) {
+        is_known = is_known && natsMsg_Create(&messages[i], "a", nullptr, "b", 1) == NATS_OK;
+        if (is_known) std::memcpy(&starts[i], messages[i], sizeof starts[i]);
+    }
+    Dl_info ours{};
+    Dl_info theirs{};
+    is_known = is_known && starts[0].next == nullptr && starts[1].next == nullptr &&
+               starts[0].free != nullptr && starts[0].free == starts[1].free &&
+               ::dladdr(reinterpret_cast<void*>(&natsMsg_Create), &ours) != 0 &&
+               ::dladdr(reinterpret_cast<void*>(starts[0].free), &theirs) != 0 &&
+               ours.dli_fbase == theirs.dli_fbase;
+    for (natsMsg* message : messages) natsMsg_Destroy(message);
+    return is_known;
+}
+
+/// natsMsg_Destroy() hands the message to a thread of the library, under a lock of the whole
+/// library. A forked child has no such thread, so there no message would ever be freed; and were
+/// the lock held at the fork, the child would wait for it for ever. So we free it ourselves.
+void free_message(natsMsg* message) {
+    static const bool is_direct = can_free_directly();
+    if (is_direct) {
+        Collected start;
+        std::memcpy(&start, message, sizeof start);
+        start.free(message);
+        return;
+    }
+    // An unknown nats.c: fork() must find its collecting thread at rest.
+    const auto nobody_forks = ForkGuard::hold();
+    ForkGuard::wait_at_fork();
+    natsMsg_Destroy(message);
+}
+using MsgPtr = std::unique_ptr<natsMsg, Destroyer<natsMsg, free_message>>;
+
+void require(natsStatus status, const std::string& what) {
+    if (status == NATS_OK) return;
+    throw SetupError(what + ": " + natsStatus_GetText(status));
+}
+
+/// The public key in the file of a seed, which nats.c does not derive; a word that begins with U.
+std::string public_key_in(const std::filesystem::path& seed_file) {
+    std::ifstream words(seed_file);
+    for (std::string word; words >> word;) {
+        if (word.front() == 'U') return word;
+    }
+    throw SetupError(seed_file.string() +
+                     ": no public key beside the seed; write both into it, as "
+                     "`nk -gen user -pubout` prints them");
+}
+
+/// nats.c reads the file at each connection, and says nothing of one that it cannot use.
+void check_credentials(const std::filesystem::path& file) {
+    std::ifstream stream(file);
+    const std::string text{std::istreambuf_iterator<char>(stream), {}};
+    for (const char* part : {"-----BEGIN NATS USER JWT-----", "-----BEGIN USER NKEY SEED-----"}) {
+        if (text.find(part) != std::string::npos) continue;
+        throw SetupError(file.string() + ": not usable as NATS credentials, for the line \"" +
+                         part + "\" is missing; write the file anew with `nsc generate creds`");
+    }
+}
+
+/// What a person should look at when the server does not let us in.
+std::string login_of(const PublisherOptions& wanted) {
+    if (!wanted.credentials_file.empty()) return wanted.credentials_file.string();
+    if (!wanted.nkey_seed_file.empty()) return wanted.nkey_seed_file.string();
+    return "user and password in nats_urls";
+}
+
+void set_credentials(natsOptions* options, const PublisherOptions& wanted) {
+    if (!wanted.credentials_file.empty()) {
+        check_credentials(wanted.credentials_file);
+        require(natsOptions_SetUserCredentialsFromFiles(options, wanted.credentials_file.c_str(),
+                                                        nullptr),
+                wanted.credentials_file.string() + ": not usable as NATS credentials");
+    }
+    if (!wanted.nkey_seed_file.empty()) {
+        require(natsOptions_SetNKeyFromSeed(options, public_key_in(wanted.nkey_seed_file).c_str(),
+                                            wanted.nkey_seed_file.c_str()),
+                wanted.nkey_seed_file.string() + ": not usable as an nkey");
+    }
+    if (!wanted.tls_ca_file.empty()) {
+        require(natsOptions_LoadCATrustedCertificates(options, wanted.tls_ca_file.c_str()),
+                wanted.tls_ca_file.string() + ": not usable as CA certificates");
+    }
+    if (!wanted.tls_cert_file.empty()) {
+        require(natsOptions_LoadCertificatesChain(options, wanted.tls_cert_file.c_str(),
+                                                  wanted.tls_key_file.c_str()),
+                wanted.tls_cert_file.string() + ": not usable as certificate and key");
+    }
+}
+
+bool wants_tls(const PublisherOptions& wanted) {
+    return std::any_of(wanted.nats_urls.begin(), wanted.nats_urls.end(),
+                       [](const std::string& url) { return parse_nats_url(url).wants_tls; });
+}
+
+void set_server(natsOptions* options, const PublisherOptions& wanted, const std::string& url) {
+    require(natsOptions_SetURL(options, url.c_str()),
+            "nats_urls: " + printable_address(url) + " is not usable as a NATS server");
+    // Or a server in between that says it has no TLS would be believed.
+    if (wants_tls(wanted)) require(natsOptions_SetSecure(options, true), "TLS");
+}
+
+std::string random_hex() {
+    std::array<unsigned char, 16> bytes{};
+    if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
+        throw SetupError("getrandom() gives no random bytes for an inbox");
+    }
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    std::string text;
+    for (const unsigned char byte : bytes) {
+        text += kDigits[byte >> 4];
+        text += kDigits[byte & 15];
+    }
+    return text;
+}
+
+/// nats.c opens it for everybody: children, and programs that they become.
+void keep_socket(natsConnection* connection) {
+    char* ip = nullptr;
+    int port = 0;
+    if (natsConnection_GetLocalIPAndPort(connection, &ip, &port) != NATS_OK) return;
+    ForkGuard::keep_socket(connection, ip, port);
+    std::free(ip);
+}
+
+PublishReply parse_answer(natsMsg* message) {
+    PublishReply answer;
+    if (natsMsg_IsNoResponders(message)) {
+        answer.reason = std::string("no stream listens to this subject; create it with ") +
+                        "`homeward-consumer streams apply`";
+        return answer;
+    }
+    auto reply = parse_pub_ack(
+        {natsMsg_GetData(message), static_cast<std::size_t>(natsMsg_GetDataLength(message))});
+    if (reply.error) answer.reason = reply.error->description;
+    if (!reply.malformed.empty()) {
+        answer.reason = "the answer is not JetStream's: " + reply.malformed;
+    }
+    answer.ack = std::move(reply.value);
+    return answer;
+}
+
+/// The server's or the TLS library's own words, which nats.c leaves behind in this thread.
+std::string last_words(natsStatus status) {
+    natsStatus unused = NATS_OK;
+    const char* text = nats_GetLastError(&unused);
+    std::string words = text == nullptr ? "" : printable(text);
+    // Behind "(conn.c:733): ".
+    if (const auto end = words.find("): "); words.rfind("(", 0) == 0 && end != std::string::npos) {
+        words.erase(0, end + 3);
+    }
+    return words.empty() ? natsStatus_GetText(status) : words;
+}
+
+/// What to look at when a server refuses the login or the handshake.
+std::string advice(natsStatus status, const PublisherOptions& wanted) {
+    switch (status) {
+        case NATS_CONNECTION_AUTH_FAILED:
+        case NATS_NOT_PERMITTED:
+            return "; check " + login_of(wanted);
+        case NATS_SSL_ERROR:
+            return "; check " +
+                   (wanted.tls_ca_file.empty() ? "the system's CA certificates"
+                                               : wanted.tls_ca_file.string()) +
+                   (wanted.tls_cert_file.empty() ? "" : " and " + wanted.tls_cert_file.string());
+        default:
+            return "";
+    }
+}
+
+}  // namespace
+
+/// Whom nats.c's threads call. They may be at it when the link ends, and still have a call or two
+/// in their queue: so each callback has a hold on this, and what comes too late is not passed on.
+class NatsLink::Listener {
+  public:
+    /// For a callback's closure; given back by the library's last word on it.
+    using Hold = std::shared_ptr<Listener>;
+
+    Listener(OnAnswer on_answer, OnLog on_log)
+        : on_answer_(std::move(on_answer)), on_log_(std::move(on_log)) {}
+
+    void answer(const PublishReply& answer) {
+        const std::shared_lock lock(mutex_);
+        if (!is_over_) on_answer_(answer);
+    }
+    void log(std::string_view line) {
+        const std::shared_lock lock(mutex_);
+        if (!is_over_) on_log_(line);
+    }
+    /// The connection is lost: its owner looks for the reason when it tries again.
+    void wake() { log({}); }
+    /// Waits for what is under way.
+    void end() {
+        const std::unique_lock lock(mutex_);
+        is_over_ = true;
+    }
+
+  private:
+    std::shared_mutex mutex_;
+    bool is_over_ = false;
+    OnAnswer on_answer_;
+    OnLog on_log_;
+};
+
+class NatsLink::Impl {
+  public:
+    Impl(const PublisherOptions& wanted, const std::string& url, bool wants_cause,
+         OnAnswer on_answer, OnLog on_log)
+        : listener_(std::make_shared<Listener>(std::move(on_answer), std::move(on_log))),
+          inbox_((wanted.inbox_prefix.empty() ? app_inbox_prefix(wanted.region, wanted.app)
+                                              : wanted.inbox_prefix + ".") +
+                 random_hex() + ".") {
+        ForkGuard::watch();
+        natsOptions* made = nullptr;
+        require(natsOptions_Create(&made), "nats.c");
+        OptionsPtr options(made);
+        set_server(made, wanted, url);
+        set_credentials(made, wanted);
+        auto hold = std::make_unique<Listener::Hold>(listener_);
+        set_behaviour(made, wanted, hold.get());
+        natsConnection* connection = nullptr;
+        const natsStatus status = natsConnection_Connect(&connection, made);
+        connection_.reset(connection);
+        if (status != NATS_OK) throw_cause(status, wanted, url, wants_cause);
+        static_cast<void>(hold.release());  // on_closed() has it
+        keep_socket(connection);
+        std::array<char, 128> id{};
+        if (natsConnection_GetConnectedServerId(connection, id.data(), id.size()) == NATS_OK) {
+            server_id_ = id.data();
+        }
+        subscribe();
+    }
+
+    ~Impl() {
+        listener_->end();
+        ForkGuard::forget_socket(connection_.get());
+        if (subscription_ != nullptr) natsSubscription_Unsubscribe(subscription_.get());
+        if (connection_ != nullptr) natsConnection_Close(connection_.get());
+    }
+
+    bool is_connected() const {
+        return natsConnection_Status(connection_.get()) == NATS_CONN_STATUS_CONNECTED;
+    }
+    const std::string& server_id() const { return server_id_; }
+
+    std::vector<std::string> other_servers() const {
+        char** servers = nullptr;
+        int count = 0;
+        std::vector<std::string> found;
+        if (natsConnection_GetDiscoveredServers(connection_.get(), &servers, &count) != NATS_OK) {
+            return found;
+        }
+        for (int i = 0; i < count; ++i) {
+            found.emplace_back(servers[i]);
+            std::free(servers[i]);
+        }
+        std::free(static_cast<void*>(servers));
+        return found;
+    }
+
+    bool publish(const std::string& subject, const std::string& message_id,
+                 std::span<const std::byte> bytes, const std::string& token) {
+        if (!is_connected()) return false;
+        const std::string reply = inbox_ + token;
+        natsMsg* made = nullptr;
+        if (natsMsg_Create(&made, subject.c_str(), reply.c_str(),
+                           reinterpret_cast<const char*>(bytes.data()),
+                           static_cast<int>(bytes.size())) != NATS_OK) {
+            return false;
+        }
+        const MsgPtr message(made);
+        const std::string header(kMessageIdHeader);
+        return natsMsgHeader_Set(made, header.c_str(), message_id.c_str()) == NATS_OK &&
+               natsConnection_PublishMsg(connection_.get(), made) == NATS_OK;
+    }
+
+  private:
+    [[noreturn]] static void throw_cause(natsStatus status, const PublisherOptions& wanted,
+                                         const std::string& url, bool wants_cause) {
+        std::string cause = last_words(status);
+        const std::string what = advice(status, wanted);
+        if (what.empty() && wants_cause) {
+            const std::string found = probe_nats(url, wants_tls(wanted), kProbePatience);
+            if (!found.empty()) cause = found;
+        }
+        throw ConnectError("no connection to NATS at " + printable_address(url) + ": " + cause +
+                           what);
+    }
+
+    static void set_behaviour(natsOptions* options, const PublisherOptions& wanted,
+                              Listener::Hold* hold) {
+        const std::string name = "homeward " + wanted.region + "/" + wanted.app;
+        natsStatus s = natsOptions_SetName(options, name.c_str());
+        // It would never say why it fails, give up after two refused logins, and go on with
+        // certificates that have been replaced.
+        if (s == NATS_OK) s = natsOptions_SetAllowReconnect(options, false);
+        if (s == NATS_OK) s = natsOptions_SetPingInterval(options, kPingIntervalMs);
+        if (s == NATS_OK) s = natsOptions_SetMaxPingsOut(options, kPingsOutMax);
+        if (s == NATS_OK) s = natsOptions_SetTimeout(options, kConnectTimeoutMs);
+        if (s == NATS_OK) s = natsOptions_SetWriteDeadline(options, kWriteDeadlineMs);
+        if (s == NATS_OK) s = natsOptions_SetDisconnectedCB(options, &Impl::on_disconnected, hold);
+        if (s == NATS_OK) s = natsOptions_SetClosedCB(options, &Impl::on_closed, hold);
+        // Without one, nats.c prints to the host's standard error.
+        if (s == NATS_OK) s = natsOptions_SetErrorHandler(options, &Impl::on_error, hold);
+        require(s, "the NATS connection's options");
+    }
+
+    void subscribe() {
+        natsSubscription* subscription = nullptr;
+        auto hold = std::make_unique<Listener::Hold>(listener_);
+        const natsStatus status =
+            natsConnection_Subscribe(&subscription, connection_.get(), (inbox_ + "*").c_str(),
+                                     &Impl::on_message, hold.get());
+        // A server that answers garbage can end the connection as early as here, or one line later.
+        if (status == NATS_CONNECTION_CLOSED) return;
+        if (status != NATS_OK) {
+            listener_->end();
+            throw ConnectError(std::string("cannot subscribe to the acknowledgements: ") +
+                               natsStatus_GetText(status));
+        }
+        subscription_.reset(subscription);
+        const natsStatus set =
+            natsSubscription_SetOnCompleteCB(subscription, &Impl::on_complete, hold.get());
+        if (set != NATS_OK) {
+            unreturned_hold_ = std::move(hold);
+            return;
+        }
+        static_cast<void>(hold.release());                        // on_complete() has it
+        natsSubscription_SetPendingLimits(subscription, -1, -1);  // bounded by our in-flight window
+    }
+
+    // The library is C: an exception that left one of these would end the host application.
+    static void on_message(natsConnection*, natsSubscription*, natsMsg* message,
+                           void* hold) noexcept {
+        const MsgPtr owned(message);
+        contain(hold, [&] {
+            const std::string_view subject(natsMsg_GetSubject(message));
+            PublishReply answer = parse_answer(message);
+            answer.token = subject.substr(subject.rfind('.') + 1);
+            listener(hold).answer(answer);
+        });
+    }
+    static void on_disconnected(natsConnection*, void* hold) noexcept {
+        contain(hold, [&] { listener(hold).wake(); });
+    }
+    static void on_error(natsConnection* connection, natsSubscription*, natsStatus status,
+                         void* hold) noexcept {
+        contain(hold, [&] {
+            const char* words = nullptr;
+            natsConnection_GetLastError(connection, &words);
+            const bool has_words = words != nullptr && *words != '\0';
+            // With the subject that we may not publish or subscribe to.
+            listener(hold).log(
+                "NATS: " + (has_words ? printable(words) : natsStatus_GetText(status)) +
+                (status == NATS_NOT_PERMITTED ? "; the login lacks that permission" : ""));
+        });
+    }
+    template <typename Body>
+    static void contain(void* hold, Body&& body) noexcept {
+        run_contained(
+            "nats.c", "the frame is sent again when its answer is late",
+            [&](std::string_view line) { listener(hold).log(line); }, body);
+    }
+    static void on_closed(natsConnection*, void* hold) noexcept { on_complete(hold); }
+    static void on_complete(void* hold) noexcept { delete static_cast<Listener::Hold*>(hold); }
+    static Listener& listener(void* hold) { return **static_cast<Listener::Hold*>(hold); }
+
+    Listener::Hold listener_;
+    /// Of a subscription that was over too soon to be told who takes it back.
+    std::unique_ptr<Listener::Hold> unreturned_hold_;
+    const std::string inbox_;
+    std::string server_id_;
+    ConnectionPtr connection_;
+    SubscriptionPtr subscription_;
+};
+
+NatsLink::NatsLink(const PublisherOptions& options, const std::string& url, bool wants_cause,
+                   OnAnswer on_answer, OnLog on_log)
+    : impl_(std::make_unique<Impl>(options, url, wants_cause, std::move(on_answer),
+                                   std::move(on_log))) {}
+NatsLink::~NatsLink() = default;
+bool NatsLink::is_connected() const {
+    return impl_->is_connected();
+}
+const std::string& NatsLink::server_id() const {
+    return impl_->server_id();
+}
+std::vector<std::string> NatsLink::other_servers() const {
+    return impl_->other_servers();
+}
+bool NatsLink::publish(const std::string& subject, const std::string& message_id,
+                       std::span<const std::byte> bytes, const std::string& token) {
+    return impl_->publish(subject, message_id, bytes, token);
+}
+
+}  // namespace homeward

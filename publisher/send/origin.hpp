@@ -1,0 +1,211 @@
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <homeward/publisher.hpp>
+
+#include "publisher/buffer/frame_log.hpp"
+#include "publisher/buffer/lane.hpp"
+#include "publisher/buffer/spool_usage.hpp"
+#include "publisher/send/frame_builder.hpp"
+#include "publisher/spool/run.hpp"
+#include "schemas/wire/frame.hpp"
+
+namespace homeward {
+
+/// A frame on its way: where it lies, and what is needed to send it without reading it.
+struct OutgoingFrame {
+    LoggedFrame frame;
+    std::vector<std::byte> mark;  ///< the frame itself, if it is a mark: those are not logged
+    bool is_recovered = false;    ///< an earlier process may have sent it
+};
+
+/// One class of one run: its lanes, the frames cut from them, and their log. The sender thread
+/// drains and cuts; the frame sender takes departures and releases them; any thread asks for
+/// numbers.
+class Origin {
+  public:
+    struct Limits {
+        std::size_t frame_bytes;
+        std::size_t log_bytes_max;
+        std::chrono::milliseconds linger;
+        bool sync;
+        std::shared_ptr<SpoolUsage> usage{};  ///< the bound on the spool as a whole; none: no bound
+    };
+    /// Throws SetupError.
+    Origin(Run& run, EventClass event_class, const Limits& limits);
+
+    EventClass event_class() const { return event_class_; }
+    const Run& run() const { return run_; }
+
+    /// Any thread: the lane is drained from now on.
+    void add_lane(std::uint64_t number, LaneMapping* lane);
+
+    using Lanes = std::map<std::uint64_t, std::unique_ptr<LaneMapping>>;  // by number
+    /// LaneDrainer, of an orphaned run: what its log holds goes out as it is. What is damaged
+    /// there, and what was accepted and is nowhere, is reported as tombstones of that reason; an
+    /// empty reason leaves it open, since it may have been sent.
+    void recover_log(std::string_view loss_reason);
+    /// LaneDrainer: what is in an orphaned run's lanes is cut as this origin's next seqs. `before`:
+    /// the origin that they belonged to, if that is another; its log knows how far they were read.
+    void recover_lanes(Lanes lanes, Origin* before = nullptr);
+    /// LaneDrainer: frames and marks say from now on that another origin may bring the same events.
+    void declare_possible_duplicates() { flags_ |= kFramePossibleDuplicates; }
+    /// LaneDrainer: nobody knows how many events there were, so no mark will say that these were
+    /// all.
+    void leave_open() { is_left_open_ = true; }
+
+    /// LaneDrainer, of an orphaned run: lanes are gone that had accepted so many events. Those that
+    /// are in no frame become tombstones of that reason, and the origin stays open.
+    void report_lost_lanes(std::uint64_t accepted, std::string_view reason);
+    /// LaneDrainer, of an orphaned run that was interrupted: frames say that it had accepted so
+    /// many.
+    void expect_accepted(std::uint64_t accepted) {
+        accepted_at_least_ = std::max(accepted_at_least_, accepted);
+    }
+
+    /// LaneDrainer, of an orphaned run: gives back what neither lanes nor log need, once lanes are
+    /// drained.
+    void compact() noexcept;
+
+    /// FrameSender: the log gives back other bytes for this frame than it took. Its seqs are
+    /// reported as lost.
+    void give_up(const OutgoingFrame& departure);
+
+    enum class Cut : std::uint8_t {
+        none,     ///< nothing is due
+        cut,      ///< at least one frame was logged
+        blocked,  ///< the log is full or the disk refuses: lanes fill up until it can
+    };
+    /// LaneDrainer: drains the lanes and cuts what is due. `all`: also what would still linger.
+    Cut drain(bool all);
+    /// LaneDrainer: a mark that tells the leader how many events there are, and whether more will
+    /// come.
+    void send_mark(bool closing);
+    /// Whether the last frame has been followed by a mark.
+    bool is_marked() const { return is_marked_; }
+    /// LaneDrainer: drains to the end; once all is logged, sends the closing mark. Again until
+    /// true.
+    bool finish();
+
+    /// FrameSender: the next frame to send for the first time; false if none.
+    bool take_departure(OutgoingFrame& departure);
+    /// As FrameLog::read().
+    std::optional<std::vector<std::byte>> read(const OutgoingFrame& departure) const;
+    /// FrameSender: the stream has it. Its bytes stay until they are forgotten.
+    void acknowledge(const OutgoingFrame& departure);
+    /// FrameSender: after acknowledge(), the log need not keep its bytes any more.
+    void forget(const OutgoingFrame& departure);
+    /// Both.
+    void release(const OutgoingFrame& departure);
+    /// Any thread: the log is about to be full, or its disk is; what is kept in it needlessly
+    /// should be forgotten.
+    bool is_log_tight() const;
+
+    std::uint64_t accepted() const;
+    /// Whether everything up to `accepted` is logged, or acknowledged.
+    bool has_logged(std::uint64_t accepted) const;
+    bool has_acked(std::uint64_t accepted) const;
+    /// Whether nothing waits for the stream any more, marks included.
+    bool is_settled() const;
+    void add_stats(ClassStats& stats) const;
+    std::chrono::steady_clock::time_point last_cut() const { return last_cut_; }
+    std::uint64_t seq_next() const { return seq_next_.load(std::memory_order_relaxed); }
+    /// LaneDrainer, after Cut::blocked: why the disk refuses, as errno; 0: the log is full.
+    int disk_error() const { return log_.last_error(); }
+    /// LaneDrainer, after Cut::blocked without a disk error: whether the spool as a whole is full.
+    bool is_spool_full() const { return log_.is_spool_full(); }
+    /// Events that became tombstones because lane, log or types were damaged.
+    std::uint64_t damaged() const { return damaged_; }
+
+  private:
+    struct Source {
+        std::uint64_t number;
+        LaneReader reader;
+        std::uint64_t drops_taken = reader.drops_reported();
+        std::uint64_t logged_position = reader.position();
+        std::uint64_t logged_drops = drops_taken;
+    };
+    struct Content {
+        std::uint32_t events;  // tombstones included
+        std::uint32_t tombstones;
+    };
+    void adopt_new_lanes();
+    bool fill_body(Source& source, std::uint64_t turn_end);
+    void note_body_begins();
+    bool is_due() const;
+    void append_line(std::span<const std::byte> payload);
+    void take_drops(Source& source);
+    void append_damaged(std::uint64_t count);
+    void report_lost(SeqRange seqs, std::string_view reason);
+    bool report_gone_lanes();
+    std::uint64_t count_accepted() const;  // mutex_ is held
+    Cut cut();
+    Cut log_frame();
+    bool log_lost_ranges();
+
+    Run& run_;
+    EventClass event_class_;
+    Limits limits_;
+    FrameLog log_;
+    std::function<const OwnedDescriptor*(std::uint32_t)> find_type_;
+
+    // The sender's own.
+    FrameBuilder builder_;
+    std::vector<std::unique_ptr<LaneMapping>> recovered_lanes_;
+    bool is_recovered_ = false;
+    std::uint16_t flags_ = 0;
+    std::string loss_reason_;
+    std::uint64_t accepted_at_least_ = 0;
+    std::optional<std::uint64_t> accepted_in_lost_lanes_;
+    std::string lanes_loss_reason_;
+    std::map<std::uint64_t, LaneTail> logged_tails_;  // of an orphaned run, by lane
+    bool is_marked_ = false;
+    bool is_finished_ = false;
+    bool is_left_open_ = false;
+    std::vector<Source> sources_;
+    std::vector<LaneTail> tails_;
+    std::size_t next_source_ = 0;
+    std::chrono::steady_clock::time_point body_since_{};
+    std::chrono::steady_clock::time_point last_cut_ = std::chrono::steady_clock::now();
+    std::vector<std::byte> frame_;
+    bool frame_is_ready_ = false;  // encoded, and waiting for room in the log
+    std::atomic<std::uint64_t> damaged_{0};
+    std::atomic<std::uint64_t> scrubbed_{0};  // events whose text was not UTF-8
+    std::atomic<bool> is_blocked_{false};     // the last frame found no room in the log
+
+    std::atomic<std::uint64_t> seq_next_{1};
+
+    mutable std::mutex mutex_;  // guards what follows
+    std::vector<std::pair<std::uint64_t, LaneMapping*>> new_lanes_;
+    std::vector<LaneMapping*> lanes_;  // for accepted()
+    std::deque<OutgoingFrame> departures_;
+    struct LostRange {
+        SeqRange seqs;
+        std::optional<LoggedFrame> instead_of;  // released once the tombstone is logged
+        std::string reason;
+    };
+    std::deque<LostRange> lost_ranges_;
+    std::map<std::uint64_t, Content> unreleased_;  // by seq_first
+    std::uint64_t acked_ = 0;
+    std::uint64_t tombstoned_ = 0;
+    std::uint64_t wire_bytes_ = 0;
+    std::uint64_t json_bytes_ = 0;
+    std::size_t marks_ = 0;  // departures and in-flight frames that carry no events
+};
+
+Origin::Limits limits_of(const PublisherOptions& options);
+
+}  // namespace homeward

@@ -1,0 +1,297 @@
+#include "publisher/spool/lane_pool.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "publisher/platform/process_membarrier.hpp"
+
+namespace homeward {
+namespace {
+
+using namespace std::chrono_literals;
+
+using namespace std::chrono_literals;
+
+// Trivial, so that it may still be read when the thread's other things are already destroyed.
+constinit thread_local bool has_given_back = false;
+
+constexpr std::size_t kRingBytesMin = 64u << 10;
+/// A lane takes no more than this share of what is free: many threads find room, and so does
+/// another process. 64 MB hold some 110 lanes of a process so.
+constexpr std::size_t kShareOfFree = 16;
+/// Left to other processes, whose shared lanes must fit.
+constexpr std::size_t kBytesKeptFree = 1u << 20;
+/// Between two attempts to make a lane where one failed.
+constexpr auto kBackoffMin = 1s;
+constexpr auto kBackoffMax = 30s;
+/// After so long without failure, the next is said again.
+constexpr auto kFailureQuiet = 10min;
+/// Made at a time, so that the sender is not kept from draining.
+constexpr int kMadeAtOnceMax = 4;
+
+}  // namespace
+
+/// A weak hold: if the publisher is gone by the time the thread ends, there is nothing to give.
+struct LanePool::Holding {
+    struct Held {
+        std::weak_ptr<Shelf> shelf;
+        EventClass event_class;
+        Place place;
+    };
+    std::vector<Held> held;
+
+    ~Holding() {
+        // What the thread emits from here on, in the destructor of something older than this, must
+        // not go into a lane that may be another thread's by then.
+        has_given_back = true;
+        detail::thread_lanes = {};
+        for (const Held& one : held) {
+            const auto shelf = one.shelf.lock();
+            // In a forked child the parent's shelf may be locked for ever, and is not ours.
+            if (shelf != nullptr && shelf->process == ::getpid()) nak_later(*shelf, one.place);
+        }
+    }
+    static Holding& of_this_thread() {
+        thread_local Holding holding;
+        return holding;
+    }
+};
+
+LanePool::LanePool(const Run& run, std::size_t lane_bytes, std::size_t lanes_max)
+    : run_(run), lane_bytes_(lane_bytes), lanes_max_(lanes_max), shelf_(std::make_shared<Shelf>()) {
+    shelf_->free = &free_;
+    for (EventClass event_class : {EventClass::audit, EventClass::metric}) {
+        const std::uint64_t number = number_next_;
+        LaneMapping mapping = make_mapping(event_class, ring_bytes_for(run_.lane_bytes_available()),
+                                           detail::LaneKind::shared);
+        detail::AcceptedCell* cell = run_.accepted_cell(number, event_class);
+        const RecordGrant grant(mapping.header(), cell, true);
+        detail::LaneHeader* header = mapping.header();
+        std::byte* ring = mapping.ring();
+        shelf_->shared[index(event_class)].reset(
+            new SharedLane{std::move(mapping), {header, ring, cell}, grant});
+    }
+}
+
+LanePool::~LanePool() {
+    const std::lock_guard lock(shelf_->mutex);
+    shelf_->free = nullptr;
+}
+
+void LanePool::connect(OnNewLane on_new_lane) {
+    const std::lock_guard lock(shelf_->mutex);
+    on_new_lane_ = std::move(on_new_lane);
+    for (std::size_t i = 0; i < shelf_->shared.size(); ++i) {
+        on_new_lane_(i, &shelf_->shared[i]->mapping);
+    }
+}
+
+std::size_t LanePool::ring_bytes_max() const {
+    return shelf_->shared[0]->mapping.ring_bytes();
+}
+
+std::size_t LanePool::ring_bytes_for(std::size_t available) const {
+    std::size_t bytes = lane_bytes_;
+    while (bytes > available / kShareOfFree && bytes > kRingBytesMin) bytes /= 2;
+    return bytes;
+}
+
+LaneMapping LanePool::make_mapping(EventClass event_class, std::size_t ring_bytes,
+                                   detail::LaneKind kind) {
+    try {
+        LaneMapping mapping =
+            LaneMapping::create(run_.create_lane_file(number_next_), event_class, ring_bytes, kind);
+        ++number_next_;
+        return mapping;
+    } catch (const std::exception&) {
+        run_.remove_lane_file(number_next_);
+        throw;
+    }
+}
+
+void LanePool::nak_later(Shelf& shelf, const Place& place) noexcept {
+    const std::lock_guard lock(shelf.mutex);
+    if (place.seat != nullptr) {
+        for (const auto& shared : shelf.shared) {
+            if (&shared->writer == place.writer) shared->mapping.seats()->nak_later(place.seat);
+        }
+        return;
+    }
+    for (const auto& lane : shelf.lanes) {
+        if (&lane->writer != place.writer) continue;
+        lane->is_free = true;
+        if (shelf.free != nullptr) ++(*shelf.free)[index(lane->mapping.event_class())];
+    }
+}
+
+bool LanePool::is_in_use() const {
+    const std::lock_guard lock(shelf_->mutex);
+    const auto is_used = [](const auto& lane) { return lane->writer.is_in_use(); };
+    return std::any_of(shelf_->lanes.begin(), shelf_->lanes.end(), is_used) ||
+           std::any_of(shelf_->shared.begin(), shelf_->shared.end(), is_used);
+}
+
+bool LanePool::wait_until_unused(std::chrono::steady_clock::time_point deadline) const {
+    // A use takes less than a microsecond, unless the kernel has stopped the thread in it.
+    while (is_in_use()) {
+        if (std::chrono::steady_clock::now() >= deadline) return false;
+        std::this_thread::sleep_for(std::chrono::microseconds(100));
+    }
+    return true;
+}
+
+LanePool::Lane* LanePool::take_free_locked(EventClass event_class) {
+    for (const auto& lane : shelf_->lanes) {
+        if (!lane->is_free || lane->mapping.event_class() != event_class) continue;
+        lane->is_free = false;
+        --free_[index(event_class)];
+        return lane.get();
+    }
+    return nullptr;
+}
+
+/// nullptr, and failure_ says why, when there is no room; that is remembered for a while.
+LanePool::Lane* LanePool::try_make(EventClass event_class) noexcept {
+    if (shelf_->lanes.size() >= lanes_max_ || SteadyClock::now() < retry_at_) return nullptr;
+    try {
+        const std::size_t available = run_.lane_bytes_available();
+        const std::size_t ring_bytes = ring_bytes_for(available);
+        if (available < ring_bytes + kBytesKeptFree) {
+            throw SetupError("only " + std::to_string(available >> 10) + " KiB are free");
+        }
+        const std::uint64_t number = number_next_;
+        LaneMapping mapping = make_mapping(event_class, ring_bytes, detail::LaneKind::own);
+        detail::AcceptedCell* cell = run_.accepted_cell(number, event_class);
+        const RecordGrant grant(mapping.header(), cell, false);
+        detail::LaneHeader* header = mapping.header();
+        std::byte* ring = mapping.ring();
+        std::unique_ptr<Lane> lane(
+            new Lane{std::move(mapping), {header, ring, false, cell}, grant});
+        shelf_->lanes.reserve(shelf_->lanes.size() + 1);  // or it might be drained, and not be ours
+        on_new_lane_(number, &lane->mapping);
+        shelf_->lanes.push_back(std::move(lane));
+        backoff_ = {};
+        failure_.clear();
+        return shelf_->lanes.back().get();
+    } catch (const std::exception& error) {
+        backoff_ = std::clamp<SteadyClock::duration>(2 * backoff_, kBackoffMin, kBackoffMax);
+        retry_at_ = SteadyClock::now() + backoff_;
+        try {
+            failure_ = error.what();
+        } catch (const std::bad_alloc&) {
+            // said another time
+        }
+        return nullptr;
+    }
+}
+
+detail::LaneWriter* LanePool::lane_of_its_own(EventClass event_class) {
+    Holding& holding = Holding::of_this_thread();
+    std::erase_if(holding.held, [](const auto& one) { return one.shelf.expired(); });
+    holding.held.reserve(holding.held.size() + 1);
+    Lane* lane = take_free_locked(event_class);
+    if (lane == nullptr) lane = try_make(event_class);
+    if (lane == nullptr) return nullptr;
+    holding.held.push_back({shelf_, event_class, {&lane->writer, nullptr}});
+    return &lane->writer;
+}
+
+LanePool::Place LanePool::seat_in_shared(EventClass event_class) {
+    SharedLane& lane = *shelf_->shared[index(event_class)];
+    if (has_given_back) return {&lane.writer, nullptr};
+    Holding& holding = Holding::of_this_thread();
+    holding.held.reserve(holding.held.size() + 1);
+    const Place place{&lane.writer, lane.mapping.seats()->take()};
+    holding.held.push_back({shelf_, event_class, place});
+    return place;
+}
+
+LanePool::Place LanePool::lane_for_this_thread(EventClass event_class) noexcept {
+    try {
+        const std::lock_guard lock(shelf_->mutex);
+        if (!has_given_back) {
+            // A thread that came back from another publisher still has the lane it had.
+            for (const Holding::Held& one : Holding::of_this_thread().held) {
+                if (one.event_class == event_class && one.shelf.lock() == shelf_) return one.place;
+            }
+            if (detail::LaneWriter* own = lane_of_its_own(event_class)) return {own, nullptr};
+        }
+        return seat_in_shared(event_class);
+    } catch (const std::exception&) {
+        return {&shared(event_class), nullptr};  // no memory for more
+    }
+}
+
+detail::LaneWriter* LanePool::take_free(EventClass event_class) noexcept {
+    std::unique_lock lock(shelf_->mutex, std::try_to_lock);
+    if (!lock.owns_lock() || has_given_back) return nullptr;
+    // The thread's hold on the shared lane becomes one on its own: nothing is allocated.
+    for (Holding::Held& one : Holding::of_this_thread().held) {
+        if (one.event_class != event_class || one.shelf.lock() != shelf_) continue;
+        Lane* lane = one.place.seat != nullptr ? take_free_locked(event_class) : nullptr;
+        if (lane == nullptr) return nullptr;
+        shelf_->shared[index(event_class)]->mapping.seats()->nak_later(one.place.seat);
+        one.place = {&lane->writer, nullptr};
+        return &lane->writer;
+    }
+    return nullptr;
+}
+
+void LanePool::make_free_lanes() {
+    for (EventClass event_class : {EventClass::audit, EventClass::metric}) {
+        const auto threads =
+            static_cast<int>(shelf_->shared[index(event_class)]->mapping.seats()->taken());
+        std::atomic<int>& free = free_[index(event_class)];
+        for (int i = 0; i < kMadeAtOnceMax && free < threads; ++i) {
+            Lane* lane = try_make(event_class);
+            if (lane == nullptr) break;
+            lane->is_free = true;
+            ++free;
+        }
+    }
+}
+
+template <typename Visit>
+void LanePool::for_each_lane(const Visit& visit) {
+    for (const auto& lane : shelf_->lanes) visit(*lane);
+    for (const auto& lane : shelf_->shared) visit(*lane);
+}
+
+void LanePool::keep_counts() {
+    std::vector<RecordGrant*> too_high;
+    std::vector<const detail::LaneWriter*> writers;
+    for_each_lane([&](auto& lane) {
+        if (!lane.grant.tend()) return;
+        too_high.push_back(&lane.grant);
+        writers.push_back(&lane.writer);
+    });
+    if (too_high.empty()) return;
+    fence_all_threads();
+    for (std::size_t i = 0; i < too_high.size(); ++i) {
+        if (!writers[i]->is_in_use()) too_high[i]->lower();
+    }
+}
+
+std::string LanePool::maintain() {
+    const std::lock_guard lock(shelf_->mutex);
+    std::string line;
+    if (!run_.keep_accepted_counts()) {
+        for_each_lane([](auto& lane) { lane.grant.end(); });
+        line =
+            "the spool's disk takes no counts any more: if the lanes are lost, too, nobody will "
+            "know how many events they held";
+    }
+    keep_counts();
+    make_free_lanes();
+    if (line.empty() && !failure_.empty() && SteadyClock::now() >= failure_quiet_until_) {
+        line = "no room for another lane in " + run_.lanes_place() + " (" + failure_ +
+               "): threads share one of each class; give it more room (in a container: "
+               "--shm-size), or set lane_dir";
+    }
+    if (!failure_.empty()) failure_quiet_until_ = SteadyClock::now() + kFailureQuiet;
+    return line;
+}
+
+}  // namespace homeward

@@ -1,0 +1,118 @@
+#pragma once
+
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include <homeward/publisher.hpp>
+
+#include "publisher/buffer/accepted_counts.hpp"
+#include "publisher/buffer/lane.hpp"
+#include "publisher/buffer/shared_lane.hpp"
+#include "publisher/spool/run.hpp"
+
+namespace homeward {
+
+/// Gives each thread a lane per class, and takes back those of threads that have ended. Any thread.
+///
+/// A thread shares the class's one lane, which is there from the start, beyond lanes_max, without
+/// room for another, and while its own things are being destroyed. It gets a lane of its own as
+/// soon as there is one: maintain() makes those, so that emit() makes no system call for it.
+class LanePool {
+  public:
+    using OnNewLane = std::function<void(std::uint64_t number, LaneMapping* lane)>;
+
+    /// Makes the shared lanes; throws SetupError if there is no room for them. `run` is borrowed.
+    LanePool(const Run& run, std::size_t lane_bytes, std::size_t lanes_max);
+    ~LanePool();
+
+    /// Told of each lane, those that are there already included. Before any thread asks for one.
+    void connect(OnNewLane on_new_lane);
+
+    struct Place {
+        detail::LaneWriter* writer = nullptr;
+        detail::SharedLaneSeat* seat = nullptr;  ///< in a shared lane
+    };
+    /// The calling thread's lane: the one it has, a dead thread's, a new one, or the shared one.
+    /// Allocates; called once per thread and class.
+    Place lane_for_this_thread(EventClass event_class) noexcept;
+    /// For a thread in the shared lane, at each emit(): a lane of its own if one is free now, else
+    /// nullptr.
+    detail::LaneWriter* leave_shared(EventClass event_class) noexcept {
+        if (free_[index(event_class)].load(std::memory_order_relaxed) == 0) return nullptr;
+        return take_free(event_class);
+    }
+    detail::SharedLaneWriter& shared(EventClass event_class) const {
+        return shelf_->shared[index(event_class)]->writer;
+    }
+    /// The largest ring: what it cannot take, no lane can.
+    std::size_t ring_bytes_max() const;
+
+    /// LaneDrainer, a few times a second: keeps the spool's counts, and makes lanes for threads
+    /// that share one. Returns what a person should know, once for each cause; else "".
+    std::string maintain();
+
+    /// False if a thread is still at a lane then. For close(), after which no thread begins.
+    bool wait_until_unused(std::chrono::steady_clock::time_point deadline) const;
+
+    /// What a thread holds; gives its lanes back when the thread ends.
+    struct Holding;
+
+  private:
+    using SteadyClock = std::chrono::steady_clock;
+    template <typename Writer>
+    struct Made {
+        LaneMapping mapping;
+        Writer writer;
+        RecordGrant grant;
+        bool is_free = false;
+    };
+    using Lane = Made<detail::LaneWriter>;
+    using SharedLane = Made<detail::SharedLaneWriter>;
+    struct Shelf {
+        const pid_t process = ::getpid();
+        std::mutex mutex;
+        std::vector<std::unique_ptr<Lane>> lanes;
+        std::array<std::unique_ptr<SharedLane>, 2> shared;
+        std::array<std::atomic<int>, 2>* free = nullptr;  // the pool's, while it lives
+    };
+    static constexpr std::size_t index(EventClass event_class) {
+        return static_cast<std::size_t>(event_class) - 1;
+    }
+    static void nak_later(Shelf& shelf, const Place& place) noexcept;
+    bool is_in_use() const;
+    detail::LaneWriter* take_free(EventClass event_class) noexcept;
+    // The shelf's mutex is held.
+    detail::LaneWriter* lane_of_its_own(EventClass event_class);
+    Place seat_in_shared(EventClass event_class);
+    Lane* take_free_locked(EventClass event_class);
+    Lane* try_make(EventClass event_class) noexcept;
+    void make_free_lanes();
+    LaneMapping make_mapping(EventClass event_class, std::size_t ring_bytes, detail::LaneKind kind);
+    std::size_t ring_bytes_for(std::size_t available) const;
+    void keep_counts();
+    template <typename Visit>
+    void for_each_lane(const Visit& visit);
+
+    const Run& run_;
+    std::size_t lane_bytes_;
+    std::size_t lanes_max_;
+    std::shared_ptr<Shelf> shelf_;  // shared with the threads' holdings, which may outlive us
+    std::array<std::atomic<int>, 2> free_{};
+    OnNewLane on_new_lane_;
+    std::uint64_t number_next_ = 0;
+    SteadyClock::time_point retry_at_{};  // after a lane could not be made
+    SteadyClock::duration backoff_{};
+    std::string failure_;  // why; "" once one could
+    SteadyClock::time_point failure_quiet_until_{};
+};
+
+}  // namespace homeward

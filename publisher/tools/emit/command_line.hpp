@@ -1,0 +1,34 @@
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <homeward/publisher.hpp>
+
+#include "publisher/tools/emit/listen_socket.hpp"
+
+namespace homeward {
+
+/// What homeward-emit was asked to do.
+struct EmitCommand {
+    PublisherOptions publisher;
+    /// The classes of the types that ship and of those in --types.
+    std::map<std::string, EventClass, std::less<>> known_types;
+    std::vector<std::string>
+        metric_types;  ///< of those that are not known: the ones of class metric
+    std::optional<EventClass> event_class;  ///< of all others; unset: audit
+    std::string type;                   ///< of every line; empty: each line says its own as "type"
+    std::string text_field;             ///< set: lines are plain text and go into this field
+    std::chrono::seconds patience{30};  ///< for the last acknowledgement
+    bool quiet = false;
+    std::vector<ListenAddress> listen;  ///< empty: standard input
+    unsigned socket_mode = 0660;
+};
+
+/// Shows help or the mistake, and says with which code to exit, if there is nothing to do.
+std::optional<int> parse_command_line(int argc, char** argv, EmitCommand& command);
+
+}  // namespace homeward

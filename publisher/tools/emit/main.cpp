@@ -1,0 +1,156 @@
+// homeward-emit: lines of standard input, or of clients of a socket, become events.
+
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cinttypes>
+#include <cstdio>
+#include <cstring>
+#include <iostream>
+#include <string>
+#include <thread>
+
+#include "publisher/tools/emit/command_line.hpp"
+#include "publisher/tools/emit/event_line.hpp"
+#include "publisher/tools/emit/socket_server.hpp"
+#include "schemas/text/json_text.hpp"
+
+namespace {
+
+using homeward::EmitCommand;
+using homeward::EmitResult;
+using homeward::Publisher;
+
+/// More complaints than this tell a person nothing new.
+constexpr std::uint64_t kComplaintsMax = 10;
+
+void complain(homeward::LineTally& tally, std::string_view what) {
+    if (++tally.refused > kComplaintsMax) return;
+    std::fprintf(stderr, "homeward-emit: line %" PRIu64 " left out: %.*s\n", tally.lines,
+                 static_cast<int>(what.size()), what.data());
+    if (tally.refused == kComplaintsMax) {
+        std::fputs("homeward-emit: further lines that are left out are only counted\n", stderr);
+    }
+}
+
+/// Audit waits for room: standard input is held back, and nobody's request depends on it.
+EmitResult emit_patiently(Publisher& publisher, const EmitCommand& command, const std::string& type,
+                          std::string_view object) {
+    for (;;) {
+        const EmitResult result = publisher.emit_json(type, class_of(command, type), object);
+        if (result != EmitResult::full) return result;
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+}
+
+std::string text_object(const EmitCommand& command, std::string_view line,
+                        homeward::LineTally& tally) {
+    std::string object = "{\"" + command.text_field + "\":";
+    tally.replaced += homeward::append_json_string(object, line);
+    return object + '}';
+}
+
+void emit_line(Publisher& publisher, const EmitCommand& command, std::string_view line,
+               homeward::LineTally& tally) {
+    ++tally.lines;
+    line = homeward::without_byte_order_mark(line);
+    const bool is_text = !command.text_field.empty();
+    if (!is_text && homeward::is_blank(line)) return;
+    const std::string text = is_text ? text_object(command, line, tally) : std::string();
+    if (is_text) line = text;
+    const homeward::EventLine event = homeward::read_event_line(line, command.type);
+    if (!event.problem.empty()) return complain(tally, event.problem);
+    switch (emit_patiently(publisher, command, event.type, line)) {
+        case EmitResult::accepted:
+            ++tally.taken;
+            break;
+        case EmitResult::dropped:
+            ++tally.dropped;
+            break;
+        case EmitResult::too_large:
+            complain(tally, "longer than 256 KiB");
+            break;
+        case EmitResult::incomplete:
+            complain(tally, Publisher::explain_json(event.type, line));
+            break;
+        default:
+            complain(tally, "no space left for the spool");
+            break;
+    }
+}
+
+void log_to_stderr(std::string_view line) {
+    std::fprintf(stderr, "homeward-emit: %.*s\n", static_cast<int>(line.size()), line.data());
+}
+
+/// Returns whether the stream has acknowledged everything.
+bool close(Publisher& publisher, const EmitCommand& command, const homeward::LineTally& tally) {
+    const homeward::FlushResult closed = publisher.close(command.patience);
+    if (!command.quiet) {
+        std::fprintf(stderr,
+                     "homeward-emit: lines=%" PRIu64 " emitted=%" PRIu64 " dropped=%" PRIu64
+                     " left_out=%" PRIu64 " unacknowledged=%" PRIu64,
+                     tally.lines, tally.taken, tally.dropped, tally.refused, closed.events_left);
+        if (tally.replaced > 0) std::fprintf(stderr, " replaced=%" PRIu64, tally.replaced);
+        std::fputs("\n", stderr);
+    }
+    return closed.done;
+}
+
+int emit_input(const EmitCommand& command) {
+    Publisher publisher(command.publisher);
+    homeward::LineTally tally;
+    for (std::string line; std::getline(std::cin, line);) {
+        if (tally.lines == 0 && homeward::is_utf16(line)) {
+            throw homeward::SetupError(
+                "standard input is UTF-16; send UTF-8 (in PowerShell: "
+                "Out-File -Encoding utf8)");
+        }
+        emit_line(publisher, command, line, tally);
+    }
+    return close(publisher, command, tally) && tally.refused == 0 ? 0 : 1;
+}
+
+/// A descriptor that can be read once somebody wants us to end. Before there is another thread.
+int stop_descriptor() {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    ::sigprocmask(SIG_BLOCK, &signals, nullptr);
+    const int descriptor = ::signalfd(-1, &signals, SFD_CLOEXEC);
+    if (descriptor < 0)
+        throw homeward::SetupError(std::string("signalfd: ") + std::strerror(errno));
+    return descriptor;
+}
+
+int emit_sockets(const EmitCommand& command) {
+    const int stop = stop_descriptor();
+    homeward::SocketServer::Sockets sockets;
+    for (const homeward::ListenAddress& address : command.listen) {
+        sockets.push_back(std::make_unique<homeward::ListenSocket>(address, command.socket_mode));
+    }
+    Publisher publisher(command.publisher);
+    homeward::SocketServer server(command, sockets, publisher);
+    for (const auto& socket : sockets) log_to_stderr("listening on " + socket->path().string());
+    server.run(stop);
+    return close(publisher, command, server.tally()) ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    EmitCommand command;
+    if (const auto exit_code = homeward::parse_command_line(argc, argv, command)) {
+        return *exit_code;
+    }
+    try {
+        command.publisher.on_log = log_to_stderr;
+        return command.listen.empty() ? emit_input(command) : emit_sockets(command);
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "homeward-emit: %s\n", error.what());
+        return 2;
+    }
+}

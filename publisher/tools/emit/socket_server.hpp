@@ -1,0 +1,57 @@
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include <homeward/publisher.hpp>
+
+#include "publisher/tools/emit/command_line.hpp"
+#include "publisher/tools/emit/listen_socket.hpp"
+#include "publisher/tools/emit/socket_client.hpp"
+
+namespace homeward {
+
+/// Takes events from everybody who may write to the sockets, in one thread that never waits for
+/// any of them. Borrows all that it is given.
+class SocketServer {
+  public:
+    using Sockets = std::vector<std::unique_ptr<ListenSocket>>;
+
+    /// Throws SetupError.
+    SocketServer(const EmitCommand& command, const Sockets& sockets, Publisher& publisher);
+    ~SocketServer();
+    SocketServer(const SocketServer&) = delete;
+    SocketServer& operator=(const SocketServer&) = delete;
+
+    /// Until `stop` can be read; then takes what clients have sent by now, and ends.
+    void run(int stop);
+
+    const LineTally& tally() const { return tally_; }
+
+  private:
+    Refusal emit(std::string_view line, bool is_too_long, LineTally& tally);
+    void handle(int descriptor, std::uint32_t events);
+    void accept_all(ListenSocket& socket);
+    /// False when there is nothing left.
+    bool receive_some(ListenSocket& socket);
+    void receive(std::string_view datagram, bool is_cut);
+    void serve(int descriptor, std::uint32_t events);
+    void end(int descriptor);
+    void watch(int descriptor, std::uint32_t events, int operation);
+    void listen_again();
+    void drain();
+
+    const EmitCommand& command_;
+    const Sockets& sockets_;
+    Publisher& publisher_;
+    int epoll_;
+    bool is_crowded_ = false;  // stream sockets are not watched until a client has gone, or
+    std::chrono::steady_clock::time_point listen_due_{};
+    std::map<int, std::unique_ptr<SocketClient>> clients_;
+    std::vector<char> datagram_;
+    LineTally tally_;
+};
+
+}  // namespace homeward

@@ -1,0 +1,109 @@
+#include "tests/bench/support/drain.hpp"
+
+#include <chrono>
+#include <cstdlib>
+#include <stdexcept>
+#include <thread>
+
+#include <homeward/publisher.hpp>
+
+#include "tests/bench/support/app_home.hpp"
+#include "tests/bench/support/leader_cpu.hpp"
+#include "tests/bench/support/workload.hpp"
+
+namespace homeward::bench {
+namespace {
+
+using namespace std::chrono_literals;
+using SteadyClock = std::chrono::steady_clock;
+
+constexpr std::size_t kSamples = 16'384;
+/// A few hundred metric events fill no lane: those would be dropped, audit is only refused.
+constexpr std::uint64_t kMetricBurst = 2'000;
+
+std::string clause_of(CopyFormat format) {
+    return format == CopyFormat::binary ? " (FORMAT binary)" : " (FORMAT text)";
+}
+
+void finish(Publisher& publisher) {
+    if (!publisher.close(120s).done) throw std::runtime_error("the stream does not take events");
+}
+
+std::string psql(const testing::PostgresServer& leader, const std::string& command) {
+    const auto result = testing::run_command(
+        {"psql", "-X", "-d", leader.url(), "-c", "\\timing on", "-c", command}, {}, 600s);
+    if (result.exit_code != 0) throw std::runtime_error("psql:\n" + result.output);
+    return result.output;
+}
+
+}  // namespace
+
+void fill_audit(Line& line, std::uint64_t events) {
+    const auto samples = audit_samples(kSamples);
+    const AppHome home;
+    Publisher publisher(home.options(line.nats().url()));
+    for (std::uint64_t i = 0; i < events; ++i) {
+        const events::Audit event = samples[i % samples.size()].event();
+        while (publisher.emit(event) == EmitResult::full) std::this_thread::sleep_for(100us);
+    }
+    finish(publisher);
+}
+
+void fill_metric(Line& line, std::uint64_t events) {
+    const auto samples = metric_samples(kSamples);
+    const AppHome home;
+    Publisher publisher(home.options(line.nats().url()));
+    for (std::uint64_t i = 0; i < events; ++i) {
+        publisher.emit(samples[i % samples.size()].event());
+        if (i % kMetricBurst == 0) publisher.flush(10s, FlushUntil::logged);
+    }
+    finish(publisher);
+}
+
+Ingest drain(Line& line, const std::string& table, std::uint64_t events,
+             const Environment& differing) {
+    line.empty_table(table);
+    const LeaderCpu cpu(line.leader());
+    line.start_consumer(differing);
+    line.wait_for_metric("homeward_rows_total", 1);
+    const auto began = SteadyClock::now();
+    const double early = line.metric("homeward_rows_total");
+    line.wait_for_metric("homeward_rows_total", static_cast<double>(events));
+    Ingest ingest;
+    ingest.seconds = std::chrono::duration<double>(SteadyClock::now() - began).count();
+    // What came before the clock ran counts neither as rows nor as time.
+    ingest.seconds *= static_cast<double>(events) / (static_cast<double>(events) - early);
+    ingest.rows = static_cast<double>(events);
+    line.wait_for_metric("homeward_folded_frames_total", 1);
+    line.stop_consumer();
+    line.leader().query("CHECKPOINT");
+    ingest.leader_cpu_seconds = cpu.seconds();
+    const auto found = line.leader().number("SELECT count(*) FROM " + table);
+    if (found != static_cast<std::int64_t>(events)) {
+        throw std::runtime_error(table + " has " + std::to_string(found) + " rows, not " +
+                                 std::to_string(events));
+    }
+    return ingest;
+}
+
+void dump_table(Line& line, const std::string& table, const std::string& file, CopyFormat format) {
+    psql(line.leader(),
+         "\\copy (SELECT * FROM " + table + ") to '" + file + "'" + clause_of(format));
+}
+
+Ingest copy_in(Line& line, const std::string& table, const std::string& file, CopyFormat format) {
+    line.empty_table(table);
+    const LeaderCpu cpu(line.leader());
+    const std::string output =
+        psql(line.leader(), "\\copy " + table + " from '" + file + "'" + clause_of(format));
+    const std::size_t rows = output.find("COPY ");
+    const std::size_t time = output.find("Time: ");
+    if (rows == std::string::npos || time == std::string::npos) {
+        throw std::runtime_error("psql does not say how long it took:\n" + output);
+    }
+    line.leader().query("CHECKPOINT");
+    return {std::atof(output.c_str() + rows + 5), std::atof(output.c_str() + time + 6) / 1000,
+            cpu.seconds()};
+}
+
+}  // namespace homeward::bench

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "tests/bench/support/line.hpp"
+
+namespace homeward::bench {
+
+/// What it took to bring rows into a table.
+struct Ingest {
+    double rows = 0;
+    double seconds = 0;
+    double leader_cpu_seconds = 0;  ///< of all processes of the leader, until it was idle again
+
+    double rows_per_second() const { return rows / seconds; }
+    double cpu_per_million() const { return leader_cpu_seconds / rows * 1e6; }
+};
+
+/// Publishes so many audit events, or metric events, and waits until the stream has them.
+void fill_audit(Line& line, std::uint64_t events);
+void fill_metric(Line& line, std::uint64_t events);
+
+/// Starts the consumer on a filled stream, until all is in the table, the ledger folded. The clock
+/// runs from its first commit, so that its start does not count.
+Ingest drain(Line& line, const std::string& table, std::uint64_t events,
+             const Environment& differing = {});
+
+/// The formats of COPY.
+enum class CopyFormat : std::uint8_t { text, binary };
+/// `psql \copy` of the table into a file.
+void dump_table(Line& line, const std::string& table, const std::string& file,
+                CopyFormat format = CopyFormat::text);
+/// `psql \copy` of that file into the emptied table, as psql itself times it.
+Ingest copy_in(Line& line, const std::string& table, const std::string& file,
+               CopyFormat format = CopyFormat::text);
+
+}  // namespace homeward::bench

@@ -1,0 +1,128 @@
+// Many threads, short-lived ones, and those that are just ending.
+
+#include <pthread.h>
+
+#include <atomic>
+#include <cstdio>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "tests/publisher/api/shop.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/process.hpp"
+#include "tests/support/temp_dir.hpp"
+
+using namespace homeward;
+using namespace homeward::testing;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Of a thread; says it when the thread's things are destroyed.
+struct LastWords {
+    std::function<void()> say;
+    ~LastWords() {
+        if (say) say();
+    }
+};
+
+/// As many as one asks for; under ThreadSanitizer, what it needs for each of them reaches the
+/// kernel's limit of mappings.
+#if defined(__SANITIZE_THREAD__)
+constexpr int kThreads = 2'000;
+#else
+constexpr int kThreads = 10'000;
+#endif
+
+}  // namespace
+
+TEST_CASE("ten thousand threads at once share what lanes there are") {
+    PublisherOptions options = options_without_server();
+    options.lanes_max = 16;
+    Publisher publisher(options);
+    std::atomic<int> started{0};
+    std::mutex gate;  // held until all are there
+    std::unique_lock closed_gate(gate);
+    std::atomic<std::uint64_t> accepted{0}, refused{0}, others{0};
+    struct Context {
+        Publisher& publisher;
+        std::atomic<int>& started;
+        std::mutex& gate;
+        std::atomic<std::uint64_t>&accepted, &refused, &others;
+    } context{publisher, started, gate, accepted, refused, others};
+    const auto run = [](void* self) -> void* {
+        auto& c = *static_cast<Context*>(self);
+        ++c.started;
+        { const std::lock_guard pass(c.gate); }
+        for (int i = 0; i < 3; ++i) {
+            const EmitResult result = c.publisher.emit(sample_audit());
+            ++(result == EmitResult::accepted ? c.accepted
+               : result == EmitResult::full   ? c.refused
+                                              : c.others);
+        }
+        return nullptr;
+    };
+    pthread_attr_t small;
+    pthread_attr_init(&small);
+    pthread_attr_setstacksize(&small, 128u << 10);
+    std::vector<pthread_t> threads;
+    for (int i = 0; i < kThreads; ++i) {
+        pthread_t thread;
+        if (pthread_create(&thread, &small, run, &context) != 0) break;
+        threads.push_back(thread);
+    }
+    const int made = static_cast<int>(threads.size());
+    if (made < kThreads) std::printf("this machine allows only %d threads\n", made);
+    CHECK(made >= 1000);
+    CHECK(wait_until(120s, [&] { return started == made; }));
+    closed_gate.unlock();
+    for (const pthread_t thread : threads) pthread_join(thread, nullptr);
+    pthread_attr_destroy(&small);
+    CHECK(others == 0);
+    CHECK(accepted + refused == 3u * static_cast<unsigned>(made));
+    CHECK(accepted > 0);
+    CHECK(publisher.flush(60s, FlushUntil::logged).done);
+    CHECK(publisher.stats().audit.accepted == accepted);
+    CHECK(publisher.stats().audit.in_log == accepted);
+    CHECK(publisher.stats().audit.refused == refused);
+    publisher.close(0ms);
+}
+
+TEST_CASE("the lanes of threads that have ended are used again") {
+    const TempDir dir;
+    PublisherOptions options = options_without_server();
+    options.spool_dir = dir / "spool";
+    options.lane_dir = dir / "lanes";
+    options.lanes_max = 64;
+    Publisher publisher(options);
+    for (int i = 0; i < 500; ++i) {
+        std::thread([&] { CHECK(publisher.emit(sample_audit()) == EmitResult::accepted); }).join();
+    }
+    CHECK(lane_files(options.lane_dir) == 2 + 1);
+    CHECK(publisher.stats().audit.accepted == 500);
+    publisher.close(0ms);
+}
+
+TEST_CASE("what a thread emits while it ends does not get into the lane of another") {
+    const TempDir dir;
+    PublisherOptions options = options_without_server();
+    options.spool_dir = dir / "spool";
+    options.lane_dir = dir / "lanes";
+    Publisher publisher(options);
+    const auto emit_one = [&] { CHECK(publisher.emit(sample_audit()) == EmitResult::accepted); };
+    std::thread([&] {
+        // Older than what the publisher keeps of the thread, and so destroyed after it.
+        thread_local LastWords last;
+        emit_one();
+        last.say = [&] {
+            std::thread(emit_one).join();  // in the lane that has just been given back
+            emit_one();
+        };
+    }).join();
+    CHECK(lane_files(options.lane_dir) == 2 + 1);  // it went by the shared one
+    CHECK(publisher.flush(60s, FlushUntil::logged).done);
+    CHECK(publisher.stats().audit.in_log == 3);
+    publisher.close(0ms);
+}
