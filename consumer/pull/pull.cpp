@@ -296,7 +296,7 @@ void Puller::complain(Channel& channel, const std::string& what) {
 void Puller::on_message(Channel& channel, Message message) {
     const std::size_t bytes = message.data.size();
     const auto now = SteadyClock::now();
-    count_in_pull(channel, bytes, now);
+    count_in_pull(channel, message, now);
     channel.is_oversized = false;
     const auto size = static_cast<double>(bytes);
     channel.mean_bytes += (size - channel.mean_bytes) / (channel.mean_bytes == 0 ? 1 : kMeanOver);
@@ -315,23 +315,27 @@ void Puller::on_message(Channel& channel, Message message) {
 }
 
 /// A stream fills pulls in the order in which they were asked.
-void Puller::count_in_pull(Channel& channel, std::size_t bytes, SteadyClock::time_point now) {
+void Puller::count_in_pull(Channel& channel, const Message& message, SteadyClock::time_point now) {
     const auto pull = std::find_if(channel.pulls.begin(), channel.pulls.end(),
                                    [](const Pull& one) { return one.wanted > 0; });
     if (pull == channel.pulls.end()) return;
+    if (pull->wanted == pull->size) pull->first = now;
     --pull->wanted;
-    pull->bytes_left -= std::min(bytes, pull->bytes_left);
+    pull->bytes_left -= std::min(message.data.size(), pull->bytes_left);
     pull->is_heard = true;
-    if (pull->wanted == 0) fit_pulls_to_link(channel, *pull, now);
+    if (pull->wanted > 0) return;
+    channel.filled = now;
+    fit_pulls_to_link(channel, *pull, now - pull->first, message.delivery.pending > 0);
 }
 
-/// The deadline of a message runs from when its server sends it, however long the link takes.
-void Puller::fit_pulls_to_link(Channel& channel, const Pull& filled, SteadyClock::time_point now) {
-    const auto took = now - std::max(filled.asked, channel.filled);
+/// The deadline of a message runs from when its server sends it, however long the link takes. That
+/// a pull took long says something of the link only when the stream had more to send: else it
+/// waited for messages to be published.
+void Puller::fit_pulls_to_link(Channel& channel, const Pull& filled, SteadyClock::duration took,
+                               bool has_more) const {
     const auto time = ack_wait_ / kArrivalsPerAckWait;
-    channel.filled = now;
     if (took > time) {
-        channel.pull_max = std::max(filled.size / 2, kPullMessagesMin);
+        if (has_more) channel.pull_max = std::max(filled.size / 2, kPullMessagesMin);
     } else if (took < time / 2) {
         channel.pull_max = std::max(channel.pull_max, std::min(filled.size * 2, kPullMessagesMax));
     }

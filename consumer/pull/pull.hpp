@@ -61,7 +61,8 @@ class Puller {
         std::size_t wanted;  ///< of these, not yet here
         std::size_t bytes_left;
         SteadyClock::time_point asked;
-        bool is_heard = false;  ///< anything has come of it
+        SteadyClock::time_point first{};  ///< when its first message came
+        bool is_heard = false;            ///< anything has come of it
     };
     struct Channel {
         const Stream* stream;
@@ -84,8 +85,9 @@ class Puller {
     std::vector<std::string> listen_anew_where_silent();
     void on_arrivals(std::size_t channel, std::vector<Arrival>& arrivals);
     void on_message(Channel& channel, Message message);
-    void count_in_pull(Channel& channel, std::size_t bytes, SteadyClock::time_point now);
-    void fit_pulls_to_link(Channel& channel, const Pull& filled, SteadyClock::time_point now);
+    void count_in_pull(Channel& channel, const Message& message, SteadyClock::time_point now);
+    void fit_pulls_to_link(Channel& channel, const Pull& filled, SteadyClock::duration took,
+                           bool has_more) const;
     void enqueue(PulledMessage pulled);
     void on_status(Channel& channel, const Arrival& arrival);
     void complain(Channel& channel, const std::string& what);

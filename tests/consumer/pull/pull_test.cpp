@@ -14,6 +14,7 @@
 #include "schemas/nats/subject.hpp"
 
 #include "tests/support/catch.hpp"
+#include "tests/support/faults/tcp_proxy.hpp"
 #include "tests/support/servers/bridge.hpp"
 #include "tests/support/servers/nats_client.hpp"
 
@@ -84,10 +85,10 @@ consumer::Config config_of(const std::string& url) {
 /// A puller alone, with what it pulls from; everything taken is acknowledged.
 class Pulling {
   public:
-    explicit Pulling(const consumer::Config& config)
+    explicit Pulling(const consumer::Config& config, std::chrono::milliseconds ack_wait = 30s)
         : nats_(config.nats, 10s, [](std::string_view) {}) {
         apply_streams(nats_, config);
-        puller_.emplace(nats_, streams_of(config), config.pull, 30s);
+        puller_.emplace(nats_, streams_of(config), config.pull, ack_wait);
     }
     /// Takes until so many messages have come, or the time is over; how many did.
     std::size_t take(std::size_t count) {
@@ -118,6 +119,30 @@ class Pulling {
 };
 
 }  // namespace
+
+TEST_CASE("a stream that trickles over a long link is caught up with as fast as any other") {
+    // Method: 300 ms of round trip. Pulls that fill slowly, since little is published, must not be
+    // taken for a slow link: 64 messages a round trip would take 19 s for what waits at the end.
+    constexpr int kTrickle = 1'000;
+    constexpr int kBacklog = 4'000;
+    NatsServer server;
+    TcpProxy link(server.port());
+    link.delay(150ms);
+    Pulling pulling(config_of("nats://127.0.0.1:" + std::to_string(link.port())), 4s);
+    NatsClient client(server.port());
+    auto sent = std::async(std::launch::async, [&] {
+        for (int i = 0; i < kTrickle; ++i) {
+            client.publish(plain_subject("ams", "shop"), kLine);
+            sleep_ms(5);
+        }
+    });
+    CHECK(pulling.take(kTrickle) == kTrickle);
+    sent.get();
+    for (int i = 0; i < kBacklog; ++i) client.publish(plain_subject("ams", "shop"), kLine);
+    const auto begun = std::chrono::steady_clock::now();
+    CHECK(pulling.take(kBacklog) == kBacklog);
+    CHECK(std::chrono::steady_clock::now() - begun < 10s);
+}
 
 TEST_CASE("messages of an idle stream wait for company as long as a batch may, and come together") {
     NatsServer server;
