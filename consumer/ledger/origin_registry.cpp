@@ -37,9 +37,9 @@ const OriginEntry& OriginRegistry::find(PgConnection& leader, const PublisherId&
 
 /// Takes out what the leader knows. One that is finished is no more in the table that others are
 /// added to, so all are looked for before any is added.
-void OriginRegistry::look_up(PgConnection& leader, std::map<Key, const LaneDrainer*>& unknown) {
+void OriginRegistry::look_up(PgConnection& leader, std::map<Key, const NewOrigin*>& unknown) {
     std::vector<std::string> publishers, kinds;
-    std::vector<const LaneDrainer*> senders;
+    std::vector<const NewOrigin*> senders;
     for (const auto& [key, sender] : unknown) {
         publishers.push_back(sender->publisher.uuid());
         kinds.push_back(sender->kind);
@@ -53,7 +53,7 @@ void OriginRegistry::look_up(PgConnection& leader, std::map<Key, const LaneDrain
         " WHERE o.publisher = n.publisher AND o.class = n.class OFFSET 0) AS k",
         {array_text(publishers), array_text(kinds)});
     for (int row = 0; row < rows.rows(); ++row) {
-        const LaneDrainer& sender = *senders[static_cast<std::size_t>(rows.number(row, 0)) - 1];
+        const NewOrigin& sender = *senders[static_cast<std::size_t>(rows.number(row, 0)) - 1];
         const Key key{sender.publisher, sender.kind};
         known_[key] = {static_cast<std::int32_t>(rows.number(row, 1)), std::string(rows.at(row, 2)),
                        std::string(rows.at(row, 3))};
@@ -61,10 +61,10 @@ void OriginRegistry::look_up(PgConnection& leader, std::map<Key, const LaneDrain
     }
 }
 
-void OriginRegistry::learn(PgConnection& leader, const std::vector<LaneDrainer>& senders) {
-    std::map<Key, const LaneDrainer*>
+void OriginRegistry::learn(PgConnection& leader, const std::vector<NewOrigin>& senders) {
+    std::map<Key, const NewOrigin*>
         unknown;  // in one order everywhere, or two writers could deadlock
-    for (const LaneDrainer& sender : senders) {
+    for (const NewOrigin& sender : senders) {
         const Key key{sender.publisher, sender.kind};
         if (known_.find(key) == known_.end()) unknown.emplace(key, &sender);
     }

@@ -21,14 +21,14 @@ struct OriginEntry {
 /// publisher and class → the leader's number for them. Remembers; bounded. One thread.
 class OriginRegistry {
   public:
-    struct LaneDrainer {
+    struct NewOrigin {
         PublisherId publisher;
         std::string kind, region, app;
     };
     /// Registers those that are new, many in one statement: a flood of new publishers must not cost
     /// the batch a round trip for each. In transactions of its own, since other consumers must see
     /// them at once. find() knows them afterwards.
-    void learn(PgConnection& leader, const std::vector<LaneDrainer>& senders);
+    void learn(PgConnection& leader, const std::vector<NewOrigin>& senders);
     /// The same for one.
     const OriginEntry& find(PgConnection& leader, const PublisherId& publisher,
                             const std::string& kind, const std::string& region,
@@ -54,7 +54,7 @@ class OriginRegistry {
   private:
     using Key = std::pair<PublisherId, std::string>;
 
-    void look_up(PgConnection& leader, std::map<Key, const LaneDrainer*>& unknown);
+    void look_up(PgConnection& leader, std::map<Key, const NewOrigin*>& unknown);
     void forget_plain() {
         last_ = {};
         plain_.clear();

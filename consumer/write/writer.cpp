@@ -350,7 +350,7 @@ void Writer::reserve_plain(Units& units) {
 }
 
 void Writer::learn_origins(const Units& units) {
-    std::vector<OriginRegistry::LaneDrainer> senders;
+    std::vector<OriginRegistry::NewOrigin> senders;
     for (const MessageWork& unit : units) {
         if (unit.is_plain || unit.nak_later) continue;
         const auto subject = parse_subject(unit.pulled.message.subject);

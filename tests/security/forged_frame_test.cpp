@@ -35,9 +35,9 @@ FrameContent content_of(const std::string& actor, std::uint32_t events) {
 }
 
 /// Sends what it is told, signed by `key` or not at all, under any id.
-class LaneDrainer {
+class Attacker {
   public:
-    explicit LaneDrainer(Bridge& bridge) : client_(bridge.leaf().port()) {}
+    explicit Attacker(Bridge& bridge) : client_(bridge.leaf().port()) {}
 
     FrameHeader header_of(const PublisherId& publisher, std::uint64_t seq_first) const {
         FrameHeader header;
@@ -119,7 +119,7 @@ RunIdentity run_identity(const std::string& lane_dir) {
 TEST_CASE("forged frames of a self-certifying origin settle none of its seqs") {
     Bridge bridge;
     bridge.start_consumer();
-    LaneDrainer sender(bridge);
+    Attacker sender(bridge);
     const SigningKey victim = SigningKey::generate();
     const SigningKey attacker = SigningKey::generate();
     const FrameHeader header = sender.header_of(victim.publisher(), 1);
@@ -157,7 +157,7 @@ TEST_CASE("forged frames of a self-certifying origin settle none of its seqs") {
 
 TEST_CASE("signed frames land in any order, with what they declare lost, and once") {
     Bridge bridge;
-    LaneDrainer sender(bridge);
+    Attacker sender(bridge);
     const SigningKey key = SigningKey::generate();
     for (int round = 0; round < 2; ++round) {
         for (const std::uint64_t seq_first : {21u, 1u, 11u}) {
@@ -184,7 +184,7 @@ TEST_CASE("a frame of a newer version waits in its stream for a newer consumer")
     Bridge bridge;
     bridge.environment()["HOMEWARD_PULL_ACK_WAIT_MS"] = "1000";
     bridge.start_consumer();
-    LaneDrainer sender(bridge);
+    Attacker sender(bridge);
     const FrameHeader header = sender.header_of(PublisherId{}, 1);
     std::vector<std::byte> frame;
     REQUIRE(FrameEncoder().encode(header, content_of("a", kEvents), nullptr, frame));
@@ -210,7 +210,7 @@ TEST_CASE("an event that poses as a tombstone buries no event but itself") {
     lines[50] = R"({"type":"homeward.tombstone","reason":"x","count":50,"time":1700000000000000})";
     sender.send(sender.frame_of(1, lines));
     // In version 2 no line is a tombstone.
-    LaneDrainer raw(bridge);
+    Attacker raw(bridge);
     FrameHeader header = raw.header_of(PublisherId{}, 1);
     FrameContent content = content_of("a", kEvents - 1);
     content.body += R"({"type":"homeward.tombstone","reason":"x","count":1,"time":1})"
@@ -243,7 +243,7 @@ TEST_CASE("a publisher's run is signed to its end, also when another process sen
         bridge.leader().query("SELECT publisher FROM homeward.origin").at(0).at(0));
     REQUIRE(publisher.has_value());
     CHECK(publisher->is_self_certifying());
-    LaneDrainer attacker(bridge);
+    Attacker attacker(bridge);
     attacker.send_version_1(attacker.header_of(*publisher, kLeft + 1),
                             content_of("attacker", kEvents));
     REQUIRE(wait_until(30s, [&] { return count(bridge, "homeward.dead_letter") == 1; }));

@@ -179,6 +179,31 @@ TEST_CASE("plain messages are told apart by runs, and their origins are stream a
     books.check(2'000);
 }
 
+TEST_CASE("a reservation of several runs that is given up leaves none of them settled") {
+    // As when messages with bad events go back to their stream, and the rest is reserved anew.
+    Books books;
+    std::vector<Sent> sent = messages(1, 3);
+    for (const Sent& one : messages(5, 3)) sent.push_back(one);
+    for (const Sent& one : messages(9, 3)) sent.push_back(one);
+    Hand hand(books.config);
+    hand.pick(sent);
+    CHECK(hand.reserve() == 9);
+    SECTION("by its own writer, for all of them") {
+        CHECK(hand.reserve() == 9);
+        hand.land();
+    }
+    SECTION("by another, after kill -9") {
+        hand.die();
+        CHECK(Hand(books.config).take_all(sent) == 9);
+    }
+    SECTION("by another, for one message after the other") {
+        hand.die();
+        for (const Sent& one : sent) CHECK(Hand(books.config).take_all({one}) == 1);
+    }
+    CHECK(books.account("unused") == 9);
+    books.check(9);
+}
+
 TEST_CASE("of two writers with the same messages one lands them") {
     Books books;
     Hand one(books.config), other(books.config);

@@ -1,0 +1,84 @@
+-- A reservation with several runs was given up at the first of them, and its next run was then taken for
+-- settled: its messages were acknowledged without being written.
+
+CREATE OR REPLACE FUNCTION homeward.reserve_plain(of_source int4, run_firsts int8[], run_lasts int8[],
+                                       starts_us int8[], ends_us int8[], origins int4[],
+                                       counts int8[])
+RETURNS TABLE (answer text, batch int8, origin int4, seq_first int8, seq_last int8,
+               start_us int8, end_us int8)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp
+SET jit = off AS $$
+DECLARE
+    made homeward.plain_source;
+    known record;
+    chosen int4[] := array_fill(1, ARRAY[cardinality(run_firsts)]);
+    firsts int8[];
+    lasts int8[];
+    given_up int8[] := '{}';
+BEGIN
+    -- For these few statements, and until COMMIT, all who reserve of this stream pass one by one.
+    SELECT * INTO STRICT made FROM homeward.plain_source p WHERE p.id = of_source FOR UPDATE;
+
+    FOR known IN
+        SELECT o.* FROM homeward.plain_overlaps(of_source, run_firsts, run_lasts, starts_us,
+                                                ends_us) AS o
+    LOOP
+        IF known.is_other_time THEN
+            -- The server gave these sequences out before: a row of an epoch of its own.
+            chosen[known.run] := greatest(chosen[known.run], known.epoch + 1);
+        ELSIF known.batch = ANY (given_up) THEN
+            CONTINUE;  -- another run of a reservation that this call has given up
+        ELSIF homeward.release_plain(known.batch) THEN
+            given_up := given_up || known.batch;
+        ELSE
+            answer := CASE WHEN EXISTS (SELECT FROM homeward.plain_batch b
+                                        WHERE b.id = known.batch)
+                           THEN 'in_hand' ELSE 'settled' END;
+            batch := known.batch;
+            seq_first := known.seq_first;
+            seq_last := known.seq_last;
+            start_us := (extract(epoch FROM known.time_first) * 1000000)::int8;
+            end_us := (extract(epoch FROM known.time_last) * 1000000)::int8;
+            RETURN NEXT;
+        END IF;
+    END LOOP;
+    -- What a consumer of v0.1.0 settled, which knows messages one by one.
+    RETURN QUERY
+    SELECT 'settled', NULL::int8, NULL::int4, m.stream_seq, m.stream_seq,
+           (extract(epoch FROM m.message_time) * 1000000)::int8,
+           (extract(epoch FROM m.message_time) * 1000000)::int8
+    FROM unnest(run_firsts, run_lasts, starts_us, ends_us) AS n (a, z, s, e)
+    JOIN homeward.plain_stream p ON p.stream = made.stream AND p.created = made.created
+    CROSS JOIN LATERAL (
+        SELECT k.stream_seq, k.message_time FROM homeward.plain_message k
+        WHERE k.origin = p.origin AND k.stream_seq BETWEEN n.a AND n.z
+          AND k.message_time BETWEEN 'epoch'::timestamptz + n.s * interval '1 microsecond'
+                                 AND 'epoch'::timestamptz + n.e * interval '1 microsecond') AS m;
+    IF answer IS NOT NULL OR FOUND THEN
+        RETURN;
+    END IF;
+
+    IF EXISTS (SELECT FROM unnest(chosen) AS g WHERE g > made.epochs) THEN
+        UPDATE homeward.plain_source p SET epochs = (SELECT max(g) FROM unnest(chosen) AS g)
+        WHERE p.id = of_source;
+    END IF;
+    SELECT array_agg(coalesce(c.seq_last, 0) + 1 ORDER BY n.i),
+           array_agg(coalesce(c.seq_last, 0) + n.events ORDER BY n.i)
+    INTO firsts, lasts
+    FROM unnest(origins, counts) WITH ORDINALITY AS n (o, events, i)
+    LEFT JOIN LATERAL (SELECT p.seq_last FROM homeward.plain_counter p WHERE p.origin = n.o
+                       ORDER BY p.seq_last DESC LIMIT 1) AS c ON true;
+    INSERT INTO homeward.plain_counter (origin, seq_last)
+    SELECT * FROM unnest(origins, lasts);
+    INSERT INTO homeward.plain_batch AS b (source, origins, firsts, lasts, run_epochs, run_firsts)
+    VALUES (of_source, reserve_plain.origins, firsts, lasts, chosen, reserve_plain.run_firsts)
+    RETURNING b.id INTO batch;
+    INSERT INTO homeward.plain_run (source, epoch, seq_first, seq_last, time_first, time_last,
+                                    batch)
+    SELECT of_source, g, a, z, 'epoch'::timestamptz + s * interval '1 microsecond',
+           'epoch'::timestamptz + e * interval '1 microsecond', reserve_plain.batch
+    FROM unnest(run_firsts, run_lasts, starts_us, ends_us, chosen) AS n (a, z, s, e, g);
+    RETURN QUERY
+    SELECT 'reserved', reserve_plain.batch, n.o, n.a, n.z, NULL::int8, NULL::int8
+    FROM unnest(origins, firsts, lasts) AS n (o, a, z);
+END $$;
