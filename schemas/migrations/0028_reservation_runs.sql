@@ -1,5 +1,7 @@
--- A reservation with several runs was given up at the first of them, and its next run was then taken for
--- settled: its messages were acknowledged without being written.
+-- A reservation that is gone was either written or given up. Both read as settled, so messages of a
+-- reservation that had just been given up were acknowledged without being written: its other runs when a
+-- new reservation met several of them, and any of its runs when upkeep gave it up at that moment. Runs go
+-- with a reservation that is given up and stay with one that is written, so the run decides.
 
 CREATE OR REPLACE FUNCTION homeward.reserve_plain(of_source int4, run_firsts int8[], run_lasts int8[],
                                        starts_us int8[], ends_us int8[], origins int4[],
@@ -31,8 +33,13 @@ BEGIN
         ELSIF homeward.release_plain(known.batch) THEN
             given_up := given_up || known.batch;
         ELSE
+            -- Upkeep may also have merged a written run into the one before it: ask again.
             answer := CASE WHEN EXISTS (SELECT FROM homeward.plain_batch b
                                         WHERE b.id = known.batch)
+                             OR NOT EXISTS (SELECT FROM homeward.plain_run r
+                                            WHERE r.source = of_source AND r.epoch = known.epoch
+                                              AND r.seq_first = known.seq_first
+                                              AND r.batch = known.batch)
                            THEN 'in_hand' ELSE 'settled' END;
             batch := known.batch;
             seq_first := known.seq_first;

@@ -204,6 +204,36 @@ TEST_CASE("a reservation of several runs that is given up leaves none of them se
     books.check(9);
 }
 
+TEST_CASE("a reservation that upkeep gives up during a look at it is not taken for settled") {
+    // Method: a stand-in for the look gives all reservations up after it has seen their runs.
+    Books books;
+    const std::string arguments =
+        "(of_source int4, firsts int8[], lasts int8[], starts_us int8[], ends_us int8[])";
+    const std::string types = "(int4, int8[], int8[], int8[], int8[])";
+    Hand dead(books.config);
+    dead.pick(messages(1, 5));
+    CHECK(dead.reserve() == 5);
+    dead.die();
+    books.server().query("ALTER FUNCTION homeward.plain_overlaps" + types +
+                         " RENAME TO real_overlaps");
+    books.server().query(
+        "CREATE FUNCTION homeward.plain_overlaps" + arguments +
+        " RETURNS TABLE (run int4, epoch int4, seq_first int8, seq_last int8,"
+        " time_first timestamptz, time_last timestamptz, batch int8, is_other_time boolean)"
+        " LANGUAGE plpgsql AS $$ BEGIN"
+        " RETURN QUERY SELECT * FROM homeward.real_overlaps(of_source, firsts, lasts, starts_us,"
+        " ends_us); PERFORM homeward.release_plain(b.id) FROM homeward.plain_batch b; END $$");
+    Hand hand(books.config);
+    hand.pick(messages(1, 5));
+    const std::size_t fresh = hand.reserve();
+    books.server().query("DROP FUNCTION homeward.plain_overlaps" + types);
+    books.server().query("ALTER FUNCTION homeward.real_overlaps" + types +
+                         " RENAME TO plain_overlaps");
+    CHECK(fresh == 5);
+    hand.land();
+    books.check(5);
+}
+
 TEST_CASE("of two writers with the same messages one lands them") {
     Books books;
     Hand one(books.config), other(books.config);
