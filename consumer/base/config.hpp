@@ -120,7 +120,7 @@ struct Config {
         /// out of an old spool or a stream's retained history, would be committed a second time.
         std::size_t forget_days = 400;
         /// Ranges of settled seqs that one origin may have, that is holes between them: every fold
-        /// and every check reads them all. A frame that would begin another is kept aside.
+        /// and every check reads them all. A frame that would begin another is quarantined.
         std::size_t ranges_max = 10'000;
     } ledger;
 

@@ -207,7 +207,7 @@ std::int64_t seal_and_commit(PgConnection& leader, const Units& units) {
         .number(0, 0);
 }
 
-void keep_aside(PgConnection& leader, const MessageWork& unit, const std::string& reason) {
+void quarantine(PgConnection& leader, const MessageWork& unit, const std::string& reason) {
     const Message& message = unit.pulled.message;
     const auto subject = parse_subject(message.subject);
     const std::string_view frame(reinterpret_cast<const char*>(message.data.data()),

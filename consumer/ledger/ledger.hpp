@@ -38,7 +38,7 @@ Settlement settle_and_commit(PgConnection& leader, const Units& units);
 std::int64_t seal_and_commit(PgConnection& leader, const Units& units);
 
 /// A frame that contradicts the ledger is kept for a person.
-void keep_aside(PgConnection& leader, const MessageWork& unit, const std::string& reason);
+void quarantine(PgConnection& leader, const MessageWork& unit, const std::string& reason);
 
 struct Run {
     std::uint64_t seq_first, seq_last;

@@ -90,7 +90,7 @@ void print_ledger(std::string& out, const Metrics& of) {
     print_value(out, "homeward_tombstones_total", "counter",
                 "Seqs that will never be rows, as their publishers reported.", of.tombstones);
     print_value(out, "homeward_conflicts_total", "counter",
-                "Frames at odds with the ledger, kept aside.", of.conflicts);
+                "Frames at odds with the ledger, quarantined.", of.conflicts);
     print_value(out, "homeward_folded_frames_total", "counter",
                 "Frames moved to the ledger's second level.", of.folded_frames);
 }

@@ -25,10 +25,10 @@ namespace homeward::consumer {
 /// Fetches messages of several streams ahead of the writers, and never more than they can commit
 /// in time: what is fetched and not yet finished is bounded in count and bytes, and in count also
 /// by what was lately committed within 15 s. Extends the ack deadlines of what waits here, with
-/// in-progress acks (+WPI); what is still on its way nobody can speak for, so a pull asks for no
-/// more than arrives well within `ack_wait`. Listens anew when pull after pull ends without a word,
-/// as after a right to an inbox was taken and given back. Writers take from it by any number of
-/// threads.
+/// in-progress acks (+WPI). These cannot extend the deadline of a message that is still on the
+/// link, so a pull asks for no more than arrives well within `ack_wait`. Listens anew when pull
+/// after pull ends without a word, as after a right to an inbox was taken and given back. Writers
+/// take from it by any number of threads.
 class Puller {
   public:
     /// `away`: names of streams that are asked for nothing until they are opened.

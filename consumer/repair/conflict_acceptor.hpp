@@ -11,7 +11,7 @@
 
 namespace homeward::consumer {
 
-/// What became of a frame that was kept aside.
+/// What became of a frame that was quarantined.
 struct Acceptance {
     enum class Kind : std::uint8_t {
         accepted,
@@ -25,7 +25,7 @@ struct Acceptance {
     std::uint64_t settled = 0;  ///< seqs that the ledger had: left as they are
 };
 
-/// Takes a frame that was kept aside for its origin's after all, whoever sent it: those of its
+/// Takes a frame that was quarantined for its origin's after all, whoever sent it: those of its
 /// events whose seqs the ledger lacks become rows, dead letters or tombstones. They, their place in
 /// the ledger and the conflict's end are one transaction, so each lands once. One thread.
 class ConflictAcceptor {

@@ -60,7 +60,7 @@ constexpr const char* kHelp =
   dead-letters sources [--json]
                          whose they are: region and app, how many, the first reason and a sample
   conflicts list|show|accept|discard [NUMBER…] [FILTER…] [--json]
-                         frames kept aside because they are at odds with the ledger: of another's
+                         frames quarantined because they are at odds with the ledger: of another's
                          origin, or of seqs that are settled in part. accept takes one for its
                          origin's: what the ledger lacks of it lands, and what it has stays as it
                          is. discard gives one up: what the origin's own frame had and the ledger
@@ -78,7 +78,7 @@ constexpr const char* kHelp =
   replay --since TIME    read the streams' history again from that time on (RFC 3339), after the
                          leader was restored from a backup; its ledger decides what is missing.
                          For streams made with streams.history_hours. Exit status 1 if frames at
-                         odds with the ledger were kept aside
+                         odds with the ledger were quarantined
   tune [--seconds N] [--report FILE] [--plots DIR] [--type T] [--fresh-ms N] [--load N]
        [--rows N,…] [--delays N,…] [--writers N,…]
                          measure batch settings on your leader: writes invented events for N

@@ -104,7 +104,7 @@ int run_replay(const Config& config, std::int64_t since_us) {
     const auto count = [](std::uint64_t n) { return static_cast<unsigned long long>(n); };
     std::printf(
         "%llu messages read again: %llu events were missing and are rows now, %llu are dead "
-        "letters, %llu are parked; %llu were there already; %llu frames were kept aside\n",
+        "letters, %llu are parked; %llu were there already; %llu frames were quarantined\n",
         count(metrics.messages), count(metrics.rows), count(metrics.dead_letters),
         count(metrics.parked), count(metrics.skipped_events), count(metrics.conflicts));
     return metrics.conflicts == 0 ? 0 : 1;

@@ -183,7 +183,7 @@ void add_ledger(std::vector<Reason>& reasons, const Metrics& metrics) {
     add(metrics.conflicts > 0,
         {Health::look, "frames are quarantined",
          counted(metrics.conflicts, "frame was", "frames were") +
-             " at odds with the ledger and kept aside.",
+             " at odds with the ledger and quarantined.",
          "Find out who sends them, then accept or discard.", "homeward-consumer conflicts list"});
 }
 

@@ -291,12 +291,12 @@ void Writer::resolve_origin(MessageWork& unit) {
     // Whoever may publish anything could otherwise mark another's events as settled.
     spdlog::error("a frame from {} claims an origin of {}/{}", pulled.message.subject, entry.region,
                   entry.app);
-    set_aside(unit, "its origin belongs to region " + entry.region + ", app " + entry.app);
+    quarantine(unit, "its origin belongs to region " + entry.region + ", app " + entry.app);
 }
 
 /// Kept for a person to judge; goes back to its stream when there is no room for it. It has the
 /// room of the dead letters, so that nobody who may publish can fill the leader's disk.
-void Writer::set_aside(MessageWork& unit, const std::string& reason) {
+void Writer::quarantine(MessageWork& unit, const std::string& reason) {
     unit.skip = true;
     const std::size_t bytes = unit.pulled.message.data.size();
     const bool fits = context_.dead_letter_quota.fits({1, bytes, 0});
@@ -308,12 +308,12 @@ void Writer::set_aside(MessageWork& unit, const std::string& reason) {
             ".bytes_max): it waits in its stream; see homeward-consumer conflicts list");
         return;
     }
-    ledger::keep_aside(*leader_, unit, reason);
+    ledger::quarantine(*leader_, unit, reason);
     unit.is_conflict = true;
 }
 
 /// The same frame twice in one batch would meet itself in the ledger only after both had their rows
-/// copied. The first stays; a copy of it is settled with it; anything else is kept aside.
+/// copied. The first stays; a copy of it is settled with it; anything else is quarantined.
 void Writer::drop_overlaps_within(Units& units) {
     std::map<std::int32_t, std::map<std::uint64_t, const MessageWork*>> taken;
     for (MessageWork& unit : units) {
@@ -329,7 +329,7 @@ void Writer::drop_overlaps_within(Units& units) {
             unit.skip = unit.is_settled = true;
             continue;
         }
-        set_aside(unit, "it overlaps another frame of its batch in part");
+        quarantine(unit, "it overlaps another frame of its batch in part");
     }
     // Invariant: what is left of an origin is disjoint, so the lengths add up to its union.
     for (const auto& [origin, frames] : taken) {
@@ -426,9 +426,9 @@ bool Writer::write_carefully(Units& units) {
             unit.skip = unit.is_settled = true;
             continue;
         }
-        set_aside(unit, verdicts[i] == ledger::Verdict::ragged
-                            ? "its origin has more holes than ledger.ranges_max allows"
-                            : "the ledger has settled a part of it");
+        quarantine(unit, verdicts[i] == ledger::Verdict::ragged
+                             ? "its origin has more holes than ledger.ranges_max allows"
+                             : "the ledger has settled a part of it");
     }
     decode(units);
     const TableDays days = copier_.missing_days(units);

@@ -71,7 +71,7 @@ class Writer {
     void prepare(Units& units);
     void learn_origins(const Units& units);
     void resolve_origin(MessageWork& unit);
-    void set_aside(MessageWork& unit, const std::string& reason);
+    void quarantine(MessageWork& unit, const std::string& reason);
     void drop_overlaps_within(Units& units);
     void reserve_plain(Units& units);
     bool is_to_ask_first(const Units& units) const;

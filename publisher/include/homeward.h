@@ -133,8 +133,8 @@ HOMEWARD_NODISCARD
 homeward_result homeward_emit_json(homeward_publisher *publisher, homeward_class event_class,
                                    const char *type, size_t type_bytes, const char *json,
                                    size_t json_bytes, int64_t time_us);
-/* As homeward_emit_json(), for who would rather wait: HOMEWARD_FULL is tried again until there is
- * room, or for deadline_ms. Each try that fails counts as refused. */
+/* Like homeward_emit_json(), but waits up to deadline_ms while the lane is full (HOMEWARD_FULL). Each
+ * failed try counts as refused. */
 HOMEWARD_NODISCARD
 homeward_result homeward_emit_json_wait(homeward_publisher *publisher, homeward_class event_class,
                                         const char *type, size_t type_bytes, const char *json,

@@ -66,7 +66,7 @@ TEST_CASE("a frame that comes again makes no dead letters of a user's own unique
     CHECK(bridge.metric("homeward_redos_total") >= 1);
 }
 
-TEST_CASE("a frame that overlaps settled seqs only in part is kept aside, and the proof says so") {
+TEST_CASE("a frame that overlaps settled seqs only in part is quarantined, and the proof says so") {
     Bridge bridge;
     bridge.start_consumer();
     FramePublisher sender(bridge.leaf().port(), "ams", "shop");
@@ -114,7 +114,7 @@ TEST_CASE("an origin stays with the region and app that it was first seen under"
           Rows{{"thief", "11"}});
 }
 
-TEST_CASE("an origin's frames from another region are kept aside, and settle nothing of it") {
+TEST_CASE("an origin's frames from another region are quarantined, and settle nothing of it") {
     // Method: two regions, whose streams one server has; the thief may publish in his own alone.
     BridgeOptions options;
     options.environment = {{"HOMEWARD_SOURCES", "ams@ams,syd@ams"}};
@@ -403,7 +403,7 @@ TEST_CASE("an origin with too many holes may fill them and go on, but begin no m
     };
     REQUIRE(wait_until(60s, [&] { return rows(bridge.leader()) == 120 && is_ragged(); }));
 
-    SECTION("frames that begin a range are kept aside, also when they join one another") {
+    SECTION("frames that begin a range are quarantined, also when they join one another") {
         for (std::uint64_t seq : {1'001, 1'011, 1'021}) ragged.send(ragged.frame(seq, 10));
         REQUIRE(wait_until(60s, [&] { return conflicts(bridge.leader()) == 3; }));
         CHECK(ranges() == 120);

@@ -1,5 +1,5 @@
-// Frames that were kept aside, and the person who judges them: what is accepted lands once, what is
-// given up is accounted for, and a stranger's frame can be thrown away without a trace.
+// Frames that were quarantined, and the person who judges them: what is accepted lands once, what
+// is given up is accounted for, and a stranger's frame can be thrown away without a trace.
 
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -39,7 +39,7 @@ class Court {
         return leader().number("SELECT count(*) FROM homeward.conflict WHERE state = '" + state +
                                "'");
     }
-    /// Waits until so many frames were kept aside in all.
+    /// Waits until so many frames were quarantined in all.
     void expect_aside(std::int64_t frames) const {
         REQUIRE(wait_until(30s, [&] {
             return leader().number("SELECT count(*) FROM homeward.conflict") == frames;

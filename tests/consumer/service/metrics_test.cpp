@@ -36,7 +36,7 @@ TEST_CASE("every promised metric is there and counts what has happened") {
     REQUIRE(reaches(bridge, "homeward_rows_total", 10));
     sender.send(frame);  // once more: skipped, in a batch of its own
     REQUIRE(reaches(bridge, "homeward_skipped_events_total", 10));
-    sender.send(sender.frame(6, 10));  // overlaps in part: kept aside
+    sender.send(sender.frame(6, 10));  // overlaps in part: quarantined
     sender.send(sender.frame(21, 5));  // seqs 11 to 20 are a hole
     NatsClient plain(bridge.leaf().port());
     plain.publish(plain_subject("ams", "web"), audit_line("r"));
