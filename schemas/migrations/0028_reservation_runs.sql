@@ -89,3 +89,51 @@ BEGIN
     SELECT 'reserved', reserve_plain.batch, n.o, n.a, n.z, NULL::int8, NULL::int8
     FROM unnest(origins, firsts, lasts) AS n (o, a, z);
 END $$;
+
+-- What a consumer of v0.1.0 calls; likewise.
+CREATE OR REPLACE FUNCTION homeward.claim_plain(stream_origin int4, stream_seqs int8[],
+                                                times_us int8[], event_counts int4[])
+RETURNS TABLE (message_index int4, seq_first int8)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp
+SET jit = off AS $$
+DECLARE
+    next int8;
+    made homeward.plain_stream;
+    of_source int4;
+    known record;
+BEGIN
+    SELECT * INTO STRICT made FROM homeward.plain_stream p WHERE p.origin = stream_origin FOR UPDATE;
+    next := made.seq_next;
+    of_source := homeward.register_plain_source(
+        made.stream, (extract(epoch FROM made.created) * 1000000)::int8);
+    PERFORM FROM homeward.plain_source s WHERE s.id = of_source FOR UPDATE;
+    FOR i IN 1 .. coalesce(array_length(stream_seqs, 1), 0) LOOP
+        message_index := i - 1;
+        SELECT o.batch, o.epoch, o.seq_first INTO known
+        FROM homeward.plain_overlaps(of_source, ARRAY[stream_seqs[i]], ARRAY[stream_seqs[i]],
+                                     ARRAY[times_us[i]], ARRAY[times_us[i]]) AS o
+        WHERE NOT o.is_other_time;
+        IF FOUND AND NOT homeward.release_plain(known.batch) THEN
+            IF EXISTS (SELECT FROM homeward.plain_batch b WHERE b.id = known.batch)
+               OR NOT EXISTS (SELECT FROM homeward.plain_run r
+                              WHERE r.source = of_source AND r.epoch = known.epoch
+                                AND r.seq_first = known.seq_first AND r.batch = known.batch) THEN
+                RAISE EXCEPTION 'message % is in the hands of another', stream_seqs[i]
+                    USING ERRCODE = '55P03';
+            END IF;
+        ELSE
+            INSERT INTO homeward.plain_message AS m
+                (origin, stream_seq, message_time, seq_first, events)
+            VALUES (stream_origin, stream_seqs[i],
+                    'epoch'::timestamptz + times_us[i] * interval '1 microsecond',
+                    next, event_counts[i])
+            ON CONFLICT DO NOTHING RETURNING m.seq_first INTO seq_first;
+            IF seq_first IS NOT NULL THEN
+                next := next + event_counts[i];
+            END IF;
+        END IF;
+        RETURN NEXT;
+        seq_first := NULL;
+    END LOOP;
+    UPDATE homeward.plain_stream p SET seq_next = next WHERE p.origin = stream_origin;
+END $$;
