@@ -20,7 +20,7 @@ SharedLaneSeat* SharedLaneSeats::take() {
     return seats_.back().get();
 }
 
-void SharedLaneSeats::nak_later(SharedLaneSeat* seat) noexcept {
+void SharedLaneSeats::release(SharedLaneSeat* seat) noexcept {
     const std::lock_guard lock(mutex_);
     const auto found = std::find_if(seats_.begin(), seats_.end(),
                                     [&](const auto& one) { return one.get() == seat; });

@@ -45,7 +45,7 @@ class SharedLaneSeats {
     /// Allocates.
     SharedLaneSeat* take();
     /// By the thread that has it, at its end.
-    void nak_later(SharedLaneSeat* seat) noexcept;
+    void release(SharedLaneSeat* seat) noexcept;
     std::size_t taken() const noexcept { return taken_.load(std::memory_order_relaxed); }
 
     /// LaneDrainer: bytes that a thread reserved at `position` before it ended; 0 if none did, or
@@ -71,18 +71,18 @@ class SharedLaneWriter : public LaneWriter {
     template <typename Write>
     bool append(std::size_t payload_bytes, const Write& write, SharedLaneSeat* seat) noexcept {
         // Written before there is a place for it, if it is small: the others wait less long.
-        alignas(kRecordAlign) std::byte aside[kAsideBytesMax];
-        const bool is_small = payload_bytes <= kAsideBytesMax;
-        if (is_small) write(aside);
+        alignas(kRecordAlign) std::byte copy[kCopyBytesMax];
+        const bool is_small = payload_bytes <= kCopyBytesMax;
+        if (is_small) write(copy);
         const auto position = reserve(record_span(payload_bytes), 1, seat);
         if (!position) return false;
         std::byte* payload = ring_ + (*position & mask_) + kRecordPrefixBytes;  // mapped twice
         if (is_small) {
-            std::memcpy(payload, aside, payload_bytes);
+            std::memcpy(payload, copy, payload_bytes);
         } else {
             write(payload);
         }
-        const std::byte* written = is_small ? aside : payload;
+        const std::byte* written = is_small ? copy : payload;
         publish(*position, record_prefix(*position, {written, payload_bytes}), 1, seat);
         return true;
     }
@@ -98,7 +98,7 @@ class SharedLaneWriter : public LaneWriter {
                  SharedLaneSeat* seat) noexcept;
 
   private:
-    static constexpr std::size_t kAsideBytesMax = 512;
+    static constexpr std::size_t kCopyBytesMax = 512;
 };
 
 }  // namespace homeward::detail

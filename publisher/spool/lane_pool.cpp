@@ -15,7 +15,7 @@ using namespace std::chrono_literals;
 using namespace std::chrono_literals;
 
 // Trivial, so that it may still be read when the thread's other things are already destroyed.
-constinit thread_local bool has_given_back = false;
+constinit thread_local bool has_released = false;
 
 constexpr std::size_t kRingBytesMin = 64u << 10;
 /// A lane takes no more than this share of what is free: many threads find room, and so does
@@ -45,12 +45,12 @@ struct LanePool::Holding {
     ~Holding() {
         // What the thread emits from here on, in the destructor of something older than this, must
         // not go into a lane that may be another thread's by then.
-        has_given_back = true;
+        has_released = true;
         detail::thread_lanes = {};
         for (const Held& one : held) {
             const auto shelf = one.shelf.lock();
             // In a forked child the parent's shelf may be locked for ever, and is not ours.
-            if (shelf != nullptr && shelf->process == ::getpid()) nak_later(*shelf, one.place);
+            if (shelf != nullptr && shelf->process == ::getpid()) release(*shelf, one.place);
         }
     }
     static Holding& of_this_thread() {
@@ -111,11 +111,11 @@ LaneMapping LanePool::make_mapping(EventClass event_class, std::size_t ring_byte
     }
 }
 
-void LanePool::nak_later(Shelf& shelf, const Place& place) noexcept {
+void LanePool::release(Shelf& shelf, const Place& place) noexcept {
     const std::lock_guard lock(shelf.mutex);
     if (place.seat != nullptr) {
         for (const auto& shared : shelf.shared) {
-            if (&shared->writer == place.writer) shared->mapping.seats()->nak_later(place.seat);
+            if (&shared->writer == place.writer) shared->mapping.seats()->release(place.seat);
         }
         return;
     }
@@ -200,7 +200,7 @@ detail::LaneWriter* LanePool::lane_of_its_own(EventClass event_class) {
 
 LanePool::Place LanePool::seat_in_shared(EventClass event_class) {
     SharedLane& lane = *shelf_->shared[index(event_class)];
-    if (has_given_back) return {&lane.writer, nullptr};
+    if (has_released) return {&lane.writer, nullptr};
     Holding& holding = Holding::of_this_thread();
     holding.held.reserve(holding.held.size() + 1);
     const Place place{&lane.writer, lane.mapping.seats()->take()};
@@ -211,7 +211,7 @@ LanePool::Place LanePool::seat_in_shared(EventClass event_class) {
 LanePool::Place LanePool::lane_for_this_thread(EventClass event_class) noexcept {
     try {
         const std::lock_guard lock(shelf_->mutex);
-        if (!has_given_back) {
+        if (!has_released) {
             // A thread that came back from another publisher still has the lane it had.
             for (const Holding::Held& one : Holding::of_this_thread().held) {
                 if (one.event_class == event_class && one.shelf.lock() == shelf_) return one.place;
@@ -226,13 +226,13 @@ LanePool::Place LanePool::lane_for_this_thread(EventClass event_class) noexcept 
 
 detail::LaneWriter* LanePool::take_free(EventClass event_class) noexcept {
     std::unique_lock lock(shelf_->mutex, std::try_to_lock);
-    if (!lock.owns_lock() || has_given_back) return nullptr;
+    if (!lock.owns_lock() || has_released) return nullptr;
     // The thread's hold on the shared lane becomes one on its own: nothing is allocated.
     for (Holding::Held& one : Holding::of_this_thread().held) {
         if (one.event_class != event_class || one.shelf.lock() != shelf_) continue;
         Lane* lane = one.place.seat != nullptr ? take_free_locked(event_class) : nullptr;
         if (lane == nullptr) return nullptr;
-        shelf_->shared[index(event_class)]->mapping.seats()->nak_later(one.place.seat);
+        shelf_->shared[index(event_class)]->mapping.seats()->release(one.place.seat);
         one.place = {&lane->writer, nullptr};
         return &lane->writer;
     }

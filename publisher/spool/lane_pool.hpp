@@ -87,7 +87,7 @@ class LanePool {
     static constexpr std::size_t index(EventClass event_class) {
         return static_cast<std::size_t>(event_class) - 1;
     }
-    static void nak_later(Shelf& shelf, const Place& place) noexcept;
+    static void release(Shelf& shelf, const Place& place) noexcept;
     bool is_in_use() const;
     detail::LaneWriter* take_free(EventClass event_class) noexcept;
     // The shelf's mutex is held.

@@ -134,7 +134,7 @@ class TokenSigner::Key {
             EVP_MAC_update(context.get(), reinterpret_cast<const unsigned char*>(text.data()),
                            text.size()) == 1 &&
             EVP_MAC_final(context.get(), mac.data(), &size, mac.size()) == 1;
-        if (is_made) nak_later(std::move(context));
+        if (is_made) put_back(std::move(context));
         return is_made && size == kMacBytes;
     }
 
@@ -148,7 +148,7 @@ class TokenSigner::Key {
         idle_.pop_back();
         return context;
     }
-    void nak_later(MacContext context) {
+    void put_back(MacContext context) {
         const std::lock_guard lock(mutex_);
         if (idle_.size() < kIdleContextsMax) idle_.push_back(std::move(context));
     }

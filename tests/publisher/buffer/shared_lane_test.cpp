@@ -119,7 +119,7 @@ TEST_CASE("a shared lane gives back what many threads wrote, each one's in its o
                     std::this_thread::yield();
                 }
             }
-            lane.seats()->nak_later(seat);
+            lane.seats()->release(seat);
         });
     }
     Counted counted;
@@ -171,13 +171,13 @@ TEST_CASE("a thread that ended within emit() holds nobody up in a shared lane") 
         REQUIRE(append(writer, {1, n}, living));
         std::span<const std::byte> payload;
         CHECK(reader.read(payload) == LaneReader::Outcome::empty);
-        lane.seats()->nak_later(ended);
+        lane.seats()->release(ended);
         while (reader.read(payload) == LaneReader::Outcome::damaged) {
         }
         CHECK(reader.records_read() == n + 1);
         CHECK(reader.take_lost() == 0);
         reader.release(0, 1);
-        lane.seats()->nak_later(living);
+        lane.seats()->release(living);
     }
 }
 
