@@ -5,6 +5,7 @@
                                          each with its run, into JSON
   page.py html JSON HTML                 one page with everything in it; loads nothing
   page.py readme JSON README             replaces the marked block, or puts it before "## Tests"
+  page.py front JSON README              replaces the marked block by the five rows of FRONT_ROWS
 """
 import datetime
 import html
@@ -20,6 +21,13 @@ import sys
 BEGIN = "<!-- bench: what follows is written by tests/bench/run --readme FILE.json -->"
 END = "<!-- bench: until here -->"
 HEADING = "## Measured performance"
+FRONT_ROWS = {  # what the front README shows, and how it calls each row
+    "emit p50, 1 thread, is faster": "one `emit()` call, median",
+    "worst emit, server stopped (SIGSTOP)": "slowest `emit()` while the NATS server is stopped",
+    "publish, 1 thread, is faster": "events acknowledged by JetStream, one process",
+    "drain audit, 2 writers, is faster": "audit rows written to the leader, ledger included",
+    "freshness p99 at 80% of that": "`emit()` to visible row, p99 at 80% of the highest load",
+}
 ROW_KEYS = {"bench", "name", "value", "unit", "compared_with", "ratio", "budget", "limit",
             "limit_on", "met", "run"}
 RUN_KEYS = {"command", "date", "machine", "versions"}
@@ -151,7 +159,9 @@ def quantity(value, unit):
 
 
 def times(ratio):
-    return "" if ratio is None else f"{ratio:.3g}×"
+    if ratio is None:
+        return ""
+    return f"{float(f'{ratio:.3g}'):,.0f}×" if ratio >= 1000 else f"{ratio:.3g}×"
 
 
 def margin(row):
@@ -321,6 +331,24 @@ def block(document):
     return "\n".join(lines)
 
 
+def front_block(document):
+    found = {row["name"]: row for row in document["rows"]}
+    missing = [name for name in FRONT_ROWS if name not in found]
+    if missing:
+        raise BadDocument(f"the run has no row \"{missing[0]}\", which the front README shows")
+    judged = [row for row in document["rows"] if row["met"] is not None]
+    lines = [BEGIN, "| | Homeward | compared with, same run | ratio |", "|---|---|---|---|"]
+    for name, label in FRONT_ROWS.items():
+        row = found[name]
+        lines.append("| " + " | ".join((label, cell(quantity(row["value"], row["unit"])),
+                                        cell(row["compared_with"] or ""), times(row["ratio"]))) + " |")
+    machine = document["machine"]
+    lines += ["", f"Commit {document['versions'].get('Homeward', 'unknown')}, {document['date'][:10]}, "
+              f"{machine['processors']} × {cell(machine['processor'])}, all servers on this one "
+              f"machine; {sum(row['met'] for row in judged)} of {len(judged)} budgets met.", END]
+    return "\n".join(lines)
+
+
 def with_block(readme, text):
     if readme.count(BEGIN) > 1 or readme.count(BEGIN) != readme.count(END):
         raise BadDocument("the README's marks are broken: there must be one of each, or none")
@@ -344,6 +372,9 @@ def main(words):
     elif len(words) == 3 and words[0] == "readme":
         readme = pathlib.Path(words[2]).read_text(encoding="utf-8")
         write(words[2], with_block(readme, block(read(words[1]))))
+    elif len(words) == 3 and words[0] == "front":
+        readme = pathlib.Path(words[2]).read_text(encoding="utf-8")
+        write(words[2], with_block(readme, front_block(read(words[1]))))
     else:
         sys.exit(__doc__)
 

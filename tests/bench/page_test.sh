@@ -76,4 +76,28 @@ cmp before.md README.md || fail "a broken run changed the README"
 sed -i 's/^<!-- bench: until here -->$//' README.md
 if python3 "$page" readme run.json README.md 2>said; then fail "a README without its end mark is written"; fi
 grep -q 'marks are broken' said || fail "$(cat said)"
+# The front README shows five rows of a whole run; a run that lacks one changes nothing.
+printf '# Front\n\n## Tests\n' >front.md
+if python3 "$page" front run.json front.md 2>said; then fail "a run without the rows is accepted"; fi
+grep -q 'the run has no row "emit p50, 1 thread, is faster"' said || fail "$(cat said)"
+grep -q bench front.md && fail "a run without the rows changed the README"
+mkdir whole
+python3 - "$(dirname "$page")" <<'PYTHON'
+import json, sys
+sys.path.insert(0, sys.argv[1])
+import page
+with open("whole/all", "w") as rows:
+    for name in page.FRONT_ROWS:
+        rows.write(json.dumps({"name": name, "value": 58.9, "unit": "ns", "compared_with": "a | b",
+                               "ratio": 10.14 if "emit p50" in name else 152893.2, "budget": ">= 5x", "limit": 5,
+                               "limit_on": "ratio_min", "met": not name.startswith("worst")}) + "\n")
+PYTHON
+python3 "$page" gather whole whole.json "tests/bench/run"
+python3 "$page" front whole.json front.md
+grep -q '| 58.9 ns | a \\| b | 10.1× |$' front.md || fail "no row of emit: $(cat front.md)"
+[ "$(grep -c '| 58.9 ns | a \\| b | 153,000× |$' front.md)" -eq 4 ] || fail "not five rows: $(cat front.md)"
+grep -q '4 of 5 budgets met' front.md || fail "the front does not count the budgets"
+cp front.md once.md
+python3 "$page" front whole.json front.md
+cmp once.md front.md || fail "twice is not as once"
 echo "all is as it should be"
