@@ -9,6 +9,9 @@ using namespace std::chrono_literals;
 
 constexpr std::chrono::duration<double> kAheadTime = 15s;
 constexpr auto kRateWindow = 1s;
+/// A window without a commit is that of one slow transaction, and goes on until it has ended; with
+/// so long a one the leader takes nothing.
+constexpr auto kStandstill = 15s;
 /// However slow the leader is.
 constexpr std::size_t kMessagesMin = 16;
 /// As long as nobody knows how fast it is.
@@ -28,13 +31,15 @@ void FetchAhead::measure(SteadyClock::time_point now, std::size_t unfinished) {
     // The first look need not wait: what was committed already tells enough.
     const bool tells_enough = !messages_per_second_ && finished_ >= kMessagesUnknown;
     if (elapsed < kRateWindow && !tells_enough) return;
+    if (finished_ == 0 && unfinished > 0 && elapsed < kStandstill) return;
     const std::chrono::duration<double> window = std::max<SteadyClock::duration>(elapsed, 10ms);
     const double rate = static_cast<double>(finished_) / window.count();
     // Only while there is enough to do does the rate tell what the leader can take.
     const std::size_t enough = std::min(messages_max(), kMessagesUnknown);
     const bool is_busy = unfinished >= enough / 2 || finished_ >= enough;
     if (is_busy) {
-        messages_per_second_ = (messages_per_second_.value_or(rate) + rate) / 2;
+        // Up at once: what it took, it can take.
+        messages_per_second_ = std::max(rate, (messages_per_second_.value_or(rate) + rate) / 2);
     } else {
         messages_per_second_.reset();
     }

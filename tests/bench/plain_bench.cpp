@@ -3,9 +3,12 @@
 // Workload: audit events of six fields as single messages of a filled stream, through
 // homeward-consumer with its defaults, fold included. Beside it, in the same run: a sink of a
 // hundred lines (Fetch, decode, binary COPY, COMMIT, acknowledge), and our puller that acknowledges
-// and writes nothing. Counted is also the processor time of all processes of the leader. Then
+// and writes nothing. Counted is also the processor time of the leader, of nats-server and of
+// whoever pulls: where they share two processors, their sum bounds what can be drained. Then
 // freshness at 1,000 messages a second, seen from outside, on the machine as it is and with as many
 // spinning threads as it has processors.
+
+#include <sys/resource.h>
 
 #include <atomic>
 #include <chrono>
@@ -16,6 +19,7 @@
 
 #include "consumer/nats/stream.hpp"
 #include "consumer/pull/pull.hpp"
+#include "consumer/tune/process_stat.hpp"
 #include "schemas/nats/subject.hpp"
 #include "tests/bench/compared/plain_sink.hpp"
 #include "tests/bench/compared/raw_nats.hpp"
@@ -55,6 +59,30 @@ void fill_plain(Line& line, std::uint64_t messages) {
     if (nats.acked() != messages) throw std::runtime_error("the stream was not filled");
 }
 
+/// Processor time of nats-server and of this process, from its making on.
+class PullCpu {
+  public:
+    explicit PullCpu(Line& line) : nats_(line.nats().pid()) {}
+    void read(Ingest& ingest) const {
+        ingest.nats_cpu_seconds = consumer::family_seconds(nats_) - nats_at_start_;
+        ingest.client_cpu_seconds = own_seconds() - own_at_start_;
+    }
+
+  private:
+    static double own_seconds() {
+        rusage used{};
+        ::getrusage(RUSAGE_SELF, &used);
+        const auto seconds = [](const timeval& time) {
+            return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+        };
+        return seconds(used.ru_utime) + seconds(used.ru_stime);
+    }
+
+    pid_t nats_;
+    double nats_at_start_ = consumer::family_seconds(nats_);
+    double own_at_start_ = own_seconds();
+};
+
 /// Our own puller, that acknowledges and writes nothing: there is no leader.
 Ingest pull_and_ack(Line& line, const consumer::Stream& stream, std::uint64_t messages) {
     consumer::Config config;
@@ -62,6 +90,7 @@ Ingest pull_and_ack(Line& line, const consumer::Stream& stream, std::uint64_t me
     consumer::NatsConnection nats(config.nats, std::chrono::seconds(10), [](auto) {});
     consumer::Puller puller(nats, {stream}, config.pull,
                             std::chrono::milliseconds(config.pull.ack_wait_ms));
+    const PullCpu cpu(line);
     const auto began = SteadyClock::now();
     for (std::uint64_t taken = 0; taken < messages;) {
         const auto batch = puller.take([&] {
@@ -79,17 +108,20 @@ Ingest pull_and_ack(Line& line, const consumer::Stream& stream, std::uint64_t me
     Ingest ingest;
     ingest.rows = static_cast<double>(messages);
     ingest.seconds = std::chrono::duration<double>(SteadyClock::now() - began).count();
+    cpu.read(ingest);
     return ingest;
 }
 
 Ingest sink(Line& line, const consumer::Stream& stream, std::uint64_t messages) {
     line.empty_table(kTable);
     const LeaderCpu cpu(line.leader());
+    const PullCpu pull_cpu(line);
     const auto began = SteadyClock::now();
     sink_plain(line.nats().url(), line.leader().url(), stream.name, stream.durable, messages);
     Ingest ingest;
     ingest.rows = static_cast<double>(messages);
     ingest.seconds = std::chrono::duration<double>(SteadyClock::now() - began).count();
+    pull_cpu.read(ingest);
     line.leader().query("CHECKPOINT");
     ingest.leader_cpu_seconds = cpu.seconds();
     return ingest;
@@ -154,6 +186,19 @@ Freshness freshness(Line& line, double seconds, unsigned busy_threads) {
     return found;
 }
 
+/// What a party's rows cost all processors, and how near it came to what that leaves room for.
+void add_processors(Report& report, const std::string& who, const Ingest& ingest) {
+    const auto part = [&](double seconds) { return short_number(seconds / ingest.rows * 1e6); };
+    const double most =
+        std::thread::hardware_concurrency() * 1e6 / ingest.total_cpu_per_million();
+    report.add({"plain, processors that " + who + " uses", ingest.total_cpu_per_million(),
+                "s/M rows",
+                "NATS " + part(ingest.nats_cpu_seconds) + ", client " +
+                    part(ingest.client_cpu_seconds) + ", leader " +
+                    part(ingest.leader_cpu_seconds) + "; room for " + short_number(most) + "/s",
+                ingest.rows_per_second() / most});
+}
+
 void add_freshness(Report& report, const std::string& when, const Freshness& found) {
     report.add({"plain, freshness p50 at 1,000 events/s" + when, found.p50_ms, "ms"});
     report.add({"plain, freshness p99 at 1,000 events/s" + when, found.p99_ms, "ms", "",
@@ -186,6 +231,9 @@ void run(const BenchOptions& options, Report& report) {
                 "sink: " + short_number(theirs.cpu_per_million()) + " s/M rows",
                 ours.cpu_per_million() / theirs.cpu_per_million(),
                 ratio_at_most(kSinkCpuRatioMax)});
+    add_processors(report, "the drain", ours);
+    add_processors(report, "the sink", theirs);
+    add_processors(report, "pull and acknowledge", pulled);
     add_freshness(report, "", idle);
     add_freshness(report, ", every processor busy", loaded);
     report.note(

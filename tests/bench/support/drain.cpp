@@ -7,6 +7,7 @@
 
 #include <homeward/publisher.hpp>
 
+#include "consumer/tune/process_stat.hpp"
 #include "tests/bench/support/app_home.hpp"
 #include "tests/bench/support/leader_cpu.hpp"
 #include "tests/bench/support/workload.hpp"
@@ -64,6 +65,7 @@ Ingest drain(Line& line, const std::string& table, std::uint64_t events,
              const Environment& differing) {
     line.empty_table(table);
     const LeaderCpu cpu(line.leader());
+    const double nats_at_start = consumer::family_seconds(line.nats().pid());
     line.start_consumer(differing);
     line.wait_for_metric("homeward_rows_total", 1);
     const auto began = SteadyClock::now();
@@ -74,6 +76,8 @@ Ingest drain(Line& line, const std::string& table, std::uint64_t events,
     // What came before the clock ran counts neither as rows nor as time.
     ingest.seconds *= static_cast<double>(events) / (static_cast<double>(events) - early);
     ingest.rows = static_cast<double>(events);
+    ingest.nats_cpu_seconds = consumer::family_seconds(line.nats().pid()) - nats_at_start;
+    ingest.client_cpu_seconds = line.consumer_cpu_seconds();
     line.wait_for_metric("homeward_folded_frames_total", 1);
     line.stop_consumer();
     line.leader().query("CHECKPOINT");

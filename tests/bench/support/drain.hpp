@@ -12,9 +12,15 @@ struct Ingest {
     double rows = 0;
     double seconds = 0;
     double leader_cpu_seconds = 0;  ///< of all processes of the leader, until it was idle again
+    double nats_cpu_seconds = 0;    ///< of nats-server, until all rows were there
+    double client_cpu_seconds = 0;  ///< of whoever pulled and wrote, its start included
 
     double rows_per_second() const { return rows / seconds; }
     double cpu_per_million() const { return leader_cpu_seconds / rows * 1e6; }
+    /// Of all three; they share the processors of one machine here.
+    double total_cpu_per_million() const {
+        return (leader_cpu_seconds + nats_cpu_seconds + client_cpu_seconds) / rows * 1e6;
+    }
 };
 
 /// Publishes so many audit events, or metric events, and waits until the stream has them.

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <stdexcept>
 
+#include "consumer/tune/process_stat.hpp"
 #include "tests/bench/support/streams.hpp"
 
 namespace homeward::bench {
@@ -61,6 +62,10 @@ void Line::stop_consumer() {
         throw std::runtime_error("homeward-consumer ended badly:\n" +
                                  testing::read_file(dir_ / "consumer.log"));
     }
+}
+
+double Line::consumer_cpu_seconds() const {
+    return consumer::family_seconds(consumer_.pid());
 }
 
 double Line::metric(const std::string& name) const {

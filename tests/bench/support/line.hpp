@@ -25,6 +25,8 @@ class Line {
     /// With SIGTERM; throws std::runtime_error with its log when it does not end well.
     void stop_consumer();
     void kill_consumer() { consumer_.kill(); }
+    /// Processor time since it started.
+    double consumer_cpu_seconds() const;
 
     /// The value of a series without labels at /metrics; 0 before it answers.
     double metric(const std::string& name) const;
