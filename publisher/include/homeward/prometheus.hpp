@@ -1,14 +1,19 @@
 #pragma once
 
+/// @file
+/// A publisher's stats as Prometheus text.
+
 #include <string>
 
-#include <homeward/publisher.hpp>
+#include <homeward/stats.hpp>
 
 namespace homeward {
 
-/// The stats as Prometheus text, homeward_publisher_*, for the app's own /metrics endpoint. What
-/// fills up before anything is refused or dropped is homeward_publisher_log_bytes against
-/// homeward_publisher_log_bytes_max.
+/// Formats the stats as Prometheus text, homeward_publisher_*, for the app's own /metrics. Watch
+/// homeward_publisher_log_bytes against homeward_publisher_log_bytes_max: events are refused or
+/// dropped when the log is full. Any thread.
+/// @param stats Publisher::stats()
+/// @return the text, each line ended
 std::string prometheus(const Stats& stats);
 
 }  // namespace homeward

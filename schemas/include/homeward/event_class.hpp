@@ -1,5 +1,8 @@
 #pragma once
 
+/// @file
+/// The two classes of events.
+
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -12,10 +15,16 @@ enum class EventClass : std::uint8_t {
     metric = 2,  ///< may be dropped; the drop itself is reported as a tombstone
 };
 
+/// The name of a class. Any thread.
+/// @param value any
+/// @return "audit" or "metric"
 constexpr std::string_view to_string(EventClass value) {
     return value == EventClass::audit ? "audit" : "metric";
 }
 
+/// Parses the name of a class. Any thread.
+/// @param text "audit" or "metric"
+/// @return nothing for any other text
 constexpr std::optional<EventClass> parse_event_class(std::string_view text) {
     if (text == "audit") return EventClass::audit;
     if (text == "metric") return EventClass::metric;

@@ -1,227 +1,32 @@
 #pragma once
 
-// JSON values of typed events: arrays of a struct's own containers, and objects that are built up
-// key by key. Nobody writes JSON text by hand, but who has some may pass it (JsonText).
+/// @file
+/// JSON values of typed events: arrays from the app's own containers, and objects built key by key.
+/// Ready JSON text can be passed as JsonText.
 
-#include <array>
-#include <charconv>
-#include <cmath>
 #include <concepts>
 #include <cstddef>
-#include <cstdint>
 #include <cstring>
-#include <optional>
 #include <ranges>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
 
+#include <homeward/detail/json_text.hpp>
 #include <homeward/text.hpp>
 
 namespace homeward {
 
-/// A JSON value as text, already valid JSON; borrowed, like every view in a generated struct, only
-/// until emit() returns.
-struct JsonText {
-    Text text;
-};
-
-/// A point in time; microseconds since 1970-01-01 UTC.
-struct TimeUs {
-    std::int64_t us = 0;
-};
-
-class JsonBuilder;
-
-namespace detail {
-
-/// The shortest text of a number, in place.
-struct NumberText {
-    std::array<char, 32> chars;
-    std::size_t size = 0;
-    operator std::string_view() const noexcept { return {chars.data(), size}; }  // NOLINT
-};
-
-inline NumberText text_of(double value) noexcept {
-    NumberText text;
-    const auto set = [&text](std::string_view digits) {
-        std::memcpy(text.chars.data(), digits.data(), digits.size());
-        text.size = digits.size();
-    };
-    if (std::isnan(value)) return set("\"NaN\""), text;
-    if (std::isinf(value)) return set(value > 0 ? "\"Infinity\"" : "\"-Infinity\""), text;
-    if (value == 0) return set(std::signbit(value) ? "-0.0" : "0"), text;
-    // The shortest form has no exponent for whole numbers up to about 1e22, and would be taken for
-    // an integer beyond 64 bits.
-    constexpr double kWholeMax = 9e18;
-    char* const begin = text.chars.data();
-    char* const end = begin + text.chars.size();
-    const auto result = std::abs(value) < kWholeMax
-                            ? std::to_chars(begin, end, value)
-                            : std::to_chars(begin, end, value, std::chars_format::scientific);
-    text.size = static_cast<std::size_t>(result.ptr - begin);
-    return text;
-}
-
-template <std::integral Number>
-NumberText text_of(Number value) noexcept {
-    NumberText text;
-    char* const begin = text.chars.data();
-    text.size = static_cast<std::size_t>(
-        std::to_chars(begin, begin + text.chars.size(), value).ptr - begin);
-    return text;
-}
-
-/// How a JSON string has this character, which is a quote, a backslash, or below 0x20.
-inline NumberText escape_of(unsigned char c) noexcept {
-    constexpr char kDigits[] = "0123456789abcdef";
-    const char letter = c == '"'    ? '"'
-                        : c == '\\' ? '\\'
-                        : c == '\n' ? 'n'
-                        : c == '\r' ? 'r'
-                        : c == '\t' ? 't'
-                                    : '\0';
-    if (letter != '\0') return {{'\\', letter}, 2};
-    return {{'\\', 'u', '0', '0', kDigits[c >> 4], kDigits[c & 15]}, 6};
-}
-
-/// What JSON calls a number.
-constexpr bool is_json_number(std::string_view text) noexcept {
-    const auto take_digits = [&text] {
-        std::size_t count = 0;
-        while (count < text.size() && text[count] >= '0' && text[count] <= '9') ++count;
-        text.remove_prefix(count);
-        return count;
-    };
-    if (!text.empty() && text.front() == '-') text.remove_prefix(1);
-    const bool has_zero_first = !text.empty() && text.front() == '0';
-    const std::size_t whole = take_digits();
-    if (whole == 0 || (has_zero_first && whole > 1)) return false;
-    if (!text.empty() && text.front() == '.') {
-        text.remove_prefix(1);
-        if (take_digits() == 0) return false;
-    }
-    if (!text.empty() && (text.front() == 'e' || text.front() == 'E')) {
-        text.remove_prefix(1);
-        if (!text.empty() && (text.front() == '-' || text.front() == '+')) text.remove_prefix(1);
-        if (take_digits() == 0) return false;
-    }
-    return text.empty();
-}
-
-// Where JSON goes: counted first, then into a lane's record; or into a string.
-struct CountingSink {
-    std::size_t bytes = 0;
-    void put(std::string_view text) noexcept { bytes += text.size(); }
-};
-struct RecordSink {
-    std::byte* at;
-    void put(std::string_view text) noexcept {
-        std::memcpy(at, text.data(), text.size());
-        at += text.size();
-    }
-};
-struct StringSink {
-    std::string& out;
-    void put(std::string_view text) { out.append(text); }
-};
-
-/// Quoted and escaped. What is not UTF-8 stays: the sender replaces and counts it.
-template <typename Sink>
-void put_json_string(Sink& sink, std::string_view text) {
-    sink.put("\"");
-    while (!text.empty()) {
-        std::size_t plain = 0;
-        while (plain < text.size() && static_cast<unsigned char>(text[plain]) >= 0x20 &&
-               text[plain] != '"' && text[plain] != '\\') {
-            ++plain;
-        }
-        sink.put(text.substr(0, plain));
-        text.remove_prefix(plain);
-        if (text.empty()) break;
-        sink.put(escape_of(static_cast<unsigned char>(text.front())));
-        text.remove_prefix(1);
-    }
-    sink.put("\"");
-}
-
-template <typename Value>
-inline constexpr bool kIsOptional = false;
-template <typename Value>
-inline constexpr bool kIsOptional<std::optional<Value>> = true;
-
-template <typename Value>
-concept Character = std::same_as<Value, char> || std::same_as<Value, wchar_t> ||
-    std::same_as<Value, char8_t> || std::same_as<Value, char16_t> || std::same_as<Value, char32_t>;
-template <typename Value>
-concept Integer = std::integral<Value> && !std::same_as<Value, bool> && !Character<Value>;
-template <typename Value>
-concept TextLike = std::is_convertible_v<const Value&, std::string_view>;
-
-/// Any value: null, booleans, numbers, texts, times (in microseconds), decimals (as numbers, with
-/// every digit), what a builder has built, optionals and ranges of these.
-template <typename Sink, typename Value>
-void put_json(Sink& sink, const Value& value) {
-    if constexpr (std::same_as<Value, std::nullptr_t>) {
-        sink.put("null");
-    } else if constexpr (std::same_as<Value, bool>) {
-        sink.put(value ? "true" : "false");
-    } else if constexpr (Integer<Value>) {
-        sink.put(text_of(value));
-    } else if constexpr (std::floating_point<Value>) {
-        sink.put(text_of(static_cast<double>(value)));
-    } else if constexpr (std::same_as<Value, TimeUs>) {
-        sink.put(text_of(value.us));
-    } else if constexpr (std::same_as<Value, Decimal>) {
-        if (is_json_number(value.text())) return sink.put(value.text());
-        put_json_string(sink, value.text());
-    } else if constexpr (std::derived_from<Value, JsonBuilder>) {
-        sink.put(value.text());
-    } else if constexpr (std::same_as<Value, JsonText>) {
-        sink.put(value.text.view());
-    } else if constexpr (TextLike<Value>) {
-        if constexpr (std::is_pointer_v<Value>) {
-            if (value == nullptr) return sink.put("null");
-        }
-        put_json_string(sink, value);
-    } else if constexpr (kIsOptional<Value>) {
-        if (!value) return sink.put("null");
-        put_json(sink, *value);
-    } else {
-        static_assert(std::ranges::input_range<const Value>, "no value that JSON has");
-        const char* before = "[";
-        for (const auto& element : value) {
-            sink.put(before);
-            put_json(sink, element);
-            before = ",";
-        }
-        sink.put(*before == '[' ? "[]" : "]");
-    }
-}
-
-/// What an array of `Field` takes as elements.
-template <typename Element, typename Field>
-concept ElementOf =
-    (std::same_as<Field, Text> && TextLike<Element>) ||
-    (std::same_as<Field, std::int64_t> && Integer<Element>) ||
-    (std::same_as<Field, double> && (std::floating_point<Element> || Integer<Element>)) ||
-    ((std::same_as<Field, bool> || std::same_as<Field, TimeUs>)&&std::same_as<Element, Field>) ||
-    (std::same_as<Field, Decimal> && (std::same_as<Element, Decimal> || Integer<Element>));
-
-template <typename Source, typename Field>
-concept ArrayOf = std::ranges::contiguous_range<Source> && std::ranges::sized_range<Source> &&
-    ElementOf<std::ranges::range_value_t<Source>, Field>;
-
-}  // namespace detail
-
-/// What JSON is built in; it owns its text. Not for several threads at once.
+/// Base of the builders; owns its text. One thread at a time.
 class JsonBuilder {
   public:
-    /// One JSON value, whole at any time.
+    /// The JSON built so far, valid at any time.
+    /// @return a view until the builder changes
     std::string_view text() const noexcept { return text_; }
 
   protected:
+    /// @cond
     explicit JsonBuilder(std::string_view text) : text_(text) {}
     /// Behind what is there; all of it or, when there is no memory, nothing.
     void insert(std::string&& part) {
@@ -229,14 +34,22 @@ class JsonBuilder {
         text_.insert(text_.size() - 1, part);
     }
     std::string text_;
+    /// @endcond
 };
 
 /// A JSON object: `JsonObject detail; detail.add("ip", ip).add("tries", 3); event.detail = detail;`
-/// Keys are not compared: of one that is added twice, the leader keeps the last.
+/// Keys are not compared: the leader keeps the last of two equal keys.
 class JsonObject : public JsonBuilder {
   public:
+    /// Empty.
     JsonObject() : JsonBuilder("{}") {}
 
+    /// Adds one member.
+    /// @param key any text
+    /// @param value nullptr, a boolean, number, text, TimeUs, Decimal, builder, optional or range
+    /// of these
+    /// @return this object
+    /// @throws std::bad_alloc without memory; nothing is added then
     template <typename Value>
     JsonObject& add(std::string_view key, const Value& value) & {
         std::string member;
@@ -247,19 +60,28 @@ class JsonObject : public JsonBuilder {
         insert(std::move(member));
         return *this;
     }
+    /// The same on a temporary, which it returns.
+    /// @param key any text
+    /// @param value as above
+    /// @return this object
     template <typename Value>
     JsonObject&& add(std::string_view key, const Value& value) && {  // stays a temporary
         return std::move(add(key, value));
     }
-    /// Empty again; keeps its memory, so that building in a loop allocates once.
+    /// Removes all members but keeps the memory, so building in a loop allocates once.
     void clear() { text_ = "{}"; }
 };
 
 /// A JSON array of any values, for fields that are kept as jsonb.
 class JsonArray : public JsonBuilder {
   public:
+    /// Empty.
     JsonArray() : JsonBuilder("[]") {}
 
+    /// Adds one element.
+    /// @param value as for JsonObject::add()
+    /// @return this array
+    /// @throws std::bad_alloc without memory; nothing is added then
     template <typename Value>
     JsonArray& add(const Value& value) & {
         std::string element;
@@ -268,16 +90,21 @@ class JsonArray : public JsonBuilder {
         insert(std::move(element));
         return *this;
     }
+    /// The same on a temporary, which it returns.
+    /// @param value as for JsonObject::add()
+    /// @return this array
     template <typename Value>
     JsonArray&& add(const Value& value) && {
         return std::move(add(value));
     }
+    /// Removes all elements but keeps the memory.
     void clear() { text_ = "[]"; }
 };
 
-/// Any one JSON value, for fields that are kept as jsonb and take any.
+/// Any one JSON value, for jsonb fields that accept any.
 class JsonValue : public JsonBuilder {
   public:
+    /// @param value as for JsonObject::add()
     template <typename Value>
     requires(!std::derived_from<Value, JsonBuilder>) explicit JsonValue(const Value& value)
         : JsonBuilder("") {
@@ -286,13 +113,16 @@ class JsonValue : public JsonBuilder {
     }
 };
 
-/// The value of a field that is kept as jsonb: what a `Builder` has built, borrowed until emit()
-/// returns, or JSON text. A temporary does not compile.
+/// The value of a jsonb field: a `Builder`, borrowed until emit() returns, or JSON text. A
+/// temporary does not compile.
 template <typename Builder>
 class JsonOf {
   public:
+    /// Unset.
     constexpr JsonOf() = default;
+    /// @param json it must live until emit() returns
     constexpr JsonOf(const JsonText& json) noexcept : text_(json.text) {}  // NOLINT
+    /// @param built it must live until emit() returns
     template <typename Source>
     requires(std::derived_from<std::remove_cvref_t<Source>, Builder>&&
                  std::is_lvalue_reference_v<Source>) JsonOf(Source&& built)
@@ -303,19 +133,24 @@ class JsonOf {
              !std::is_lvalue_reference_v<Source>) JsonOf(Source&& temporary)
     = delete;
 
+    /// @return whether a value was given
     constexpr bool is_set() const noexcept { return text_.is_set(); }
+    /// @return the JSON; empty if unset
     constexpr std::string_view view() const noexcept { return text_.view(); }
 
   private:
     Text text_;
 };
 
-/// The value of an array field: elements that lie in a row (std::vector, std::array, std::span, a C
+/// The value of an array field: contiguous elements (std::vector, std::array, std::span, a C
 /// array), borrowed until emit() returns, which writes them as JSON. A temporary does not compile.
 template <typename Field>
 class Array {
   public:
+    /// Unset.
     constexpr Array() = default;
+    /// Borrows a container.
+    /// @param source it must live until emit() returns
     template <typename Source>
     requires(detail::ArrayOf<std::remove_reference_t<Source>, Field>&&
                  OutlivesStatement<Source>) constexpr Array(Source&& source) noexcept  // NOLINT
@@ -326,15 +161,19 @@ class Array {
     requires(detail::ArrayOf<std::remove_reference_t<Source>, Field> && !OutlivesStatement<Source>)
         Array(Source&& temporary)
     = delete;
-    /// The text of a JSON array.
+    /// @param json the text of a JSON array; it must live until emit() returns
     constexpr Array(const JsonText& json) noexcept  // NOLINT
         : elements_(json.text.data()),
           count_(json.text.size()),
           ops_(json.text.is_set() ? &kTextOps : nullptr) {}
 
+    /// @return whether a value was given
     constexpr bool is_set() const noexcept { return ops_ != nullptr; }
-    /// Of the array as JSON.
+    /// @return size of the array as JSON; 0 if unset
     std::size_t json_bytes() const noexcept { return is_set() ? ops_->count(*this) : 0; }
+    /// Writes the array as JSON.
+    /// @param at room for json_bytes()
+    /// @return the end of what was written
     std::byte* write_json(std::byte* at) const noexcept {
         return is_set() ? ops_->write(*this, at) : at;
     }

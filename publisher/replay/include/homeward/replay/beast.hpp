@@ -1,13 +1,14 @@
 #pragma once
 
-// The replay helper for Boost.Beast. Header only, so that only those who use that library need it.
-//
-//   homeward::replay::Gate gate(homeward::replay::regions_from_environment(), {…});
-//   homeward::replay::BeastReplay replay(gate);
-//   http::read_header(stream, buffer, parser);
-//   if (auto refusal = replay.refuse(parser.get())) …          // write it, then close
-//   http::read(stream, buffer, parser);
-//   http::write(stream, replay.serve(parser.get(), handler));
+/// @file
+/// The replay helper for Boost.Beast. Header only: only its users need that library.
+///
+///     homeward::replay::Gate gate(homeward::replay::regions_from_environment(), {…});
+///     homeward::replay::BeastReplay replay(gate);
+///     http::read_header(stream, buffer, parser);
+///     if (auto refusal = replay.refuse(parser.get())) …          // write it, then close
+///     http::read(stream, buffer, parser);
+///     http::write(stream, replay.serve(parser.get(), handler));
 
 #include <boost/beast/http.hpp>
 
@@ -20,19 +21,25 @@
 
 namespace homeward::replay {
 
-/// Runs handlers so that what a replica cannot serve is replayed in the primary region. Knows no
-/// sockets: it turns a request into a response, in blocking and in asynchronous servers alike. Any
-/// thread; the gate must outlive it.
+/// Runs handlers so that requests which a replica cannot serve are replayed in the primary region.
+/// It uses no sockets: it turns a request into a response, in blocking and asynchronous servers.
+/// Any thread; the gate must outlive it.
 class BeastReplay {
   public:
+    /// The library's request, its body read into a string.
     using Request = boost::beast::http::request<boost::beast::http::string_body>;
+    /// The library's response.
     using Response = boost::beast::http::response<boost::beast::http::string_body>;
 
+    /// @param gate it must outlive this object
     explicit BeastReplay(const Gate& gate) : gate_(gate) {}
 
-    /// `handler` is `Response(const Request&)` or `Response(const Request&, Visit&)`; `mode`: how
-    /// stale what it reads may be, unless it is the same for the whole app. The response is ready
-    /// to be written. May wait for the replica, and for whatever the handler waits for.
+    /// Runs a handler and returns its response, or the replay helper's answer. It may wait for the
+    /// replica, and as long as the handler does.
+    /// @param request read completely
+    /// @param handler `Response(const Request&)` or `Response(const Request&, Visit&)`
+    /// @param mode how stale its reads may be; default: ReadGateOptions::mode
+    /// @return ready to be written
     template <typename Handler>
     Response serve(const Request& request, const Handler& handler,
                    std::optional<ReadMode> mode = std::nullopt) const {
@@ -57,9 +64,11 @@ class BeastReplay {
         return response;
     }
 
-    /// For a request of which only the header was read: the answer to a body that is too large to
-    /// be replayed or of unknown length, and to a WebSocket. Close the connection after it, or the
-    /// unread body is taken for the next request.
+    /// Decides before the body is read: refuses a body that is too large to be replayed or of
+    /// unknown length, and a WebSocket.
+    /// @param request of which only the header was read
+    /// @return the answer; close the connection after it, or the unread body is taken for the next
+    ///     request. Nothing: read the body and call serve()
     std::optional<Response> refuse(const Request& request) const {
         auto answer = gate_.refuse_unread(view_of(request));
         if (!answer) return std::nullopt;

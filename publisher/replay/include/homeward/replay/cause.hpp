@@ -1,7 +1,8 @@
 #pragma once
 
-// What a database error means for the replay helper, whatever the engine. postgres.hpp maps
-// PostgreSQL's SQLSTATE to it; another engine needs a header of the same kind. Pure; any thread.
+/// @file
+/// What a database error means for the replay helper, independent of the engine. postgres.hpp maps
+/// PostgreSQL's SQLSTATE to it; another engine needs a similar header. Pure; any thread.
 
 #include <cstddef>
 #include <cstdint>
@@ -9,6 +10,7 @@
 
 namespace homeward::replay {
 
+/// What a database error means.
 enum class Cause : std::uint8_t {
     none,             ///< no error
     read_only,        ///< a write, to a server or in a transaction that only reads
@@ -19,9 +21,12 @@ enum class Cause : std::uint8_t {
     outcome_unknown,  ///< a COMMIT of which nobody knows: never to be tried again blindly
     other,            ///< the app's own
 };
+/// The number of causes.
 inline constexpr std::size_t kCauses = static_cast<std::size_t>(Cause::other) + 1;
 
-/// "read_only": as in rules.json.
+/// The name of a cause as in rules.json, "read_only". Any thread.
+/// @param cause any
+/// @return a literal
 std::string_view name_of(Cause cause);
 
 }  // namespace homeward::replay

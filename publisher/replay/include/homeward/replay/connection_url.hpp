@@ -1,7 +1,8 @@
 #pragma once
 
-// The connection string of a region, as the guide has it: in the primary region DATABASE_URL as it
-// is; elsewhere its host becomes "<region>.<host>" and its port 5433, which is the replica itself.
+/// @file
+/// The connection string of a region, as in the guide. In the primary region it is DATABASE_URL;
+/// elsewhere the host becomes "<region>.<host>" and the port 5433, which is the replica itself.
 
 #include <cstdint>
 #include <optional>
@@ -12,14 +13,16 @@
 
 namespace homeward::replay {
 
+/// Why there is no connection string.
 struct UrlError {
     std::string what;  ///< for a person; holds nothing of the connection string
 };
 
+/// A connection string, or the reason why there is none.
 struct RegionalUrl {
-    std::string url;
-    bool is_replica = false;
-    std::optional<UrlError> error;
+    std::string url;                ///< empty on an error
+    bool is_replica = false;        ///< of a replica, not of the primary
+    std::optional<UrlError> error;  ///< set if no rule fits
 };
 
 /// How a host name becomes the replica's.
@@ -31,9 +34,12 @@ enum class UrlRule : std::uint8_t {
     nearest,      ///< "top1.nearest.of.<app>.internal": also where a region has no replica
     same_host,    ///< the host stays: a pooler or proxy that has the replica on another port
 };
-/// "by_host": as in DATABASE_REPLICA_RULE.
+/// Parses a rule's name as in DATABASE_REPLICA_RULE. Any thread.
+/// @param name "by_host", "region_host", "nearest" or "same_host"
+/// @return nothing for any other name
 std::optional<UrlRule> url_rule_of(std::string_view name);
 
+/// How the replica's connection string is made.
 struct UrlOptions {
     /// Where no rule fits (another cloud, a laptop, managed databases): used as it is in every
     /// region but the primary.
@@ -41,19 +47,28 @@ struct UrlOptions {
     /// 5433 is the server itself, past the platform's proxy; 0 keeps DATABASE_URL's port, for a
     /// pooler that runs beside each server.
     unsigned replica_port = 5433;
+    /// How the host changes.
     UrlRule rule = UrlRule::by_host;
 };
 
-/// `database_url`: postgres:// or postgresql://, or libpq's "host=… port=…". With several hosts
-/// the rule goes for each. Everything but hosts, ports and a target_session_attrs that would refuse
-/// a replica is kept byte for byte.
+/// Makes the connection string of the current region. Everything but hosts, ports and a
+/// target_session_attrs that would refuse a replica is kept byte for byte. Any thread.
+/// @param database_url postgres:// or postgresql://, or libpq's "host=… port=…"; the rule applies
+/// to
+///     each of several hosts
+/// @param regions where this process runs
+/// @param options rule and port
+/// @return the string, or an error that repeats nothing of it
 RegionalUrl regional_url(std::string_view database_url, const Regions& regions,
                          const UrlOptions& options = {});
 
-/// PRIMARY_REGION and FLY_REGION.
+/// Reads PRIMARY_REGION and FLY_REGION. Not while another thread changes the environment.
+/// @return the regions; empty names if the variables are not set
 Regions regions_from_environment();
-/// DATABASE_URL for where we are; DATABASE_REPLICA_URL, DATABASE_REPLICA_PORT and
-/// DATABASE_REPLICA_RULE, where they are set, as in UrlOptions.
+/// Makes the connection string from DATABASE_URL, PRIMARY_REGION and FLY_REGION. If set,
+/// DATABASE_REPLICA_URL, DATABASE_REPLICA_PORT and DATABASE_REPLICA_RULE act as UrlOptions. Not
+/// while another thread changes the environment.
+/// @return as regional_url()
 RegionalUrl url_from_environment();
 
 }  // namespace homeward::replay

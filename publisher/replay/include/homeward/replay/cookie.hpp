@@ -1,6 +1,7 @@
 #pragma once
 
-// The cookie that carries a token. Pure; any thread.
+/// @file
+/// The cookie that carries a token. Pure; any thread.
 
 #include <algorithm>
 #include <cstddef>
@@ -10,18 +11,26 @@
 
 namespace homeward::replay {
 
+/// Name and lifetime of the cookie.
 struct CookieOptions {
     /// The prefix __Host- makes browsers refuse it from any other host, a sibling domain included.
     std::string name = "__Host-homeward_seen";
-    /// How long a browser keeps it; as TokenOptions::memory_s.
+    /// How long a browser keeps it, in seconds; equal to TokenOptions::memory_s.
     std::uint32_t max_age_s = 86'400;
 };
 
-/// Value of Set-Cookie: HttpOnly, Secure, SameSite=Lax, Path=/, Max-Age.
+/// Formats the value of Set-Cookie: HttpOnly, Secure, SameSite=Lax, Path=/, Max-Age. Any thread.
+/// @param options name and lifetime
+/// @param token of TokenSigner::sign()
+/// @return the header's value
 std::string set_cookie_value(const CookieOptions& options, std::string_view token);
 
-/// Calls `found(value)` for each cookie of that name in a Cookie header, at most `kCookiesMax`.
+/// Cookies of one name that are read from a request.
 inline constexpr int kCookiesMax = 4;
+/// Calls `found` for each cookie of that name, at most kCookiesMax times. Any thread.
+/// @param cookie_header the value of Cookie
+/// @param name the cookie's name
+/// @param found called with the value, a view into `cookie_header`
 template <typename Found>
 void each_cookie(std::string_view cookie_header, std::string_view name, Found found) {
     int left = kCookiesMax;

@@ -1,6 +1,7 @@
 #pragma once
 
-// What the replay helper did, counted: for /metrics, and for a person who asks why requests travel.
+/// @file
+/// Counts of what the replay helper did, for /metrics and for operators.
 
 #include <array>
 #include <atomic>
@@ -11,20 +12,33 @@
 
 namespace homeward::replay {
 
-/// Any thread; no locks. Reads are of each counter for itself, not of one instant.
+/// Counters of replays and refusals by reason. Any thread; no locks. Each counter is read by
+/// itself: together they are not a snapshot of one instant.
 class Counters {
   public:
+    /// Counts a decision.
+    /// @param decision proceed is not counted
     void count(const Decision& decision) noexcept;
-    /// A read waited until the replica had what its session has seen, and was then served here.
+    /// Counts a read that waited for the replica and was then served here.
     void count_waited() noexcept { add(waited_); }
 
+    /// Requests that were replayed.
+    /// @param reason of the replay
+    /// @return their number
     std::uint64_t replayed(Reason reason) const noexcept { return get(replayed_, reason); }
+    /// Requests that were refused.
+    /// @param reason of the refusal
+    /// @return their number
     std::uint64_t refused(Reason reason) const noexcept { return get(refused_, reason); }
+    /// Reads that waited for the replica and were then served here.
+    /// @return their number
     std::uint64_t waited() const noexcept { return waited_.load(std::memory_order_relaxed); }
-    /// Reads that would have been, or might have been, stale: they waited, or went to the primary.
+    /// Reads that could have been stale: they waited, or went to the primary.
+    /// @return their number
     std::uint64_t stale_avoided() const noexcept;
 
-    /// Prometheus text format; every series is there from the start.
+    /// Formats all counters as Prometheus text; every series exists from the start.
+    /// @return the text, each line ended
     std::string prometheus() const;
 
   private:

@@ -1,7 +1,8 @@
 #pragma once
 
-// The decision of the replay helper, pure: what happened goes in, what to answer comes out.
-// Nothing here knows HTTP libraries, PostgreSQL or NATS. Any thread.
+/// @file
+/// The replay decision as pure functions: what happened goes in, what to answer comes out. It
+/// depends on no HTTP library, PostgreSQL or NATS. Any thread.
 
 #include <cstddef>
 #include <cstdint>
@@ -20,6 +21,8 @@ struct Regions {
     std::string primary;  ///< PRIMARY_REGION
     std::string current;  ///< FLY_REGION
 
+    /// Whether this process runs in the primary region.
+    /// @return true also if there is only one region
     bool is_primary() const { return primary.empty() || current.empty() || primary == current; }
 };
 
@@ -31,7 +34,9 @@ enum class ServerRole : std::uint8_t {
     standby,            ///< a read replica
     read_only_primary,  ///< no standby, but refuses writes by default: a full disk, a switchover
 };
-/// "read_only_primary": as in rules.json.
+/// The name of a role as in rules.json, "read_only_primary". Any thread.
+/// @param role any
+/// @return a literal
 std::string_view name_of(ServerRole role);
 
 /// What a session has seen, against what the local replica has.
@@ -44,14 +49,16 @@ enum class Coverage : std::uint8_t {
     primary_only,      ///< the app wants this read to be served by the primary
 };
 
-/// "behind": as in rules.json.
+/// The name as in rules.json, "behind". Any thread.
+/// @param coverage any
+/// @return a literal
 std::string_view name_of(Coverage coverage);
 
 /// What happened to one request. Views are borrowed for the call.
 struct Situation {
-    std::string_view method;    ///< "GET", "POST" …
-    Cause cause = Cause::none;  ///< of the error that the handler met
-    bool has_handler_run = false;
+    std::string_view method;         ///< "GET", "POST" …
+    Cause cause = Cause::none;       ///< of the error that the handler met
+    bool has_handler_run = false;    ///< decide() is asked after the handler
     bool was_replayed = false;       ///< the request bears fly-replay-src
     bool has_replay_failed = false;  ///< it bears fly-replay-failed: the primary was not reached
     bool is_websocket = false;       ///< an upgrade, which cannot be replayed
@@ -59,6 +66,7 @@ struct Situation {
     std::size_t body_bytes = 0;      ///< as Content-Length says, or as far as it was read
     /// Of the connection that met the error; before the handler, of the one that it will use.
     ServerRole server_role = ServerRole::unknown;
+    /// What the session has seen, compared with the replica.
     Coverage coverage = Coverage::not_asked;
 };
 
@@ -89,16 +97,19 @@ struct Policy {
     /// Let a WebSocket be opened here, for connections that only read. Off: it is refused, since a
     /// write on it could not be replayed later.
     bool websockets_here = false;
+    /// Seconds in Retry-After of a 503.
     std::uint32_t retry_after_s = 5;
 };
 
+/// What to do with a request.
 enum class Verdict : std::uint8_t {
     proceed,  ///< answer as the app would
     replay,   ///< answer 409 with fly-replay: the platform sends the request to the primary
     refuse,   ///< answer `status`; a replay would not help, or is not possible
 };
 
-/// Why; each has one rule in publisher/replay/README.md and one test.
+/// Why a request is replayed or refused; each has one rule in publisher/replay/README.md and one
+/// test.
 enum class Reason : std::uint8_t {
     none,
     write_method,              ///< a write by its method, in a replica region
@@ -120,30 +131,46 @@ enum class Reason : std::uint8_t {
     body_too_large,            ///< a request that the platform cannot replay: 413
     websocket,                 ///< an upgrade in a replica region: 403, or 503 for a while
 };
+/// The number of reasons.
 inline constexpr std::size_t kReasons = static_cast<std::size_t>(Reason::websocket) + 1;
 
+/// The result of decide().
 struct Decision {
-    Verdict verdict = Verdict::proceed;
-    Reason reason = Reason::none;
-    int status = 0;                   ///< to answer with, unless proceed
-    std::uint32_t retry_after_s = 0;  ///< 0: no Retry-After
+    Verdict verdict = Verdict::proceed;  ///< what to do
+    Reason reason = Reason::none;        ///< why
+    int status = 0;                      ///< HTTP status to answer with, unless proceed
+    std::uint32_t retry_after_s = 0;     ///< seconds; 0: no Retry-After
 };
 
-/// Asked twice for each request: before its handler runs, and when the handler met an SQL error.
+/// Decides about one request. Call it twice: before the handler runs, and after the handler met a
+/// database error. Any thread.
+/// @param situation what happened
+/// @param regions where this process runs
+/// @param policy how eagerly to replay
+/// @return what to answer
 Decision decide(const Situation& situation, const Regions& regions, const Policy& policy = {});
 
-/// Whether an Upgrade header asks for a WebSocket, be it among others.
+/// Whether an Upgrade header asks for a WebSocket, possibly among others. Any thread.
+/// @param upgrade the header's value
+/// @return true if one of its protocols is websocket
 bool names_websocket(std::string_view upgrade);
 
-/// "replay": as in rules.json.
+/// The name as in rules.json, "replay". Any thread.
+/// @param verdict any
+/// @return a literal
 std::string_view name_of(Verdict verdict);
-/// "read_only_error": for logs and metric labels.
+/// The name for logs and metric labels, "read_only_error". Any thread.
+/// @param reason any
+/// @return a literal
 std::string_view name_of(Reason reason);
-/// One sentence for a person.
+/// Explains a reason to a person. Any thread.
+/// @param reason any
+/// @return one sentence, a literal
 std::string_view explain(Reason reason);
 
-/// The value of the fly-replay header that sends a request to a region: "region=scl". Empty when
-/// `region` is no region name, so that nothing can be smuggled into a header.
+/// Formats the fly-replay header that sends a request to a region: "region=scl". Any thread.
+/// @param region the region's name
+/// @return the header's value; empty if `region` is no region name, which prevents header injection
 std::string replay_to(std::string_view region);
 
 }  // namespace homeward::replay

@@ -1,8 +1,8 @@
 #pragma once
 
-// The platform's replay protocol: what an app may ask for, as header or as JSON, and what it is
-// told on a request that was replayed. Fields as in Fly's "Dynamic Request Routing" page.
-// Pure functions; any thread.
+/// @file
+/// The platform's replay protocol: what an app may ask for, as header or as JSON, and what a
+/// replayed request carries. Fields as in Fly's "Dynamic Request Routing" page. Pure; any thread.
 
 #include <cstdint>
 #include <optional>
@@ -37,6 +37,7 @@ struct ReplayTarget {
     bool elsewhere = false;       ///< any machine but the one that answers
     /// How long the platform tries before `fallback` or an error; 0: its own default.
     std::uint32_t timeout_ms = 0;
+    /// What happens if the target is not reached.
     Fallback fallback = Fallback::none;
 };
 
@@ -50,32 +51,46 @@ enum class TargetError : std::uint8_t {
     bad_state,      ///< too long, or holds what could end the field or the header
 };
 
+/// Checks a target. Any thread.
+/// @param target what to ask for
+/// @return none, or the first error
 TargetError check(const ReplayTarget& target);
-/// One sentence for a person.
+/// Explains an error to a person. Any thread.
+/// @param error any
+/// @return one sentence, a literal
 std::string_view explain(TargetError error);
 
-/// Value of the fly-replay header: "region=scl;state=cart". Empty when check() finds an error.
+/// Formats the fly-replay header: "region=scl;state=cart". Any thread.
+/// @param target what to ask for
+/// @return the header's value; empty if check() finds an error
 std::string header_form(const ReplayTarget& target);
-/// The same as a JSON object, for an answer of kReplayContentType. Empty as above.
+/// Formats the same as a JSON object, for an answer of kReplayContentType. Any thread.
+/// @param target what to ask for
+/// @return the body; empty if check() finds an error
 std::string json_form(const ReplayTarget& target);
 
 /// fly-replay-src: who asked for the replay. Any client may send this header where the platform
 /// does not strip it: believe that a replay happened, which can only make us more careful, and
 /// nothing else of it.
 struct ReplaySource {
-    std::string instance;
-    std::string region;
-    std::string state;
-    std::uint64_t time_us = 0;  ///< since 1970; 0: not told
+    std::string instance;       ///< the machine that asked
+    std::string region;         ///< its region
+    std::string state;          ///< ReplayTarget::state
+    std::uint64_t time_us = 0;  ///< microseconds since 1970-01-01 UTC; 0: not told
 };
-/// Nothing when it is malformed, names a field twice, or is too long. Unknown fields are skipped.
+/// Parses fly-replay-src; unknown fields are skipped. Any thread.
+/// @param value the header's value
+/// @return nothing if it is malformed, names a field twice, or is longer than kReplayHeaderBytesMax
 std::optional<ReplaySource> parse_replay_src(std::string_view value);
 
 /// fly-replay-failed: the target was not reached, and the request is back here. `detail` is the
 /// header's text, cut to what is safe to log; its fields are the platform's own affair.
 struct ReplayFailure {
-    std::string detail;
+    std::string detail;  ///< the header's text, safe to log
 };
+/// Parses fly-replay-failed. Any thread.
+/// @param value the header's value
+/// @return nothing if it is empty or longer than kReplayHeaderBytesMax
 std::optional<ReplayFailure> parse_replay_failed(std::string_view value);
 
 }  // namespace homeward::replay

@@ -1,7 +1,8 @@
 #pragma once
 
-// One request's way through the replay helper, whatever the HTTP library. An adapter hands over
-// what it was asked, runs its handler inside, and sends what it is told.
+/// @file
+/// Handles one request for any HTTP library. An adapter passes the request, runs its handler
+/// inside, and sends the result.
 
 #include <exception>
 #include <functional>
@@ -18,7 +19,7 @@ namespace homeward::replay {
 
 /// A request as the helper sees it. Views are borrowed for the call.
 struct RequestView {
-    std::string_view method;
+    std::string_view method;     ///< "GET"
     std::string_view target;     ///< path and query; the query is never logged
     std::size_t body_bytes = 0;  ///< as far as it was read; Content-Length counts too
     /// The value of a header, its name in lower case; "" when it is not there.
@@ -29,9 +30,9 @@ struct RequestView {
 
 /// What is known of the database before the handler runs.
 struct Sight {
-    Coverage coverage = Coverage::not_asked;
-    ServerRole server_role = ServerRole::unknown;
-    bool has_waited = false;  ///< for the replica, which has it now
+    Coverage coverage = Coverage::not_asked;       ///< the session's token against the replica
+    ServerRole server_role = ServerRole::unknown;  ///< of the server that the app reads from
+    bool has_waited = false;                       ///< for the replica, which has it now
 };
 
 /// What a handler can tell, beside the answer that it makes.
@@ -50,8 +51,8 @@ using Settle = std::function<void(bool is_answered)>;
 
 /// Empty functions are not called.
 struct GateOptions {
-    Policy policy{};
-    AnswerOptions answer{};
+    Policy policy{};         ///< how eagerly to replay
+    AnswerOptions answer{};  ///< how a replay is asked for
     /// Paths that the helper leaves to the app, as they are: '*' stands for anything, as in
     /// "/cable" and "/assets/*". A path with "..", "//" or '%' is never one of them.
     std::vector<std::string> passthrough{};
@@ -73,9 +74,14 @@ struct GateOptions {
 /// The token's header, for clients that keep no cookies: they send back the last that they got.
 inline constexpr const char* kSeenHeader = "homeward-seen";
 
-/// GateOptions::look for sessions that read their own writes. `reads` must outlive the gate.
+/// Makes GateOptions::look for sessions that read their own writes. Any thread.
+/// @param reads it must outlive the gate
+/// @return the function
 std::function<Sight(const RequestView&)> look_with(const ReadGate& reads);
-/// What the session has seen now, into the answer's cookie and header.
+/// Puts what the session has now seen into the answer's cookie and header. Any thread.
+/// @param reads signs the token
+/// @param seen of committed_position()
+/// @param visit of the handler that committed
 void remember(const ReadGate& reads, const Position& seen, Visit& visit);
 
 /// What an adapter sends.
@@ -85,20 +91,36 @@ struct Outcome {
     std::vector<std::pair<std::string, std::string>> headers;
 };
 
-/// Any thread; its functions are called from many at once, and must outlive it.
+/// Handles requests by the rules of decide(). Any thread may call it; the functions of GateOptions
+/// are called from many threads at once, and what they refer to must outlive the gate.
 class Gate {
   public:
+    /// @param regions where this process runs
+    /// @param options policy and the app's functions
     Gate(Regions regions, GateOptions options)
         : regions_(std::move(regions)), options_(std::move(options)) {}
 
-    /// Before the body is read: an answer for a body that is too large or of unknown length and
-    /// for a WebSocket. The connection is to be closed after it, since nobody reads the body.
+    /// Decides before the body is read: refuses a body that is too large or of unknown length, and
+    /// a WebSocket.
+    /// @param request of which only the header was read
+    /// @return the answer; close the connection after it, since nobody reads the body. Nothing: go
+    /// on
     std::optional<Answer> refuse_unread(const RequestView& request) const;
 
-    /// Runs `handler`, or not. What it throws comes out unless it stands for a replay or refusal.
+    /// Runs a handler, unless the request is replayed or refused before. It may wait for the
+    /// replica, and as long as the handler does.
+    /// @param request the request, its body read
+    /// @param handler called at most once, on this thread
+    /// @return what to send
+    /// @throws what the handler throws, unless GateOptions::cause_of makes a replay or refusal of
+    /// it
     Outcome run(const RequestView& request, const std::function<void(Visit&)>& handler) const;
 
+    /// Where this process runs.
+    /// @return the constructor's argument
     const Regions& regions() const { return regions_; }
+    /// What this gate has decided so far.
+    /// @return they change while requests are handled
     const Counters& counters() const { return counters_; }
 
   private:

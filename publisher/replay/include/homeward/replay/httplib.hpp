@@ -1,11 +1,12 @@
 #pragma once
 
-// The replay helper for cpp-httplib. Header only, so that only those who use that library need it.
-//
-//   homeward::replay::Gate gate(homeward::replay::regions_from_environment(), {…});
-//   homeward::replay::HttplibReplay replay(gate);
-//   replay.guard(server);
-//   server.Post("/orders", replay.wrap([](const auto& request, auto& response) { … }));
+/// @file
+/// The replay helper for cpp-httplib. Header only: only its users need that library.
+///
+///     homeward::replay::Gate gate(homeward::replay::regions_from_environment(), {…});
+///     homeward::replay::HttplibReplay replay(gate);
+///     replay.guard(server);
+///     server.Post("/orders", replay.wrap([](const auto& request, auto& response) { … }));
 
 #include <httplib.h>
 
@@ -19,18 +20,25 @@
 
 namespace homeward::replay {
 
-/// Wraps handlers so that what a replica cannot serve is replayed in the primary region. Any
-/// thread; the gate must outlive it, and it must outlive the server.
+/// Wraps handlers so that requests which a replica cannot serve are replayed in the primary region.
+/// Any thread; the gate must outlive it, and it must outlive the server.
 class HttplibReplay {
   public:
+    /// The library's request.
     using Request = httplib::Request;
+    /// The library's response.
     using Response = httplib::Response;
+    /// The library's handler.
     using Handler = std::function<void(const Request&, Response&)>;
 
+    /// @param gate it must outlive this object
     explicit HttplibReplay(const Gate& gate) : gate_(gate) {}
 
-    /// `handler(request, response)`, or `handler(request, response, visit)`. `mode`: how stale what
-    /// it reads may be, unless it is the same for the whole app.
+    /// Wraps a handler for a route.
+    /// @param handler `handler(request, response)` or `handler(request, response, visit)`
+    /// @param mode how stale its reads may be; default: ReadGateOptions::mode
+    /// @return for server.Get() and the like; it throws what `handler` throws, unless that is a
+    /// replay
     template <typename Function>
     Handler wrap(Function handler, std::optional<ReadMode> mode = std::nullopt) const {
         return [this, mode, handler = std::move(handler)](const Request& request,
@@ -56,9 +64,9 @@ class HttplibReplay {
         };
     }
 
-    /// Answers before a body is read that is too large to be replayed, or of unknown length. Takes
-    /// the server's two handlers for that; an app with a pre-routing handler of its own calls
-    /// refuse() there.
+    /// Installs refuse() as the server's pre-routing and expect-100-continue handler. An app with a
+    /// pre-routing handler of its own calls refuse() there instead.
+    /// @param server not yet listening
     void guard(httplib::Server& server) const {
         server.set_pre_routing_handler([this](const Request& request, Response& response) {
             return refuse(request, response) ? httplib::Server::HandlerResponse::Handled
@@ -71,7 +79,11 @@ class HttplibReplay {
         });
     }
 
-    /// Whether `response` is an answer to what must not be read.
+    /// Refuses, before the body is read, a body that is too large to be replayed or of unknown
+    /// length, and a WebSocket.
+    /// @param request of which only the header was read
+    /// @param response filled if the result is true; the connection closes after it
+    /// @return whether the request was refused
     bool refuse(const Request& request, Response& response) const {
         const auto answer = gate_.refuse_unread(view_of(request));
         if (!answer) return false;

@@ -1,6 +1,7 @@
 #pragma once
 
-// The replay helper for plain libpq. Header only, so that only those who use libpq need it.
+/// @file
+/// The replay helper for plain libpq. Header only: only its users need libpq.
 
 #include <libpq-fe.h>
 #include <poll.h>
@@ -40,8 +41,9 @@ std::optional<Row> first_row(const PGresult* result) {
 
 }  // namespace detail
 
-/// SQLSTATE of a result: "" when it is no error, "08006" when the
-/// connection broke and the server could not say more.
+/// The SQLSTATE of a result. The thread that uses the connection.
+/// @param result of PQexec() and the like
+/// @return "" if it is no error, "08006" if the connection broke and the server gave no SQLSTATE
 inline std::string sqlstate_of(const PGresult* result) {
     switch (PQresultStatus(result)) {
         case PGRES_BAD_RESPONSE:
@@ -55,12 +57,18 @@ inline std::string sqlstate_of(const PGresult* result) {
     }
 }
 
-/// For Visit::cause and Situation::cause.
+/// What a result's error means, for Visit::cause and Situation::cause. The thread that uses the
+/// connection.
+/// @param result of PQexec() and the like
+/// @return Cause::none if it is no error
 inline Cause cause_of(const PGresult* result) {
     return cause_of_sqlstate(sqlstate_of(result));
 }
 
-/// Without a question: PostgreSQL 14 and newer tell it when it changes.
+/// The role of the server, without a query: PostgreSQL 14 and newer report it when it changes. The
+/// thread that uses the connection.
+/// @param connection open
+/// @return unknown for an older server
 inline ServerRole server_role(const PGconn* connection) {
     const char* is_standby = PQparameterStatus(connection, "in_hot_standby");
     if (is_standby == nullptr) return ServerRole::unknown;
@@ -71,23 +79,32 @@ inline ServerRole server_role(const PGconn* connection) {
                : ServerRole::primary;
 }
 
-/// What the connection has committed, for ReadGate::set_cookie(). Call it after COMMIT, outside of
-/// a transaction. Nothing on an error, or on a standby, which has committed nothing.
+/// Queries what the connection has committed, for ReadGate::set_cookie(). Call it after COMMIT,
+/// outside of a transaction. It blocks for one round trip. The thread that uses the connection.
+/// @param connection open and idle
+/// @return nothing on an error, or on a standby, which has committed nothing
 inline std::optional<Position> committed_position(PGconn* connection) {
     const detail::LibpqResult result(PQexec(connection, kCommittedPositionSql));
     const auto row = detail::first_row<CommittedRow>(result.get());
     return row ? parse_committed(*row) : std::nullopt;
 }
 
-/// Where the server at the other end is, primary or standby.
+/// Queries the position of a primary or standby. It blocks for one round trip. The thread that uses
+/// the connection.
+/// @param connection open and idle
+/// @return nothing on an error
 inline std::optional<ReplicaPosition> replica_position(PGconn* connection) {
     const detail::LibpqResult result(PQexec(connection, kReplicaPositionSql));
     const auto row = detail::first_row<ReplicaRow>(result.get());
     return row ? parse_replica(*row) : std::nullopt;
 }
 
-/// Right after connecting: is this the server that RegionalUrl meant? Log the warning, if any.
-/// Nothing when the server does not answer.
+/// Checks right after connecting whether this is the server that RegionalUrl meant. It blocks for
+/// one round trip. The thread that uses the connection.
+/// @param connection open and idle
+/// @param is_replica RegionalUrl::is_replica
+/// @param primary_system_id of the primary, if known
+/// @return a warning to log, if any; nothing if the server does not answer
 inline std::optional<RoleCheck> verify_role(PGconn* connection, bool is_replica,
                                             std::optional<std::uint64_t> primary_system_id = {}) {
     const auto found = replica_position(connection);
@@ -95,9 +112,11 @@ inline std::optional<RoleCheck> verify_role(PGconn* connection, bool is_replica,
     return check_role(is_replica, *found, primary_system_id);
 }
 
-/// Asks the replica at `url` over a connection of its own, never longer than two timeouts.
+/// Queries the replica over a connection of its own, for at most two timeouts. One thread.
 class LibpqPositionSource : public PositionSource {
   public:
+    /// @param url connection string of the replica
+    /// @param timeout for connecting and for each query, in milliseconds
     explicit LibpqPositionSource(std::string url,
                                  std::chrono::milliseconds timeout = std::chrono::seconds(1))
         : url_(std::move(url)), timeout_(timeout) {}

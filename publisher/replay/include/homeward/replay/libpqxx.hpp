@@ -1,7 +1,8 @@
 #pragma once
 
-// The replay helper for libpqxx 6.4, 7 and 8. Header only, so that only those who use libpqxx need
-// it. Where the versions differ, this file asks the compiler, not the version's number.
+/// @file
+/// The replay helper for libpqxx 6.4, 7 and 8. Header only: only its users need libpqxx. Where the
+/// versions differ, this file asks the compiler, not the version's number.
 
 #include <array>
 #include <exception>
@@ -77,8 +78,9 @@ std::array<std::string_view, N> views_of(const std::array<std::string, N>& row) 
 
 }  // namespace detail
 
-/// SQLSTATE of what a handler threw; "" for what is not PostgreSQL's.
-/// Looks into nested exceptions too. A lost connection is "08006", whatever ended it.
+/// The SQLSTATE of an exception; it looks into nested exceptions too. Any thread.
+/// @param error what a handler threw
+/// @return "" if it is not PostgreSQL's; "08006" for a lost connection, whatever ended it
 inline std::string sqlstate_of(const std::exception& error) {
     std::string state = detail::told_sqlstate(error);
     if (state.empty()) state = detail::class_sqlstate(error);
@@ -93,27 +95,41 @@ inline std::string sqlstate_of(const std::exception& error) {
     return "";
 }
 
-/// For GateOptions::cause_of.
+/// What an exception means, for GateOptions::cause_of. Any thread.
+/// @param error what a handler threw
+/// @return Cause::none if it is not PostgreSQL's
 inline Cause cause_of(const std::exception& error) {
     return cause_of_sqlstate(sqlstate_of(error));
 }
 
-/// What the connection has committed, for ReadGate::set_cookie(). Call it after commit(), when the
-/// transaction object is gone. Throws what libpqxx throws; on a standby that is a sql_error with
-/// 55000, for it has committed nothing.
+/// Queries what the connection has committed, for ReadGate::set_cookie(). Call it after commit(),
+/// when the transaction object is destroyed. It blocks for one round trip. The thread that uses the
+/// connection.
+/// @param connection open, without a transaction
+/// @return the position; nothing if the row is not as expected
+/// @throws what libpqxx throws; on a standby a sql_error with 55000, as it has committed nothing
 inline std::optional<Position> committed_position(detail::PqxxConnection& connection) {
     const auto row = detail::first_row<CommittedRow>(connection, kCommittedPositionSql);
     return row ? parse_committed(detail::views_of(*row)) : std::nullopt;
 }
 
-/// Where the server at the other end is, primary or standby. Throws what libpqxx throws.
+/// Queries the position of a primary or standby. It blocks for one round trip. The thread that uses
+/// the connection.
+/// @param connection open, without a transaction
+/// @return the position; nothing if the row is not as expected
+/// @throws what libpqxx throws
 inline std::optional<ReplicaPosition> replica_position(detail::PqxxConnection& connection) {
     const auto row = detail::first_row<ReplicaRow>(connection, kReplicaPositionSql);
     return row ? parse_replica(detail::views_of(*row)) : std::nullopt;
 }
 
-/// Right after connecting: is this the server that RegionalUrl meant? Log the warning, if any.
-/// Throws what libpqxx throws.
+/// Checks right after connecting whether this is the server that RegionalUrl meant. It blocks for
+/// one round trip. The thread that uses the connection.
+/// @param connection open, without a transaction
+/// @param is_replica RegionalUrl::is_replica
+/// @param primary_system_id of the primary, if known
+/// @return a warning to log, if any
+/// @throws what libpqxx throws
 inline std::optional<RoleCheck> verify_role(detail::PqxxConnection& connection, bool is_replica,
                                             std::optional<std::uint64_t> primary_system_id = {}) {
     const auto found = replica_position(connection);
@@ -121,7 +137,11 @@ inline std::optional<RoleCheck> verify_role(detail::PqxxConnection& connection, 
     return check_role(is_replica, *found, primary_system_id);
 }
 
-/// With a question: for a connection that no transaction uses. Throws what libpqxx throws.
+/// Queries the role of the server. It blocks for one round trip. The thread that uses the
+/// connection.
+/// @param connection open, without a transaction
+/// @return unknown if the row is not as expected
+/// @throws what libpqxx throws
 inline ServerRole server_role(detail::PqxxConnection& connection) {
     const auto row = detail::first_row<std::array<std::string_view, 1>>(
         connection,

@@ -1,7 +1,8 @@
 #pragma once
 
-// Where a database is in its history: asked with one SQL statement, read from its one row.
-// Pure; any thread. libpq.hpp and libpqxx.hpp run the statements.
+/// @file
+/// A database's position in its history: the SQL statements that ask for it, and parsers of their
+/// row. Pure; any thread. libpq.hpp and libpqxx.hpp run the statements.
 
 #include <array>
 #include <cstdint>
@@ -18,16 +19,18 @@ namespace homeward::replay {
 struct Position {
     std::uint64_t system_id = 0;  ///< made by initdb; a replica and a physical backup have the same
     std::uint32_t timeline = 0;   ///< one more after each promotion
-    Lsn lsn = 0;
+    Lsn lsn = 0;                  ///< in bytes
 
+    /// Whether all three parts are equal.
     friend bool operator==(const Position&, const Position&) = default;
 };
 
 /// What a replica has replayed, or, when it was promoted, what it has written.
 struct ReplicaPosition {
-    Position at;
-    ServerRole role = ServerRole::unknown;
+    Position at;                            ///< where it is
+    ServerRole role = ServerRole::unknown;  ///< what it is
 
+    /// Whether position and role are equal.
     friend bool operator==(const ReplicaPosition&, const ReplicaPosition&) = default;
 };
 
@@ -50,12 +53,18 @@ inline constexpr const char* kReplicaPositionSql =
     " FROM pg_control_system() s, pg_control_checkpoint() c, pg_control_recovery() m,"
     " (SELECT pg_is_in_recovery() AS is_standby OFFSET 0) r";
 
-/// The columns of one row as text; an empty view for NULL.
+/// The columns of kCommittedPositionSql's row as text; an empty view for NULL.
 using CommittedRow = std::array<std::string_view, 5>;
+/// The columns of kReplicaPositionSql's row as text; an empty view for NULL.
 using ReplicaRow = std::array<std::string_view, 4>;
 
-/// The position to put into a token: rounded down by end_of_record().
+/// Parses the row of kCommittedPositionSql. Any thread.
+/// @param row its columns
+/// @return the position for a token, rounded down by end_of_record(); nothing for another row
 std::optional<Position> parse_committed(const CommittedRow& row);
+/// Parses the row of kReplicaPositionSql. Any thread.
+/// @param row its columns
+/// @return nothing for another row
 std::optional<ReplicaPosition> parse_replica(const ReplicaRow& row);
 
 }  // namespace homeward::replay

@@ -1,6 +1,7 @@
 #pragma once
 
-// Whom a ReplicaPoller asks. Ready-made ones are in libpq.hpp and libpqxx.hpp.
+/// @file
+/// What a ReplicaPoller queries. LibpqPositionSource in libpq.hpp is ready-made.
 
 #include <optional>
 
@@ -11,15 +12,18 @@ namespace homeward::replay {
 /// A connection of its own to the replica that the app reads from. Used by one thread.
 class PositionSource {
   public:
+    /// Closes the connection.
     virtual ~PositionSource() = default;
 
-    /// Connects when it has no connection. Nothing when the replica does not answer; it must give
-    /// up by itself within a second or two, and must not throw.
+    /// Queries the position; connects if there is no connection. It must end within a second or two
+    /// and must not throw.
+    /// @return nothing if the replica does not answer
     virtual std::optional<ReplicaPosition> ask() = 0;
 
-    /// The socket of its connection, which is readable once the server has hung up: a replica that
-    /// was restarted may for a moment be behind what it said before. -1 when there is none; a
-    /// position is then asked for anew when it is older than PollOptions::age_max_ms.
+    /// The socket of its connection, which becomes readable when the server closes it: a restarted
+    /// replica may for a moment be behind its earlier position.
+    /// @return a file descriptor, or -1 if there is none; a position then expires after
+    ///     PollOptions::age_max_ms
     virtual int socket() const { return -1; }
 };
 

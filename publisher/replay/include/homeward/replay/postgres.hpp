@@ -1,6 +1,7 @@
 #pragma once
 
-// PostgreSQL's errors as causes. Pure; any thread.
+/// @file
+/// PostgreSQL's errors as causes. Pure; any thread.
 
 #include <string_view>
 
@@ -13,7 +14,9 @@ inline constexpr std::string_view kReadOnlySqlTransaction = "25006";
 /// What a hot standby says to SERIALIZABLE and to unlogged tables; other servers to other things.
 inline constexpr std::string_view kFeatureNotSupported = "0A000";
 
-/// `sqlstate`: five characters, or "" for no error. What is not known here is Cause::other.
+/// What an SQLSTATE means. Any thread.
+/// @param sqlstate five characters, or "" for no error
+/// @return Cause::other for an SQLSTATE without a rule
 Cause cause_of_sqlstate(std::string_view sqlstate);
 
 }  // namespace homeward::replay

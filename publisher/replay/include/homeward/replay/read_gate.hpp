@@ -1,7 +1,7 @@
 #pragma once
 
-// Read your own writes on a replica: the one object that an adapter asks before a handler runs,
-// and after a write.
+/// @file
+/// Read-your-own-writes on a replica: an adapter calls it before a handler runs and after a write.
 
 #include <chrono>
 #include <cstdint>
@@ -20,12 +20,13 @@ enum class ReadMode : std::uint8_t {
     strong,    ///< served by the primary
 };
 
+/// How reads are served.
 struct ReadGateOptions {
     ReadMode mode = ReadMode::session;  ///< of requests that do not say otherwise
-    /// How long a session's read waits for the replica before it is replayed. More than a replay
-    /// takes (a round trip to the primary region) is never worth it.
+    /// How long a session's read waits for the replica before it is replayed, in milliseconds. More
+    /// than a round trip to the primary region is never worth it.
     std::uint32_t wait_max_ms = 100;
-    CookieOptions cookie;
+    CookieOptions cookie;  ///< the cookie that carries the token
 };
 
 /// What a request brings of its session. Borrowed for the call.
@@ -38,37 +39,68 @@ struct SessionText {
 struct ReadAnswer {
     Coverage coverage = Coverage::not_asked;   ///< goes into Situation::coverage
     TokenState token = TokenState::malformed;  ///< of the best cookie; malformed: there was none
-    bool has_waited = false;
-    ServerRole server_role = ServerRole::unknown;  ///< as the poller knows it; never asked for
+    bool has_waited = false;                   ///< for the replica, which has it now
+    ServerRole server_role = ServerRole::unknown;  ///< as the poller knows it, without a query
 };
 
-/// Any thread.
+/// Compares a session's token with the replica, and signs new tokens. Any thread.
 class ReadGate {
   public:
-    /// `poller` of the replica that this process reads from; nullptr in the primary region, where
-    /// every read is up to date. It must outlive the gate.
+    /// @param signer with the keys of all regions
+    /// @param poller of the replica that this process reads from, which must outlive the gate;
+    /// nullptr
+    ///     in the primary region, where every read is up to date
+    /// @param options mode, wait and cookie
     ReadGate(TokenSigner signer, ReplicaPoller* poller, ReadGateOptions options = {});
 
-    /// Before a handler runs, for a read as for a write; may wait up to wait_max_ms.
+    /// Compares before a handler runs, for reads and writes. It may wait up to wait_max_ms.
+    /// @param session cookies and header of the request
+    /// @return whether the replica has what the session has seen
     ReadAnswer ask(const SessionText& session) const { return ask(session, options_.mode); }
+    /// The same with another mode.
+    /// @param session cookies and header of the request
+    /// @param mode how stale the read may be
+    /// @return whether the replica has what the session has seen
     ReadAnswer ask(const SessionText& session, ReadMode mode) const;
+    /// The same with cookies alone.
+    /// @param cookies the value of Cookie
+    /// @return whether the replica has what the session has seen
     ReadAnswer ask(std::string_view cookies) const { return ask(SessionText{cookies, {}}); }
+    /// The same with cookies alone and another mode.
+    /// @param cookies the value of Cookie
+    /// @param mode how stale the read may be
+    /// @return whether the replica has what the session has seen
     ReadAnswer ask(std::string_view cookies, ReadMode mode) const {
         return ask(SessionText{cookies, {}}, mode);
     }
-    /// The same, but never waits: for servers that have no thread to spare.
+    /// Like ask(), but never waits: for asynchronous servers.
+    /// @param session cookies and header of the request
+    /// @param mode how stale the read may be
+    /// @return whether the replica has what the session has seen, as far as it is known now
     ReadAnswer ask_now(const SessionText& session, ReadMode mode) const;
+    /// The same with cookies alone.
+    /// @param cookies the value of Cookie
+    /// @param mode how stale the read may be
+    /// @return whether the replica has what the session has seen, as far as it is known now
     ReadAnswer ask_now(std::string_view cookies, ReadMode mode) const {
         return ask_now(SessionText{cookies, {}}, mode);
     }
 
-    /// Value of Set-Cookie for a response whose handler committed `seen`; committed_position() of
-    /// libpq.hpp and libpqxx.hpp gives it.
+    /// Makes the Set-Cookie of a response whose handler has committed.
+    /// @param seen of committed_position() in libpq.hpp and libpqxx.hpp
+    /// @return the header's value
     std::string set_cookie(const Position& seen) const { return cookie_of(token(seen)); }
-    /// The token alone, for kSeenHeader, and the Set-Cookie of one.
+    /// Signs a token for kSeenHeader.
+    /// @param seen of committed_position()
+    /// @return the token
     std::string token(const Position& seen) const;
+    /// Makes the Set-Cookie of a token.
+    /// @param token of token()
+    /// @return the header's value
     std::string cookie_of(std::string_view token) const;
 
+    /// The options of the constructor.
+    /// @return they never change
     const ReadGateOptions& options() const { return options_; }
 
   private:

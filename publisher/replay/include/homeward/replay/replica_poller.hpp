@@ -1,5 +1,8 @@
 #pragma once
 
+/// @file
+/// Queries a replica's position for any number of waiting requests.
+
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -9,10 +12,12 @@
 
 namespace homeward::replay {
 
+/// When a replica is queried, and when nobody waits for it. All in milliseconds.
 struct PollOptions {
     /// While somebody waits, the pause between two questions: doubles from min to max while the
     /// replica stands still, and begins anew when it moves.
     std::uint32_t pause_min_ms = 2;
+    /// Upper bound of the pause.
     std::uint32_t pause_max_ms = 25;
     /// After a question without an answer nobody waits and none is asked for this long.
     std::uint32_t retry_ms = 500;
@@ -23,36 +28,50 @@ struct PollOptions {
     std::uint32_t age_max_ms = 1000;
 };
 
-/// Asks one replica where it is, for any number of waiters, from a thread of its own. It asks only
-/// while somebody waits: a token that is before the last known position costs no question, and an
-/// idle poller none at all. Any thread may call it; it must outlive its callers.
+/// Queries the position of one replica for any number of waiters, from a thread of its own. It
+/// queries only while somebody waits: a token before the last known position costs no query, and an
+/// idle poller makes none. Any thread may call it; it must outlive its callers.
 class ReplicaPoller {
   public:
+    /// Starts the thread.
+    /// @param source used by that thread alone
+    /// @param options pauses
     explicit ReplicaPoller(std::unique_ptr<PositionSource> source, const PollOptions& options = {});
+    /// Stops the thread; it may wait for a query that has begun.
     ~ReplicaPoller();
     ReplicaPoller(const ReplicaPoller&) = delete;
     ReplicaPoller& operator=(const ReplicaPoller&) = delete;
 
+    /// The result of wait_for().
     struct Outcome {
-        Coverage coverage = Coverage::position_unknown;
-        bool has_waited = false;
+        Coverage coverage = Coverage::position_unknown;  ///< token against replica
+        bool has_waited = false;                         ///< before it was covered
     };
-    /// Waits until the replica covers the token, but no longer than `wait_max`. Not at all for
-    /// what is covered already, nor while the replica is known not to answer or to be far behind.
-    /// Another history is told after one fresh question: the replica may have moved since. With a
-    /// `wait_max` of 0 the question is asked all the same, for those who come next.
+    /// Waits until the replica covers the token. It returns at once if the token is covered, or
+    /// while the replica is known not to answer or to be far behind. Another history is reported
+    /// after one fresh query, as the replica may have moved since.
+    /// @param token genuine
+    /// @param wait_max upper bound in milliseconds; with 0 the query is still made, for later
+    /// callers
+    /// @return whether the replica covers the token
     Outcome wait_for(const Token& token, std::chrono::milliseconds wait_max);
 
-    /// As far as it is known now, without a question and without waiting.
+    /// Compares with the last known position, without a query and without waiting.
+    /// @param token genuine
+    /// @return position_unknown if nothing is known
     Coverage coverage_now(const Token& token) const;
-    /// Of the server, as far as it is known now: a promotion turns a standby into a primary.
+    /// The server's last known role, without a query: a promotion turns a standby into a primary.
+    /// @return unknown if nothing is known
     ServerRole role_now() const;
 
+    /// Counts since the poller was made.
     struct Stats {
         std::uint64_t asked = 0;       ///< questions to the replica
         std::uint64_t unanswered = 0;  ///< of these
         std::uint64_t waited = 0;      ///< calls of wait_for() that had to wait
     };
+    /// What the poller has done.
+    /// @return counts since it was made
     Stats stats() const;
 
   private:

@@ -1,0 +1,131 @@
+// The code of the reference's pages: each page shows the part between its marks.
+
+#include <homeward/publisher.hpp>
+#include <homeward/replay/connection_url.hpp>
+#include <homeward/replay/gate.hpp>
+#include <homeward/replay/libpq.hpp>
+#include <homeward/request_scope.hpp>
+
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <audit.event.hpp>
+#include <metric.event.hpp>
+#include <order_viewed.event.hpp>
+
+namespace tasks {
+
+using namespace std::chrono_literals;
+
+//! [open]
+std::unique_ptr<homeward::Publisher> open_publisher(const std::string& region) {
+    return std::make_unique<homeward::Publisher>(homeward::PublisherOptions{
+        .nats_urls = {"nats://leaf:4222"},
+        .region = region,
+        .app = "shop",
+        .spool_dir = "/var/lib/shop",  // without it, events die with the process
+    });
+}
+//! [open]
+
+//! [emit]
+bool view_order(homeward::Publisher& publisher, const std::string& user, const std::string& order) {
+    homeward::events::Audit event;
+    event.actor = user;  // borrowed until emit() returns
+    event.action = "order.view";
+    event.resource = order;
+    event.outcome = homeward::events::Audit::Outcome::allowed;
+    const homeward::EmitResult result = publisher.emit(event);
+    return result == homeward::EmitResult::accepted || result == homeward::EmitResult::held;
+}
+
+void count_request(homeward::Publisher& publisher, double seconds) {
+    homeward::events::Metric metric;
+    metric.name = "request_duration_seconds";
+    metric.kind = homeward::events::Metric::Kind::histogram;
+    metric.value = seconds;
+    publisher.emit(metric);  // a drop is reported by itself
+}
+//! [emit]
+
+//! [wait]
+bool import_order(homeward::Publisher& publisher, const homeward::events::Audit& event) {
+    return publisher.emit_wait(event, 5s) == homeward::EmitResult::accepted;
+}
+//! [wait]
+
+//! [close]
+void shut_down(homeward::Publisher& publisher) {
+    const homeward::FlushResult result = publisher.close(10s);
+    if (!result.done) {
+        std::fprintf(stderr, "%llu events stay in the spool\n",
+                     static_cast<unsigned long long>(result.events_left));
+    }
+}
+//! [close]
+
+//! [event_type]
+homeward::EmitResult order_viewed(homeward::Publisher& publisher,
+                                  const std::vector<std::string>& tags) {
+    homeward::JsonObject detail;  // owns its text
+    detail.add("ip", "192.0.2.7").add("tries", 3);
+    homeward::events::OrderViewed event;
+    event.order_id = 1234;
+    event.total = homeward::Decimal::scaled(1230, 2);  // 12.30, exact
+    event.tags = tags;
+    event.detail = detail;
+    return publisher.emit(event);
+}
+//! [event_type]
+
+//! [request_scope]
+homeward::replay::Settle begin_request(homeward::Publisher& publisher) {
+    auto scope = std::make_shared<homeward::RequestScope>(publisher);
+    return [scope](bool is_answered) {
+        if (is_answered) {
+            scope->publish();  // this region handled the request
+        } else {
+            scope->drop();  // the primary region handles it and emits again
+        }
+    };
+}
+//! [request_scope]
+
+//! [replay]
+homeward::replay::Gate make_gate(homeward::Publisher& publisher) {
+    homeward::replay::GateOptions options;
+    options.on_begin = [&publisher] { return begin_request(publisher); };
+    options.on_decision = [](const homeward::replay::Decision&, std::string_view line) {
+        std::fprintf(stderr, "%.*s\n", static_cast<int>(line.size()), line.data());
+    };
+    return {homeward::replay::regions_from_environment(), std::move(options)};
+}
+//! [replay]
+
+//! [consistency]
+struct Session {
+    explicit Session(const homeward::replay::RegionalUrl& database, const std::string& keys)
+        : poller(database.is_replica
+                     ? std::make_unique<homeward::replay::ReplicaPoller>(
+                           std::make_unique<homeward::replay::LibpqPositionSource>(database.url))
+                     : nullptr),
+          reads(homeward::replay::TokenSigner(homeward::replay::keys_from_text(keys).keys),
+                poller.get()) {}
+
+    /// After COMMIT, on the connection that committed.
+    void has_committed(PGconn* connection, homeward::replay::Visit& visit) const {
+        visit.has_committed = true;
+        if (const auto seen = homeward::replay::committed_position(connection)) {
+            homeward::replay::remember(reads, *seen, visit);
+        }
+    }
+
+    std::unique_ptr<homeward::replay::ReplicaPoller> poller;  // none in the primary region
+    homeward::replay::ReadGate reads;  // GateOptions::look = look_with(reads)
+};
+//! [consistency]
+
+}  // namespace tasks
