@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include <homeward/stats.hpp>
+#include <homeward/publisher.hpp>
 
 namespace homeward {
 
