@@ -182,6 +182,16 @@ TEST_CASE("schema drift holds that table alone, is named, makes no dead letter, 
         }));
         CHECK(wait_until(10s, [&] { return !leader.is_held("metric"); }));
     }
+    SECTION("a column of another type that reads more bytes than there are") {
+        // PostgreSQL calls that a broken protocol (08P01), as if the connection were at fault.
+        leader.leader().query("ALTER TABLE audit_events ALTER COLUMN actor TYPE integer USING 0");
+        leader.send({"waits"});
+        CHECK(wait_until(20s, [&] { return leader.is_held("audit"); }));
+        leader.send_metric();
+        CHECK(leader.has_metrics(2));
+        leader.leader().query("ALTER TABLE audit_events ALTER COLUMN actor TYPE text USING actor");
+        CHECK(leader.has_rows(2));
+    }
     SECTION("a new NOT NULL column") {
         leader.leader().query(
             "TRUNCATE audit_events; ALTER TABLE audit_events ADD COLUMN tenant text NOT NULL");
