@@ -70,12 +70,14 @@ void set_log_format(const std::string& format, const std::string& command) {
 std::string runnable(const std::string& text, const std::string& command) {
     // Most lines have none, and a regex is dear.
     if (text.find("homeward-consumer ") == std::string::npos) return text;
+    // Not behind a slash: what runs as it stands is left alone.
     static const std::regex kCommand(
-        "homeward-consumer (?=(run|check|streams|schema|leader|proof|dead-letters|conflicts|"
-        "erase|replay|backfill|tune)\\b)");
+        "(^|[^/])homeward-consumer (?=(run|check|streams|schema|leader|proof|dead-letters|"
+        "conflicts|erase|replay|backfill|tune)\\b)");
     // The file's name may have a dollar sign, which means something to regex_replace().
     static const std::regex kDollar("\\$");
-    return std::regex_replace(text, kCommand, std::regex_replace(command, kDollar, "$$$$") + " ");
+    return std::regex_replace(text, kCommand,
+                              "$1" + std::regex_replace(command, kDollar, "$$$$") + " ");
 }
 
 }  // namespace homeward::consumer

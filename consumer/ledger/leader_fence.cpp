@@ -2,6 +2,8 @@
 
 #include <set>
 
+#include "consumer/base/printed_commands.hpp"
+
 namespace homeward::consumer {
 namespace {
 
@@ -31,8 +33,8 @@ std::string refusal(const LeaderIdentity& leader, const LeaderIdentity& known) {
                                        ") than " + known.system + ",";
     return "this leader is refused: " + what +
            " which messages were acknowledged for and so are gone from their streams. Point "
-           "postgres.url at the right one; if this one is meant, as after a restore, run "
-           "homeward-consumer leader accept";
+           "postgres.url at the right one; if this one is meant, as after a restore, run " +
+           command::kLeaderAccept;
 }
 
 }  // namespace

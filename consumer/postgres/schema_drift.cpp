@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "consumer/base/printed_commands.hpp"
 #include "consumer/postgres/schema.hpp"
 
 namespace homeward::consumer {
@@ -44,14 +45,14 @@ std::vector<std::string> find_schema_drift(PgConnection& leader, const std::stri
     const std::string shown = event_schema + "." + type.table;
     const auto columns = read_columns(leader, table);
     if (columns.empty())
-        return {"table " + shown + " is missing; run homeward-consumer schema apply"};
+        return {"table " + shown + " is missing; run " + command::kSchemaApply};
     std::vector<std::string> drift;
     const auto written = written_columns(type);
     for (const auto& [name, wanted] : written) {
         const auto found = columns.find(name);
         if (found == columns.end()) {
             drift.push_back("column \"" + name + "\" of " + shown +
-                            " is missing; run homeward-consumer schema apply");
+                            " is missing; run " + command::kSchemaApply);
         } else if (found->second.type != wanted) {
             drift.push_back("column \"" + name + "\" of " + shown + " is " + found->second.type +
                             ", event type \"" + type.name + "\" writes " + wanted +

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "consumer/base/log_format.hpp"
+#include "consumer/base/printed_commands.hpp"
 #include "consumer/ledger/consumer_registry.hpp"
 #include "consumer/nats/stream.hpp"
 #include "consumer/postgres/schema.hpp"
@@ -70,8 +71,9 @@ void check_rights(PgConnection& leader, const Config& config, Report& report) {
             report.good("schema homeward is not there yet; run will create it");
         } else {
             report.bad(
-                "schema homeward is not there, and this user may not create it; run "
-                "homeward-consumer schema apply with an owner's postgres.owner_url");
+                std::string("schema homeward is not there, and this user may not create it; with an "
+                            "owner's postgres.owner_url, run ") +
+                command::kSchemaApply);
         }
         return;
     }
@@ -120,8 +122,7 @@ void check_pooler(const PgConnection& leader, const Config& config, Report& repo
         "session: both work. Give it " +
         connections +
         " server connections (pool_size) "
-        "for each consumer, batch.writers and 2 more; homeward-consumer tune needs a "
-        "direct connection");
+        "for each consumer, batch.writers and 2 more; tune needs a direct connection");
 }
 
 /// Who reads what publishers write. Nobody knows of consumers of 0.1, which do not register.
@@ -169,7 +170,8 @@ void check_columns(PgConnection& leader, const Config& config, Report& report) {
         report.bad("table " + config.postgres.event_schema + "." + type.table + " lacks" + missing +
                    ", and has" + there + ", which type \"" + type.name +
                    "\" does not know; was a column renamed? Rename it back (ALTER TABLE … RENAME "
-                   "COLUMN), or let homeward-consumer schema apply add an empty one");
+                   "COLUMN), or add an empty one: " +
+                   command::kSchemaApply);
     }
 }
 
@@ -186,7 +188,7 @@ void check_leader(const Config& config, Report& report) {
             report.bad("schema \"" + schema +
                        "\" of postgres.event_schema is not there; correct the name, or run "
                        "CREATE SCHEMA " +
-                       schema);
+                       leader.quote(schema));
             return;
         }
         check_consumers(leader, report);
@@ -197,7 +199,7 @@ void check_leader(const Config& config, Report& report) {
         report.good(statements.empty()
                         ? "ledger and event tables are up to date"
                         : std::to_string(statements.size()) +
-                              " schema changes are due; see homeward-consumer schema plan");
+                              " schema changes are due; see " + command::kSchemaPlan);
     } catch (const LeaderError& error) {
         report.bad("PostgreSQL at " + redact(config.postgres.url) + ": " + error.what() + " [" +
                    error.sqlstate() + "]" + leader_advice(error));
@@ -264,7 +266,7 @@ void check_delivery(NatsConnection& nats, const Stream& stream, StreamState stat
     if (state.max_deliver > 0) {
         report.bad("durable " + stream.durable + " gives a message up after " +
                    std::to_string(state.max_deliver) +
-                   " deliveries (max_deliver); run homeward-consumer streams apply");
+                   " deliveries (max_deliver); run " + command::kStreamsApply);
     }
     std::uint64_t least = state.undeliverable();
     for (int i = 0; i < 4 && least > 0; ++i) {
@@ -289,7 +291,7 @@ void check_streams(const Config& config, Report& report) {
                     check_delivery(nats, stream, *state, report);
                 } else {
                     report.bad("stream " + stream.name + " or its durable " + stream.durable +
-                               " is missing; run homeward-consumer streams apply");
+                               " is missing; run " + command::kStreamsApply);
                 }
             } catch (const NatsError& error) {
                 report.bad(error.what());
@@ -300,8 +302,8 @@ void check_streams(const Config& config, Report& report) {
         const auto changes = plan_streams(nats, config);
         report.good(changes.empty() ? "streams and durables are as configured"
                                     : std::to_string(changes.size()) +
-                                          " changes of streams or durables are due; see "
-                                          "homeward-consumer streams plan");
+                                          " changes of streams or durables are due; see " +
+                                          command::kStreamsPlan);
     } catch (const NatsError& error) {
         report.bad(error.what());
     }

@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "consumer/base/printed_commands.hpp"
 #include "consumer/base/thread_body.hpp"
 #include "consumer/ledger/closed_days.hpp"
 #include "consumer/repair/dead_letters.hpp"
@@ -108,8 +109,9 @@ void Housekeeper::find_commits_lost_in_failover(PgConnection& leader) {
     spdlog::error("the new leader, on timeline {}, lacks {} frames that had been committed; {}",
                   leader.identity().timeline, lacking,
                   config_.postgres.ack_after == "commit"
-                      ? "they were acknowledged (postgres.ack_after = \"commit\") and are lost: "
-                        "homeward-consumer proof names the holes"
+                      ? std::string("they were acknowledged (postgres.ack_after = \"commit\") and "
+                                    "are lost; this names the holes: ") +
+                            command::kProof
                       : "those that were not acknowledged come again from their streams");
 }
 

@@ -3,7 +3,9 @@
 #include <spdlog/spdlog.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -101,6 +103,7 @@ Exit status: 0 well; 1 the answer is no; 2 wrong usage or configuration.
 )";
 
 struct CommandLine {
+    std::string program;
     std::string config_file;
     std::string env_file;
     std::vector<std::string> words;
@@ -158,11 +161,30 @@ std::string shell_word(const std::string& text) {
     return quoted + "'";
 }
 
+/// As a shell in any directory takes it.
+std::string shell_path(const std::string& path) {
+    std::error_code error;
+    const auto absolute = std::filesystem::absolute(path, error);
+    return shell_word(error ? path : absolute.lexically_normal().string());
+}
+
+/// Whether a shell finds by name what stands in `directory`.
+bool is_in_path(const std::filesystem::path& directory) {
+    const char* const path = std::getenv("PATH");
+    std::istringstream directories(path == nullptr ? "" : path);
+    for (std::string one; std::getline(directories, one, ':');) {
+        if (std::filesystem::path(one) == directory) return true;
+    }
+    return false;
+}
+
 /// The program with the options that this process was given.
 std::string command_of(const CommandLine& line) {
-    std::string command = "homeward-consumer";
-    if (!line.config_file.empty()) command += " --config " + shell_word(line.config_file);
-    if (!line.env_file.empty()) command += " --env-file " + shell_word(line.env_file);
+    const std::filesystem::path program(line.program);
+    const bool is_found = !program.has_parent_path() || is_in_path(program.parent_path());
+    std::string command = is_found ? "homeward-consumer" : shell_path(line.program);
+    if (!line.config_file.empty()) command += " --config " + shell_path(line.config_file);
+    if (!line.env_file.empty()) command += " --env-file " + shell_path(line.env_file);
     return command;
 }
 
@@ -208,6 +230,7 @@ int dispatch(const CommandLine& line) {
 
 int main(int argc, char** argv) {
     CommandLine line;
+    if (argc > 0) line.program = argv[0];
     for (int i = 1; i < argc; ++i) {
         const std::string word = argv[i];
         if (word == "--help") {

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <set>
 
+#include "consumer/base/printed_commands.hpp"
 #include "consumer/base/thread_body.hpp"
 #include "consumer/postgres/schema.hpp"
 #include "consumer/pull/stream_watch.hpp"
@@ -100,7 +101,7 @@ StreamStates stream_states(NatsConnection& nats, const std::vector<Stream>& stre
             if (!state) {
                 throw std::runtime_error("stream " + stream.name + " or its durable " +
                                          stream.durable +
-                                         " is missing; run homeward-consumer streams apply");
+                                         " is missing; run " + command::kStreamsApply);
             }
             settle_ack_wait(nats, stream, states[stream.name] = *state, config);
         } catch (const NatsError& error) {

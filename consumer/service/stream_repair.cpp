@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "consumer/base/printed_commands.hpp"
+
 namespace homeward::consumer {
 namespace {
 
@@ -30,15 +32,13 @@ void StreamRepair::repair(const Stream& stream) {
     try {
         const std::string done = joined(apply_stream(nats_, config_, stream));
         spdlog::warn(
-            "{}: {}; what a deleted stream held is lost, and homeward-consumer proof "
-            "names it",
-            what, done);
+            "{}: {}; what a deleted stream held is lost; this names it: {}", what, done,
+            command::kProof);
     } catch (const NatsError& error) {
         metrics_.begin_hold("stream", stream.name, what + ": " + error.what());
         spdlog::error(
-            "{} and cannot be made again: {}; run homeward-consumer streams apply with "
-            "a login that may",
-            what, error.what());
+            "{} and cannot be made again: {}; with a login that may, run {}", what, error.what(),
+            command::kStreamsApply);
     }
 }
 

@@ -7,6 +7,8 @@
 #include <ctime>
 #include <map>
 
+#include "consumer/base/printed_commands.hpp"
+
 namespace homeward::consumer {
 namespace {
 
@@ -74,7 +76,7 @@ void add_regions(std::vector<Reason>& reasons, const Metrics& metrics,
                           ". Its apps still emit, and their events wait in that region.",
                       "Start that region's NATS and its link to the hub; what waits then comes by "
                       "itself. This says what is wrong:",
-                      "homeward-consumer check"};
+                      command::kCheck};
         reason.has_own_log_line = true;
         reasons.push_back(std::move(reason));
     }
@@ -94,7 +96,7 @@ void add_streams(std::vector<Reason>& reasons, const Metrics& metrics) {
             reasons.push_back({Health::act, "the durable of " + stream + " gives messages up",
                                "The durable of " + stream + " gives a message up after " +
                                    counted(backlog.max_deliver, "delivery", "deliveries") + ".",
-                               "", "homeward-consumer streams apply"});
+                               "", command::kStreamsApply});
         }
         const double share = backlog.bytes_max == 0 ? 0
                                                     : static_cast<double>(backlog.bytes) /
@@ -106,7 +108,7 @@ void add_streams(std::vector<Reason>& reasons, const Metrics& metrics) {
                      counted(backlog.pending + backlog.unacknowledged, "message", "messages") +
                      " waiting; when it is full, events wait in the apps.",
                  "RUNBOOK, full leaf: does the consumer reach the leader?",
-                 "homeward-consumer check"});
+                 command::kCheck});
         }
     }
 }
@@ -121,13 +123,13 @@ void add_holds(std::vector<Reason>& reasons, const Metrics& metrics) {
             reason.remedy =
                 "Mend the table; writing goes on by itself when it takes rows again. This names "
                 "what is wrong with it:";
-            reason.command = "homeward-consumer check";
+            reason.command = command::kCheck;
         } else if (hold.kind == "stream") {
             reason.title = hold.name + " is not consumed";
             reason.text = "Nothing of " + hold.name + " is consumed since " +
                           clock_time(hold.since) + ": " + hold.why + ".";
             reason.remedy = "Unless it is there again in some seconds:";
-            reason.command = "homeward-consumer streams apply";
+            reason.command = command::kStreamsApply;
         } else {
             reason.title = "bad events of " + hold.name + " are held";
             reason.text = "Bad events of " + hold.name + " are held since " +
@@ -152,14 +154,14 @@ void add_outages(std::vector<Reason>& reasons, const Metrics& metrics, Limit lim
         {Health::act, "writing pauses",
          "Writing pauses because of an error that a person must mend; events wait "
          "in their streams.",
-         "The log names it. This names what is wrong with the leader:", "homeward-consumer check"});
+         "The log names it. This names what is wrong with the leader:", command::kCheck});
     add(!is_nats_connected, {Health::act, "no connection to NATS",
                              "There is no connection to NATS; events wait where they are.", "",
-                             "homeward-consumer check"});
+                             command::kCheck});
     add(limit == Limit::leader_away || !metrics.leader_up,
         {Health::act, "the leader does not answer",
          "The leader does not answer, or takes no writes; events wait in their streams.", "",
-         "homeward-consumer check"});
+         command::kCheck});
 }
 
 void add_ledger(std::vector<Reason>& reasons, const Metrics& metrics) {
@@ -171,20 +173,20 @@ void add_ledger(std::vector<Reason>& reasons, const Metrics& metrics) {
          counted(metrics.holes_missing, "event is", "events are") +
              " missing: accepted, not on the leader, and nobody sends them.",
          "Start the app of that origin again with its spool. This names them:",
-         "homeward-consumer proof"});
+         command::kProof});
     add(metrics.quota_full,
         {Health::act, "no room for dead letters", "There is no room for dead letters.",
          "Redrive or discard them, or raise dead_letters.letters_max.",
-         "homeward-consumer dead-letters list"});
+         command::kDeadLettersList});
     add(metrics.letters_open > 0,
         {Health::look, "dead letters wait",
          counted(metrics.letters_open, "dead letter waits", "dead letters wait") + " for a person.",
-         "", "homeward-consumer dead-letters list"});
+         "", command::kDeadLettersList});
     add(metrics.conflicts > 0,
         {Health::look, "frames are quarantined",
          counted(metrics.conflicts, "frame was", "frames were") +
              " at odds with the ledger and quarantined.",
-         "Find out who sends them, then accept or discard.", "homeward-consumer conflicts list"});
+         "Find out who sends them, then accept or discard.", command::kConflictsList});
 }
 
 void add_late(std::vector<Reason>& reasons, const Freshness& freshness) {

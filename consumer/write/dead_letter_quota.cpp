@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include "consumer/base/printed_commands.hpp"
+
 namespace homeward::consumer {
 
 DeadLetterQuota::Sum letters_of(const MessageWork& unit) {
@@ -40,7 +42,8 @@ bool give_back_what_has_no_room(Units& units, const DeadLetterQuota& room, Metri
     if (any) {
         spdlog::error(
             "the dead letters are full (dead_letters.letters_max, .bytes_max): frames with bad "
-            "events wait in their streams; see homeward-consumer dead-letters sources");
+            "events wait in their streams; see {}",
+            command::kDeadLettersSources);
     }
     return any;
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "consumer/base/plain_text.hpp"
+#include "consumer/base/printed_commands.hpp"
 #include "schemas/nats/subject.hpp"
 
 namespace homeward::consumer {
@@ -124,8 +125,8 @@ void SourceHolds::hold(const std::string& source, Cause cause, const Count& coun
     spdlog::error(
         "{} is held: {}; when dead_letters.source_letters_max of its bad events wait as dead "
         "letters, its messages with more of them stay in their streams, and everything else is "
-        "written; mend what sends them, see homeward-consumer dead-letters sources",
-        source, why);
+        "written; mend what sends them, see {}",
+        source, why, command::kDeadLettersSources);
 }
 
 }  // namespace homeward::consumer

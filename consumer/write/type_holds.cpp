@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include "consumer/base/printed_commands.hpp"
+
 namespace homeward::consumer {
 namespace {
 
@@ -57,8 +59,8 @@ void TypeHolds::hold_locked(int type, const std::string& why) {
     metrics_.begin_hold("type", name, why);
     spdlog::error(
         "event type \"{}\" is held: {}; its messages wait in their streams, all other types are "
-        "written; see homeward-consumer check",
-        name, why);
+        "written; see {}",
+        name, why, command::kCheck);
 }
 
 TypeHolds::Verdict TypeHolds::judge(int type, const MessageWork& unit, const std::string& why) {

@@ -6,6 +6,7 @@
 #include <cassert>
 #include <map>
 
+#include "consumer/base/printed_commands.hpp"
 #include "consumer/base/thread_body.hpp"
 #include "schemas/nats/subject.hpp"
 
@@ -110,7 +111,7 @@ void Writer::note_newer(const MessageWork& unit) {
     newer_quiet_until_ = now + kInterval;
     spdlog::error(
         "{}: a frame of a newer version than this consumer reads ({}); it stays in its stream. "
-        "Upgrade homeward-consumer before the publishers, or set frame_version back in them",
+        "Upgrade this consumer before the publishers, or set frame_version back in them",
         unit.pulled.message.subject, kFrameVersionMax);
 }
 
@@ -305,7 +306,8 @@ void Writer::quarantine(MessageWork& unit, const std::string& reason) {
         unit.nak_later = true;
         spdlog::error(
             "no room for a frame that contradicts the ledger (dead_letters.letters_max, "
-            ".bytes_max): it waits in its stream; see homeward-consumer conflicts list");
+            ".bytes_max): it waits in its stream; see {}",
+            command::kConflictsList);
         return;
     }
     ledger::quarantine(*leader_, unit, reason);

@@ -4,6 +4,7 @@
 
 #include "consumer/base/command_words.hpp"
 #include "consumer/base/plain_text.hpp"
+#include "consumer/base/printed_commands.hpp"
 
 namespace homeward::consumer {
 namespace {
@@ -70,9 +71,10 @@ void WriterLog::flush(Clock::time_point now) {
 
 void WriterLog::tell(const std::string& name, Source& source, Clock::time_point now) {
     spdlog::warn(
-        "{} of {}; the last, of type \"{}\": {}; homeward-consumer dead-letters list",
+        "{} of {}; the last, of type \"{}\": {}; {}",
         source.count == 1 ? "1 dead letter" : std::to_string(source.count) + " dead letters", name,
-        one_line(source.type, kReasonShownMax), one_line(source.reason, kReasonShownMax));
+        one_line(source.type, kReasonShownMax), one_line(source.reason, kReasonShownMax),
+        command::kDeadLettersList);
     source.count = 0;
     source.told = now;
 }

@@ -5,7 +5,9 @@ program's --help, every setting is in homeward-consumer.toml, and every test is 
 usage: commands_test.py ROOT PROGRAM…        PROGRAM: homeward-consumer, homeward-emit, …
 
 Taken for commands: lines that begin with "$ " (and "> ") in console blocks, what stands in backquotes,
-ExecStart= of the unit, and the actions of the alerts.
+ExecStart= of the unit, and the actions of the alerts; and what the programs print: string literals of
+their sources, examples of their --help, comments of roles.sql. The consumer's stand in
+printed_commands.hpp alone, where remedies_test runs each.
 """
 import glob
 import os
@@ -50,7 +52,9 @@ def read_help(program):
             verb = verbs.setdefault(begin.group(1), Verb())
             verb.seconds |= set(begin.group(2).strip().split("|")) - {""}
             under = [verb]
-        elif re.match(r"(  )?--|$|Exit", line):
+            indent = len(line) - len(line.lstrip())
+        elif not line or re.match(r"Exit", line) or (
+                under and re.match(" {0,%d}--" % indent, line)):
             under = []
         for verb in under:
             verb.options |= options_in(line)
@@ -111,7 +115,64 @@ def calls_in(piece, programs, aliases):
     names = sorted({*programs, *aliases}, key=len, reverse=True)
     pattern = r"(?<![\w./@-])(?:\./)?(" + "|".join(map(re.escape, names)) + r")(?=\s|$)([^|;&<>()`\"']*)"
     for found in re.finditer(pattern, piece):
-        yield aliases.get(found.group(1), found.group(1)), found.group(2).split()
+        words = [word.rstrip(",.:") or word for word in found.group(2).split()]
+        yield aliases.get(found.group(1), found.group(1)), words
+
+
+PRINTED = "consumer/base/printed_commands.hpp"
+
+
+def literals_of(text):
+    """String literals of C++ with their line numbers; those that stand side by side are one."""
+    text = re.sub(r"//[^\n]*", "", text)  # a "//" in a literal ends it early, which does no harm
+    for found in re.finditer(r'"(?:[^"\\\n]|\\.)*"(?:\s*"(?:[^"\\\n]|\\.)*")*', text):
+        number = text[:found.start()].count("\n") + 1
+        yield number, re.sub(r'"\s*"', "", found.group(0))[1:-1]
+
+
+def check_source(text, name, programs):
+    """Complaints about commands that a program prints, and how many there are."""
+    complaints, count = [], 0
+    for number, literal in literals_of(text):
+        for program, words in calls_in(literal, programs, {}):
+            count += 1
+            mistake = mistake_of(program, words, programs[program], name == PRINTED)
+            # Nobody is told to run tune: it names itself in its report and its schema's comment.
+            is_command = words and words[0] in programs[program] and words[0] != "tune"
+            if is_command and name.startswith("consumer/") and name != PRINTED:
+                mistake = f"a command to run is printed from {PRINTED} alone: {literal}"
+            if mistake:
+                complaints.append(f"{name}:{number}: {mistake}")
+    return complaints, count
+
+
+def check_printed(root, paths, programs):
+    """The sources, and the examples of each --help."""
+    complaints, count = [], 0
+    for room in ("consumer", "publisher", "schemas"):
+        for path in glob.glob(f"{root}/{room}/**/*.[ch]pp", recursive=True):
+            name = os.path.relpath(path, root)
+            if name == "consumer/service/main.cpp":
+                continue  # the help itself, and the program's name
+            with open(path) as file:
+                found, looked_at = check_source(file.read(), name, programs)
+            complaints += found
+            count += looked_at
+    texts = [(os.path.basename(path) + " --help",
+              subprocess.run([path, "--help"], capture_output=True, text=True, check=True).stdout)
+             for path in paths]
+    with open(f"{root}/deploy/roles.sql") as file:
+        texts.append(("deploy/roles.sql", file.read().replace("\n--", "\n")))
+    for name, text in texts:
+        for number, line in enumerate(text.splitlines(), 1):
+            if not name.endswith(".sql") and not line.startswith("  "):
+                continue
+            for program, words in calls_in(line, programs, {}):
+                count += 1
+                mistake = mistake_of(program, words, programs[program], False)
+                if mistake:
+                    complaints.append(f"{name}:{number}: {mistake}")
+    return complaints, count
 
 
 def tests_of(root):
@@ -161,6 +222,16 @@ def check_itself(*known):
                   "See `tests/deploy/wlak_test.sh`."):
         assert check_document(wrong, "x.md", *known)[0], wrong
     assert check_document('  action: "homeward-consumer letters list"\n', "x.yml", *known)[0]
+    programs = known[0]
+    for name, wrong in (("publisher/x.cpp", 'say("run homeward-consumer strems "\n    "apply");'),
+                        ("publisher/x.cpp", '"homeward-spool drian DIR"'),
+                        ("publisher/x.cpp", '"homeward-emit --ap shop"'),
+                        ("consumer/x.cpp", '"is gone; run homeward-consumer streams apply"'),
+                        (PRINTED, '"homeward-consumer streams"'),
+                        (PRINTED, '"homeward-consumer dead-letters lst"')):
+        assert check_source(wrong, name, programs)[0], wrong
+    assert not check_source('"homeward-consumer ends, homeward-consumer: %s"', "publisher/x.cpp",
+                            {"homeward-consumer": {"": Verb(), "ends": Verb()}})[0]
 
 
 def main():
@@ -183,8 +254,12 @@ def main():
                                               *known)
         complaints += found
         count += looked_at
+    printed, printed_count = check_printed(root, paths, programs)
+    complaints += printed
+    assert printed_count > 15, "the sources were not read as they are written"
     print(*complaints, sep="\n", end="\n" if complaints else "")
-    print(f"{count} commands, settings and tests in {len(documents)} documents, {len(complaints)} wrong")
+    print(f"{count} commands, settings and tests in {len(documents)} documents, {printed_count} "
+          f"commands in sources, {len(complaints)} wrong")
     assert count > 120, "the documents were not read as they are written"
     return 1 if complaints else 0
 

@@ -225,6 +225,13 @@ TEST_CASE("a command in a remedy has the options that this process was given") {
           "run homeward-consumer --config 'a b.toml' streams apply, or "
           "homeward-consumer --config 'a b.toml' check");
     CHECK(runnable("homeward-consumer is here", "x") == "homeward-consumer is here");
+    CHECK(runnable("homeward-consumer check, then upgrade homeward-consumer before all",
+                   "homeward-consumer --config 'a $1 $& b.toml'") ==
+          "homeward-consumer --config 'a $1 $& b.toml' check, then upgrade homeward-consumer "
+          "before all");
+    const std::string elsewhere = "run /opt/b/homeward-consumer check";
+    CHECK(runnable("run homeward-consumer check", "/opt/b/homeward-consumer") == elsewhere);
+    CHECK(runnable(elsewhere, "/opt/b/homeward-consumer") == elsewhere);
 }
 
 TEST_CASE("a password does not reach a log") {

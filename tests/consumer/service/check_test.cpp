@@ -8,7 +8,6 @@
 #include <fstream>
 #include <sstream>
 
-#include "consumer/base/log_format.hpp"
 #include "consumer/postgres/pg_connection.hpp"
 #include "consumer/service/tls_files.hpp"
 #include "tests/support/catch.hpp"
@@ -237,33 +236,6 @@ TEST_CASE("check parses certificates and keys, and says why they cannot be used"
     CHECK_THAT(fault("", cert, ""), Contains("needs the other of nats.tls_cert_file"));
     CHECK_THAT(fault("", old_cert, old_key), Contains("expired at 20"));
     CHECK_THAT(fault(old_cert, "", ""), Contains("nats.tls_ca_file") && Contains("expired at 20"));
-}
-
-TEST_CASE("remedies that are printed run as printed, with the configuration's name and a dollar") {
-    using homeward::consumer::runnable;
-    CHECK(runnable("x; homeward-consumer check, then upgrade homeward-consumer before all",
-                   "homeward-consumer --config 'a $1 $& b.toml'") ==
-          "x; homeward-consumer --config 'a $1 $& b.toml' check, then upgrade homeward-consumer "
-          "before all");
-    Bridge bridge;
-    const std::string config = bridge.dir() / "a $1 config.toml";
-    std::ofstream(config) << "[batch]\nwriters = 1\n";
-    // The streams of another region are missing: check says what makes them, and a shell runs it.
-    bridge.environment()["HOMEWARD_SOURCES"] = "ams@ams,scl@hub";
-    const CommandResult lacking = bridge.consumer_command({"--config", config, "check"});
-    INFO(lacking.output);
-    CHECK(lacking.exit_code == 1);
-    const std::size_t begin = lacking.output.find("homeward-consumer --config");
-    REQUIRE(begin != std::string::npos);
-    std::string command = lacking.output.substr(begin, lacking.output.find('\n', begin) - begin);
-    CHECK_THAT(command, Contains("streams apply"));
-    command.replace(0, std::string("homeward-consumer").size(), HOMEWARD_CONSUMER_PROGRAM);
-    ProcessOptions options;
-    options.environment = bridge.environment();
-    const CommandResult applied = run_command({"/bin/sh", "-c", command}, options, 60s);
-    INFO(command << "\n" << applied.output);
-    CHECK(applied.exit_code == 0);
-    CHECK(bridge.consumer_command({"--config", config, "check"}).exit_code == 0);
 }
 
 TEST_CASE("PostgreSQL before 14 is refused with what to do about it") {
