@@ -38,7 +38,8 @@ void BatchQueue::push(PulledMessage pulled) {
     queue_.push_back(std::move(pulled));
 }
 
-std::vector<PulledMessage> BatchQueue::take(const BatchBounds& want) {
+std::vector<PulledMessage> BatchQueue::take(const BatchBounds& want,
+                                            SteadyClock::time_point now) {
     std::vector<PulledMessage> taken;
     std::size_t events = 0;
     std::size_t bytes = 0;
@@ -54,7 +55,7 @@ std::vector<PulledMessage> BatchQueue::take(const BatchBounds& want) {
     }
     events_ -= events;
     bytes_ -= bytes;
-    taken_ = SteadyClock::now();
+    taken_ = now;
     return taken;
 }
 

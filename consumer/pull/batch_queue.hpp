@@ -29,7 +29,8 @@ class BatchQueue {
     /// Weighs it, too.
     void push(PulledMessage pulled);
     /// At least one message, however large. Precondition: not empty.
-    std::vector<PulledMessage> take(const BatchBounds& want);
+    std::vector<PulledMessage> take(const BatchBounds& want,
+                                    SteadyClock::time_point now = SteadyClock::now());
 
     bool empty() const { return queue_.empty(); }
     std::size_t size() const { return queue_.size(); }

@@ -6,6 +6,8 @@
 
 #include <homeward/detail/clock.hpp>
 
+#include "publisher/send/adaptive_linger.hpp"
+
 namespace homeward {
 namespace {
 
@@ -13,8 +15,6 @@ using SteadyClock = std::chrono::steady_clock;
 
 /// What one lane may give before the next has its turn.
 constexpr std::uint64_t kTurnBytes = 256u << 10;
-/// Some 20 events: at that rate, 4,000 a second, a frame of the whole linger has twice as many.
-constexpr std::size_t kFewBytes = 4u << 10;
 
 }  // namespace
 
@@ -160,13 +160,9 @@ Origin::Cut Origin::drain(bool all) {
     return result;
 }
 
-/// Adaptive linger. An event after a silence leaves at once, and few events, which would hardly
-/// make a frame worth compressing, leave every half linger. More wait the whole of it, so that a
-/// busy origin's frames are as full as ever.
 bool Origin::is_due() const {
-    const auto now = SteadyClock::now();
-    if (now - body_since_ >= limits_.linger) return true;
-    return builder_.body_bytes() < kFewBytes && now - last_cut_ >= limits_.linger / 2;
+    return AdaptiveLinger(limits_.linger)
+        .is_due(SteadyClock::now(), {body_since_, last_cut_, builder_.body_bytes()});
 }
 
 Origin::Cut Origin::cut() {
