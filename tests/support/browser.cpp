@@ -108,6 +108,37 @@ std::string Browser::text(const std::string& selector) {
         .get<std::string>();
 }
 
+json Browser::mouse(const std::string& type, double x, double y) {
+    const bool is_move = type == "mouseMoved";
+    return devtools("Input.dispatchMouseEvent", {{"type", type},
+                                                 {"x", x},
+                                                 {"y", y},
+                                                 {"button", is_move ? "none" : "left"},
+                                                 {"clickCount", is_move ? 0 : 1}});
+}
+
+void Browser::point_at(const std::string& selector, double share) {
+    const json box = run("const e = document.querySelector(" + json(selector).dump() +
+                         "); e.scrollIntoView({block: 'center'});"
+                         " const b = e.getBoundingClientRect();"
+                         " return [b.left, b.top, b.width, b.height];");
+    x_ = box[0].get<double>() + share * box[2].get<double>();
+    y_ = box[1].get<double>() + box[3].get<double>() / 2;
+    mouse("mouseMoved", x_, y_);
+}
+
+void Browser::click(const std::string& selector) {
+    point_at(selector);
+    mouse("mousePressed", x_, y_);
+    mouse("mouseReleased", x_, y_);
+}
+
+std::string Browser::clipboard() {
+    devtools("Browser.grantPermissions",
+             {{"permissions", {"clipboardReadWrite", "clipboardSanitizedWrite"}}});
+    return run("return navigator.clipboard.readText();").get<std::string>();
+}
+
 void Browser::resize(int width, int height) {
     devtools(
         "Emulation.setDeviceMetricsOverride",

@@ -4,6 +4,7 @@
 #include "tests/consumer/status/traffic.hpp"
 #include "tests/support/browser.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/http_text.hpp"
 #include "tests/support/servers/nats_client.hpp"
 
 using namespace homeward::testing;
@@ -23,6 +24,55 @@ constexpr const char* kTooWide =
 constexpr const char* kLightness =
     "const c = getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number);"
     " return (c[0] + c[1] + c[2]) / 3;";
+
+/// What is wrong with the times under the charts: round, in order, and none upon another.
+constexpr const char* kTickMistakes = R"(
+    const wrong = [];
+    for (const row of document.querySelectorAll('.ticks')) {
+      const marks = [...row.children].map(e => [e.textContent, e.getBoundingClientRect()]);
+      marks.sort((a, b) => a[1].left - b[1].left);
+      const last = marks.at(-1), names = marks.map(m => m[0]).join(' ');
+      if (last[0] !== 'now' || marks.length < 2) wrong.push('no ticks: ' + names);
+      let before = null;
+      marks.forEach(([text, box], i) => {
+        if (i > 0 && box.left < marks[i - 1][1].right) wrong.push('one upon another: ' + names);
+        if (text === 'now') return;
+        const time = text.match(/^(\d\d):(\d\d)(?::(\d\d))?/);
+        if (!time) return wrong.push('no time: ' + text);
+        const seconds = time[1] * 3600 + time[2] * 60 + Number(time[3] || 0);
+        if (seconds % 15) wrong.push('not round: ' + text);
+        if (before !== null && (seconds - before + 43200) % 43200 > 3600) wrong.push('order: ' + names);
+        before = seconds;
+      });
+    }
+    return wrong;)";
+/// Text whose contrast with what is behind it is below 4.5, and lines and marks below 3 (WCAG 2.1, AA).
+constexpr const char* kTooPale = R"(
+    const parts = color => color.match(/[\d.]+/g).map(Number);
+    const light = ([r, g, b]) => [r, g, b].map(c => c / 255)
+      .map(c => c <= 0.03928 ? c / 12.92 : Math.pow((c + 0.055) / 1.055, 2.4))
+      .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+    const contrast = (a, b) => (Math.max(light(a), light(b)) + 0.05) / (Math.min(light(a), light(b)) + 0.05);
+    const ground = e => {
+      for (; e; e = e.parentElement) {
+        const color = parts(getComputedStyle(e).backgroundColor);
+        if (color.length < 4 || color[3] > 0) return color;
+      }
+      return [255, 255, 255];
+    };
+    const pale = [];
+    for (const e of document.querySelectorAll('body *')) {
+      const style = getComputedStyle(e);
+      const has_text = [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
+      const is_line = e.tagName === 'path' && !e.classList.contains('grid');
+      const color = is_line ? style.stroke : style.color, least = is_line ? 3 : 4.5;
+      if (!(has_text || is_line) || ['SCRIPT', 'STYLE'].includes(e.tagName)) continue;
+      const found = contrast(parts(color), ground(e));
+      if (found < least) pale.push(`${e.tagName}.${e.getAttribute('class')} ${found.toFixed(2)} ${e.textContent.slice(0, 30)}`);
+      const mark = e.classList.contains('key') && parts(getComputedStyle(e, '::before').backgroundColor);
+      if (mark && contrast(mark, ground(e)) < (e.classList.contains('wait') ? 1.3 : 3)) pale.push('mark of ' + e.textContent);
+    }
+    return [...new Set(pale)];)";
 
 std::string joined(const std::vector<std::string>& lines) {
     std::string text;
@@ -147,4 +197,99 @@ TEST_CASE("the page of a consumer whose leaf is dead names region, time, backlog
         60s, [&] { return browser.text("#reasons").find("Region ams") == std::string::npos; }));
     CHECK_THAT(page.bridge.consumer_log(),
                Contains("region ams does not answer") && Contains("region ams answers again"));
+}
+
+TEST_CASE("a remedy's button copies its command as it is typed, with and without a clipboard") {
+    OpenPage page;
+    Browser& browser = page.browser;
+    REQUIRE(page.shows("#reasons", {"dead-letters list"}));
+    const std::string command =
+        nlohmann::json::parse(http_text(page.bridge.admin_port(), "/status.json"))["reasons"][0]["command"];
+    CHECK(browser.text("#reasons code") == command);
+    CHECK(browser.text("#reasons button") == "Copy");
+    browser.click("#reasons button");
+    CHECK(page.shows("#reasons button", {"Copied"}));
+    CHECK(browser.clipboard() == command);
+    CHECK(wait_until(10s, [&] { return browser.text("#reasons button") == "Copy"; }));
+
+    // As on a page that is neither of this machine nor has TLS.
+    browser.run(
+        "Object.defineProperty(navigator, 'clipboard', { value: undefined });"
+        "document.addEventListener('copy', () => window.copied = getSelection().toString());");
+    browser.click("#reasons button");
+    CHECK(page.shows("#reasons button", {"Copied"}));
+    CHECK(browser.run("return window.copied") == command);
+    CHECK(browser.run("return getSelection().isCollapsed") == true);
+
+    // The links lead to what they say.
+    for (const auto& [link, part] : {std::pair("metrics", "homeward_rows_total"),
+                                     std::pair("runbook", "Poison flood")}) {
+        const std::string url =
+            browser.run("return document.querySelector('nav a[href=" + std::string(link) +
+                        "]').href");
+        CHECK_THAT(http_text(page.bridge.admin_port(), url.substr(url.rfind('/'))), Contains(part));
+    }
+
+    // One that may not copy at all says so, and leaves the command marked.
+    browser.run("document.execCommand = () => false;");
+    browser.click("#reasons button");
+    CHECK(page.shows("#reasons button", {"copy it yourself"}));
+    CHECK(browser.run("return getSelection().toString()") == command);
+}
+
+TEST_CASE("charts say value and time where somebody points, and their ticks are round times") {
+    OpenPage page;
+    Browser& browser = page.browser;
+    const Traffic traffic(page.bridge, 1'000);
+    CHECK(page.shows("#fresh", {"ams audit", "scl audit"}));
+    REQUIRE(wait_until(60s, [&] { return browser.run("return moments.length >= 20") == true; }));
+
+    // At the right edge it says what the chart's head says, to the left what was before.
+    CHECK(browser.text("#rows .tip").empty());
+    browser.point_at("#rows .plot", 0.995);
+    CHECK(page.shows("#rows .tip", {" at "}));
+    CHECK(browser.run("const [value] = document.querySelector('#rows .tip').textContent.split(' at ');"
+                      " return value + ' now' === document.querySelector('#rows .key').textContent"
+                      " ? '' : value") == "");
+    const std::string newest = browser.text("#rows .tip");
+    browser.point_at("#rows .plot", 0.9);
+    CHECK(wait_until(10s, [&] { return browser.text("#rows .tip") != newest; }));
+    CHECK_THAT(browser.text("#rows .tip"), Contains(":") && Contains(" at "));
+    // A chart that is drawn anew keeps it; one that has nothing there says so.
+    const auto moments = browser.run("return next").get<int>();
+    CHECK(wait_until(20s, [&] { return browser.run("return next").get<int>() > moments + 3; }));
+    CHECK(page.shows("#rows .tip", {" at "}));
+    browser.point_at("#rows .plot", 0.01);
+    CHECK(page.shows("#rows .tip", {"– at "}));
+    browser.point_at("#fresh .plot", 0.98);
+    CHECK(page.shows("#fresh .tip", {"p50 ", "p99 ", "ms", " at "}));
+    CHECK(wait_until(10s, [&] { return browser.text("#rows .tip").empty(); }));
+
+    for (const int width : {1100, 375}) {
+        INFO(width);
+        browser.resize(width, 900);
+        for (const double share : {0.005, 0.3, 0.6, 0.995}) {
+            browser.point_at("#rows .plot", share);
+            CHECK(page.shows("#rows .tip", {" at "}));
+            CHECK(browser.run(kTooWide).dump() == "[]");
+        }
+        CHECK(browser.run(kTickMistakes).dump() == "[]");
+    }
+}
+
+TEST_CASE("everything on the page can be read by day and by night") {
+    OpenPage page;
+    Browser& browser = page.browser;
+    const Traffic traffic(page.bridge, 1'000);
+    CHECK(page.shows("#fresh", {"ams audit", "scl audit"}));
+    CHECK(page.shows("#reasons", {"dead letter"}));
+    page.bridge.leaf().kill();
+    CHECK(page.shows("#health", {"Needs action"}));
+    browser.point_at("#rows .plot", 0.9);
+    for (const bool dark : {false, true}) {
+        INFO(dark);
+        browser.prefer_dark(dark);
+        CHECK(browser.run(kTooPale).dump(1) == "[]");
+    }
+    page.bridge.leaf().start();
 }
