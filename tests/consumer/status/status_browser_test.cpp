@@ -142,6 +142,9 @@ TEST_CASE("the page shows live traffic, day and night, on desk and phone, and te
         CHECK(browser.run("return innerWidth") == 375);
         CHECK(browser.run("return document.documentElement.scrollWidth") == 375);
         CHECK(browser.run(kTooWide).dump() == "[]");
+        // Streams that answer take a line each, so that the numbers below are on the first screen.
+        CHECK(browser.run("return [...document.querySelectorAll('.backlog .item')].every(e =>"
+                          " e.getBoundingClientRect().height < 40)") == true);
 
         browser.prefer_dark(false);
         CHECK(browser.run(kLightness).get<double>() > 200);
