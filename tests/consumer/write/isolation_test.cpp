@@ -182,6 +182,18 @@ TEST_CASE("schema drift holds that table alone, is named, makes no dead letter, 
         }));
         CHECK(wait_until(10s, [&] { return !leader.is_held("metric"); }));
     }
+    SECTION("a column of another type of as many bytes, which refuses nothing") {
+        leader.leader().query("ALTER TABLE metric_events ALTER COLUMN value TYPE bigint");
+        sleep_ms(1'500);  // tables are looked at once a second
+        leader.send_metric();
+        CHECK(wait_until(20s, [&] { return leader.is_held("metric"); }));
+        leader.send({"meanwhile"});
+        CHECK(leader.has_rows(2));
+        leader.leader().query("ALTER TABLE metric_events ALTER COLUMN value TYPE double precision");
+        CHECK(leader.has_metrics(2));
+        CHECK(leader.leader().number("SELECT sum(value)::int8 FROM metric_events") == 2);
+        CHECK(wait_until(10s, [&] { return !leader.is_held("metric"); }));
+    }
     SECTION("a column of another type that reads more bytes than there are") {
         // PostgreSQL calls that a broken protocol (08P01), as if the connection were at fault.
         leader.leader().query("ALTER TABLE audit_events ALTER COLUMN actor TYPE integer USING 0");
