@@ -26,8 +26,14 @@ constexpr const char* kLightness =
     " return (c[0] + c[1] + c[2]) / 3;";
 
 /// What is wrong with the times under the charts: round, in order, and none upon another.
+/// In each second of a minute.
 constexpr const char* kTickMistakes = R"(
-    const wrong = [];
+    const wrong = [], kept = heard;
+    for (let second = 0; second < 60; ++second) {
+    heard = new Date(kept - 1000 * second);
+    $('rows').replaceChildren(chart('rows', [], [['p50', moments.map(m => m.rows)]], short,
+      { moments_max: 300, interval_s: 2 }));
+    thin();
     for (const row of document.querySelectorAll('.ticks')) {
       const marks = [...row.children].map(e => [e.textContent, e.getBoundingClientRect()]);
       marks.sort((a, b) => a[1].left - b[1].left);
@@ -45,6 +51,8 @@ constexpr const char* kTickMistakes = R"(
         before = seconds;
       });
     }
+    }
+    heard = kept;
     return wrong;)";
 /// Text whose contrast with what is behind it is below 4.5, and lines and marks below 3 (WCAG 2.1, AA).
 constexpr const char* kTooPale = R"(
