@@ -29,7 +29,7 @@ const std::vector<std::string> kLeaderSettings{"fsync = on", "autovacuum = off",
 
 Line::Line(const std::string& nats_more, const Environment& made_with)
     : nats_(nats_options(nats_more)), leader_(kLeaderSettings) {
-    command({"streams", "apply"}, made_with);
+    apply_streams(made_with);
     command({"schema", "apply"}, {});
 }
 

@@ -20,6 +20,10 @@ class Line {
     /// the defaults when streams and durables are made.
     explicit Line(const std::string& nats_more = "", const Environment& made_with = {});
 
+    /// Makes what is missing of streams and durables; throws std::runtime_error.
+    void apply_streams(const Environment& made_with) const {
+        command({"streams", "apply"}, made_with);
+    }
     /// Returns at once. `differing`: what is not a default, e.g. {"HOMEWARD_BATCH_WRITERS", "1"}.
     void start_consumer(const Environment& differing = {});
     /// With SIGTERM; throws std::runtime_error with its log when it does not end well.
