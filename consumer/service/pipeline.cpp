@@ -37,6 +37,7 @@ Pipeline::Pipeline(const Parts& parts, std::vector<Stream> streams, bool is_repl
       leader_fence_(parts.nats, std::move(streams)),
       type_holds_(*parts.catalog, parts.metrics),
       source_holds_(parts.config.dead_letters, parts.dead_letter_quota, parts.metrics),
+      returns_(parts.nats),
       log_(parts.metrics),
       context_{parts.config,
                parts.limits,
@@ -51,6 +52,7 @@ Pipeline::Pipeline(const Parts& parts, std::vector<Stream> streams, bool is_repl
                parts.dead_letter_quota,
                type_holds_,
                source_holds_,
+               returns_,
                log_,
                [this](const Stream& stream) { return created_us_.at(stream.name).load(); },
                is_replay} {

@@ -60,6 +60,7 @@ class Pipeline {
     std::optional<ReplicationBarrier> gate_;
     TypeHolds type_holds_;
     SourceHolds source_holds_;
+    ReturnQueue returns_;
     WriterLog log_;
     WriterContext context_;
     std::vector<std::unique_ptr<Writer>> writers_;

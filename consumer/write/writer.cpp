@@ -21,23 +21,11 @@ constexpr auto kRetryMax = 2s;
 constexpr auto kPause = 5s;
 /// Rows that one transaction isolates, unless all are of one message.
 constexpr std::size_t kRefusedMax = 256;
-/// When a message that was given back to its stream comes again.
-constexpr auto kReturnFirst = 1s;
-constexpr auto kReturnMax = 300s;
 
 std::int64_t system_us() {
     return std::chrono::duration_cast<std::chrono::microseconds>(
                std::chrono::system_clock::now().time_since_epoch())
         .count();
-}
-
-/// Comes again after 1 s, 2 s, 4 s …: a bare NAK would bring it back at once.
-std::string nak_later(const MessageWork& unit) {
-    const std::uint64_t times =
-        std::min<std::uint64_t>(unit.pulled.message.delivery.deliveries, 10);
-    const auto delay =
-        std::min<std::chrono::nanoseconds>(kReturnFirst * (1u << (times - 1)), kReturnMax);
-    return "-NAK {\"delay\": " + std::to_string(delay.count()) + "}";
 }
 
 double seconds(SteadyClock::duration duration) {
@@ -98,7 +86,11 @@ void Writer::run() {
         has_given_up_ = has_given_up_ || !write(units);
         context_.keeper.release(held);
         finish(units);
-        context_.puller.finish(messages, bytes, SteadyClock::now() - taken);
+        const auto now = SteadyClock::now();
+        const bool has_more = std::any_of(pending.begin(), pending.end(),
+                                          [](const auto& of) { return of.second > 0; });
+        context_.returns.schedule().finished(messages, has_more, now);
+        context_.puller.finish(messages, bytes, now - taken);
     }
 }
 
@@ -255,8 +247,10 @@ void Writer::finish(const Units& units) {
     for (const MessageWork& unit : units) {
         std::string reply(unit.pulled.message.reply);
         if (unit.nak_later) ++context_.metrics.given_back;
-        if (has_given_up_ || unit.nak_later) {
-            context_.nats.publish(reply, has_given_up_ ? "-NAK" : nak_later(unit));
+        if (has_given_up_) {
+            context_.nats.publish(reply, "-NAK");
+        } else if (unit.nak_later) {
+            context_.returns.push(std::move(reply), unit.pulled.message.delivery.deliveries);
         } else {
             committed.push_back(std::move(reply));
         }

@@ -25,6 +25,7 @@
 #include "consumer/write/dead_letter_quota.hpp"
 #include "consumer/write/refusal_judge.hpp"
 #include "consumer/write/replication_barrier.hpp"
+#include "consumer/write/return_queue.hpp"
 #include "consumer/write/row_copier.hpp"
 #include "consumer/write/source_holds.hpp"
 #include "consumer/write/type_holds.hpp"
@@ -47,6 +48,7 @@ struct WriterContext {
     DeadLetterQuota& dead_letter_quota;
     TypeHolds& type_holds;
     SourceHolds& source_holds;
+    ReturnQueue& returns;
     WriterLog& log;
     std::function<std::int64_t(const Stream&)> stream_created_us;
     bool ledger_first = false;  ///< most of it will be there already

@@ -4,10 +4,7 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <nlohmann/json.hpp>
 #include <sstream>
-#include <thread>
 
 #include "schemas/nats/subject.hpp"
 #include "tests/consumer/ledger/account.hpp"
@@ -218,96 +215,6 @@ TEST_CASE("schema drift holds that table alone, is named, makes no dead letter, 
         CHECK(leader.has_rows(50));
     }
     CHECK(dead_letters(leader.leader()) == 0);
-}
-
-namespace {
-
-/// How long one good event of this app takes to its row, at the most; of so many, one by one.
-std::chrono::milliseconds slowest(Bridge& bridge, NatsClient& client, const std::string& region,
-                                  int count) {
-    std::chrono::milliseconds longest{0};
-    for (int i = 0; i < count; ++i) {
-        static int next = 0;
-        const std::string name = "good " + std::to_string(next++);
-        const auto sent = std::chrono::steady_clock::now();
-        client.publish(plain_subject(region, "shop"), audit_line(name));
-        CHECK(wait_until(30s, [&] {
-            return bridge.leader().number("SELECT count(*) FROM audit_events WHERE resource = '" +
-                                          name + "'") == 1;
-        }));
-        longest = std::max(longest, std::chrono::duration_cast<std::chrono::milliseconds>(
-                                        std::chrono::steady_clock::now() - sent));
-    }
-    return longest;
-}
-
-bool is_full_run() {
-    return std::getenv("HOMEWARD_FULL") != nullptr;
-}
-
-}  // namespace
-
-TEST_CASE("more held messages than a durable has room for keep nobody else's waiting") {
-    // Method: a durable with little room, and more than twice as many messages that are held.
-    const std::uint64_t room = is_full_run() ? 25'000 : 400;
-    BridgeOptions options;
-    options.environment = {{"HOMEWARD_BATCH_BAD_EVENTS_MAX", "1"},
-                           {"HOMEWARD_PULL_MESSAGES_MAX", "8192"},
-                           {"HOMEWARD_DEAD_LETTERS_SOURCE_LETTERS_MAX", "10"}};
-    Bridge bridge(options);
-    bridge.start_consumer();
-    NatsClient client(bridge.leaf().port());
-    const std::string durable = "HOMEWARD_PLAIN_ams.homeward_plain_ams";
-    auto info = nlohmann::json::parse(client.request("$JS.API.CONSUMER.INFO." + durable, ""));
-    info["config"]["max_ack_pending"] = room;
-    const std::string lowered = client.request(
-        "$JS.API.CONSUMER.DURABLE.CREATE." + durable,
-        nlohmann::json{{"stream_name", "HOMEWARD_PLAIN_ams"}, {"config", info["config"]}}.dump());
-    REQUIRE_THAT(lowered, Contains("\"max_ack_pending\":" + std::to_string(room)));
-    slowest(bridge, client, "ams", 1);
-
-    const std::string flood = "{\"type\":\"audit\",\"actor\":7}\n{\"type\":\"audit\",\"actor\":7}";
-    for (std::uint64_t i = 0; i < room * 5 / 2; ++i) {
-        client.publish(plain_subject("ams", "stale"), flood);
-    }
-    const auto pending = [&] {
-        return nlohmann::json::parse(client.request("$JS.API.CONSUMER.INFO." + durable, ""))
-            .at("num_ack_pending")
-            .get<std::uint64_t>();
-    };
-    CHECK(wait_until(120s, [&] { return pending() > room * 2; }));
-    CHECK(slowest(bridge, client, "ams", 10) < 5s);
-    CHECK(pending() > room * 2);
-    CHECK_THAT(bridge.consumer_log(), Contains("max_ack_pending of its durable raised"));
-    CHECK(dead_letters(bridge.leader()) < 10 + 2 * 2 * 64);
-}
-
-TEST_CASE("thousands of tiny bad frames of one app hold up neither its region nor another") {
-    const int frames = is_full_run() ? 12'000 : 2'000;
-    BridgeOptions options;
-    options.environment = {{"HOMEWARD_SOURCES", "ams@ams,scl@hub"},
-                           {"HOMEWARD_DEAD_LETTERS_SOURCE_LETTERS_MAX", "100"}};
-    Bridge bridge(options);
-    bridge.start_consumer();
-    NatsClient ams(bridge.leaf().port());
-    NatsClient scl(bridge.hub().port());
-    slowest(bridge, ams, "ams", 1);
-    slowest(bridge, scl, "scl", 1);
-    std::thread rogue([&] {
-        FramePublisher sender(bridge.leaf().port(), "ams", "rogue");
-        for (int i = 1; i <= frames; ++i) {
-            sender.send(sender.frame_of(static_cast<std::uint64_t>(i), {R"({"type":"audit"})"}));
-        }
-    });
-    const auto of_region = slowest(bridge, ams, "ams", 10);
-    const auto of_other = slowest(bridge, scl, "scl", 10);
-    rogue.join();
-    INFO(of_region.count() << " ms and " << of_other.count() << " ms");
-    CHECK(of_region < 5s);
-    CHECK(of_other < 5s);
-    CHECK(slowest(bridge, ams, "ams", 5) < 5s);
-    CHECK(slowest(bridge, scl, "scl", 5) < 5s);
-    CHECK(bridge.metric("homeward_paused") == 0);
 }
 
 TEST_CASE("very many refused rows are isolated in several transactions, and few COPYs a row") {
