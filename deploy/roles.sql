@@ -69,7 +69,7 @@ DECLARE
         'keep_letters', 'letter_sums', 'conflict_sums', 'take_conflict', 'claim_rest', 'seal',
         'close_conflict', 'discard_conflicts', 'bury', 'insert_dead_letters', 'replicated_lsn',
         'seq_count', 'range_count', 'missing_after', 'uncounted_days', 'begin_day_count',
-        'finish_day_count', 'note_late_rows', 'register_consumer'];
+        'finish_day_count', 'note_late_rows', 'register_consumer', 'note_plain_acks'];
     one record;
 BEGIN
     IF to_regclass('homeward.origin') IS NULL THEN

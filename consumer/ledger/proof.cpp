@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <cstdio>
+#include <map>
 
 #include <nlohmann/json.hpp>
 
@@ -41,20 +42,40 @@ std::string line(const ProofRow& row, const std::string& who) {
 /// Of each origin; a bad night has few, and far apart.
 constexpr std::size_t kRangesShown = 20;
 
-/// "    missing seqs 4-7, 9", indented below its origin.
-std::string missing_line(const ProofRow& row) {
-    if (row.missing_seqs.empty()) return "";
-    std::string text = "    missing seqs ";
-    for (std::size_t i = 0; i < std::min(row.missing_seqs.size(), kRangesShown); ++i) {
-        const auto [first, last] = row.missing_seqs[i];
+using Ranges = std::vector<std::pair<std::int64_t, std::int64_t>>;
+
+/// "4-7, 9"
+std::string ranges_text(const Ranges& ranges) {
+    std::string text;
+    for (std::size_t i = 0; i < std::min(ranges.size(), kRangesShown); ++i) {
+        const auto [first, last] = ranges[i];
         text += (i == 0 ? "" : ", ") + std::to_string(first);
         if (last > first) text += "-" + std::to_string(last);
     }
-    if (row.missing_seqs.size() > kRangesShown) {
-        text += " and " + std::to_string(row.missing_seqs.size() - kRangesShown) +
-                " ranges more; see --json";
+    if (ranges.size() > kRangesShown) {
+        text += " and " + std::to_string(ranges.size() - kRangesShown) + " ranges more; see --json";
     }
-    return text + "\n";
+    return text;
+}
+
+/// "    missing seqs 4-7, 9", indented below its origin.
+std::string missing_line(const ProofRow& row) {
+    if (row.missing_seqs.empty()) return "";
+    return "    missing seqs " + ranges_text(row.missing_seqs) + "\n";
+}
+
+/// "    missing messages of HOMEWARD_PLAIN_ams: 4-7, 9; they left it without having been written".
+std::string gap_lines(const std::vector<PlainGap>& gaps) {
+    std::map<std::string, Ranges> by_stream;
+    for (const PlainGap& gap : gaps) {
+        by_stream[gap.stream].emplace_back(gap.seq_first, gap.seq_last);
+    }
+    std::string text;
+    for (const auto& [stream, ranges] : by_stream) {
+        text += "    missing messages of " + stream + ": " + ranges_text(ranges) +
+                "; they left it without having been written\n";
+    }
+    return text;
 }
 
 nlohmann::json json_of(const ProofRow& row) {
@@ -89,6 +110,19 @@ QueryResult query_proof(PgConnection& leader, const std::string& source,
     }
 }
 
+void read_plain_gaps(PgConnection& leader, Proof& proof) {
+    const QueryResult gaps = leader.query(
+        "SELECT stream, seq_first, seq_last FROM homeward.plain_gap ORDER BY stream, created,"
+        " seq_first");
+    for (int i = 0; i < gaps.rows(); ++i) {
+        proof.plain_gaps.push_back(
+            {std::string(gaps.at(i, 0)), gaps.number(i, 1), gaps.number(i, 2)});
+        const std::int64_t messages = gaps.number(i, 2) - gaps.number(i, 1) + 1;
+        add(proof.sum.accepted, messages);
+        add(proof.sum.missing, messages);
+    }
+}
+
 }  // namespace
 
 void Proof::finalize() {
@@ -109,7 +143,7 @@ std::string Proof::to_table() const {
         if (row.erased > 0) text += "    erased " + std::to_string(row.erased) + "\n";
         text += missing_line(row);
     }
-    return text + line(sum, "sum");
+    return text + gap_lines(plain_gaps) + line(sum, "sum");
 }
 
 std::string Proof::to_json(const CountSummary& counts,
@@ -127,13 +161,21 @@ std::string Proof::to_json(const CountSummary& counts,
         one["missing_seqs"] = row.missing_seqs;
         rows.push_back(std::move(one));
     }
+    nlohmann::json gaps = nlohmann::json::array();
+    for (const PlainGap& gap : plain_gaps) {
+        gaps.push_back(
+            {{"stream", gap.stream}, {"seq_first", gap.seq_first}, {"seq_last", gap.seq_last}});
+    }
     const nlohmann::json counted{{"days", counts.days_counted},
                                  {"rows", counts.rows_counted},
                                  {"oldest_at", counts.oldest_at},
                                  {"days_read", counts.days_read},
                                  {"differing", differing}};
-    return nlohmann::json{
-        {"origins", rows}, {"sum", json_of(sum)}, {"clean", is_clean()}, {"counted", counted}}
+    return nlohmann::json{{"origins", rows},
+                          {"missing_messages", gaps},
+                          {"sum", json_of(sum)},
+                          {"clean", is_clean()},
+                          {"counted", counted}}
         .dump(2);
 }
 
@@ -184,6 +226,7 @@ Proof read_proof(PgConnection& leader, const std::optional<std::vector<std::int6
         add(proof.sum, row);
         proof.origins.push_back(std::move(row));
     }
+    if (!origins) read_plain_gaps(leader, proof);
     return proof;
 }
 
@@ -235,7 +278,16 @@ Abandonment abandon(PgConnection& leader, const std::string& whom) {
             ++result.abandoned;
         }
     }
-    if (found.rows() == 0) result.lines.push_back("no origin is \"" + whom + "\"");
+    const std::int64_t messages =
+        leader.query("SELECT homeward.abandon_plain_gaps($1)", {whom}).number(0, 0);
+    if (messages > 0) {
+        result.lines.push_back(std::to_string(messages) + " missing messages of " + whom +
+                               " are given up");
+        ++result.abandoned;
+    } else if (found.rows() == 0) {
+        result.lines.push_back("no origin is \"" + whom +
+                               "\", and no stream of this name misses messages");
+    }
     return result;
 }
 

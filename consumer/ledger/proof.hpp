@@ -28,9 +28,17 @@ struct ProofRow {
     std::vector<std::pair<std::int64_t, std::int64_t>> missing_seqs;  ///< see name_missing()
 };
 
+/// Plain messages that left their stream without having been written: sequences of that.
+struct PlainGap {
+    std::string stream;
+    std::int64_t seq_first = 0;
+    std::int64_t seq_last = 0;
+};
+
 struct Proof {
     std::vector<ProofRow> origins;
-    ProofRow sum;
+    std::vector<PlainGap> plain_gaps;
+    ProofRow sum;  ///< each message of a gap counts as one event, accepted and missing
 
     bool is_clean() const { return sum.missing == 0 && sum.duplicated == 0; }
     /// Calls what is in flight missing: the streams are drained, and nothing is under way.
@@ -46,7 +54,7 @@ struct Proof {
 /// What the proof rests on, a line each; empty when every row was read.
 std::string counts_text(const CountSummary& counts, const std::vector<std::string>& differing);
 
-/// Of all origins, or of those with these numbers.
+/// Of all origins and the streams of plain messages, or of the origins with these numbers.
 Proof read_proof(PgConnection& leader,
                  const std::optional<std::vector<std::int64_t>>& origins = std::nullopt);
 /// The numbers of the origins that `whom` names: one by its number, or all of a publisher by 8
@@ -60,7 +68,8 @@ struct Abandonment {
     std::vector<std::string> lines;  ///< one an origin, for a person
 };
 /// Declares that what an origin has not delivered will never come. `whom`: its number, or 8 digits
-/// or more of its publisher. Only one that is open: neither complete nor heard of lately.
+/// or more of its publisher. Only one that is open: neither complete nor heard of lately. Or a
+/// stream, of which the messages that are missing are given up.
 Abandonment abandon(PgConnection& leader, const std::string& whom);
 
 }  // namespace homeward::consumer

@@ -176,12 +176,14 @@ std::uint64_t max_ack_pending_in(const json& settings) {
 StreamState state_of(const StreamInfo& info, const ConsumerInfo& durable) {
     StreamState state;
     state.created_us = parse_rfc3339(info.created).value_or(0);
+    state.first_seq = info.first_seq;
     state.first_us = parse_rfc3339(info.first_ts).value_or(0);
     state.keeps_history = info.retention == "limits";
     state.messages = info.messages;
     state.bytes = info.bytes;
     state.bytes_max = static_cast<std::uint64_t>(std::max<std::int64_t>(info.max_bytes, 0));
     state.ack_wait_ms = durable.ack_wait_ns / 1'000'000;
+    state.ack_floor = durable.ack_floor;
     state.ack_pending = durable.ack_pending;
     state.unprocessed = durable.pending;
     const json settings = json::parse(durable.config, nullptr, false);

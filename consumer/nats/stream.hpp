@@ -30,11 +30,13 @@ std::vector<Stream> streams_of(const Config& config);
 
 struct StreamState {
     std::int64_t created_us = 0;
+    std::uint64_t first_seq = 0;  ///< of the oldest message that it holds, or of the next
     std::int64_t first_us = 0;   ///< when the oldest message that it holds was stored
     bool keeps_history = false;  ///< also of what is acknowledged
     std::uint64_t messages = 0;
     std::uint64_t bytes = 0;
     std::uint64_t bytes_max = 0;  ///< 0: no limit
+    std::uint64_t ack_floor = 0;  ///< all sequences up to this are acknowledged
     std::uint64_t ack_pending = 0;
     std::int64_t ack_wait_ms = 0;       ///< of the durable, whatever the configuration says by now
     std::uint64_t unprocessed = 0;      ///< not yet delivered once

@@ -23,15 +23,14 @@ constexpr auto kDaysInterval = 1min;
 
 }  // namespace
 
-Housekeeper::Housekeeper(const Config& config, std::shared_ptr<const Catalog> catalog,
-                         Metrics& metrics, DeadLetterQuota& dead_letter_quota,
-                         RecentCommits& memory)
-    : config_(config),
-      catalog_(catalog),
-      metrics_(metrics),
-      dead_letter_quota_(dead_letter_quota),
-      memory_(memory),
-      redriver_(config, catalog),
+Housekeeper::Housekeeper(const Parts& parts)
+    : config_(parts.config),
+      catalog_(parts.catalog),
+      metrics_(parts.metrics),
+      dead_letter_quota_(parts.dead_letter_quota),
+      memory_(parts.memory),
+      plain_acks_(parts.plain_acks),
+      redriver_(parts.config, parts.catalog),
       thread_(start_thread("housekeeper", [this] { run(); })) {}
 
 Housekeeper::~Housekeeper() {
@@ -64,6 +63,7 @@ void Housekeeper::run() {
             maintain_partitions(*leader_);
             step("forgetting ended origins", [this] { forget(*leader_); });
             step("dead letters", [this] { maintain_dead_letters(*leader_); });
+            step("noting acks of plain messages", [this] { plain_acks_.note(*leader_); });
             step("counting holes", [this] { count_holes(*leader_); });
             step("counting closed days", [this] { count_days(*leader_); });
             metrics_.leader_up = true;
@@ -214,7 +214,8 @@ void Housekeeper::count_holes(PgConnection& leader) {
         " least(coalesce(sum(holes) FILTER (WHERE late), 0), 9223372036854775807)::int8"
         " FROM (SELECT greatest(accepted - homeward.seq_count(settled), 0) AS holes,"
         " abandoned OR heard_at < now() - homeward.missing_after() AS late"
-        " FROM homeward.account) AS a");
+        " FROM homeward.account"
+        " UNION ALL SELECT seq_last - seq_first + 1, true FROM homeward.plain_gap) AS a");
     metrics_.holes = static_cast<std::uint64_t>(sums.number(0, 0));
     metrics_.holes_missing = static_cast<std::uint64_t>(sums.number(0, 1));
     holes_due_ = now + kHolesInterval;

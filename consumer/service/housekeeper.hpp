@@ -10,6 +10,7 @@
 
 #include "consumer/base/config.hpp"
 #include "consumer/ledger/consumer_registry.hpp"
+#include "consumer/ledger/plain_acks.hpp"
 #include "consumer/ledger/recent_commits.hpp"
 #include "consumer/metrics/metrics.hpp"
 #include "consumer/postgres/pg_connection.hpp"
@@ -20,12 +21,22 @@ namespace homeward::consumer {
 
 /// What has to be done now and then, off the batches' path: folding the ledger, making the next
 /// days' partitions and dropping expired ones, counting days that are over, redriving what was
-/// parked, looking how many dead letters there are. Has a thread and a connection of its own; an
-/// error is logged and tried again, since nothing waits for it.
+/// parked, looking how many dead letters there are, telling the leader how far streams are
+/// acknowledged. Has a thread and a connection of its own; an error is logged and tried again, since
+/// nothing waits for it.
 class Housekeeper {
   public:
-    Housekeeper(const Config& config, std::shared_ptr<const Catalog> catalog, Metrics& metrics,
-                DeadLetterQuota& dead_letter_quota, RecentCommits& memory);
+    /// Borrowed, but for the catalog.
+    struct Parts {
+        const Config& config;
+        std::shared_ptr<const Catalog> catalog;
+        Metrics& metrics;
+        DeadLetterQuota& dead_letter_quota;
+        RecentCommits& memory;
+        PlainAcks& plain_acks;
+    };
+
+    explicit Housekeeper(const Parts& parts);
     ~Housekeeper();
 
   private:
@@ -46,6 +57,7 @@ class Housekeeper {
     Metrics& metrics_;
     DeadLetterQuota& dead_letter_quota_;
     RecentCommits& memory_;
+    PlainAcks& plain_acks_;
     Redriver redriver_;
     ConsumerRegistration registration_;
     std::optional<PgConnection> leader_;

@@ -51,7 +51,8 @@ constexpr const char* kHelp =
       --origin ORIGIN    of one: by number, or all of a publisher by 8 digits or more of it
       --recount          read closed days, too, and name those whose rows are others than counted
   proof abandon ORIGIN…  what these have not delivered will never come, as a machine is lost with its
-                         disk. By number, or 8 digits or more of the publisher; as the owner
+                         disk. By number, or 8 digits or more of the publisher; or a stream, whose
+                         missing messages are given up; as the owner
   dead-letters list|show|redrive|discard [NUMBER…] [FILTER…] [--json]
                          events that could not become rows. redrive tries them again, with the
                          schema as it is now; exit status 1 if some still cannot. discard gives

@@ -96,7 +96,8 @@ int run_replay(const Config& config, std::int64_t since_us) {
                                       config.dead_letters.bytes_max);
     BatchLimits limits(config.batch);
     RecentCommits memory;
-    Housekeeper housekeeper(config, catalog, metrics, dead_letter_quota, memory);
+    PlainAcks plain_acks;  // of durables that vanish, nobody tells
+    Housekeeper housekeeper({config, catalog, metrics, dead_letter_quota, memory, plain_acks});
     Pipeline pipeline({config, nats, states, catalog, metrics, dead_letter_quota, memory, limits},
                       histories, true);
     wait_until_read(nats, histories);

@@ -235,7 +235,8 @@ int run_service(const Config& config, const std::filesystem::path& file) {
     DeadLetterQuota dead_letter_quota(config.dead_letters.letters_max,
                                       config.dead_letters.bytes_max);
     RecentCommits memory;
-    Housekeeper housekeeper(config, catalog, metrics, dead_letter_quota, memory);
+    PlainAcks plain_acks;
+    Housekeeper housekeeper({config, catalog, metrics, dead_letter_quota, memory, plain_acks});
     Pipeline pipeline({config, nats, states, catalog, metrics, dead_letter_quota, memory, limits},
                       streams, false);
     PendingStreams pending_streams(nats, streams, states, pipeline);
@@ -246,6 +247,7 @@ int run_service(const Config& config, const std::filesystem::path& file) {
                             [&](const Stream& stream, const std::optional<StreamState>& state) {
                                 repair.seen(stream, state);
                                 if (!state) return;
+                                plain_acks.seen(stream, *state);
                                 StreamState found = *state;
                                 if (pending_streams.waiting().count(stream.name) == 1) {
                                     settle_ack_wait(nats, stream, found, config);

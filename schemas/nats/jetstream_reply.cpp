@@ -193,6 +193,7 @@ JetStreamReply<StreamInfo> parse_stream_info(std::string_view text) noexcept {
         info.max_bytes = number_in<std::int64_t>(config, "max_bytes", -1);
         info.created = text_in(reply, "created");
         info.first_ts = text_in(state, "first_ts");
+        info.first_seq = number_in<std::uint64_t>(state, "first_seq", 0);
         info.messages = number_in<std::uint64_t>(state, "messages", 0);
         info.bytes = number_in<std::uint64_t>(state, "bytes", 0);
         return info;
@@ -209,6 +210,10 @@ JetStreamReply<ConsumerInfo> parse_consumer_info(std::string_view text) noexcept
         info.ack_wait_ns = number_in<std::int64_t>(config, "ack_wait", kAckWaitDefaultNs);
         info.ack_pending = number_in<std::uint64_t>(reply, "num_ack_pending", 0);
         info.pending = number_in<std::uint64_t>(reply, "num_pending", 0);
+        if (find(reply, "ack_floor") != nullptr) {
+            info.ack_floor =
+                number_in<std::uint64_t>(object_in(reply, "ack_floor"), "stream_seq", 0);
+        }
         return info;
     });
 }

@@ -60,6 +60,7 @@ struct StreamInfo {
     std::int64_t max_bytes = -1;
     std::string created;   ///< RFC 3339
     std::string first_ts;  ///< RFC 3339
+    std::uint64_t first_seq = 0;  ///< of the oldest message, or of the next when there is none
     std::uint64_t messages = 0;
     std::uint64_t bytes = 0;
 };
@@ -70,7 +71,8 @@ struct ConsumerInfo {
     std::string description;
     std::int64_t ack_wait_ns = 0;
     std::uint64_t ack_pending = 0;
-    std::uint64_t pending = 0;  ///< not yet delivered once
+    std::uint64_t pending = 0;    ///< not yet delivered once
+    std::uint64_t ack_floor = 0;  ///< all sequences of the stream up to this are acknowledged
 };
 
 JetStreamReply<PubAck> parse_pub_ack(std::string_view text) noexcept;
