@@ -1,12 +1,12 @@
 // Publishers and consumers of this version and of v0.1.0 side by side. In the short run frames that
-// v0.1.0 wrote (schemas/golden); with HOMEWARD_FULL v0.1.0's own programs, built from the sources
-// in releases/, which takes minutes the first time. What v0.1.0 left in a spool:
-// spool_version_test.
+// v0.1.0 wrote (schemas/golden) and a spool that it left (publisher/spools); with HOMEWARD_FULL
+// v0.1.0's own programs, built from the sources in releases/, which takes minutes the first time.
 
 #include <cstdlib>
 #include <fstream>
 
 #include "schemas/nats/subject.hpp"
+#include "tests/publisher/spool/kept_spool.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/servers/bridge.hpp"
 #include "tests/support/servers/nats_client.hpp"
@@ -118,6 +118,41 @@ TEST_CASE("frames that v0.1.0 wrote become rows, tombstones and marks") {
     // The frame with seqs close to 2^63 leaves as many holes, and breaks no sum.
     CHECK(leader.query("SELECT sum(committed), sum(duplicated) FROM homeward.proof") ==
           Rows{{"5", "0"}});
+}
+
+TEST_CASE("every event of a spool that v0.1.0 left becomes one row, and its origin ends whole") {
+    // Method: the leaf has what v0.1.0 sent before it was killed; today's programs send the rest.
+    Bridge bridge;
+    bridge.start_consumer();
+    const KeptSpool kept;
+    NatsClient client(bridge.leaf().port());
+    for (const std::string& frame : kept.sent_frames()) {
+        client.publish(frame_subject(EventClass::audit, "ams", "shop"), frame);
+    }
+    std::vector<std::string> command;
+    SECTION("homeward-spool drain") {
+        command = {HOMEWARD_SPOOL_PROGRAM, "drain", kept.spool(), "--server", bridge.leaf().url()};
+    }
+    SECTION("the start of a publisher on the same spool") {
+        command = {HOMEWARD_EMIT_PROGRAM, "--server", bridge.leaf().url(), "--region", "ams",
+                   "--app", "shop", "--spool", kept.spool()};
+    }
+    const CommandResult sent = run_command(command);
+    INFO(sent.output);
+    CHECK(sent.exit_code == 0);
+    CHECK_FALSE(std::filesystem::exists(kept.directory()));
+
+    PostgresServer& leader = bridge.leader();
+    CHECK(wait_until(
+        30s, [&] { return leader.number("SELECT count(*) FROM audit_events") == 315; }));
+    CHECK(leader.query("SELECT count(DISTINCT (origin, seq)), min(seq), max(seq)"
+                       " FROM audit_events") == Rows{{"315", "1", "315"}});
+    const CommandResult proof = bridge.consumer_command({"proof", "--wait", "60"}, 90s);
+    INFO(proof.output << bridge.consumer_log());
+    CHECK(proof.exit_code == 0);
+    CHECK(leader.query("SELECT state, accepted, committed, region, app FROM homeward.proof"
+                       " WHERE publisher = '" + std::string(KeptSpool::kPublisher) + "'") ==
+          Rows{{"complete", "315", "315", "ams", "shop"}});
 }
 
 TEST_CASE("v0.1.0's publisher with this consumer, and this publisher with v0.1.0's consumer") {
