@@ -51,11 +51,18 @@ std::vector<Tombstone> tombstones_of(const FrameContent& content, std::uint64_t 
     return tombstones;
 }
 
+/// The last seq that an origin may have: at a million events a second it comes after 8.9 years. The
+/// format allows up to 2^63, and a frame near that would claim as many events that never come.
+constexpr std::uint64_t kSeqMax = std::uint64_t{1} << 48;
+
 /// Empty for a frame that may be taken for what it says it is.
 std::string refusal_of(FrameError error, const MessageWork& unit) {
     if (error != FrameError::none) return std::string(explain(error));
     if (stream_kind(unit.header.event_class) != unit.pulled.stream->kind) {
         return "a frame of the other class than its stream";
+    }
+    if (unit.header.seq_last() > kSeqMax || unit.header.accepted > kSeqMax) {
+        return "its seqs or its count lie beyond 2^48, where no publisher comes";
     }
     if (unit.pulled.sender == FrameOrigin::unclaimed &&
         unit.header.publisher.is_self_certifying()) {

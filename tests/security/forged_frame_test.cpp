@@ -222,6 +222,55 @@ TEST_CASE("an event that poses as a tombstone buries no event but itself") {
     expect_clean_proof(bridge);
 }
 
+TEST_CASE("a frame whose seqs no publisher reaches leaves nothing in flight") {
+    // A known publisher's and a stranger's, unsigned and signed, and a mark that only counts.
+    Bridge bridge;
+    bridge.start_consumer();
+    FramePublisher sender(bridge.leaf().port(), "ams", "shop");
+    sender.send(sender.frame(1, kEvents));
+    REQUIRE(wait_until(30s, [&] { return count(bridge, "audit_events") == kEvents; }));
+    constexpr std::uint64_t kHigh = INT64_MAX - 100;
+    sender.send(sender.frame(kHigh, kEvents));
+    sender.send(sender.frame(kEvents + 1, kEvents, kHigh));
+    sender.send(sender.closing_mark(kHigh));
+    Attacker stranger(bridge);
+    const SigningKey key = SigningKey::generate();
+    stranger.send(stranger.header_of(key.publisher(), kHigh), content_of("a", kEvents), &key);
+    REQUIRE(wait_until(30s, [&] { return count(bridge, "homeward.dead_letter") == 4; }));
+    CHECK(count(bridge, "homeward.dead_letter WHERE reason LIKE '%beyond 2^48%'") == 4);
+    CHECK(count(bridge, "audit_events") == kEvents);
+    CHECK(count(bridge, "homeward.origin WHERE class = 'audit'") == 1);
+    // The publisher goes on, and its account is whole.
+    sender.send(sender.frame(kEvents + 1, kEvents));
+    REQUIRE(wait_until(30s, [&] { return count(bridge, "audit_events") == 2 * kEvents; }));
+    CHECK(bridge.leader().query("SELECT accepted, in_flight FROM homeward.proof"
+                                " WHERE class = 'audit'") == Rows{{"20", "0"}});
+    expect_clean_proof(bridge);
+}
+
+TEST_CASE("a tombstone of 2^32 - 1 seqs buries none beyond its frame") {
+    Bridge bridge;
+    bridge.start_consumer();
+    FramePublisher sender(bridge.leaf().port(), "ams", "shop");
+    std::vector<std::string> lines(12, audit_line("r"));
+    const auto tombstone = [](const std::string& count) {
+        return R"({"type":"homeward.tombstone","reason":"x","time":1700000000000000,"count":)" +
+               count + "}";
+    };
+    // Three seqs are lost, and the header says so.
+    lines[3] = tombstone("3");
+    lines[4] = tombstone("4294967295");
+    sender.send(sender.frame_of(1, lines, 0, 0, 2));
+    sender.send(sender.frame(15, 6));
+    REQUIRE(wait_until(30s, [&] { return count(bridge, "audit_events") == 16; }));
+    CHECK(bridge.leader().query("SELECT seq_first, seq_last FROM homeward.tombstone") ==
+          Rows{{"4", "6"}});
+    CHECK(bridge.leader().query("SELECT seq FROM homeward.dead_letter") == Rows{{"7"}});
+    CHECK(bridge.leader().query("SELECT accepted, in_flight FROM homeward.proof") ==
+          Rows{{"20", "0"}});
+    expect_clean_proof(bridge);
+}
+
 TEST_CASE("a publisher's run is signed to its end, also when another process sends what it left") {
     // Method: a publisher of frame version 2 is killed with its events in lanes and log; one of
     // version 1 sends them, then the attacker goes on where they end.

@@ -29,13 +29,15 @@ std::string FramePublisher::frame(std::uint64_t first, std::uint32_t count, std:
 }
 
 std::string FramePublisher::frame_of(std::uint64_t first, const std::vector<std::string>& lines,
-                                     std::uint64_t accepted, std::uint16_t flags) {
+                                     std::uint64_t accepted, std::uint16_t flags,
+                                     std::uint32_t covered) {
     FrameHeader header;
     header.publisher = publisher;
     header.flags = flags;
     header.seq_first = first;
-    header.seq_count = header.line_count = static_cast<std::uint32_t>(lines.size());
-    header.accepted = accepted == 0 ? first + lines.size() - 1 : accepted;
+    header.line_count = static_cast<std::uint32_t>(lines.size());
+    header.seq_count = header.line_count + covered;
+    header.accepted = accepted == 0 ? header.seq_last() : accepted;
     std::string body;
     for (const std::string& line : lines) body += line + "\n";
     std::vector<std::byte> bytes;

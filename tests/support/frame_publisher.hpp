@@ -19,9 +19,10 @@ class FramePublisher {
     /// the time when the sender was made. `accepted` 0: up to its own last seq.
     std::string frame(std::uint64_t first, std::uint32_t count, std::uint64_t accepted = 0,
                       std::uint16_t flags = 0);
-    /// These lines, from seq `first` on.
+    /// These lines, from seq `first` on; `covered`: by tombstone lines, beyond one seq a line.
     std::string frame_of(std::uint64_t first, const std::vector<std::string>& lines,
-                         std::uint64_t accepted = 0, std::uint16_t flags = 0);
+                         std::uint64_t accepted = 0, std::uint16_t flags = 0,
+                         std::uint32_t covered = 0);
     /// The count-only frame that ends the origin.
     std::string closing_mark(std::uint64_t accepted);
 

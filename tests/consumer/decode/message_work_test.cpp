@@ -118,6 +118,43 @@ TEST_CASE("each line of a frame gets the next seq, tombstones as many as they co
     CHECK(unit.dead[1].payload == "{\"type\":\"other\"}");
 }
 
+TEST_CASE("a tombstone covers no more than its frame announces, however much it claims") {
+    Opener opener;
+    std::string body = kLine;
+    append_tombstone(body, "dropped", 3, kNowUs);
+    append_tombstone(body, "dropped", UINT32_MAX, kNowUs);
+    body += repeated(kLine, 7);
+    const MessageWork unit = opener.frame(header_of(101, 12, 10), body);
+    CHECK(unit.events.size() == 8);
+    REQUIRE(unit.tombstones.size() == 1);
+    CHECK(unit.tombstones[0].seq_first == 102);
+    CHECK(unit.tombstones[0].seq_last == 104);
+    REQUIRE(unit.dead.size() == 1);
+    CHECK(unit.dead[0].seq == 105);
+    CHECK_THAT(unit.dead[0].reason, Contains("covers no seqs of its sender"));
+}
+
+TEST_CASE("seqs and counts beyond 2^48 are refused, and settle nothing") {
+    constexpr std::uint64_t kSeqMax = std::uint64_t{1} << 48;
+    Opener opener;
+    CHECK(opener.frame(header_of(kSeqMax - 1, 2, 2), repeated(kLine, 2)).events.size() == 2);
+    std::vector<FrameHeader> beyond(4, header_of(1, 2, 2));
+    beyond[0] = header_of(kSeqMax, 2, 2);
+    beyond[1] = header_of(INT64_MAX - 2, 2, 2);
+    beyond[2].accepted = kSeqMax + 1;
+    beyond[3].flags = kFrameCountOnly;
+    beyond[3].seq_count = beyond[3].line_count = 0;
+    beyond[3].accepted = INT64_MAX - 1;
+    for (const FrameHeader& header : beyond) {
+        INFO(header.seq_first << " accepted " << header.accepted);
+        const bool is_mark = header.seq_count == 0;
+        const MessageWork unit = opener.frame(header, is_mark ? "" : repeated(kLine, 2));
+        CHECK(unit.is_plain);
+        REQUIRE(unit.dead.size() == 1);
+        CHECK_THAT(unit.dead[0].reason, Contains("beyond 2^48"));
+    }
+}
+
 TEST_CASE("rows stand in the unit where their events say") {
     Opener opener;
     const MessageWork unit = opener.frame(header_of(1, 3, 3), repeated(kLine, 3));
