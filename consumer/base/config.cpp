@@ -111,6 +111,7 @@ std::map<std::string, Setter> setters(Config& c) {
         {"ledger.fold_interval_ms", count_setter(c.ledger.fold_interval_ms, 100, 3'600'000)},
         {"ledger.forget_days", count_setter(c.ledger.forget_days, 1, 36'500)},
         {"ledger.ranges_max", count_setter(c.ledger.ranges_max, 100, 1'000'000)},
+        {"ledger.new_origins_max", count_setter(c.ledger.new_origins_max, 1, 1'000'000'000)},
         {"dead_letters.letters_max", count_setter(c.dead_letters.letters_max, 1, 1'000'000'000)},
         {"dead_letters.source_letters_max",
          count_setter(c.dead_letters.source_letters_max, 0, 1'000'000'000)},

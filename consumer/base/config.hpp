@@ -122,6 +122,9 @@ struct Config {
         /// Ranges of settled seqs that one origin may have, that is holes between them: every fold
         /// and every check reads them all. A frame that would begin another is quarantined.
         std::size_t ranges_max = 10'000;
+        /// New publishers of one region's app that are registered within a minute; one that emits
+        /// both classes counts twice. Frames of further ones wait in their stream.
+        std::size_t new_origins_max = 10'000;
     } ledger;
 
     /// Dead letters that wait, parked ones and frames in homeward.conflict included. When they are

@@ -28,7 +28,7 @@ const OriginEntry& OriginRegistry::find(PgConnection& leader, const PublisherId&
                                         const std::string& app) {
     const Key key{publisher, kind};
     if (const auto found = known_.find(key); found != known_.end()) return found->second;
-    learn(leader, {{publisher, kind, region, app}});
+    add(leader, find_unknown(leader, {{publisher, kind, region, app}}));
     const auto found = known_.find(key);
     if (found != known_.end()) return found->second;
     // Forgotten by somebody just now.
@@ -37,7 +37,7 @@ const OriginEntry& OriginRegistry::find(PgConnection& leader, const PublisherId&
 
 /// Takes out what the leader knows. One that is finished is no more in the table that others are
 /// added to, so all are looked for before any is added.
-void OriginRegistry::look_up(PgConnection& leader, std::map<Key, const NewOrigin*>& unknown) {
+void OriginRegistry::look_up(PgConnection& leader, Senders& unknown) {
     std::vector<std::string> publishers, kinds;
     std::vector<const NewOrigin*> senders;
     for (const auto& [key, sender] : unknown) {
@@ -61,19 +61,32 @@ void OriginRegistry::look_up(PgConnection& leader, std::map<Key, const NewOrigin
     }
 }
 
-void OriginRegistry::learn(PgConnection& leader, const std::vector<NewOrigin>& senders) {
-    std::map<Key, const NewOrigin*>
-        unknown;  // in one order everywhere, or two writers could deadlock
+/// In one order everywhere, or two writers could deadlock.
+OriginRegistry::Senders OriginRegistry::without_known(const std::vector<NewOrigin>& senders) const {
+    Senders unknown;
     for (const NewOrigin& sender : senders) {
-        const Key key{sender.publisher, sender.kind};
-        if (known_.find(key) == known_.end()) unknown.emplace(key, &sender);
+        if (!knows(sender.publisher, sender.kind)) {
+            unknown.emplace(Key{sender.publisher, sender.kind}, &sender);
+        }
     }
-    if (unknown.empty()) return;
+    return unknown;
+}
+
+std::vector<OriginRegistry::NewOrigin> OriginRegistry::find_unknown(
+    PgConnection& leader, const std::vector<NewOrigin>& senders) {
+    Senders unknown = without_known(senders);
     if (known_.size() + unknown.size() > kKnownMax) {
         known_.clear();
-        return learn(leader, senders);
+        unknown = without_known(senders);
     }
-    look_up(leader, unknown);
+    if (!unknown.empty()) look_up(leader, unknown);
+    std::vector<NewOrigin> found;
+    for (const auto& [key, sender] : unknown) found.push_back(*sender);
+    return found;
+}
+
+void OriginRegistry::add(PgConnection& leader, const std::vector<NewOrigin>& senders) {
+    Senders unknown = without_known(senders);
     if (unknown.empty()) return;
     std::vector<std::string> publishers, kinds, regions, apps;
     for (const auto& [key, sender] : unknown) {

@@ -25,11 +25,18 @@ class OriginRegistry {
         PublisherId publisher;
         std::string kind, region, app;
     };
-    /// Registers those that are new, many in one statement: a flood of new publishers must not cost
-    /// the batch a round trip for each. In transactions of its own, since other consumers must see
-    /// them at once. find() knows them afterwards.
-    void learn(PgConnection& leader, const std::vector<NewOrigin>& senders);
-    /// The same for one.
+    /// Those of `senders` that the leader does not have, once each: one statement for all. find()
+    /// knows the others afterwards.
+    std::vector<NewOrigin> find_unknown(PgConnection& leader,
+                                        const std::vector<NewOrigin>& senders);
+    /// Registers these, many in one statement: a flood of new publishers must not cost the batch a
+    /// round trip for each. In transactions of its own, since other consumers must see them at
+    /// once. find() knows them afterwards.
+    void add(PgConnection& leader, const std::vector<NewOrigin>& senders);
+    bool knows(const PublisherId& publisher, const std::string& kind) const {
+        return known_.find({publisher, kind}) != known_.end();
+    }
+    /// Registers it if it is new.
     const OriginEntry& find(PgConnection& leader, const PublisherId& publisher,
                             const std::string& kind, const std::string& region,
                             const std::string& app);
@@ -54,7 +61,10 @@ class OriginRegistry {
   private:
     using Key = std::pair<PublisherId, std::string>;
 
-    void look_up(PgConnection& leader, std::map<Key, const NewOrigin*>& unknown);
+    using Senders = std::map<Key, const NewOrigin*>;
+
+    Senders without_known(const std::vector<NewOrigin>& senders) const;
+    void look_up(PgConnection& leader, Senders& unknown);
     void forget_plain() {
         last_ = {};
         plain_.clear();

@@ -57,9 +57,15 @@ void RecentCommits::forget_before(const LeaderIdentity& leader) {
 }
 
 std::size_t RecentCommits::note_lacking(PgConnection& leader) {
+    const auto frames = before(leader.identity());
+    std::vector<OriginRegistry::NewOrigin> senders;
+    for (const Frame& frame : frames) {
+        senders.push_back({frame.publisher, frame.event_class, frame.region, frame.app});
+    }
     OriginRegistry origins;
+    origins.add(leader, origins.find_unknown(leader, senders));
     std::vector<std::int64_t> numbers, firsts, lasts, counts;
-    for (const Frame& frame : before(leader.identity())) {
+    for (const Frame& frame : frames) {
         numbers.push_back(
             origins.find(leader, frame.publisher, frame.event_class, frame.region, frame.app).id);
         firsts.push_back(frame.seq_first);

@@ -119,7 +119,9 @@ class Metrics {
 
     /// What is held back while everything else flows, and why.
     struct Hold {
-        std::string kind;  ///< what `name` is: "type", "source" (region/app), or "stream"
+        /// What `name` is: "type", "stream", "source" (region/app: bad events of it), or
+        /// "publishers" (region/app: new ones of it).
+        std::string kind;
         std::string name;
         std::string why;
         std::chrono::system_clock::time_point since;

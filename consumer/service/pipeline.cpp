@@ -38,6 +38,7 @@ Pipeline::Pipeline(const Parts& parts, std::vector<Stream> streams, bool is_repl
       type_holds_(*parts.catalog, parts.metrics),
       source_holds_(parts.config.dead_letters, parts.dead_letter_quota, parts.metrics),
       returns_(parts.nats),
+      origin_quota_(parts.config.ledger.new_origins_max, parts.metrics),
       log_(parts.metrics),
       context_{parts.config,
                parts.limits,
@@ -53,6 +54,7 @@ Pipeline::Pipeline(const Parts& parts, std::vector<Stream> streams, bool is_repl
                type_holds_,
                source_holds_,
                returns_,
+               is_replay ? nullptr : &origin_quota_,
                log_,
                [this](const Stream& stream) { return created_us_.at(stream.name).load(); },
                is_replay} {

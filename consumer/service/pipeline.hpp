@@ -61,6 +61,7 @@ class Pipeline {
     TypeHolds type_holds_;
     SourceHolds source_holds_;
     ReturnQueue returns_;
+    OriginQuota origin_quota_;
     WriterLog log_;
     WriterContext context_;
     std::vector<std::unique_ptr<Writer>> writers_;

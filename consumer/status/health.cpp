@@ -130,6 +130,13 @@ void add_holds(std::vector<Reason>& reasons, const Metrics& metrics) {
                           clock_time(hold.since) + ": " + hold.why + ".";
             reason.remedy = "Unless it is there again in some seconds:";
             reason.command = command::kStreamsApply;
+        } else if (hold.kind == "publishers") {
+            reason.title = "new publishers of " + hold.name + " are held";
+            reason.text = "New publishers of " + hold.name + " are held since " +
+                          clock_time(hold.since) + ", everything else flows: " + hold.why + ".";
+            reason.remedy =
+                "Find what starts so many processes or makes up publisher ids; or raise "
+                "ledger.new_origins_max and restart. What is held waits in its stream.";
         } else {
             reason.title = "bad events of " + hold.name + " are held";
             reason.text = "Bad events of " + hold.name + " are held since " +

@@ -345,20 +345,8 @@ void Writer::reserve_plain(Units& units) {
     }
 }
 
-void Writer::learn_origins(const Units& units) {
-    std::vector<OriginRegistry::NewOrigin> senders;
-    for (const MessageWork& unit : units) {
-        if (unit.is_plain || unit.nak_later) continue;
-        const auto subject = parse_subject(unit.pulled.message.subject);
-        senders.push_back({unit.header.publisher, std::string(to_string(unit.header.event_class)),
-                           subject ? std::string(subject->region) : "?",
-                           subject ? std::string(subject->app) : "?"});
-    }
-    origins_.learn(*leader_, senders);
-}
-
 void Writer::prepare(Units& units) {
-    learn_origins(units);
+    register_origins(*leader_, origins_, context_.origin_quota, units);
     for (MessageWork& unit : units) {
         unit.reset();
         unit.skip = unit.nak_later;

@@ -23,6 +23,7 @@
 #include "consumer/pull/pull.hpp"
 #include "consumer/write/day_budget.hpp"
 #include "consumer/write/dead_letter_quota.hpp"
+#include "consumer/write/origin_quota.hpp"
 #include "consumer/write/refusal_judge.hpp"
 #include "consumer/write/replication_barrier.hpp"
 #include "consumer/write/return_queue.hpp"
@@ -49,6 +50,7 @@ struct WriterContext {
     TypeHolds& type_holds;
     SourceHolds& source_holds;
     ReturnQueue& returns;
+    OriginQuota* origin_quota;  ///< null: any number of new publishers
     WriterLog& log;
     std::function<std::int64_t(const Stream&)> stream_created_us;
     bool ledger_first = false;  ///< most of it will be there already
@@ -71,7 +73,6 @@ class Writer {
     bool write(Units& units);
     bool write_halves(Units& units);
     void prepare(Units& units);
-    void learn_origins(const Units& units);
     void resolve_origin(MessageWork& unit);
     void quarantine(MessageWork& unit, const std::string& reason);
     void drop_overlaps_within(Units& units);

@@ -57,6 +57,7 @@ TEST_CASE("the file that ships holds every default") {
     CHECK(shipped.pull.ack_wait_ms == defaults.pull.ack_wait_ms);
     CHECK(shipped.schema.automatic == defaults.schema.automatic);
     CHECK(shipped.ledger.ranges_max == defaults.ledger.ranges_max);
+    CHECK(shipped.ledger.new_origins_max == defaults.ledger.new_origins_max);
     CHECK(shipped.schema.partitions_ahead_days == defaults.schema.partitions_ahead_days);
     CHECK(shipped.schema.past_max_days == defaults.schema.past_max_days);
     CHECK(shipped.ledger.fold_interval_ms == defaults.ledger.fold_interval_ms);
