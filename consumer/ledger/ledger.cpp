@@ -11,7 +11,7 @@ namespace {
 
 /// Frames as the arrays that the functions take.
 struct FrameArrays {
-    std::vector<std::int64_t> origins, firsts, lasts, counts;
+    std::vector<std::int64_t> origins, firsts, lasts, counts, checksums;
     std::vector<bool> closings;
     std::vector<std::size_t> units;
 
@@ -24,13 +24,15 @@ struct FrameArrays {
             lasts.push_back(static_cast<std::int64_t>(unit.seq_last()));
             counts.push_back(static_cast<std::int64_t>(unit.accepted));
             closings.push_back(unit.closing);
+            checksums.push_back(
+                static_cast<std::int32_t>(stored_checksum(unit.pulled.message.data)));
             units.push_back(i);
         }
     }
     /// Only digits, commas and braces: safe inside a statement's text.
     std::string arguments() const {
         return seqs() + ",'" + array_text(counts) + "'::int8[],'" + array_text(closings) +
-               "'::boolean[]";
+               "'::boolean[],'" + array_text(checksums) + "'::int4[]";
     }
     /// The first three of these.
     std::string seqs() const {
@@ -178,6 +180,7 @@ std::vector<Verdict> claim(PgConnection& leader, const Units& units) {
         if (rows.at(row, 1) == "settled") verdicts[unit] = Verdict::settled;
         if (rows.at(row, 1) == "overlap") verdicts[unit] = Verdict::overlap;
         if (rows.at(row, 1) == "ragged") verdicts[unit] = Verdict::ragged;
+        if (rows.at(row, 1) == "differs") verdicts[unit] = Verdict::differs;
     }
     return verdicts;
 }

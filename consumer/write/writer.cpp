@@ -28,6 +28,19 @@ std::int64_t system_us() {
         .count();
 }
 
+/// Why a frame is quarantined.
+std::string explain(ledger::Verdict verdict) {
+    switch (verdict) {
+        case ledger::Verdict::ragged:
+            return "its origin has more holes than ledger.ranges_max allows";
+        case ledger::Verdict::differs:
+            return "its seqs are settled by a frame of other bytes: one of the two is forged, or a "
+                   "spool was copied";
+        default:
+            return "another frame has settled a part of it";
+    }
+}
+
 double seconds(SteadyClock::duration duration) {
     return std::chrono::duration<double>(duration).count();
 }
@@ -321,11 +334,16 @@ void Writer::drop_overlaps_within(Units& units) {
             of_origin[unit.seq_first] = &unit;
             continue;
         }
-        if (other->seq_first == unit.seq_first && other->seq_last() == unit.seq_last()) {
+        const bool is_same_run =
+            other->seq_first == unit.seq_first && other->seq_last() == unit.seq_last();
+        if (!is_same_run) {
+            quarantine(unit, explain(ledger::Verdict::overlap));
+        } else if (stored_checksum(other->pulled.message.data) !=
+                   stored_checksum(unit.pulled.message.data)) {
+            quarantine(unit, explain(ledger::Verdict::differs));
+        } else {
             unit.skip = unit.is_settled = true;
-            continue;
         }
-        quarantine(unit, "it overlaps another frame of its batch in part");
     }
     // Invariant: what is left of an origin is disjoint, so the lengths add up to its union.
     for (const auto& [origin, frames] : taken) {
@@ -410,9 +428,7 @@ bool Writer::write_carefully(Units& units) {
             unit.skip = unit.is_settled = true;
             continue;
         }
-        quarantine(unit, verdicts[i] == ledger::Verdict::ragged
-                             ? "its origin has more holes than ledger.ranges_max allows"
-                             : "the ledger has settled a part of it");
+        quarantine(unit, explain(verdicts[i]));
     }
     decode(units);
     const TableDays days = copier_.missing_days(units);

@@ -224,6 +224,13 @@ FrameError FrameDecoder::decode_header(std::span<const std::byte> frame, FrameHe
     return is_plausible(header) ? FrameError::none : FrameError::bad_field;
 }
 
+std::uint32_t stored_checksum(std::span<const std::byte> frame) {
+    if (frame.size() < envelope::kFixedBytes) return 0;
+    const auto version = load<std::uint8_t>(frame, 4);
+    if (version == envelope::kVersion) return load<std::uint32_t>(frame, envelope::kChecksumOffset);
+    return frame.size() < kFrameHeaderBytes ? 0 : load<std::uint32_t>(frame, kChecksumOffset);
+}
+
 FrameSize claimed_size(std::span<const std::byte> frame) {
     if (frame.size() >= envelope::kFixedBytes &&
         load<std::uint8_t>(frame, 4) == envelope::kVersion) {

@@ -158,6 +158,9 @@ class FrameDecoder {
     void* context_;  // ZSTD_DCtx
 };
 
+/// The CRC32C in the header of a frame of either version; 0 for what is too short. Not verified.
+std::uint32_t stored_checksum(std::span<const std::byte> frame);
+
 /// What a frame claims of its size, within the caps but otherwise unchecked: fit to plan by, no
 /// more.
 struct FrameSize {

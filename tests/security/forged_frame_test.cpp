@@ -222,6 +222,40 @@ TEST_CASE("an event that poses as a tombstone buries no event but itself") {
     expect_clean_proof(bridge);
 }
 
+TEST_CASE("a forged frame of an unsigned origin that comes first is told from the true one") {
+    BridgeOptions options;
+    options.environment = {{"HOMEWARD_LEDGER_FOLD_INTERVAL_MS", "3600000"}};
+    SECTION("in another batch") {}
+    SECTION("in the same batch") {
+        options.environment["HOMEWARD_BATCH_DELAY_MS"] = "500";
+        options.environment["HOMEWARD_BATCH_ADAPTIVE_DELAY"] = "false";
+    }
+    const bool is_one_batch = options.environment.size() > 1;
+    Bridge bridge(options);
+    bridge.start_consumer();
+    FramePublisher victim(bridge.leaf().port(), "ams", "shop");
+    Attacker attacker(bridge);
+    attacker.send_version_1(attacker.header_of(victim.publisher, 1),
+                            content_of("attacker", kEvents));
+    if (!is_one_batch) {
+        REQUIRE(wait_until(30s, [&] { return count(bridge, "audit_events") == kEvents; }));
+    }
+    const std::string true_frame = victim.frame(1, kEvents);
+    victim.send(true_frame);
+    REQUIRE(wait_until(30s, [&] { return count(bridge, "homeward.conflict") == 1; }));
+    CHECK(count(bridge, "homeward.conflict WHERE reason LIKE '%other bytes%'"
+                        " AND frame_bytes = " + std::to_string(true_frame.size())) == 1);
+    CHECK(wait_until(30s, [&] { return count(bridge, "audit_events") == kEvents; }));
+    // A frame that comes again is the same to the byte.
+    victim.send(victim.frame(kEvents + 1, kEvents));
+    victim.send(victim.frame(kEvents + 1, kEvents));
+    REQUIRE(wait_until(30s, [&] { return count(bridge, "audit_events") == 2 * kEvents; }));
+    REQUIRE(wait_until(30s, [&] {
+        return bridge.metric("homeward_skipped_events_total") == kEvents;
+    }));
+    CHECK(count(bridge, "homeward.conflict") == 1);
+}
+
 TEST_CASE("a frame whose seqs no publisher reaches leaves nothing in flight") {
     // A known publisher's and a stranger's, unsigned and signed, and a mark that only counts.
     Bridge bridge;
