@@ -188,6 +188,51 @@ TEST_CASE("the ledger's functions make no temporary tables and use none of homew
                                   " AND p.prosrc ~* 'temp table|set_config'") == 0);
 }
 
+TEST_CASE("no login holds up upkeep, or writing at the next midnight, by locks that it may take") {
+    // Method: a login without any right takes every advisory lock that a function of v0.1.0 took,
+    // and others try to lock the rows that stand in their place.
+    GuardedBridge guarded;
+    guarded.leader().query("CREATE ROLE stranger LOGIN");
+    ProcessOptions quiet;
+    quiet.log = guarded.bridge().dir() / "stranger.log";
+    const Process stranger(
+        {"psql", "-X", "-d", guarded.leader().url("stranger"), "-c",
+         "SELECT pg_advisory_lock(hashtext(k)) FROM unnest(ARRAY['homeward.fold',"
+         " 'homeward.fold_plain', 'homeward.note_erased']) AS k",
+         "-c",
+         "SELECT pg_advisory_lock(hashtext('homeward.partition'), hashtext(k))"
+         " FROM unnest(ARRAY['audit_events', 'metric_events']) AS k",
+         "-c", "SELECT pg_sleep(600)"},
+        quiet);
+    REQUIRE(wait_until(20s, [&] {
+        return guarded.leader().number(
+                   "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 5;
+    }));
+    for (const char* sql :
+         {"SELECT FROM homeward.turn FOR UPDATE", "SELECT FROM homeward.turn FOR KEY SHARE",
+          "LOCK TABLE homeward.turn IN ROW EXCLUSIVE MODE"}) {
+        INFO(sql);
+        for (const char* login : {"stranger", "auditor", "bridge"}) {
+            CHECK_THAT(guarded.refusal(login, sql), Contains("permission denied"));
+        }
+    }
+    guarded.query_as("bridge",
+                     "INSERT INTO homeward.origin (publisher, class, region, app)"
+                     " VALUES (gen_random_uuid(), 'audit', 'ams', 'shop');"
+                     "SELECT homeward.settle('{1}', '{1}', '{10}', '{10}', '{f}', '{7}')");
+    guarded.query_as("keeper",
+                     "SET lock_timeout = '5s'; SELECT homeward.fold(), homeward.finish()");
+    CHECK(guarded.leader().number("SELECT count(*) FROM homeward.ledger_frame") == 0);
+    CHECK(guarded.query_as("bridge",
+                           "SET lock_timeout = '5s'; SELECT homeward.ensure_partitions("
+                           "'homeward_events', 'audit_events', ARRAY[current_date + 300])") ==
+          Rows{{"1"}});
+    CHECK(guarded
+              .refusal("migrator",
+                       "SET lock_timeout = '5s'; SELECT homeward.note_erased('{1}', '{3}')")
+              .empty());
+}
+
 TEST_CASE("homeward_reader sees proof and events, and changes nothing") {
     GuardedBridge guarded;
     CHECK(guarded.refusal("auditor", "SELECT * FROM homeward.proof").empty());
