@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The documents' commands are today's: every verb and option of ours that they name is in the
-program's --help, every setting is in homeward-consumer.toml, and every test is there.
+program's --help, every setting is in homeward-consumer.toml, and every test is there. Each row of the
+threat table names a test.
 
 usage: commands_test.py ROOT PROGRAM…        PROGRAM: homeward-consumer, homeward-emit, …
 
@@ -185,6 +186,13 @@ def tests_of(root):
     return names
 
 
+def threats_without_test(text):
+    """Rows of the table below the heading Threats whose last column names none."""
+    table = re.search(r"^# Threats$(.*)", text, re.MULTILINE | re.DOTALL)
+    rows = re.findall(r"^\|(?!-)(.*)\|(.*)\|$", table[1] if table else "", re.MULTILINE)
+    return [row.strip() for row, tests in rows[1:] if not re.search(r"`\w+_test`", tests)]
+
+
 def check_document(text, name, programs, settings, tests):
     """Complaints, and how many commands, settings and tests were looked at."""
     complaints, count = [], 0
@@ -232,6 +240,9 @@ def check_itself(*known):
         assert check_source(wrong, name, programs)[0], wrong
     assert not check_source('"homeward-consumer ends, homeward-consumer: %s"', "publisher/x.cpp",
                             {"homeward-consumer": {"": Verb(), "ends": Verb()}})[0]
+    head = "# Threats\n| threat | guard | test |\n|---|---|---|\n"
+    assert threats_without_test(head + "| a | b | none |\n") == ["a | b"]
+    assert not threats_without_test(head + "| a | b | `roles_test` |\n")
 
 
 def main():
@@ -250,9 +261,11 @@ def main():
         documents += sorted(glob.glob(f"{root}/{room}/**/*.md", recursive=True))
     for document in documents:
         with open(document) as file:
-            found, looked_at = check_document(file.read(), os.path.relpath(document, root),
-                                              *known)
+            text = file.read()
+        name = os.path.relpath(document, root)
+        found, looked_at = check_document(text, name, *known)
         complaints += found
+        complaints += [f"{name}: no test of: {threat}" for threat in threats_without_test(text)]
         count += looked_at
     printed, printed_count = check_printed(root, paths, programs)
     complaints += printed
