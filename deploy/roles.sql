@@ -63,13 +63,14 @@ DECLARE
     for_writer text[] := ARRAY['settle', 'seal', 'claim', 'bury', 'insert_dead_letters',
         'reserve_plain', 'take_plain', 'await_plain', 'register_plain_source', 'claim_plain',
         'ensure_partition', 'ensure_partitions', 'note_late_rows', 'replicated_lsn', 'seq_count',
-        'missing_after'];
+        'missing_after', 'check_columns'];
     for_upkeep text[] := ARRAY['fold', 'finish', 'forget', 'ensure_partition', 'ensure_partitions',
         'drop_expired_partition', 'parked_letters', 'take_letters', 'close_letters',
         'keep_letters', 'letter_sums', 'conflict_sums', 'take_conflict', 'claim_rest', 'seal',
         'close_conflict', 'discard_conflicts', 'bury', 'insert_dead_letters', 'replicated_lsn',
         'seq_count', 'range_count', 'missing_after', 'uncounted_days', 'begin_day_count',
-        'finish_day_count', 'note_late_rows', 'register_consumer', 'note_plain_acks'];
+        'finish_day_count', 'note_late_rows', 'register_consumer', 'note_plain_acks',
+        'check_columns'];
     one record;
 BEGIN
     IF to_regclass('homeward.origin') IS NULL THEN

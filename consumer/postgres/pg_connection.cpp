@@ -284,7 +284,7 @@ void PgConnection::put(std::string_view bytes) {
     while (!bytes.empty()) {
         const auto piece = bytes.substr(0, kPieceBytes);
         if (PQputCopyData(connection_, piece.data(), static_cast<int>(piece.size())) != 1) {
-            drain();
+            PQclear(drain());
             throw_error(nullptr);
         }
         bytes.remove_prefix(piece.size());
@@ -296,18 +296,34 @@ void PgConnection::copy_end() {
     copy_buffer_.clear();
     if (PQputCopyEnd(connection_, nullptr) != 1) throw_error(nullptr);
     PGresult* result = PQgetResult(connection_);
-    const bool failed = PQresultStatus(result) != PGRES_COMMAND_OK;
-    drain();
-    if (failed) throw_error(result);
+    PGresult* failed = drain();
+    if (PQresultStatus(result) != PGRES_COMMAND_OK) {
+        PQclear(failed);
+        throw_error(result);
+    }
     PQclear(result);
+    if (failed == nullptr) return;
+    try {
+        throw_error(failed);
+    } catch (LeaderError& error) {
+        error.set_of_statement();
+        throw;
+    }
 }
 
-void PgConnection::drain() {
+pg_result* PgConnection::drain() {
+    PGresult* failed = nullptr;
     while (PGresult* rest = PQgetResult(connection_)) {
         const ExecStatusType status = PQresultStatus(rest);
-        PQclear(rest);
-        if (status == PGRES_COPY_IN || PQstatus(connection_) != CONNECTION_OK) return;
+        const bool is_error = status == PGRES_FATAL_ERROR && failed == nullptr;
+        if (is_error) {
+            failed = rest;
+        } else {
+            PQclear(rest);
+        }
+        if (status == PGRES_COPY_IN || PQstatus(connection_) != CONNECTION_OK) break;
     }
+    return failed;
 }
 
 bool PgConnection::is_broken() const {

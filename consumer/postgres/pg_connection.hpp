@@ -71,11 +71,13 @@ class PgConnection {
     std::vector<QueryResult> execute_each(const std::string& sql);
     QueryResult query(const std::string& sql, const std::vector<Parameter>& parameters = {});
 
-    /// Its error is one of the statement, not of a row.
+    /// A COPY, and statements behind it, which run when its data have ended. An error here is one of
+    /// the statement, not of a row.
     void copy_begin(const std::string& sql);
     /// Small pieces are sent together: a message of the protocol for each row costs both sides.
     void copy_data(std::string_view bytes);
-    /// Throws the error that the leader had with the data, if any.
+    /// Throws the error that the leader had with the data, if any, or with the statements behind the
+    /// COPY, which is one of the statement.
     void copy_end();
 
     bool is_broken() const;
@@ -84,14 +86,15 @@ class PgConnection {
     int server_version() const;  ///< 150004 for 15.4
     const LeaderIdentity& identity() const { return identity_; }
     std::string quote(std::string_view identifier) const;
+    /// `sql` with the schema where the ledger is, for copy_begin(); the others do it themselves.
+    std::string placed(const std::string& sql) const;
 
   private:
     [[noreturn]] void throw_error(pg_result* result) const;
     void check(pg_result* result) const;
     void put(std::string_view bytes);
-    void drain();
-    /// `sql` with the schema where the ledger is.
-    std::string placed(const std::string& sql) const;
+    /// Reads what is left of the answer; returns its first error, if any, which the caller owns.
+    pg_result* drain();
     std::string prepared(const std::string& sql) const;
     bool needs_settings() const;
     QueryResult send_query(const std::string& sql, const std::vector<Parameter>& parameters);

@@ -1,7 +1,5 @@
 #include "consumer/postgres/schema_drift.hpp"
 
-#include <map>
-
 #include "consumer/base/printed_commands.hpp"
 #include "consumer/postgres/schema.hpp"
 
@@ -27,7 +25,8 @@ std::map<std::string, Column> read_columns(PgConnection& leader, const std::stri
     return columns;
 }
 
-/// Every column that a row brings, with its type.
+}  // namespace
+
 std::map<std::string, std::string> written_columns(const EventType& type) {
     std::map<std::string, std::string> written{{"origin", "integer"},
                                                {"seq", "bigint"},
@@ -36,8 +35,6 @@ std::map<std::string, std::string> written_columns(const EventType& type) {
     for (const Field& field : type.fields) written[field.name] = catalog_name(field);
     return written;
 }
-
-}  // namespace
 
 std::vector<std::string> find_schema_drift(PgConnection& leader, const std::string& event_schema,
                                            const EventType& type) {

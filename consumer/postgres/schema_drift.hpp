@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -7,6 +8,9 @@
 #include "schemas/types/event_type.hpp"
 
 namespace homeward::consumer {
+
+/// Every column that a row of the type brings, with its type as format_type() prints it.
+std::map<std::string, std::string> written_columns(const EventType& type);
 
 /// What makes a type's table refuse every row of the type, one sentence each: the table or a column
 /// is missing, a column has another type than the rows bring, or a column without a default that

@@ -178,7 +178,7 @@ void Housekeeper::end_stalled(PgConnection& leader) {
         "  pg_has_role('pg_signal_backend', 'USAGE')"
         "  AND NOT (SELECT rolsuper FROM pg_roles r WHERE r.oid = usesysid))"
         " AND state = 'active' AND wait_event = 'ClientRead'"
-        " AND query LIKE 'COPY %(origin, seq, time, %) FROM STDIN (FORMAT binary)'"
+        " AND query LIKE 'COPY %(origin, seq, time, %) FROM STDIN (FORMAT binary)%'"
         " AND query_start < now() - $1 * interval '1 millisecond'",
         {static_cast<std::int64_t>(config_.postgres.statement_timeout_ms)});
     if (ended.rows() > 0) {

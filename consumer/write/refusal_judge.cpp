@@ -27,31 +27,7 @@ void RefusalJudge::give_back_all(Units& units, int type) {
     }
 }
 
-void RefusalJudge::look_at_tables(PgConnection& leader, const Units& units) {
-    constexpr std::chrono::seconds kInterval{1};
-    const auto now = std::chrono::steady_clock::now();
-    if (now < next_look_) return;
-    next_look_ = now + kInterval;
-    std::set<int> types;
-    for (const MessageWork& unit : units) {
-        if (unit.skip) continue;
-        for (const EventRow& event : unit.events) types.insert(event.type);
-    }
-    for (const int type : types) {
-        const auto drift =
-            find_schema_drift(leader, config_.postgres.event_schema,
-                              catalog_.types()[static_cast<std::size_t>(type)]);
-        if (drift.empty()) {
-            altered_.erase(type);
-        } else {
-            altered_.insert(type);
-            holds_.hold(type, joined(drift));
-        }
-    }
-}
-
-bool RefusalJudge::give_back_held(PgConnection& leader, Units& units) {
-    look_at_tables(leader, units);
+bool RefusalJudge::give_back_held(Units& units) {
     if (!holds_.any()) return false;
     bool any = false;
     for (MessageWork& unit : units) {
@@ -65,7 +41,7 @@ bool RefusalJudge::give_back_held(PgConnection& leader, Units& units) {
 /// Asked once a batch and type: a batch that is written again has the same right to try as before.
 bool RefusalJudge::may_write(int type) {
     const auto [answer, is_new] = may_write_.try_emplace(type, false);
-    if (is_new) answer->second = altered_.count(type) == 0 && holds_.may_try(type);
+    if (is_new) answer->second = holds_.may_try(type);
     return answer->second;
 }
 

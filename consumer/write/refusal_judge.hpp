@@ -1,8 +1,6 @@
 #pragma once
 
-#include <chrono>
 #include <map>
-#include <set>
 #include <vector>
 
 #include "consumer/base/config.hpp"
@@ -29,25 +27,20 @@ class RefusalJudge {
     bool judge(PgConnection& leader, Units& units, std::vector<CopyOutcome>& outcomes,
                std::vector<Refusal>& dead);
     /// Marks `give_back` on units with events of a type that is held, unless it is time to try the
-    /// type again. True if there were any. Looks at the tables once a second: a binary COPY takes
-    /// eight bytes for eight bytes, so a column altered from double precision to bigint refuses
-    /// nothing, and every row in it would be wrong.
-    bool give_back_held(PgConnection& leader, Units& units);
+    /// type again. True if there were any.
+    bool give_back_held(Units& units);
 
   private:
     bool judge_type(PgConnection& leader, Units& units, CopyOutcome& outcome,
                     std::vector<Refusal>& dead);
     bool is_dead(const CopyOutcome& outcome, const Refusal& refusal);
     bool may_write(int type);
-    void look_at_tables(PgConnection& leader, const Units& units);
     static void give_back_all(Units& units, int type);
 
     const Config& config_;
     const Catalog& catalog_;
     TypeHolds& holds_;
     std::map<int, bool> may_write_;  // by type, of this batch
-    std::set<int> altered_;          // types whose table was not theirs at the last look
-    std::chrono::steady_clock::time_point next_look_{};
 };
 
 }  // namespace homeward::consumer

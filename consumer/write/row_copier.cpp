@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "consumer/decode/copy_row.hpp"
+#include "consumer/postgres/schema_drift.hpp"
 
 namespace homeward::consumer {
 namespace {
@@ -102,10 +103,19 @@ RowCopier::Places RowCopier::places_of(Units& units, int type) {
 }
 
 std::string RowCopier::statement_of(PgConnection& leader, const EventType& type) const {
+    const std::string table =
+        leader.quote(config_.postgres.event_schema) + "." + leader.quote(type.table);
     std::string columns = "origin, seq, time";
     for (const Field& field : type.fields) columns += ", " + leader.quote(field.name);
-    return "COPY " + leader.quote(config_.postgres.event_schema) + "." + leader.quote(type.table) +
-           " (" + columns + ", extra) FROM STDIN (FORMAT binary)";
+    std::vector<std::string> names, types;
+    for (const auto& [name, written] : written_columns(type)) {
+        names.push_back(name);
+        types.push_back(written);
+    }
+    // Identifiers and types' names: no quote that would end the text.
+    return "COPY " + table + " (" + columns + ", extra) FROM STDIN (FORMAT binary)" +
+           leader.placed("; SELECT homeward.check_columns('") + table + "', '" +
+           array_text(names) + "', '" + array_text(types) + "')";
 }
 
 TableDays RowCopier::missing_days(const Units& units) const {

@@ -389,7 +389,7 @@ void Writer::decode(Units& units) {
 /// Marks what must not be written now, as its type or its source is held or there is no room for
 /// its dead events. True if there is any.
 bool Writer::give_back_any(Units& units) {
-    return judge_.give_back_held(*leader_, units) ||
+    return judge_.give_back_held(units) ||
            context_.source_holds.give_back_bad(units, context_.limits.read().bad_events_max) ||
            give_back_what_has_no_room(units, context_.dead_letter_quota, context_.metrics);
 }

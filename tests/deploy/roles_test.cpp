@@ -172,6 +172,15 @@ TEST_CASE("homeward_upkeep compacts and redrives, checks its arguments, and chan
         INFO(sql);
         CHECK_THAT(guarded.refusal("keeper", sql), Contains("permission denied"));
     }
+    guarded.leader().query(
+        "INSERT INTO homeward.origin (publisher, class, region, app)"
+        " VALUES (gen_random_uuid(), 'audit', 'ams', 'shop');"
+        "INSERT INTO homeward.dead_letter (origin, seq, state, type, reason, payload)"
+        " SELECT id, 1, 'open', 'audit', 'by hand', convert_to('" +
+        std::string(kLine) + "', 'UTF8') FROM homeward.origin");
+    const CommandResult redriven =
+        guarded.bridge().consumer_command({"dead-letters", "redrive", "--all"});
+    CHECK(redriven.output == "found=1 redriven=1 still_dead=0\n");
 }
 
 TEST_CASE("the ledger's functions make no temporary tables and use none of homeward_writer's") {

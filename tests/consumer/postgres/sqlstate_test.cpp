@@ -15,6 +15,7 @@ TEST_CASE("every row of the table, and what stands in none, leads to its own ans
         {"HW001", ErrorClass::settled},  // homeward.settle(): in the ledger already
         {"HW004", ErrorClass::unknown},  // a leader that lacks what was acknowledged: pause
         {"HW005", ErrorClass::retry},    // NATS cannot say which leader is the right one
+        {"HW007", ErrorClass::schema},   // homeward.check_columns(): a column was altered
         {"23505", ErrorClass::settled},  // unique_violation
         {"08000", ErrorClass::retry},    // connection_exception
         {"08006", ErrorClass::retry},    // connection_failure
