@@ -39,6 +39,8 @@ constexpr std::size_t kPullMessagesFirst = 256;
 constexpr std::size_t kPullBytesFirst = 8u << 20;
 /// However slow the link is.
 constexpr std::size_t kPullMessagesMin = 16;
+/// A link of 1 Mbit/s carries so much within an eighth of the default ack_wait.
+constexpr double kPullBytesSlowLink = 64 << 10;
 
 }  // namespace
 
@@ -319,26 +321,38 @@ void Puller::count_in_pull(Channel& channel, const Message& message, SteadyClock
     const auto pull = std::find_if(channel.pulls.begin(), channel.pulls.end(),
                                    [](const Pull& one) { return one.wanted > 0; });
     if (pull == channel.pulls.end()) return;
-    if (pull->wanted == pull->size) pull->first = now;
+    if (pull->wanted == pull->size) {
+        pull->first = now;
+        pull->is_of_backlog = message.delivery.pending + 1 >= pull->size;
+    }
     --pull->wanted;
     pull->bytes_left -= std::min(message.data.size(), pull->bytes_left);
     pull->is_heard = true;
     if (pull->wanted > 0) return;
     channel.filled = now;
-    fit_pulls_to_link(channel, *pull, now - pull->first, message.delivery.pending > 0);
+    fit_pulls_to_link(channel, *pull, now - pull->first);
 }
 
 /// The deadline of a message runs from when its server sends it, however long the link takes. That
-/// a pull took long says something of the link only when the stream had more to send: else it
-/// waited for messages to be published.
-void Puller::fit_pulls_to_link(Channel& channel, const Pull& filled, SteadyClock::duration took,
-                               bool has_more) const {
+/// a pull took long says something of the link only when the stream had all of it from the start:
+/// else it waited for messages to be published.
+void Puller::fit_pulls_to_link(Channel& channel, const Pull& filled,
+                               SteadyClock::duration took) const {
     const auto time = ack_wait_ / kArrivalsPerAckWait;
     if (took > time) {
-        if (has_more) channel.pull_max = std::max(filled.size / 2, kPullMessagesMin);
-    } else if (took < time / 2) {
-        channel.pull_max = std::max(channel.pull_max, std::min(filled.size * 2, kPullMessagesMax));
+        if (filled.is_of_backlog) {
+            channel.pull_max = std::max(filled.size / 2, pull_messages_min(channel));
+        }
+    } else if (took < time / 2 && filled.size >= channel.pull_max / 2) {
+        channel.pull_max = std::min(channel.pull_max * 2, kPullMessagesMax);
     }
+}
+
+/// Less than this a busy machine may take as long for as a slow link.
+std::size_t Puller::pull_messages_min(const Channel& channel) {
+    const auto small =
+        static_cast<std::size_t>(kPullBytesSlowLink / std::max(channel.mean_bytes, 1.0));
+    return std::clamp(small, kPullMessagesMin, kPullMessagesFirst);
 }
 
 void Puller::enqueue(PulledMessage pulled) {

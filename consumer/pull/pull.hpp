@@ -63,6 +63,7 @@ class Puller {
         SteadyClock::time_point asked;
         SteadyClock::time_point first{};  ///< when its first message came
         bool is_heard = false;            ///< anything has come of it
+        bool is_of_backlog = false;       ///< the stream had all of it when the first was sent
     };
     struct Channel {
         const Stream* stream;
@@ -86,8 +87,8 @@ class Puller {
     void on_arrivals(std::size_t channel, std::vector<Arrival>& arrivals);
     void on_message(Channel& channel, Message message);
     void count_in_pull(Channel& channel, const Message& message, SteadyClock::time_point now);
-    void fit_pulls_to_link(Channel& channel, const Pull& filled, SteadyClock::duration took,
-                           bool has_more) const;
+    void fit_pulls_to_link(Channel& channel, const Pull& filled, SteadyClock::duration took) const;
+    static std::size_t pull_messages_min(const Channel& channel);
     void enqueue(PulledMessage pulled);
     void on_status(Channel& channel, const Arrival& arrival);
     void complain(Channel& channel, const std::string& what);
