@@ -64,8 +64,14 @@ TEST_CASE("inspect shows ended runs, unfinished directories, the size and the bo
 
 TEST_CASE("the list of processes does not show the password in --server") {
     const TempDir dir;
-    leave_runs(dir);
     std::ofstream(dir / "url") << "nats://user:s3cret@127.0.0.1:1\n";
+    std::ofstream(dir / "event") << R"({"type":"metric","name":"m","kind":"gauge","value":1})" "\n";
+    // An event that cannot be sent, or `drain` would end at once.
+    const std::string leave = std::string(HOMEWARD_EMIT_PROGRAM) +
+                              " --region ams --app shop --server nats://127.0.0.1:1 --wait 0"
+                              " --spool " +
+                              (dir / "spool").string() + " < " + (dir / "event").string();
+    REQUIRE(run_command({"sh", "-c", leave}).output.find("emitted=1") != std::string::npos);
     const std::string url = "nats://user:s3cret@127.0.0.1:1,nats://s3cret@localhost:1/a@b";
     std::vector<std::string> emit{HOMEWARD_EMIT_PROGRAM,
                                   "--region",
