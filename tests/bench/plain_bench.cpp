@@ -6,16 +6,20 @@
 // and writes nothing. Counted is also the processor time of the leader, of nats-server and of
 // whoever pulls: where they share two processors, their sum bounds what can be drained. Then
 // freshness at 1,000 messages a second, seen from outside, on the machine as it is and with as many
-// spinning threads as it has processors.
+// spinning processes as it has processors.
 
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-#include <atomic>
 #include <chrono>
 #include <cmath>
+#include <csignal>
 #include <cstdio>
 #include <stdexcept>
 #include <thread>
+#include <vector>
 
 #include "consumer/nats/stream.hpp"
 #include "consumer/pull/pull.hpp"
@@ -150,38 +154,57 @@ double publish_paced(Line& line, double seconds) {
     return static_cast<double>(i);
 }
 
-/// Threads that do nothing but use the processors.
+/// Processes that do nothing but use the processors, each in a session of its own, as other programs
+/// are. Linux divides processors between sessions first (autogroup): threads of ours that spin would
+/// take them from nats-server and consumer, which are of our session, and from nobody else.
 class Busy {
   public:
-    explicit Busy(unsigned threads) {
-        for (unsigned i = 0; i < threads; ++i) {
-            threads_.emplace_back([this] {
-                while (!is_over_) {
+    explicit Busy(unsigned processes) {
+        for (unsigned i = 0; i < processes; ++i) {
+            const pid_t process = ::fork();
+            if (process == 0) {
+                ::setsid();
+                ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+                for (volatile bool is_over = false; !is_over;) {
                 }
-            });
+            }
+            if (process > 0) processes_.push_back(process);
         }
     }
     ~Busy() {
-        is_over_ = true;
-        for (std::thread& thread : threads_) thread.join();
+        for (const pid_t process : processes_) {
+            ::kill(process, SIGKILL);
+            ::waitpid(process, nullptr, 0);
+        }
+    }
+    Busy(const Busy&) = delete;
+    Busy& operator=(const Busy&) = delete;
+
+    double cpu_seconds() const {
+        double sum = 0;
+        for (const pid_t process : processes_) sum += consumer::family_seconds(process);
+        return sum;
     }
 
   private:
-    std::atomic<bool> is_over_{false};
-    std::vector<std::thread> threads_;
+    std::vector<pid_t> processes_;
 };
 
-Freshness freshness(Line& line, double seconds, unsigned busy_threads) {
+Freshness freshness(Line& line, double seconds, unsigned busy_processes) {
     // Its start, the first partition and cold caches do not count.
     line.start_consumer();
     const auto first = publish_paced(line, 0.1);
     line.wait_for_metric("homeward_rows_total", first);
     line.empty_table(kTable);
-    const Busy busy(busy_threads);
+    const Busy busy(busy_processes);
     Sightings sightings(line.leader());
     const auto published = publish_paced(line, seconds);
     line.wait_for_metric("homeward_rows_total", first + published);
     const Freshness found = sightings.judge(kTable);
+    if (busy_processes > 0) {
+        std::printf("  (the busy processes used %.1f s of processors meanwhile)\n",
+                    busy.cpu_seconds());
+    }
     line.stop_consumer();
     return found;
 }
