@@ -5,7 +5,8 @@
 
 namespace homeward::testing {
 
-/// A private directory, removed at the end; with HOMEWARD_KEEP=1 it stays, and its path is printed.
+/// A private directory, removed at the end, with the lanes of killed publishers whose spool it has;
+/// with HOMEWARD_KEEP=1 it stays, and its path is printed.
 class TempDir {
   public:
     TempDir();
