@@ -20,9 +20,9 @@ inline constexpr const char* kConflictsList = "homeward-consumer conflicts list"
 }  // namespace command
 
 inline constexpr std::array kPrintedCommands{
-    command::kCheck,           command::kStreamsPlan,        command::kStreamsApply,
-    command::kSchemaPlan,      command::kSchemaApply,        command::kLeaderAccept,
-    command::kProof,           command::kDeadLettersList,    command::kDeadLettersSources,
+    command::kCheck,         command::kStreamsPlan,     command::kStreamsApply,
+    command::kSchemaPlan,    command::kSchemaApply,     command::kLeaderAccept,
+    command::kProof,         command::kDeadLettersList, command::kDeadLettersSources,
     command::kConflictsList,
 };
 

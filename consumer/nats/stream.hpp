@@ -31,8 +31,8 @@ std::vector<Stream> streams_of(const Config& config);
 struct StreamState {
     std::int64_t created_us = 0;
     std::uint64_t first_seq = 0;  ///< of the oldest message that it holds, or of the next
-    std::int64_t first_us = 0;   ///< when the oldest message that it holds was stored
-    bool keeps_history = false;  ///< also of what is acknowledged
+    std::int64_t first_us = 0;    ///< when the oldest message that it holds was stored
+    bool keeps_history = false;   ///< also of what is acknowledged
     std::uint64_t messages = 0;
     std::uint64_t bytes = 0;
     std::uint64_t bytes_max = 0;  ///< 0: no limit

@@ -153,8 +153,9 @@ void PgConnection::throw_error(pg_result* result) const {
     if (message.empty()) message = trimmed(PQerrorMessage(connection_));
     if (!detail.empty()) message += "; " + detail;
     if (sqlstate.empty()) sqlstate = "08006";
-    // A column of another type may find too few bytes in a row of a binary COPY, which PostgreSQL calls
-    // a broken protocol (08P01). The connection is well: the row is an invalid binary representation.
+    // A column of another type may find too few bytes in a row of a binary COPY, which PostgreSQL
+    // calls a broken protocol (08P01). The connection is well: the row is an invalid binary
+    // representation.
     const bool is_of_row =
         sqlstate == "08P01" && !context.empty() && PQstatus(connection_) == CONNECTION_OK;
     if (is_of_row) sqlstate = "22P03";

@@ -71,13 +71,13 @@ class PgConnection {
     std::vector<QueryResult> execute_each(const std::string& sql);
     QueryResult query(const std::string& sql, const std::vector<Parameter>& parameters = {});
 
-    /// A COPY, and statements behind it, which run when its data have ended. An error here is one of
-    /// the statement, not of a row.
+    /// A COPY, and statements behind it, which run when its data have ended. An error here is one
+    /// of the statement, not of a row.
     void copy_begin(const std::string& sql);
     /// Small pieces are sent together: a message of the protocol for each row costs both sides.
     void copy_data(std::string_view bytes);
-    /// Throws the error that the leader had with the data, if any, or with the statements behind the
-    /// COPY, which is one of the statement.
+    /// Throws the error that the leader had with the data, if any, or with the statements behind
+    /// the COPY, which is one of the statement.
     void copy_end();
 
     bool is_broken() const;

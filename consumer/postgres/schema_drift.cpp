@@ -41,15 +41,14 @@ std::vector<std::string> find_schema_drift(PgConnection& leader, const std::stri
     const std::string table = leader.quote(event_schema) + "." + leader.quote(type.table);
     const std::string shown = event_schema + "." + type.table;
     const auto columns = read_columns(leader, table);
-    if (columns.empty())
-        return {"table " + shown + " is missing; run " + command::kSchemaApply};
+    if (columns.empty()) return {"table " + shown + " is missing; run " + command::kSchemaApply};
     std::vector<std::string> drift;
     const auto written = written_columns(type);
     for (const auto& [name, wanted] : written) {
         const auto found = columns.find(name);
         if (found == columns.end()) {
-            drift.push_back("column \"" + name + "\" of " + shown +
-                            " is missing; run " + command::kSchemaApply);
+            drift.push_back("column \"" + name + "\" of " + shown + " is missing; run " +
+                            command::kSchemaApply);
         } else if (found->second.type != wanted) {
             drift.push_back("column \"" + name + "\" of " + shown + " is " + found->second.type +
                             ", event type \"" + type.name + "\" writes " + wanted +

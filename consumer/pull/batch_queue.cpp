@@ -38,8 +38,7 @@ void BatchQueue::push(PulledMessage pulled) {
     queue_.push_back(std::move(pulled));
 }
 
-std::vector<PulledMessage> BatchQueue::take(const BatchBounds& want,
-                                            SteadyClock::time_point now) {
+std::vector<PulledMessage> BatchQueue::take(const BatchBounds& want, SteadyClock::time_point now) {
     std::vector<PulledMessage> taken;
     std::size_t events = 0;
     std::size_t bytes = 0;

@@ -70,10 +70,10 @@ void check_rights(PgConnection& leader, const Config& config, Report& report) {
         if (may_create && config.schema.automatic) {
             report.good("schema homeward is not there yet; run will create it");
         } else {
-            report.bad(
-                std::string("schema homeward is not there, and this user may not create it; with an "
-                            "owner's postgres.owner_url, run ") +
-                command::kSchemaApply);
+            report.bad(std::string(
+                           "schema homeward is not there, and this user may not create it; with an "
+                           "owner's postgres.owner_url, run ") +
+                       command::kSchemaApply);
         }
         return;
     }
@@ -198,8 +198,8 @@ void check_leader(const Config& config, Report& report) {
         const auto statements = Schema(leader, config).plan(known_event_types(config));
         report.good(statements.empty()
                         ? "ledger and event tables are up to date"
-                        : std::to_string(statements.size()) +
-                              " schema changes are due; see " + command::kSchemaPlan);
+                        : std::to_string(statements.size()) + " schema changes are due; see " +
+                              command::kSchemaPlan);
     } catch (const LeaderError& error) {
         report.bad("PostgreSQL at " + redact(config.postgres.url) + ": " + error.what() + " [" +
                    error.sqlstate() + "]" + leader_advice(error));
@@ -265,8 +265,8 @@ void check_admin(const Config& config, Report& report) {
 void check_delivery(NatsConnection& nats, const Stream& stream, StreamState state, Report& report) {
     if (state.max_deliver > 0) {
         report.bad("durable " + stream.durable + " gives a message up after " +
-                   std::to_string(state.max_deliver) +
-                   " deliveries (max_deliver); run " + command::kStreamsApply);
+                   std::to_string(state.max_deliver) + " deliveries (max_deliver); run " +
+                   command::kStreamsApply);
     }
     std::uint64_t least = state.undeliverable();
     for (int i = 0; i < 4 && least > 0; ++i) {

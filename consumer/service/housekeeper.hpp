@@ -22,8 +22,8 @@ namespace homeward::consumer {
 /// What has to be done now and then, off the batches' path: folding the ledger, making the next
 /// days' partitions and dropping expired ones, counting days that are over, redriving what was
 /// parked, looking how many dead letters there are, telling the leader how far streams are
-/// acknowledged. Has a thread and a connection of its own; an error is logged and tried again, since
-/// nothing waits for it.
+/// acknowledged. Has a thread and a connection of its own; an error is logged and tried again,
+/// since nothing waits for it.
 class Housekeeper {
   public:
     /// Borrowed, but for the catalog.

@@ -100,8 +100,8 @@ StreamStates stream_states(NatsConnection& nats, const std::vector<Stream>& stre
             const auto state = read_state(nats, stream);
             if (!state) {
                 throw std::runtime_error("stream " + stream.name + " or its durable " +
-                                         stream.durable +
-                                         " is missing; run " + command::kStreamsApply);
+                                         stream.durable + " is missing; run " +
+                                         command::kStreamsApply);
             }
             settle_ack_wait(nats, stream, states[stream.name] = *state, config);
         } catch (const NatsError& error) {

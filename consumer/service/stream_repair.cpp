@@ -31,14 +31,12 @@ void StreamRepair::repair(const Stream& stream) {
         "stream " + stream.name + " or its durable " + stream.durable + " is gone";
     try {
         const std::string done = joined(apply_stream(nats_, config_, stream));
-        spdlog::warn(
-            "{}: {}; what a deleted stream held is lost; this names it: {}", what, done,
-            command::kProof);
+        spdlog::warn("{}: {}; what a deleted stream held is lost; this names it: {}", what, done,
+                     command::kProof);
     } catch (const NatsError& error) {
         metrics_.begin_hold("stream", stream.name, what + ": " + error.what());
-        spdlog::error(
-            "{} and cannot be made again: {}; with a login that may, run {}", what, error.what(),
-            command::kStreamsApply);
+        spdlog::error("{} and cannot be made again: {}; with a login that may, run {}", what,
+                      error.what(), command::kStreamsApply);
     }
 }
 

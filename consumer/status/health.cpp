@@ -107,8 +107,7 @@ void add_streams(std::vector<Reason>& reasons, const Metrics& metrics) {
                  stream + " is " + std::to_string(std::lround(100 * share)) + " % full, with " +
                      counted(backlog.pending + backlog.unacknowledged, "message", "messages") +
                      " waiting; when it is full, events wait in the apps.",
-                 "RUNBOOK, full leaf: does the consumer reach the leader?",
-                 command::kCheck});
+                 "RUNBOOK, full leaf: does the consumer reach the leader?", command::kCheck});
         }
     }
 }
@@ -162,9 +161,9 @@ void add_outages(std::vector<Reason>& reasons, const Metrics& metrics, Limit lim
          "Writing pauses because of an error that a person must mend; events wait "
          "in their streams.",
          "The log names it. This names what is wrong with the leader:", command::kCheck});
-    add(!is_nats_connected, {Health::act, "no connection to NATS",
-                             "There is no connection to NATS; events wait where they are.", "",
-                             command::kCheck});
+    add(!is_nats_connected,
+        {Health::act, "no connection to NATS",
+         "There is no connection to NATS; events wait where they are.", "", command::kCheck});
     add(limit == Limit::leader_away || !metrics.leader_up,
         {Health::act, "the leader does not answer",
          "The leader does not answer, or takes no writes; events wait in their streams.", "",
@@ -179,12 +178,10 @@ void add_ledger(std::vector<Reason>& reasons, const Metrics& metrics) {
         {Health::act, "events are missing",
          counted(metrics.holes_missing, "event is", "events are") +
              " missing: accepted, not on the leader, and nobody sends them.",
-         "Start the app of that origin again with its spool. This names them:",
-         command::kProof});
+         "Start the app of that origin again with its spool. This names them:", command::kProof});
     add(metrics.quota_full,
         {Health::act, "no room for dead letters", "There is no room for dead letters.",
-         "Redrive or discard them, or raise dead_letters.letters_max.",
-         command::kDeadLettersList});
+         "Redrive or discard them, or raise dead_letters.letters_max.", command::kDeadLettersList});
     add(metrics.letters_open > 0,
         {Health::look, "dead letters wait",
          counted(metrics.letters_open, "dead letter waits", "dead letters wait") + " for a person.",

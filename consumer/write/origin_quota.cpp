@@ -112,8 +112,8 @@ void register_origins(PgConnection& leader, OriginRegistry& origins, OriginQuota
     if (quota == nullptr) return;
     for (MessageWork& unit : units) {
         if (unit.is_plain || unit.nak_later) continue;
-        unit.nak_later = !origins.knows(unit.header.publisher,
-                                        std::string(to_string(unit.header.event_class)));
+        unit.nak_later =
+            !origins.knows(unit.header.publisher, std::string(to_string(unit.header.event_class)));
     }
 }
 

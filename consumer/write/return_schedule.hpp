@@ -29,7 +29,7 @@ class ReturnSchedule {
     void measure(std::size_t messages, SteadyClock::time_point now);
     std::size_t places_per_burst() const;
 
-    std::mutex mutex_;  // guards what follows
+    std::mutex mutex_;                 // guards what follows
     std::deque<std::uint32_t> taken_;  // of each burst, from first_ on
     SteadyClock::time_point first_{};  // when the first burst comes
     double rate_;                      // messages a second that the writers can finish

@@ -114,8 +114,8 @@ std::string RowCopier::statement_of(PgConnection& leader, const EventType& type)
     }
     // Identifiers and types' names: no quote that would end the text.
     return "COPY " + table + " (" + columns + ", extra) FROM STDIN (FORMAT binary)" +
-           leader.placed("; SELECT homeward.check_columns('") + table + "', '" +
-           array_text(names) + "', '" + array_text(types) + "')";
+           leader.placed("; SELECT homeward.check_columns('") + table + "', '" + array_text(names) +
+           "', '" + array_text(types) + "')";
 }
 
 TableDays RowCopier::missing_days(const Units& units) const {

@@ -9,37 +9,33 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void print_line(void *context, const char *line, size_t line_bytes) {
+static void print_line(void* context, const char* line, size_t line_bytes) {
     fprintf(context, "homeward: %.*s\n", (int)line_bytes, line);
 }
 
-static homeward_value text(const char *zero_terminated) {
+static homeward_value text(const char* zero_terminated) {
     return homeward_text(zero_terminated, strlen(zero_terminated));
 }
 
 /* A type is described once; then an event is an array of values, and no JSON is made or read. Of
  * audit the library knows which fields are required; see homeward_define_required(). */
-static homeward_type *define_audit(homeward_publisher *publisher) {
+static homeward_type* define_audit(homeward_publisher* publisher) {
     static const homeward_field fields[] = {
-        {"actor", HOMEWARD_TEXT},
-        {"action", HOMEWARD_TEXT},
-        {"resource", HOMEWARD_TEXT},
-        {"outcome", HOMEWARD_TEXT},
-        {"request_id", HOMEWARD_TEXT},
-        {"detail", HOMEWARD_JSON},
+        {"actor", HOMEWARD_TEXT},   {"action", HOMEWARD_TEXT},     {"resource", HOMEWARD_TEXT},
+        {"outcome", HOMEWARD_TEXT}, {"request_id", HOMEWARD_TEXT}, {"detail", HOMEWARD_JSON},
     };
     return homeward_define(publisher, "audit", HOMEWARD_AUDIT, fields, 6);
 }
 
-static homeward_result emit_audit(homeward_publisher *publisher, const homeward_type *audit,
-                                  const char *action, int order) {
-    homeward_builder *detail = homeward_object();
+static homeward_result emit_audit(homeward_publisher* publisher, const homeward_type* audit,
+                                  const char* action, int order) {
+    homeward_builder* detail = homeward_object();
     homeward_add(detail, "via", text("C"));
     char resource[32];
     snprintf(resource, sizeof resource, "order:%d", order);
     const homeward_value values[] = {
-        text("user:42"),   text(action),      text(resource),
-        text("allowed"),   homeward_absent(), homeward_built(detail),
+        text("user:42"), text(action),      text(resource),
+        text("allowed"), homeward_absent(), homeward_built(detail),
     };
     const homeward_result result = homeward_emit(publisher, audit, values, 6);
     homeward_builder_free(detail);
@@ -47,9 +43,9 @@ static homeward_result emit_audit(homeward_publisher *publisher, const homeward_
 }
 
 /* What a request emits is held until it is known where the request is handled. */
-static homeward_result handle_request(homeward_publisher *publisher, const homeward_type *audit,
+static homeward_result handle_request(homeward_publisher* publisher, const homeward_type* audit,
                                       int order, int is_replayed) {
-    homeward_scope *scope = homeward_scope_begin(publisher, 0);
+    homeward_scope* scope = homeward_scope_begin(publisher, 0);
     if (emit_audit(publisher, audit, "order.place", order) != HOMEWARD_HELD) {
         fputs("the event was not held\n", stderr);
     }
@@ -78,13 +74,13 @@ int main(void) {
         .log_context = stderr,
     };
     char why[256];
-    homeward_publisher *publisher = homeward_open(&options, why, sizeof why);
+    homeward_publisher* publisher = homeward_open(&options, why, sizeof why);
     if (publisher == NULL) {
         fprintf(stderr, "homeward: %s\n", why);
         return 1;
     }
 
-    const homeward_type *audit = define_audit(publisher);
+    const homeward_type* audit = define_audit(publisher);
     for (int order = 0; order < 100; ++order) {
         const homeward_result result = emit_audit(publisher, audit, "order.view", order);
         if (result != HOMEWARD_ACCEPTED) {

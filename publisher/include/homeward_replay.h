@@ -6,11 +6,11 @@
  *
  *   cc app.c $(pkg-config --cflags --libs homeward)
  *
- * It is built on homeward/replay/decide.hpp, connection_url.hpp and token.hpp, which say more. All of it
- * is pure or only reads the environment: no network, no threads. Any thread may call any function. No
- * function keeps a pointer that it was given, and none throws. Texts end with a zero and belong to this
- * library unless they are written into the caller's buffer. Like homeward.h, the ABI only grows: structs
- * begin with their size, and codes never change their meaning. */
+ * It is built on homeward/replay/decide.hpp, connection_url.hpp and token.hpp, which say more. All
+ * of it is pure or only reads the environment: no network, no threads. Any thread may call any
+ * function. No function keeps a pointer that it was given, and none throws. Texts end with a zero
+ * and belong to this library unless they are written into the caller's buffer. Like homeward.h, the
+ * ABI only grows: structs begin with their size, and codes never change their meaning. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -22,8 +22,8 @@ extern "C" {
 /** What a database error means, whatever the engine. */
 typedef enum homeward_cause {
     HOMEWARD_CAUSE_NONE = 0,
-    HOMEWARD_CAUSE_READ_ONLY = 1,       /**< a write, to a server or in a transaction that only reads */
-    HOMEWARD_CAUSE_UNSUPPORTED = 2,     /**< what a read replica cannot do */
+    HOMEWARD_CAUSE_READ_ONLY = 1,   /**< a write, to a server or in a transaction that only reads */
+    HOMEWARD_CAUSE_UNSUPPORTED = 2, /**< what a read replica cannot do */
     HOMEWARD_CAUSE_UNKNOWN_NAME = 3,    /**< a table, column or function that it does not have */
     HOMEWARD_CAUSE_CONFLICT = 4,        /**< cancelled for another, or for the log of a replica */
     HOMEWARD_CAUSE_CONNECTION = 5,      /**< lost or refused */
@@ -33,18 +33,18 @@ typedef enum homeward_cause {
 /** What an SQLSTATE means.
  * @param sqlstate PostgreSQL's, "25006"; NULL and "" are no error
  * @return its cause */
-homeward_cause homeward_cause_of_sqlstate(const char *sqlstate);
+homeward_cause homeward_cause_of_sqlstate(const char* sqlstate);
 /** The name of a cause as in rules.json.
  * @param cause any
  * @return a text such as "read_only" */
-const char *homeward_cause_name(homeward_cause cause);
+const char* homeward_cause_name(homeward_cause cause);
 
 /** What a database server is. */
 typedef enum homeward_server_role {
-    HOMEWARD_ROLE_UNKNOWN = 0,           /**< not asked */
-    HOMEWARD_ROLE_PRIMARY = 1,           /**< takes writes */
-    HOMEWARD_ROLE_STANDBY = 2,           /**< a read replica */
-    HOMEWARD_ROLE_READ_ONLY_PRIMARY = 3  /**< no standby, but default_transaction_read_only is on */
+    HOMEWARD_ROLE_UNKNOWN = 0,          /**< not asked */
+    HOMEWARD_ROLE_PRIMARY = 1,          /**< takes writes */
+    HOMEWARD_ROLE_STANDBY = 2,          /**< a read replica */
+    HOMEWARD_ROLE_READ_ONLY_PRIMARY = 3 /**< no standby, but default_transaction_read_only is on */
 } homeward_server_role;
 
 /** What a session has seen, against what the local replica has. */
@@ -60,17 +60,17 @@ typedef enum homeward_coverage {
 /** homeward_situation.flags */
 enum {
     HOMEWARD_HANDLER_HAS_RUN = 1,   /**< homeward_decide() is asked after the handler */
-    HOMEWARD_WAS_REPLAYED = 2,     /**< the request bears fly-replay-src */
+    HOMEWARD_WAS_REPLAYED = 2,      /**< the request bears fly-replay-src */
     HOMEWARD_REPLAY_HAS_FAILED = 4, /**< it bears fly-replay-failed */
     HOMEWARD_IS_WEBSOCKET = 8,      /**< an upgrade, which cannot be replayed */
-    HOMEWARD_LENGTH_UNKNOWN = 16 /**< a body without Content-Length */
+    HOMEWARD_LENGTH_UNKNOWN = 16    /**< a body without Content-Length */
 };
 /** What happened to one request. */
 typedef struct homeward_situation {
-    size_t size;        /**< sizeof(homeward_situation) */
-    const char *method; /**< "GET" */
-    uint32_t flags;       /**< HOMEWARD_HANDLER_HAS_RUN and the like */
-    homeward_cause cause; /**< of the error that the handler met */
+    size_t size;                      /**< sizeof(homeward_situation) */
+    const char* method;               /**< "GET" */
+    uint32_t flags;                   /**< HOMEWARD_HANDLER_HAS_RUN and the like */
+    homeward_cause cause;             /**< of the error that the handler met */
     homeward_server_role server_role; /**< of the connection that met the error */
     homeward_coverage coverage;       /**< of homeward_token_coverage() */
     uint64_t body_bytes;              /**< as Content-Length says, or as far as it was read */
@@ -89,7 +89,7 @@ enum {
 };
 /** How eagerly to replay. */
 typedef struct homeward_policy {
-    size_t size; /**< sizeof(homeward_policy) */
+    size_t size;            /**< sizeof(homeward_policy) */
     uint32_t flags;         /**< HOMEWARD_WRITES_BY_METHOD and the like */
     uint32_t retry_after_s; /**< seconds in Retry-After of a 503; 5 */
 } homeward_policy;
@@ -102,12 +102,12 @@ typedef enum homeward_verdict {
 } homeward_verdict;
 /** The result of homeward_decide(). */
 typedef struct homeward_decision {
-    size_t size; /**< sizeof(homeward_decision), set by the caller */
+    size_t size;              /**< sizeof(homeward_decision), set by the caller */
     homeward_verdict verdict; /**< what to do */
-    int status;             /**< HTTP status; 0 for HOMEWARD_PROCEED */
-    uint32_t retry_after_s; /**< seconds; 0: no Retry-After */
-    const char *reason;     /**< "read_only_error": for logs and metric labels */
-    const char *text;       /**< one sentence for a person */
+    int status;               /**< HTTP status; 0 for HOMEWARD_PROCEED */
+    uint32_t retry_after_s;   /**< seconds; 0: no Retry-After */
+    const char* reason;       /**< "read_only_error": for logs and metric labels */
+    const char* text;         /**< one sentence for a person */
 } homeward_decision;
 
 /** Decides about one request. Call it before the handler runs, and after the handler met an error.
@@ -117,14 +117,14 @@ typedef struct homeward_decision {
  * @param policy NULL for the default
  * @param decision the result
  * @return 1; 0 if situation or decision is NULL or too small, and the decision stays as it was */
-int homeward_decide(const char *primary, const char *current, const homeward_situation *situation,
-                    const homeward_policy *policy, homeward_decision *decision);
+int homeward_decide(const char* primary, const char* current, const homeward_situation* situation,
+                    const homeward_policy* policy, homeward_decision* decision);
 /** Formats the fly-replay header that sends a request to a region.
  * @param region the region's name
  * @param value a buffer for the header's value
  * @param value_bytes its size
  * @return 1; 0 if it is no region name or does not fit */
-int homeward_replay_to(const char *region, char *value, size_t value_bytes);
+int homeward_replay_to(const char* region, char* value, size_t value_bytes);
 
 /** Makes DATABASE_URL of the current region from PRIMARY_REGION, FLY_REGION and DATABASE_REPLICA_…
  * (publisher/replay/RULES.md).
@@ -134,7 +134,7 @@ int homeward_replay_to(const char *region, char *value, size_t value_bytes);
  * @param why a buffer for one sentence, or NULL; it repeats nothing of the connection string
  * @param why_bytes its size; the sentence is cut to it
  * @return 1; 0 on an error */
-int homeward_database_url(char *url, size_t url_bytes, int *is_replica, char *why,
+int homeward_database_url(char* url, size_t url_bytes, int* is_replica, char* why,
                           size_t why_bytes);
 
 /** Keys of session tokens: a session reads what it has written. The app runs the SQL on its own
@@ -145,10 +145,10 @@ typedef struct homeward_tokens homeward_tokens;
  * @param why a buffer for one sentence, or NULL
  * @param why_bytes its size; the sentence is cut to it
  * @return NULL if the keys are invalid */
-homeward_tokens *homeward_tokens_new(const char *keys, char *why, size_t why_bytes);
+homeward_tokens* homeward_tokens_new(const char* keys, char* why, size_t why_bytes);
 /** Frees the keys.
  * @param tokens may be NULL */
-void homeward_tokens_free(homeward_tokens *tokens);
+void homeward_tokens_free(homeward_tokens* tokens);
 
 /** Sizes of tokens and rows. */
 enum {
@@ -158,25 +158,25 @@ enum {
 };
 /** The query to run after COMMIT on the same connection.
  * @return SQL for homeward_token_sign() */
-const char *homeward_committed_sql(void);
+const char* homeward_committed_sql(void);
 /** Signs a token of what a session has committed.
  * @param tokens of homeward_tokens_new()
  * @param row the row of homeward_committed_sql()
  * @param token a buffer of HOMEWARD_TOKEN_BYTES
  * @param token_bytes its size
  * @return 1; 0 if it is no such row or does not fit */
-int homeward_token_sign(const homeward_tokens *tokens, const char *const row[5], char *token,
+int homeward_token_sign(const homeward_tokens* tokens, const char* const row[5], char* token,
                         size_t token_bytes);
 /** The query to run on the replica.
  * @return SQL for homeward_token_coverage() */
-const char *homeward_replica_sql(void);
+const char* homeward_replica_sql(void);
 /** Compares a token with a replica.
  * @param tokens of homeward_tokens_new()
  * @param token of the session
  * @param row the row of homeward_replica_sql(); NULL: the replica did not answer
  * @return HOMEWARD_NOT_ASKED for a token that is forged, cut, too old or of an unknown key */
-homeward_coverage homeward_token_coverage(const homeward_tokens *tokens, const char *token,
-                                          const char *const row[4]);
+homeward_coverage homeward_token_coverage(const homeward_tokens* tokens, const char* token,
+                                          const char* const row[4]);
 
 #ifdef __cplusplus
 }

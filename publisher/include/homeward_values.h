@@ -11,12 +11,18 @@
 extern "C" {
 #endif
 
-/** The kind of a value. Without JSON, the type is described once, and values are copied as they are:
+/** The kind of a value. Without JSON, the type is described once, and values are copied as they
+ * are:
  *
- *   static const homeward_field fields[] = {{"code", HOMEWARD_TEXT}, {"weight_g", HOMEWARD_INTEGER}};
- *   homeward_type *parcel = homeward_define(publisher, "parcel", HOMEWARD_AUDIT, fields, 2);
- *   homeward_value values[] = {homeward_text("p1", 2), homeward_integer(250)};
- *   homeward_emit(publisher, parcel, values, 2); */
+ * @code
+ * static const homeward_field fields[] = {
+ *     {"code", HOMEWARD_TEXT},
+ *     {"weight_g", HOMEWARD_INTEGER},
+ * };
+ * homeward_type* parcel = homeward_define(publisher, "parcel", HOMEWARD_AUDIT, fields, 2);
+ * homeward_value values[] = {homeward_text("p1", 2), homeward_integer(250)};
+ * homeward_emit(publisher, parcel, values, 2);
+ * @endcode */
 typedef enum homeward_kind {
     HOMEWARD_ABSENT = 0, /**< of a value only: this event has no such field */
     HOMEWARD_INTEGER = 1,
@@ -29,7 +35,7 @@ typedef enum homeward_kind {
 
 /** A field of an event type. */
 typedef struct homeward_field {
-    const char *name; /**< a-z 0-9 _, a letter first; at most 63 bytes */
+    const char* name;   /**< a-z 0-9 _, a letter first; at most 63 bytes */
     homeward_kind kind; /**< of its values */
 } homeward_field;
 
@@ -38,12 +44,12 @@ typedef struct homeward_value {
     homeward_kind kind; /**< which member of the union counts */
     union {
         int64_t integer; /**< also HOMEWARD_BOOLEAN (0 or 1) and HOMEWARD_TIMESTAMP */
-        double real; /**< HOMEWARD_REAL */
+        double real;     /**< HOMEWARD_REAL */
         struct {
-            const char *bytes; /**< UTF-8, or JSON */
+            const char* bytes; /**< UTF-8, or JSON */
             size_t size;       /**< in bytes */
-        } text; /**< also HOMEWARD_JSON */
-    } as; /**< the value */
+        } text;                /**< also HOMEWARD_JSON */
+    } as;                      /**< the value */
 } homeward_value;
 
 /** Makes a value of a field that the event does not have.
@@ -85,7 +91,7 @@ static inline homeward_value homeward_real(double real) {
  * @param bytes UTF-8; borrowed
  * @param size in bytes
  * @return the value */
-static inline homeward_value homeward_text(const char *bytes, size_t size) {
+static inline homeward_value homeward_text(const char* bytes, size_t size) {
     homeward_value value = {HOMEWARD_TEXT, {0}};
     value.as.text.bytes = bytes;
     value.as.text.size = size;
@@ -95,7 +101,7 @@ static inline homeward_value homeward_text(const char *bytes, size_t size) {
  * @param bytes JSON text; borrowed
  * @param size in bytes
  * @return the value */
-static inline homeward_value homeward_json(const char *bytes, size_t size) {
+static inline homeward_value homeward_json(const char* bytes, size_t size) {
     homeward_value value = {HOMEWARD_JSON, {0}};
     value.as.text.bytes = bytes;
     value.as.text.size = size;
@@ -113,27 +119,27 @@ static inline homeward_value homeward_json(const char *bytes, size_t size) {
 typedef struct homeward_builder homeward_builder;
 /** Begins an object.
  * @return NULL without memory */
-homeward_builder *homeward_object(void);
+homeward_builder* homeward_object(void);
 /** Begins an array.
  * @return NULL without memory */
-homeward_builder *homeward_array(void);
+homeward_builder* homeward_array(void);
 /** Adds a member or an element.
  * @param builder of homeward_object() or homeward_array()
  * @param key of an object, ended by a zero; NULL for an array
- * @param value HOMEWARD_ABSENT adds null, a timestamp its microseconds, HOMEWARD_JSON another builder's
- *     result
+ * @param value HOMEWARD_ABSENT adds null, a timestamp its microseconds, HOMEWARD_JSON another
+ * builder's result
  * @return 1; or 0 and nothing is added: a null pointer, a key for an array, or no memory */
-int homeward_add(homeward_builder *builder, const char *key, homeward_value value);
+int homeward_add(homeward_builder* builder, const char* key, homeward_value value);
 /** The JSON built so far, as HOMEWARD_JSON.
  * @param builder of homeward_object() or homeward_array()
  * @return borrowed until the builder changes or is freed */
-homeward_value homeward_built(const homeward_builder *builder);
+homeward_value homeward_built(const homeward_builder* builder);
 /** Removes all members or elements but keeps the memory.
  * @param builder of homeward_object() or homeward_array() */
-void homeward_clear(homeward_builder *builder);
+void homeward_clear(homeward_builder* builder);
 /** Frees a builder.
  * @param builder may be NULL */
-void homeward_builder_free(homeward_builder *builder);
+void homeward_builder_free(homeward_builder* builder);
 
 #ifdef __cplusplus
 }

@@ -17,9 +17,9 @@ class AdaptiveLinger {
     explicit AdaptiveLinger(std::chrono::milliseconds most) : most_(most) {}
 
     struct Waiting {
-        Time since;        ///< the first event of the frame was read from its lane
-        Time last_cut;     ///< the frame before left
-        std::size_t bytes; ///< of the frame's body so far
+        Time since;         ///< the first event of the frame was read from its lane
+        Time last_cut;      ///< the frame before left
+        std::size_t bytes;  ///< of the frame's body so far
     };
     bool is_due(Time now, const Waiting& waiting) const {
         if (now - waiting.since >= most_) return true;

@@ -58,8 +58,8 @@ struct StreamInfo {
     std::string config;  ///< the whole configuration: the text of a JSON object
     std::string retention;
     std::int64_t max_bytes = -1;
-    std::string created;   ///< RFC 3339
-    std::string first_ts;  ///< RFC 3339
+    std::string created;          ///< RFC 3339
+    std::string first_ts;         ///< RFC 3339
     std::uint64_t first_seq = 0;  ///< of the oldest message, or of the next when there is none
     std::uint64_t messages = 0;
     std::uint64_t bytes = 0;

@@ -31,7 +31,18 @@ enum class FieldKind : std::uint8_t {
 /// How PostgreSQL stores it. The default for each kind stands beside FieldKind; a field's own
 /// `"x-homeward": {"column": "smallint"}` overrides it within what the kind can be read as.
 enum class ColumnType : std::uint8_t {
-    text, int2, int4, int8, float4, float8, numeric, boolean, timestamptz, uuid, inet, jsonb,
+    text,
+    int2,
+    int4,
+    int8,
+    float4,
+    float8,
+    numeric,
+    boolean,
+    timestamptz,
+    uuid,
+    inet,
+    jsonb,
 };
 /// The SQL spelling: "text", "smallint", "integer", "bigint", "real", "double precision", …
 std::string_view sql_name(ColumnType type);
@@ -70,7 +81,8 @@ enum class Partitioning : std::uint8_t { none, day };
 struct EventType {
     std::string name;  ///< [a-z][a-z0-9_]{0,47}
     EventClass event_class = EventClass::audit;
-    std::string table;  ///< schema-less table name in the leader's event schema; [a-z][a-z0-9_]{0,47}
+    std::string
+        table;  ///< schema-less table name in the leader's event schema; [a-z][a-z0-9_]{0,47}
     std::vector<Field> fields;
     Partitioning partitioning = Partitioning::none;
     std::uint32_t retention_days = 0;  ///< 0: for ever
@@ -97,7 +109,8 @@ class SchemaError : public std::runtime_error {
 /// Throws SchemaError. `file_name` is only for messages.
 EventType parse_event_type(std::string_view json_text, std::string_view file_name);
 EventType load_event_type(const std::filesystem::path& file);
-/// Every *.json of a directory but overrides of shipped types, sorted by name; two types of one name or one table are refused.
+/// Every *.json of a directory but overrides of shipped types, sorted by name; two types of one
+/// name or one table are refused.
 std::vector<EventType> load_event_types(const std::filesystem::path& directory);
 
 }  // namespace homeward

@@ -154,9 +154,10 @@ double publish_paced(Line& line, double seconds) {
     return static_cast<double>(i);
 }
 
-/// Processes that do nothing but use the processors, each in a session of its own, as other programs
-/// are. Linux divides processors between sessions first (autogroup): threads of ours that spin would
-/// take them from nats-server and consumer, which are of our session, and from nobody else.
+/// Processes that do nothing but use the processors, each in a session of its own, as other
+/// programs are. Linux divides processors between sessions first (autogroup): threads of ours that
+/// spin would take them from nats-server and consumer, which are of our session, and from nobody
+/// else.
 class Busy {
   public:
     explicit Busy(unsigned processes) {
@@ -212,8 +213,7 @@ Freshness freshness(Line& line, double seconds, unsigned busy_processes) {
 /// What a party's rows cost all processors, and how near it came to what that leaves room for.
 void add_processors(Report& report, const std::string& who, const Ingest& ingest) {
     const auto part = [&](double seconds) { return short_number(seconds / ingest.rows * 1e6); };
-    const double most =
-        std::thread::hardware_concurrency() * 1e6 / ingest.total_cpu_per_million();
+    const double most = std::thread::hardware_concurrency() * 1e6 / ingest.total_cpu_per_million();
     report.add({"plain, processors that " + who + " uses", ingest.total_cpu_per_million(),
                 "s/M rows",
                 "NATS " + part(ingest.nats_cpu_seconds) + ", client " +

@@ -158,8 +158,10 @@ void compare(const Tuning& tuning, const Settings& advised, int runs, double sec
         report.add({"freshness p99 of the advised over the default, " + type, fresh.of_advised,
                     "ms", "default: " + short_number(fresh.of_default) + " ms", staler.mean(),
                     ratio_at_most(kLossRatioMax)});
-        report.note("ratios are means of " + std::to_string(runs) + " runs, numbers those of the "
-                    "last; throughput " + slower.range() + ", freshness " + staler.range());
+        report.note("ratios are means of " + std::to_string(runs) +
+                    " runs, numbers those of the "
+                    "last; throughput " +
+                    slower.range() + ", freshness " + staler.range());
     }
 }
 

@@ -1,5 +1,5 @@
-// deploy/DATA.md typed anew: known events of two regions become rows, and each of the page's commands
-// must show on them what the page shows. HOMEWARD_WRITE_PAGES=1 puts there what comes.
+// deploy/DATA.md typed anew: known events of two regions become rows, and each of the page's
+// commands must show on them what the page shows. HOMEWARD_WRITE_PAGES=1 puts there what comes.
 
 #include <cstdlib>
 #include <homeward/publisher.hpp>
@@ -81,12 +81,10 @@ TEST_CASE("every command of deploy/DATA.md shows what the page says that it show
     REQUIRE(proof.exit_code == 0);
 
     ProcessOptions options;
-    options.environment = {{"PGHOST", "127.0.0.1"},
-                           {"PGPORT", std::to_string(bridge.leader().port())},
-                           {"PGUSER", "postgres"},
-                           {"PAGER", "cat"},
-                           {"PGTZ", "UTC"},
-                           {"LC_ALL", "C.UTF-8"}};
+    options.environment = {
+        {"PGHOST", "127.0.0.1"}, {"PGPORT", std::to_string(bridge.leader().port())},
+        {"PGUSER", "postgres"},  {"PAGER", "cat"},
+        {"PGTZ", "UTC"},         {"LC_ALL", "C.UTF-8"}};
     std::vector<std::string> command{"python3", HOMEWARD_DATA_PAGE_SCRIPT, HOMEWARD_DATA_PAGE};
     if (std::getenv("HOMEWARD_WRITE_PAGES") != nullptr) command.emplace_back("--write");
     const CommandResult typed = run_command(command, options, 120s);

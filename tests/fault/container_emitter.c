@@ -18,18 +18,18 @@ struct entry {
     uint8_t unused[7];
 };
 
-static uint64_t hash_of(const char *text) {
+static uint64_t hash_of(const char* text) {
     uint64_t hash = 0xcbf29ce484222325u;
     for (; *text != '\0'; ++text) hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
     return hash;
 }
 
-static void write_entry(int file, uint64_t number, const struct entry *entry) {
+static void write_entry(int file, uint64_t number, const struct entry* entry) {
     const off_t at = (off_t)(number * sizeof *entry);
     if (pwrite(file, entry, sizeof *entry, at) != (ssize_t)sizeof *entry) exit(3);
 }
 
-static void emit(homeward_publisher *publisher, int file, const char *name, uint64_t number) {
+static void emit(homeward_publisher* publisher, int file, const char* name, uint64_t number) {
     char actor[48];
     char json[256];
     snprintf(actor, sizeof actor, "c:%s:%" PRIu64, name, number * 2654435761u);
@@ -45,7 +45,7 @@ static void emit(homeward_publisher *publisher, int file, const char *name, uint
     write_entry(file, number, &entry);
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
     if (argc != 6) return 2;
     const homeward_options options = {.size = sizeof options,
                                       .region = "ams",
@@ -53,7 +53,7 @@ int main(int argc, char **argv) {
                                       .nats_urls = argv[1],
                                       .spool_dir = argv[2]};
     char why[256];
-    homeward_publisher *publisher = homeward_open(&options, why, sizeof why);
+    homeward_publisher* publisher = homeward_open(&options, why, sizeof why);
     if (publisher == NULL) {
         fprintf(stderr, "%s\n", why);
         return 1;

@@ -1,5 +1,5 @@
-// SIGKILL of the consumer, again and again, while it drains a backlog; judged by the app's journal, on
-// a table without a unique index.
+// SIGKILL of the consumer, again and again, while it drains a backlog; judged by the app's journal,
+// on a table without a unique index.
 
 #include <algorithm>
 #include <cstdio>
@@ -28,8 +28,8 @@ std::uint64_t fill(Load& load, std::uint64_t events) {
 }  // namespace
 
 TEST_CASE("ten kills of the consumer in one drain lose nothing and double nothing") {
-    // Method: 30,000 events wait (300,000 with --full). Each transaction sleeps for 50 ms, so that a
-    // kill finds some under way; the consumer is killed each time when another twelfth has become
+    // Method: 30,000 events wait (300,000 with --full). Each transaction sleeps for 50 ms, so that
+    // a kill finds some under way; the consumer is killed each time when another twelfth has become
     // rows, and the next one begins at once. What the dead had in hand comes again.
     const auto events = static_cast<std::uint64_t>(rounds(30'000, 300'000));
     BridgeOptions options;

@@ -16,7 +16,9 @@ Process Load::spawn(int threads) {
                    options);
 }
 
-void Load::start() { emitter_ = spawn(options_.threads); }
+void Load::start() {
+    emitter_ = spawn(options_.threads);
+}
 
 int Load::send_what_was_left() {
     emitter_ = spawn(0);
@@ -31,9 +33,9 @@ Verdict Load::verdict() const {
         rows.push_back({row[0], hash_of(row[1])});
     }
     std::vector<std::string> dead;
-    for (const auto& row : bridge_.leader().query(
-             "SELECT convert_from(payload, 'UTF8')::jsonb ->> 'resource'"
-             " FROM homeward.dead_letter WHERE state <> 'redriven'")) {
+    for (const auto& row :
+         bridge_.leader().query("SELECT convert_from(payload, 'UTF8')::jsonb ->> 'resource'"
+                                " FROM homeward.dead_letter WHERE state <> 'redriven'")) {
         dead.push_back(row[0]);
     }
     return judge(bridge_.dir() / "journal", rows, dead);
@@ -47,6 +49,8 @@ std::uint64_t announced_seed() {
     return seed;
 }
 
-int rounds(int minimum, int full) { return std::getenv("HOMEWARD_FULL") != nullptr ? full : minimum; }
+int rounds(int minimum, int full) {
+    return std::getenv("HOMEWARD_FULL") != nullptr ? full : minimum;
+}
 
 }  // namespace homeward::testing

@@ -137,8 +137,15 @@ TEST_CASE("every event of a spool that v0.1.0 left becomes one row, and its orig
         command = {HOMEWARD_SPOOL_PROGRAM, "drain", kept.spool(), "--server", bridge.leaf().url()};
     }
     SECTION("the start of a publisher on the same spool") {
-        command = {HOMEWARD_EMIT_PROGRAM, "--server", bridge.leaf().url(), "--region", "ams",
-                   "--app", "shop", "--spool", kept.spool()};
+        command = {HOMEWARD_EMIT_PROGRAM,
+                   "--server",
+                   bridge.leaf().url(),
+                   "--region",
+                   "ams",
+                   "--app",
+                   "shop",
+                   "--spool",
+                   kept.spool()};
     }
     const CommandResult sent = run_command(command);
     INFO(sent.output);
@@ -146,15 +153,16 @@ TEST_CASE("every event of a spool that v0.1.0 left becomes one row, and its orig
     CHECK_FALSE(std::filesystem::exists(kept.directory()));
 
     PostgresServer& leader = bridge.leader();
-    CHECK(wait_until(
-        30s, [&] { return leader.number("SELECT count(*) FROM audit_events") == 315; }));
+    CHECK(
+        wait_until(30s, [&] { return leader.number("SELECT count(*) FROM audit_events") == 315; }));
     CHECK(leader.query("SELECT count(DISTINCT (origin, seq)), min(seq), max(seq)"
                        " FROM audit_events") == Rows{{"315", "1", "315"}});
     const CommandResult proof = bridge.consumer_command({"proof", "--wait", "60"}, 90s);
     INFO(proof.output << bridge.consumer_log());
     CHECK(proof.exit_code == 0);
     CHECK(leader.query("SELECT state, accepted, committed, region, app FROM homeward.proof"
-                       " WHERE publisher = '" + std::string(KeptSpool::kPublisher) + "'") ==
+                       " WHERE publisher = '" +
+                       std::string(KeptSpool::kPublisher) + "'") ==
           Rows{{"complete", "315", "315", "ams", "shop"}});
 }
 

@@ -11,7 +11,8 @@ namespace {
 void expect_clean(Bridge& bridge, Load& load) {
     CHECK(load.stop() == 0);
     const auto begun = std::chrono::steady_clock::now();
-    const CommandResult proof = bridge.consumer_command({"proof", "--wait", "120", "--final"}, 180s);
+    const CommandResult proof =
+        bridge.consumer_command({"proof", "--wait", "120", "--final"}, 180s);
     // It waits for what will be delivered, and not for what a killed server kept after its ack.
     CHECK(std::chrono::steady_clock::now() - begun < 110s);
     const Verdict verdict = load.verdict();

@@ -243,16 +243,17 @@ TEST_CASE("a forged frame of an unsigned origin that comes first is told from th
     const std::string true_frame = victim.frame(1, kEvents);
     victim.send(true_frame);
     REQUIRE(wait_until(30s, [&] { return count(bridge, "homeward.conflict") == 1; }));
-    CHECK(count(bridge, "homeward.conflict WHERE reason LIKE '%other bytes%'"
-                        " AND frame_bytes = " + std::to_string(true_frame.size())) == 1);
+    CHECK(count(bridge,
+                "homeward.conflict WHERE reason LIKE '%other bytes%'"
+                " AND frame_bytes = " +
+                    std::to_string(true_frame.size())) == 1);
     CHECK(wait_until(30s, [&] { return count(bridge, "audit_events") == kEvents; }));
     // A frame that comes again is the same to the byte.
     victim.send(victim.frame(kEvents + 1, kEvents));
     victim.send(victim.frame(kEvents + 1, kEvents));
     REQUIRE(wait_until(30s, [&] { return count(bridge, "audit_events") == 2 * kEvents; }));
-    REQUIRE(wait_until(30s, [&] {
-        return bridge.metric("homeward_skipped_events_total") == kEvents;
-    }));
+    REQUIRE(
+        wait_until(30s, [&] { return bridge.metric("homeward_skipped_events_total") == kEvents; }));
     CHECK(count(bridge, "homeward.conflict") == 1);
 }
 

@@ -27,7 +27,8 @@ std::int64_t count(Bridge& bridge, const std::string& from) {
 std::int64_t rows_of(Bridge& bridge, const std::string& app) {
     return count(bridge,
                  "audit_events e JOIN homeward.origin o ON o.id = e.origin"
-                 " WHERE o.app = '" + app + "'");
+                 " WHERE o.app = '" +
+                     app + "'");
 }
 
 /// Sends events one by one, and waits for the row of each.

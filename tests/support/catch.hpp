@@ -9,10 +9,18 @@
 
 // In v3 Contains is about elements; of a string it says what v2's said.
 namespace Catch::Matchers {
-inline auto Contains(const char* part) { return ContainsSubstring(part); }
-inline auto Contains(const std::string& part) { return ContainsSubstring(part); }
-inline auto Contains(std::string& part) { return ContainsSubstring(part); }
-inline auto Contains(std::string&& part) { return ContainsSubstring(part); }
+inline auto Contains(const char* part) {
+    return ContainsSubstring(part);
+}
+inline auto Contains(const std::string& part) {
+    return ContainsSubstring(part);
+}
+inline auto Contains(std::string& part) {
+    return ContainsSubstring(part);
+}
+inline auto Contains(std::string&& part) {
+    return ContainsSubstring(part);
+}
 }  // namespace Catch::Matchers
 #else
 #include <catch2/catch.hpp>

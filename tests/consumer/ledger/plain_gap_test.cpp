@@ -45,8 +45,9 @@ class Sender {
     /// What the leader knows of the stream's ack floor.
     bool is_noted(int sequence) const {
         return wait_until(20s, [&] {
-            return bridge_.leader().number("SELECT coalesce(max(seq_acked), 0)"
-                                           " FROM homeward.plain_account") == sequence;
+            return bridge_.leader().number(
+                       "SELECT coalesce(max(seq_acked), 0)"
+                       " FROM homeward.plain_account") == sequence;
         });
     }
 
@@ -78,8 +79,7 @@ TEST_CASE("a plain message that somebody else acknowledged is missing, by its st
     CHECK(proof.exit_code == 1);
     CHECK_THAT(proof.output, Contains("missing messages of HOMEWARD_PLAIN_ams: 11;") &&
                                  Contains("emitted=13 committed=12") && Contains("missing=1"));
-    const auto json =
-        nlohmann::json::parse(bridge.consumer_command({"proof", "--json"}).output);
+    const auto json = nlohmann::json::parse(bridge.consumer_command({"proof", "--json"}).output);
     CHECK(json.at("missing_messages") ==
           nlohmann::json::array({{{"stream", kStream}, {"seq_first", 11}, {"seq_last", 11}}}));
     CHECK(wait_until(40s, [&] { return bridge.metric("homeward_holes_missing") == 1; }));

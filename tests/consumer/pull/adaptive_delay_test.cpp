@@ -1,5 +1,5 @@
-// Linger and delay through the whole line, publisher to row: what adapts is compared with itself under
-// another load, and with the linger that it was given.
+// Linger and delay through the whole line, publisher to row: what adapts is compared with itself
+// under another load, and with the linger that it was given.
 
 #include <homeward/publisher.hpp>
 

@@ -53,8 +53,7 @@ Outcome run(const BatchBounds& want, Duration interval, Duration took) {
         if (queue.empty() || (!queue.is_full(want) && now < queue.due(want))) continue;
         for (const PulledMessage& taken : queue.take(want, now)) {
             waited += now - taken.arrived;
-            outcome.longest =
-                std::max(outcome.longest, now - std::max(taken.arrived, free_at));
+            outcome.longest = std::max(outcome.longest, now - std::max(taken.arrived, free_at));
             ++messages;
         }
         ++batches;

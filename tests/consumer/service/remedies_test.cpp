@@ -90,7 +90,8 @@ class Operator {
 
   private:
     const std::string config_ = bridge.dir() / "a 'b' $1 config.toml";
-    const std::string quoted_ = "'" + (bridge.dir() / "a '\\''b'\\'' $1 config.toml").string() + "'";
+    const std::string quoted_ =
+        "'" + (bridge.dir() / "a '\\''b'\\'' $1 config.toml").string() + "'";
     const std::string log_ = bridge.dir() / "operator.log";
     Process consumer_;
 };
@@ -221,7 +222,8 @@ TEST_CASE("remedies of the status page and the log run as printed while what the
                            consumer::command::kConflictsList),
                Contains("shop"));
 
-    person.bridge.leader().query("ALTER TABLE audit_events ALTER COLUMN actor TYPE integer USING 0");
+    person.bridge.leader().query(
+        "ALTER TABLE audit_events ALTER COLUMN actor TYPE integer USING 0");
     sender.send(sender.frame(16, 5));
     CHECK_THAT(run_printed(person, person.remedy_of("events of type audit are held"),
                            consumer::command::kCheck, 1),

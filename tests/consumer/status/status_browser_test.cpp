@@ -54,7 +54,8 @@ constexpr const char* kTickMistakes = R"(
     }
     heard = kept;
     return wrong;)";
-/// Text whose contrast with what is behind it is below 4.5, and lines and marks below 3 (WCAG 2.1, AA).
+/// Text whose contrast with what is behind it is below 4.5, and lines and marks below 3 (WCAG 2.1,
+/// AA).
 constexpr const char* kTooPale = R"(
     const parts = color => color.match(/[\d.]+/g).map(Number);
     const light = ([r, g, b]) => [r, g, b].map(c => c / 255)
@@ -214,8 +215,8 @@ TEST_CASE("a remedy's button copies its command as it is typed, with and without
     OpenPage page;
     Browser& browser = page.browser;
     REQUIRE(page.shows("#reasons", {"dead-letters list"}));
-    const std::string command =
-        nlohmann::json::parse(http_text(page.bridge.admin_port(), "/status.json"))["reasons"][0]["command"];
+    const std::string command = nlohmann::json::parse(
+        http_text(page.bridge.admin_port(), "/status.json"))["reasons"][0]["command"];
     CHECK(browser.text("#reasons code") == command);
     CHECK(browser.text("#reasons button") == "Copy");
     browser.click("#reasons button");
@@ -233,11 +234,10 @@ TEST_CASE("a remedy's button copies its command as it is typed, with and without
     CHECK(browser.run("return getSelection().isCollapsed") == true);
 
     // The links lead to what they say.
-    for (const auto& [link, part] : {std::pair("metrics", "homeward_rows_total"),
-                                     std::pair("runbook", "Poison flood")}) {
-        const std::string url =
-            browser.run("return document.querySelector('nav a[href=" + std::string(link) +
-                        "]').href");
+    for (const auto& [link, part] :
+         {std::pair("metrics", "homeward_rows_total"), std::pair("runbook", "Poison flood")}) {
+        const std::string url = browser.run(
+            "return document.querySelector('nav a[href=" + std::string(link) + "]').href");
         CHECK_THAT(http_text(page.bridge.admin_port(), url.substr(url.rfind('/'))), Contains(part));
     }
 
@@ -259,9 +259,10 @@ TEST_CASE("charts say value and time where somebody points, and their ticks are 
     CHECK(browser.text("#rows .tip").empty());
     browser.point_at("#rows .plot", 0.995);
     CHECK(page.shows("#rows .tip", {" at "}));
-    CHECK(browser.run("const [value] = document.querySelector('#rows .tip').textContent.split(' at ');"
-                      " return value + ' now' === document.querySelector('#rows .key').textContent"
-                      " ? '' : value") == "");
+    CHECK(browser.run(
+              "const [value] = document.querySelector('#rows .tip').textContent.split(' at ');"
+              " return value + ' now' === document.querySelector('#rows .key').textContent"
+              " ? '' : value") == "");
     const std::string newest = browser.text("#rows .tip");
     browser.point_at("#rows .plot", 0.9);
     CHECK(wait_until(10s, [&] { return browser.text("#rows .tip") != newest; }));

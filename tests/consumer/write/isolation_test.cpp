@@ -196,8 +196,7 @@ TEST_CASE("schema drift holds that table alone, is named, makes no dead letter, 
         const std::vector<std::string> redrive = {"dead-letters", "redrive", "--all"};
         const CommandResult refused = leader.bridge().consumer_command(redrive);
         CHECK(refused.exit_code != 0);
-        CHECK_THAT(refused.output,
-                   Contains("column \"value\" of public.metric_events is bigint"));
+        CHECK_THAT(refused.output, Contains("column \"value\" of public.metric_events is bigint"));
         leader.leader().query("ALTER TABLE metric_events ALTER COLUMN value TYPE double precision");
         CHECK(leader.bridge().consumer_command(redrive).exit_code == 0);
         CHECK(leader.has_metrics(3));
@@ -237,8 +236,8 @@ TEST_CASE("a column altered back and forth in a stream never gets a value of ano
     constexpr int kEvents = 400;
     FaultyTable leader;
     const auto alter = [&](const char* type) {
-        leader.leader().query(
-            std::string("ALTER TABLE metric_events ALTER COLUMN value TYPE ") + type);
+        leader.leader().query(std::string("ALTER TABLE metric_events ALTER COLUMN value TYPE ") +
+                              type);
     };
     for (int i = 1; i <= kEvents; ++i) {
         if (i % 100 == 25) alter("bigint");

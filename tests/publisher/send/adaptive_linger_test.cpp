@@ -1,5 +1,5 @@
-// When frames leave, by a clock that only this test moves: a sender that looks every 2 ms, and events
-// of one rate. Each case is compared with a linger that does not adapt.
+// When frames leave, by a clock that only this test moves: a sender that looks every 2 ms, and
+// events of one rate. Each case is compared with a linger that does not adapt.
 
 #include "publisher/send/adaptive_linger.hpp"
 

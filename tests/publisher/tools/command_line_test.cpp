@@ -65,7 +65,8 @@ TEST_CASE("inspect shows ended runs, unfinished directories, the size and the bo
 TEST_CASE("the list of processes does not show the password in --server") {
     const TempDir dir;
     std::ofstream(dir / "url") << "nats://user:s3cret@127.0.0.1:1\n";
-    std::ofstream(dir / "event") << R"({"type":"metric","name":"m","kind":"gauge","value":1})" "\n";
+    std::ofstream(dir / "event") << R"({"type":"metric","name":"m","kind":"gauge","value":1})"
+                                    "\n";
     // An event that cannot be sent, or `drain` would end at once.
     const std::string leave = std::string(HOMEWARD_EMIT_PROGRAM) +
                               " --region ams --app shop --server nats://127.0.0.1:1 --wait 0"
