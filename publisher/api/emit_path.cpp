@@ -98,9 +98,10 @@ EmitResult Publisher::emit_shared(detail::LaneWriter* lane, EventClass event_cla
         }
     }
     auto& shared = static_cast<detail::SharedLaneWriter&>(*lane);
-    const detail::LaneUse use(shared);
+    detail::SharedLaneSeat* seat = is_cached ? cached.seat : nullptr;
+    const detail::SharedLaneUse use(shared, seat);
     if (is_closed()) return refuse(event_class, EmitResult::closed);
-    const bool fits = shared.append(record_bytes, write_now, is_cached ? cached.seat : nullptr);
+    const bool fits = shared.append(record_bytes, write_now, seat);
     return fits ? EmitResult::accepted : no_room(lane, event_class);
 }
 

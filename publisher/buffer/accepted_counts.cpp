@@ -125,6 +125,7 @@ std::uint64_t RecordGrant::records() const noexcept {
 }
 
 bool RecordGrant::tend() noexcept {
+    is_too_high_ = false;
     if (cell_ == nullptr) return false;
     const std::uint64_t now = records();
     target_ = now + (now - seen_);
@@ -138,6 +139,7 @@ bool RecordGrant::tend() noexcept {
     }
     if (AcceptedCell::count_of(before_) <= target_) return false;
     header_->granted.store(target_, std::memory_order_release);
+    is_too_high_ = true;
     return true;
 }
 

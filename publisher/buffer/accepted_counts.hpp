@@ -96,6 +96,8 @@ class RecordGrant {
     /// Grants as many as the last interval accepted. True: the count must come down; lower() it
     /// after all threads were fenced.
     bool tend() noexcept;
+    /// What tend() said last.
+    bool is_too_high() const noexcept { return is_too_high_; }
     void lower() noexcept;
     /// Emits are not counted any more.
     void end() noexcept;
@@ -109,6 +111,7 @@ class RecordGrant {
     std::uint64_t seen_ = 0;
     std::uint64_t target_ = 0;
     std::uint64_t before_ = 0;  ///< the cell, as tend() saw it
+    bool is_too_high_ = false;
 };
 
 }  // namespace homeward

@@ -34,6 +34,13 @@ void SharedLaneSeats::release(SharedLaneSeat* seat) noexcept {
     taken_ = seats_.size();
 }
 
+bool SharedLaneSeats::is_any_in_use() noexcept {
+    const std::lock_guard lock(mutex_);
+    return std::any_of(seats_.begin(), seats_.end(), [](const auto& seat) {
+        return seat->is_in_use.load(std::memory_order_acquire);
+    });
+}
+
 std::uint64_t SharedLaneSeats::abandoned_at(std::uint64_t position) noexcept {
     if (!has_abandoned_.load(std::memory_order_acquire)) return 0;
     const std::lock_guard lock(mutex_);

@@ -37,6 +37,7 @@ struct alignas(64) SharedLaneSeat {
     std::atomic<std::uint64_t> position{kIdle};
     std::atomic<std::uint64_t> span{0};
     std::atomic<bool> has_reserved{false};
+    std::atomic<bool> is_in_use{false};  ///< by its thread's SharedLaneUse
 };
 
 /// The seats of one shared lane. Any thread.
@@ -47,6 +48,8 @@ class SharedLaneSeats {
     /// By the thread that has it, at its end.
     void release(SharedLaneSeat* seat) noexcept;
     std::size_t taken() const noexcept { return taken_.load(std::memory_order_relaxed); }
+    /// Whether a thread is inside a SharedLaneUse with one of them.
+    bool is_any_in_use() noexcept;
 
     /// LaneDrainer: bytes that a thread reserved at `position` before it ended; 0 if none did, or
     /// if a living one might still publish there. Cheap while no thread ended so.
@@ -70,20 +73,23 @@ class SharedLaneWriter : public LaneWriter {
     /// As LaneWriter::append().
     template <typename Write>
     bool append(std::size_t payload_bytes, const Write& write, SharedLaneSeat* seat) noexcept {
+        // Other threads, and the sender that zeroes the ring, have left these lines with another
+        // processor. They are fetched while the record is written.
+        prefetch_for_write(&header_->head);
         // Written before there is a place for it, if it is small: the others wait less long.
         alignas(kRecordAlign) std::byte copy[kCopyBytesMax];
         const bool is_small = payload_bytes <= kCopyBytesMax;
         if (is_small) write(copy);
-        const auto position = reserve(record_span(payload_bytes), 1, seat);
+        const std::size_t span = record_span(payload_bytes);
+        prefetch_place(span);
+        const auto position = reserve(span, 1, seat);
         if (!position) return false;
         std::byte* payload = ring_ + (*position & mask_) + kRecordPrefixBytes;  // mapped twice
-        if (is_small) {
-            std::memcpy(payload, copy, payload_bytes);
-        } else {
-            write(payload);
-        }
+        if (!is_small) write(payload);
         const std::byte* written = is_small ? copy : payload;
-        publish(*position, record_prefix(*position, {written, payload_bytes}), 1, seat);
+        const std::uint64_t prefix = record_prefix(*position, {written, payload_bytes});
+        if (is_small) std::memcpy(payload, copy, payload_bytes);
+        publish(*position, prefix, 1, seat);
         return true;
     }
     /// As LaneWriter::append() of spans.
@@ -99,6 +105,35 @@ class SharedLaneWriter : public LaneWriter {
 
   private:
     static constexpr std::size_t kCopyBytesMax = 512;
+
+    /// Where reserve() will find room, unless another thread comes first.
+    void prefetch_place(std::size_t span) const noexcept {
+        const std::byte* place = ring_ + (header_->head.load(std::memory_order_relaxed) & mask_);
+        const std::size_t bytes = span < kCopyBytesMax ? span : kCopyBytesMax;
+        for (std::size_t line = 0; line < bytes; line += 64) prefetch_for_write(place + line);
+    }
+};
+
+/// As LaneUse. A thread with a seat says so there, in a line of its own; one without counts itself.
+class SharedLaneUse {
+  public:
+    SharedLaneUse(SharedLaneWriter& lane, SharedLaneSeat* seat) noexcept : seat_(seat) {
+        if (seat_ == nullptr) {
+            counted_.emplace(lane);
+        } else {
+            seat_->is_in_use.store(true, std::memory_order_relaxed);
+            std::atomic_signal_fence(std::memory_order_seq_cst);
+        }
+    }
+    ~SharedLaneUse() {
+        if (seat_ != nullptr) seat_->is_in_use.store(false, std::memory_order_release);
+    }
+    SharedLaneUse(const SharedLaneUse&) = delete;
+    SharedLaneUse& operator=(const SharedLaneUse&) = delete;
+
+  private:
+    SharedLaneSeat* seat_;
+    std::optional<LaneUse> counted_;
 };
 
 }  // namespace homeward::detail

@@ -128,7 +128,7 @@ void LanePool::release(Shelf& shelf, const Place& place) noexcept {
 
 bool LanePool::is_in_use() const {
     const std::lock_guard lock(shelf_->mutex);
-    const auto is_used = [](const auto& lane) { return lane->writer.is_in_use(); };
+    const auto is_used = [](const auto& lane) { return lane->is_in_use(); };
     return std::any_of(shelf_->lanes.begin(), shelf_->lanes.end(), is_used) ||
            std::any_of(shelf_->shared.begin(), shelf_->shared.end(), is_used);
 }
@@ -260,18 +260,13 @@ void LanePool::for_each_lane(const Visit& visit) {
 }
 
 void LanePool::keep_counts() {
-    std::vector<RecordGrant*> too_high;
-    std::vector<const detail::LaneWriter*> writers;
-    for_each_lane([&](auto& lane) {
-        if (!lane.grant.tend()) return;
-        too_high.push_back(&lane.grant);
-        writers.push_back(&lane.writer);
-    });
-    if (too_high.empty()) return;
+    bool is_any_too_high = false;
+    for_each_lane([&](auto& lane) { is_any_too_high |= lane.grant.tend(); });
+    if (!is_any_too_high) return;
     fence_all_threads();
-    for (std::size_t i = 0; i < too_high.size(); ++i) {
-        if (!writers[i]->is_in_use()) too_high[i]->lower();
-    }
+    for_each_lane([](auto& lane) {
+        if (lane.grant.is_too_high() && !lane.is_in_use()) lane.grant.lower();
+    });
 }
 
 std::string LanePool::maintain() {

@@ -74,6 +74,11 @@ class LanePool {
         Writer writer;
         RecordGrant grant;
         bool is_free = false;
+
+        bool is_in_use() const {
+            detail::SharedLaneSeats* seats = mapping.seats();
+            return writer.is_in_use() || (seats != nullptr && seats->is_any_in_use());
+        }
     };
     using Lane = Made<detail::LaneWriter>;
     using SharedLane = Made<detail::SharedLaneWriter>;

@@ -16,6 +16,16 @@ namespace homeward::detail {
 std::uint32_t record_checksum(std::uint64_t position, const std::byte* payload,
                               std::size_t payload_bytes) noexcept;
 
+/// The line will be written to. Not __builtin_prefetch(): for any x86-64 that only reads the line,
+/// and the store then waits for it once more.
+inline void prefetch_for_write(const void* line) noexcept {
+#if defined(__x86_64__)
+    asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(line)));
+#else
+    __builtin_prefetch(line, 1);
+#endif
+}
+
 struct AcceptedCell;
 struct SharedLaneSeat;
 
@@ -46,7 +56,7 @@ class LaneWriter {
             return false;
         std::byte* at = ring_ + (head_ & mask_);
         for (std::size_t line = 0; line < span; line += 64) {
-            __builtin_prefetch(at + kPrefetchBytes + line, 1);
+            prefetch_for_write(at + kPrefetchBytes + line);
         }
         if (span <= kAsideBytesMax) [[likely]] {
             // Not in the ring: the checksum would read what has just been written there, and wait
