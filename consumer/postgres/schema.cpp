@@ -10,11 +10,13 @@
 namespace homeward::consumer {
 namespace {
 
-/// Any fixed number; all of Homeward's schema changes queue up behind it, however long that takes:
-/// the others are just as busy with the same. Until the transaction ends, as behind a pooler a
+/// All of Homeward's schema changes queue behind it, however long that takes: the others are just
+/// as busy with the same. Of a table that only its owner may lock so: any login could hold an
+/// advisory lock for as long as it likes. Until the transaction ends, as behind a pooler a
 /// session's lock would stay with whoever gets that session next.
 constexpr const char* kSchemaLock =
-    "BEGIN; SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock(hashtext('homeward.schema'));"
+    "BEGIN; SET LOCAL lock_timeout = 0;"
+    " LOCK TABLE homeward.migration IN SHARE ROW EXCLUSIVE MODE;"
     // Hears of what others have made while we waited: to_regclass() alone would not.
     " SELECT FROM pg_catalog.pg_class LIMIT 0";
 /// Whoever waits for an exclusive lock holds up all that come after it, so the wait is short, and
@@ -333,13 +335,27 @@ void Schema::run(const std::function<void()>& work) {
     }
 }
 
+/// Nothing can be locked before it is there, and IF NOT EXISTS does not see what another session is
+/// making: one of two that begin at once fails with one of these.
+void Schema::make_migration_table() {
+    for (int turn = 1;; ++turn) {
+        try {
+            leader_.execute(kMigrationTable);
+            return;
+        } catch (const LeaderError& error) {
+            const bool is_made = error.sqlstate() == "23505" || error.sqlstate() == "42P06" ||
+                                 error.sqlstate() == "42P07";
+            if (!is_made || leader_.is_broken() || turn == kLockTurnsMax) throw;
+        }
+        std::this_thread::sleep_for(kLockTurn);
+    }
+}
+
 void Schema::apply(const std::vector<EventType>& types, std::set<std::string>* drift) {
     drift_ = drift;
     Migrations migrations(leader_);
     const auto missing = migrations.missing();
-    if (!missing.empty() && missing.front()->version == 1) {
-        run([&] { leader_.execute(kMigrationTable); });
-    }
+    if (!missing.empty() && missing.front()->version == 1) make_migration_table();
     for (const Migration* migration : missing) {
         run([&] {
             if (migrations.is_missing(*migration)) migrations.run(*migration);

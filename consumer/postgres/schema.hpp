@@ -19,7 +19,7 @@ std::vector<EventType> known_event_types(const Config& config);
 std::string catalog_name(const Field& field);
 
 /// The ledger and the event tables, brought up to date additively: nothing is dropped, narrowed or
-/// renamed. Each transaction takes an advisory lock, so that any number of consumers may start at
+/// renamed. Each transaction locks homeward.migration, so that any number of consumers may start at
 /// once.
 class Schema {
   public:
@@ -43,6 +43,7 @@ class Schema {
     std::string index_sql(const EventType& type, const Index& index);
     std::string registration(const EventType& type);
     bool is_registered(const EventType& type);
+    void make_migration_table();
     void run(const std::function<void()>& work);
     std::string qualified(const std::string& table);
 

@@ -197,7 +197,7 @@ TEST_CASE("the ledger's functions make no temporary tables and use none of homew
                                   " AND p.prosrc ~* 'temp table|set_config'") == 0);
 }
 
-TEST_CASE("no login holds up upkeep, or writing at the next midnight, by locks that it may take") {
+TEST_CASE("no login holds up upkeep, schema changes or writing at the next midnight by its locks") {
     // Method: a login without any right takes every advisory lock that a function of v0.1.0 took,
     // and others try to lock the rows that stand in their place.
     GuardedBridge guarded;
@@ -207,7 +207,7 @@ TEST_CASE("no login holds up upkeep, or writing at the next midnight, by locks t
     const Process stranger(
         {"psql", "-X", "-d", guarded.leader().url("stranger"), "-c",
          "SELECT pg_advisory_lock(hashtext(k)) FROM unnest(ARRAY['homeward.fold',"
-         " 'homeward.fold_plain', 'homeward.note_erased']) AS k",
+         " 'homeward.fold_plain', 'homeward.note_erased', 'homeward.schema']) AS k",
          "-c",
          "SELECT pg_advisory_lock(hashtext('homeward.partition'), hashtext(k))"
          " FROM unnest(ARRAY['audit_events', 'metric_events']) AS k",
@@ -215,11 +215,12 @@ TEST_CASE("no login holds up upkeep, or writing at the next midnight, by locks t
         quiet);
     REQUIRE(wait_until(20s, [&] {
         return guarded.leader().number(
-                   "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 5;
+                   "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 6;
     }));
     for (const char* sql :
          {"SELECT FROM homeward.turn FOR UPDATE", "SELECT FROM homeward.turn FOR KEY SHARE",
-          "LOCK TABLE homeward.turn IN ROW EXCLUSIVE MODE"}) {
+          "LOCK TABLE homeward.turn IN ROW EXCLUSIVE MODE",
+          "LOCK TABLE homeward.migration IN ROW EXCLUSIVE MODE"}) {
         INFO(sql);
         for (const char* login : {"stranger", "auditor", "bridge"}) {
             CHECK_THAT(guarded.refusal(login, sql), Contains("permission denied"));
@@ -240,6 +241,12 @@ TEST_CASE("no login holds up upkeep, or writing at the next midnight, by locks t
               .refusal("migrator",
                        "SET lock_timeout = '5s'; SELECT homeward.note_erased('{1}', '{3}')")
               .empty());
+    guarded.leader().query("COMMENT ON TABLE homeward_events.audit_events IS NULL");
+    auto& environment = guarded.bridge().environment();
+    environment["HOMEWARD_POSTGRES_OWNER_URL"] = guarded.leader().url("migrator");
+    const CommandResult applied = guarded.bridge().consumer_command({"schema", "apply"}, 20s);
+    INFO(applied.output);
+    CHECK(applied.exit_code == 0);
 }
 
 TEST_CASE("homeward_reader sees proof and events, and changes nothing") {
