@@ -6,6 +6,7 @@
 #include <homeward/publisher.hpp>
 
 #include "publisher/platform/file.hpp"
+#include "publisher/spool/find_runs.hpp"
 #include "publisher/spool/run_lock.hpp"
 
 namespace homeward {

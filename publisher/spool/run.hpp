@@ -7,44 +7,17 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "publisher/buffer/accepted_counts.hpp"
 #include "publisher/buffer/lane.hpp"
 #include "publisher/platform/file.hpp"
+#include "publisher/spool/run_identity.hpp"
 #include "publisher/spool/run_lock.hpp"
 #include "schemas/text/record_json.hpp"
 #include "schemas/wire/frame_signature.hpp"
-#include "schemas/wire/publisher_id.hpp"
 
 namespace homeward {
-
-/// What is written down about a run, so that whoever drains it later sends it as itself.
-struct RunIdentity {
-    PublisherId publisher;
-    std::string region;
-    std::string app;
-    std::string boot_id;
-    std::string process;  ///< "<pid> <start time>"
-    std::filesystem::path lane_dir;
-    bool synced = false;  ///< Durability::disk: a frame was on the disk before it left
-    /// Hex of the publisher whose lanes this run cuts, since a restart of the machine.
-    std::string successor_of;
-    std::uint64_t spool_bytes_max = 0;  ///< its bound on the spool; 0: of version 1, without one
-    /// 128 random bits in hex, also in a file beside the lanes: a lane directory without it is not
-    /// the run's, as /dev/shm in a container that starts anew. "": of version 1, which has none.
-    std::string lane_nonce{};
-
-    std::string to_json() const;
-    enum class Parsed : std::uint8_t {
-        whole,
-        none,     ///< no such file: not a run, or one that is just being made or removed
-        damaged,  ///< not what any version writes
-        newer,    ///< of a version that we do not know
-    };
-    static Parsed parse(std::string_view json, RunIdentity& identity);
-};
 
 /// One run of one process, as it stands on disk:
 ///   <spool>/<publisher>/run.json, key, types.jsonl, accepted, lock, held-*, audit/log-*,
@@ -156,11 +129,5 @@ class Run {
     std::map<std::uint32_t, std::unique_ptr<OwnedDescriptor>> described_;
     std::chrono::steady_clock::time_point describe_again_at_{};
 };
-
-/// One sentence for a person; empty for what needs none.
-std::string explain(const Run::Found& found);
-/// Every directory in `spool`, as Run::adopt() or Run::inspect() finds it.
-std::vector<Run::Found> find_runs(const std::filesystem::path& spool,
-                                  Run::Found (*find)(const std::filesystem::path&));
 
 }  // namespace homeward

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cstdio>
 
 #include "schemas/text/event.hpp"
+#include "schemas/text/json_string.hpp"
 #include "schemas/text/json_text.hpp"
 #include "schemas/text/rfc3339.hpp"
 
@@ -18,122 +18,6 @@ bool is_digit(char c) {
 bool is_space(char c) {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
-
-/// Four hex digits, or -1.
-int hex4(std::string_view text) {
-    unsigned value = 0;
-    if (text.size() < 4) return -1;
-    const auto read = std::from_chars(text.data(), text.data() + 4, value, 16);
-    return read.ec == std::errc{} && read.ptr == text.data() + 4 ? static_cast<int>(value) : -1;
-}
-
-/// A JSON string's bytes, one after another, without its escapes. NUL becomes U+FFFD, as it does in
-/// the leader's columns. The text is valid.
-class StringBytes {
-  public:
-    explicit StringBytes(std::string_view raw) : raw_(raw) {}
-
-    /// -1 at the end.
-    int next() {
-        if (pending_at_ < pending_.size())
-            return static_cast<unsigned char>(pending_[pending_at_++]);
-        if (raw_.empty()) return -1;
-        const char c = raw_.front();
-        raw_.remove_prefix(1);
-        if (c != '\\') return static_cast<unsigned char>(c);
-        const char escape = raw_.front();
-        raw_.remove_prefix(1);
-        constexpr std::string_view kNames = "bfnrt";
-        constexpr std::string_view kBytes = "\b\f\n\r\t";
-        const std::size_t place = kNames.find(escape);
-        if (place != std::string_view::npos) return kBytes[place];
-        if (escape != 'u') return static_cast<unsigned char>(escape);
-        return decode(take_code_point());
-    }
-
-  private:
-    unsigned take_code_point() {
-        auto code = static_cast<unsigned>(hex4(raw_));
-        raw_.remove_prefix(4);
-        if (code >= 0xd800 && code < 0xdc00) {
-            const auto low = static_cast<unsigned>(hex4(raw_.substr(2)));
-            raw_.remove_prefix(6);
-            code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
-        }
-        return code == 0 ? 0xfffd : code;
-    }
-    int decode(unsigned code) {
-        if (code < 0x80) return static_cast<int>(code);
-        const auto tail = [code](unsigned shift) {
-            return static_cast<char>(0x80 | ((code >> shift) & 0x3f));
-        };
-        pending_ = {tail(12), tail(6), tail(0)};
-        pending_at_ = code < 0x800 ? 2 : code < 0x10000 ? 1 : 0;
-        if (code < 0x800) return static_cast<int>(0xc0 | (code >> 6));
-        if (code < 0x10000) return static_cast<int>(0xe0 | (code >> 12));
-        return static_cast<int>(0xf0 | (code >> 18));
-    }
-
-    std::string_view raw_;
-    std::array<char, 3> pending_{};
-    std::size_t pending_at_ = 3;
-};
-
-bool has_escape(std::string_view raw) {
-    return raw.find('\\') != std::string_view::npos;
-}
-
-bool is_same_string(std::string_view raw, std::string_view other_raw) {
-    if (!has_escape(raw) && !has_escape(other_raw)) return raw == other_raw;
-    StringBytes left(raw), right(other_raw);
-    for (;;) {
-        const int byte = left.next();
-        if (byte != right.next()) return false;
-        if (byte < 0) return true;
-    }
-}
-
-std::uint32_t hash_of(std::string_view raw) {
-    std::uint32_t hash = 2166136261u;
-    const auto mix = [&hash](int byte) {
-        hash = (hash ^ static_cast<std::uint32_t>(byte)) * 16777619u;
-    };
-    if (!has_escape(raw)) {
-        for (char c : raw) mix(static_cast<unsigned char>(c));
-    } else {
-        StringBytes bytes(raw);
-        for (int byte = bytes.next(); byte >= 0; byte = bytes.next()) mix(byte);
-    }
-    return hash;
-}
-
-/// Keys seen so far; finds one that stands twice without memory of its own on the heap.
-class SeenKeys {
-  public:
-    bool is_new(std::string_view raw) {
-        const std::uint32_t hash = hash_of(raw);
-        std::uint64_t& word = filter_[(hash >> 6) % filter_.size()];
-        const std::uint64_t bit = std::uint64_t{1} << (hash & 63);
-        if ((word & bit) != 0) {
-            for (std::size_t i = 0; i < count_; ++i) {
-                if (hashes_[i] == hash && is_same_string(keys_[i], raw)) return false;
-            }
-        }
-        word |= bit;
-        if (count_ < keys_.size()) {
-            hashes_[count_] = hash;
-            keys_[count_++] = raw;
-        }
-        return true;
-    }
-
-  private:
-    std::array<std::uint64_t, 16> filter_{};
-    std::size_t count_ = 0;
-    // Left as they are: only the first count_ are ever read.
-    std::array<std::uint32_t, 512> hashes_;
-    std::array<std::string_view, 512> keys_;
-};
 
 /// One pass over one text.
 class Scanner {
@@ -412,27 +296,19 @@ bool Scanner::scan_escape() {
         at_ += 2;
         return true;
     }
-    const int code = rest[1] == 'u' ? hex4(rest.substr(2)) : -1;
+    const int code = rest[1] == 'u' ? parse_hex4(rest.substr(2)) : -1;
     if (code < 0) return fail(EventFault::bad_escape, at_, rest.substr(0, 2));
     const auto is_between = [](int value, int low, int high) {
         return value >= low && value <= high;
     };
     at_ += 6;
     if (!is_between(code, 0xd800, 0xdfff)) return true;
-    const int low = rest.substr(6, 2) == "\\u" ? hex4(rest.substr(8)) : -1;
+    const int low = rest.substr(6, 2) == "\\u" ? parse_hex4(rest.substr(8)) : -1;
     if (code >= 0xdc00 || !is_between(low, 0xdc00, 0xdfff)) {
         return fail(EventFault::lone_surrogate, at_ - 6, rest.substr(0, 6));
     }
     at_ += 6;
     return true;
-}
-
-std::string hex_byte(std::string_view text) {
-    char hex[8];
-    std::snprintf(
-        hex, sizeof hex, "0x%02x",
-        text.empty() ? 0u : static_cast<unsigned>(static_cast<unsigned char>(text.front())));
-    return hex;
 }
 
 }  // namespace
@@ -472,63 +348,6 @@ void judge_event(EventText& text, std::string_view type, std::int64_t time_us) {
         text.time_us = time_us;
         return fail(EventFault::time_unit, {});
     }
-}
-
-std::string explain(const EventText& text) {
-    const std::string what = shown_text(text.what);
-    const std::string here = " (byte " + std::to_string(text.at) + ")";
-    switch (text.fault) {
-        case EventFault::none:
-            return "";
-        case EventFault::byte_order_mark:
-            return "begins with a byte order mark; send UTF-8 without one";
-        case EventFault::not_an_object:
-            return "not a JSON object on one line";
-        case EventFault::cut_short:
-            return "not a JSON object on one line: it ends before its object does" + here;
-        case EventFault::not_json:
-            return "unexpected \"" + what + "\"" + here + " in JSON";
-        case EventFault::not_a_json_number:
-            return what + here +
-                   " is no JSON number; send null, or the string \"NaN\", \"Infinity\" or "
-                   "\"-Infinity\" for a field of type number";
-        case EventFault::bad_number:
-            return what + here + " is not how JSON writes a number";
-        case EventFault::bad_escape:
-            return "\"" + what + "\"" + here + " is no escape that JSON has";
-        case EventFault::control_character:
-            return "the control character " + hex_byte(text.what) + here +
-                   " must be escaped in a JSON string";
-        case EventFault::lone_surrogate:
-            return "lone surrogate " + what + here +
-                   ", which UTF-8 does not have: send both halves, or U+FFFD";
-        case EventFault::not_utf8:
-            return "not UTF-8: byte " + hex_byte(text.what) + here + "; is it Latin-1? Send UTF-8";
-        case EventFault::nested_too_deeply:
-            return "nested more than " + std::to_string(kJsonDepthMax) + " levels deep" + here;
-        case EventFault::duplicate_key:
-            return "duplicate key \"" + what + "\"" + here;
-        case EventFault::type_not_text:
-            return "\"type\" is not a string" + here;
-        case EventFault::type_missing:
-            return "it has no type";
-        case EventFault::type_differs:
-            return "it names the type \"" + what + "\", but is emitted as another";
-        case EventFault::type_reserved:
-            return "type \"" + what + "\": names that begin with \"homeward.\" are reserved";
-        case EventFault::type_impossible:
-            return "type \"" + what + "\" can never be an event type; a name is " +
-                   std::string(kTypeNameRule);
-        case EventFault::time_unreadable:
-            return "\"time\" is " + what + here +
-                   "; send RFC 3339 text, such as \"2026-11-24T10:00:00Z\", or whole microseconds "
-                   "since 1970-01-01 UTC";
-        case EventFault::time_unit:
-            return "\"time\" " + explain_time_unit(text.time_us);
-        case EventFault::time_differs:
-            return "its \"time\" is not the time that it is emitted with; give one of them";
-    }
-    return "";
 }
 
 }  // namespace homeward

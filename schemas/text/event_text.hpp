@@ -54,7 +54,7 @@ struct EventText {
 /// Deepest nesting that every reader of ours takes.
 inline constexpr std::size_t kJsonDepthMax = 1'023;
 
-/// Reads the whole text once; allocates nothing. Keys that stand twice are found among the first
+/// Reads the whole text once; allocates nothing. Duplicate keys are found among the first
 /// 512 of the outermost object. `keys`: at most 64, without escapes; best in the text's order.
 EventText read_event_text(std::string_view json, std::span<const std::string_view> keys = {});
 

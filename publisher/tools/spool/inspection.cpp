@@ -11,6 +11,7 @@
 #include "publisher/buffer/frame_log.hpp"
 #include "publisher/buffer/lane.hpp"
 #include "publisher/buffer/spool_usage.hpp"
+#include "publisher/spool/find_runs.hpp"
 
 namespace homeward {
 namespace {

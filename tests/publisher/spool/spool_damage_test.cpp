@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "publisher/spool/find_runs.hpp"
 #include "tests/publisher/buffer/left_spool.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/process.hpp"

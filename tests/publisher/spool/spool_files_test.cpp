@@ -14,6 +14,7 @@
 #include <homeward/publisher.hpp>
 
 #include "publisher/buffer/frame_log.hpp"
+#include "publisher/spool/find_runs.hpp"
 #include "publisher/spool/run.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/process.hpp"

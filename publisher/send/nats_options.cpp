@@ -1,0 +1,109 @@
+#include "publisher/send/nats_options.hpp"
+
+#include <algorithm>
+#include <fstream>
+
+#include "schemas/nats/jetstream_reply.hpp"
+#include "schemas/nats/nats_probe.hpp"
+
+namespace homeward {
+namespace {
+
+/// The public key in the file of a seed, which nats.c does not derive; a word that begins with U.
+std::string public_key_in(const std::filesystem::path& seed_file) {
+    std::ifstream words(seed_file);
+    for (std::string word; words >> word;) {
+        if (word.front() == 'U') return word;
+    }
+    throw SetupError(seed_file.string() +
+                     ": no public key beside the seed; write both into it, as "
+                     "`nk -gen user -pubout` prints them");
+}
+
+/// nats.c reads the file at each connection, and says nothing of one that it cannot use.
+void check_credentials(const std::filesystem::path& file) {
+    std::ifstream stream(file);
+    const std::string text{std::istreambuf_iterator<char>(stream), {}};
+    for (const char* part : {"-----BEGIN NATS USER JWT-----", "-----BEGIN USER NKEY SEED-----"}) {
+        if (text.find(part) != std::string::npos) continue;
+        throw SetupError(file.string() + ": not usable as NATS credentials, for the line \"" +
+                         part + "\" is missing; write the file anew with `nsc generate creds`");
+    }
+}
+
+/// What a person should look at when the server does not let us in.
+std::string login_of(const PublisherOptions& wanted) {
+    if (!wanted.credentials_file.empty()) return wanted.credentials_file.string();
+    if (!wanted.nkey_seed_file.empty()) return wanted.nkey_seed_file.string();
+    return "user and password in nats_urls";
+}
+
+}  // namespace
+
+void require(natsStatus status, const std::string& what) {
+    if (status == NATS_OK) return;
+    throw SetupError(what + ": " + natsStatus_GetText(status));
+}
+
+void set_credentials(natsOptions* options, const PublisherOptions& wanted) {
+    if (!wanted.credentials_file.empty()) {
+        check_credentials(wanted.credentials_file);
+        require(natsOptions_SetUserCredentialsFromFiles(options, wanted.credentials_file.c_str(),
+                                                        nullptr),
+                wanted.credentials_file.string() + ": not usable as NATS credentials");
+    }
+    if (!wanted.nkey_seed_file.empty()) {
+        require(natsOptions_SetNKeyFromSeed(options, public_key_in(wanted.nkey_seed_file).c_str(),
+                                            wanted.nkey_seed_file.c_str()),
+                wanted.nkey_seed_file.string() + ": not usable as an nkey");
+    }
+    if (!wanted.tls_ca_file.empty()) {
+        require(natsOptions_LoadCATrustedCertificates(options, wanted.tls_ca_file.c_str()),
+                wanted.tls_ca_file.string() + ": not usable as CA certificates");
+    }
+    if (!wanted.tls_cert_file.empty()) {
+        require(natsOptions_LoadCertificatesChain(options, wanted.tls_cert_file.c_str(),
+                                                  wanted.tls_key_file.c_str()),
+                wanted.tls_cert_file.string() + ": not usable as certificate and key");
+    }
+}
+
+bool wants_tls(const PublisherOptions& wanted) {
+    return std::any_of(wanted.nats_urls.begin(), wanted.nats_urls.end(),
+                       [](const std::string& url) { return parse_nats_url(url).wants_tls; });
+}
+
+void set_server(natsOptions* options, const PublisherOptions& wanted, const std::string& url) {
+    require(natsOptions_SetURL(options, url.c_str()),
+            "nats_urls: " + printable_address(url) + " is not usable as a NATS server");
+    // Or a server in between that says it has no TLS would be believed.
+    if (wants_tls(wanted)) require(natsOptions_SetSecure(options, true), "TLS");
+}
+
+std::string last_words(natsStatus status) {
+    natsStatus unused = NATS_OK;
+    const char* text = nats_GetLastError(&unused);
+    std::string words = text == nullptr ? "" : printable(text);
+    // Behind "(conn.c:733): ".
+    if (const auto end = words.find("): "); words.rfind("(", 0) == 0 && end != std::string::npos) {
+        words.erase(0, end + 3);
+    }
+    return words.empty() ? natsStatus_GetText(status) : words;
+}
+
+std::string advice(natsStatus status, const PublisherOptions& wanted) {
+    switch (status) {
+        case NATS_CONNECTION_AUTH_FAILED:
+        case NATS_NOT_PERMITTED:
+            return "; check " + login_of(wanted);
+        case NATS_SSL_ERROR:
+            return "; check " +
+                   (wanted.tls_ca_file.empty() ? "the system's CA certificates"
+                                               : wanted.tls_ca_file.string()) +
+                   (wanted.tls_cert_file.empty() ? "" : " and " + wanted.tls_cert_file.string());
+        default:
+            return "";
+    }
+}
+
+}  // namespace homeward
