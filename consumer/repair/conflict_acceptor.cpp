@@ -5,6 +5,8 @@
 #include <string>
 #include <thread>
 
+#include "consumer/base/time.hpp"
+
 namespace homeward::consumer {
 namespace {
 
@@ -41,12 +43,6 @@ std::uint64_t seqs_of(const Runs& runs) {
     std::uint64_t seqs = 0;
     for (const ledger::Run& run : runs) seqs += run.seq_last - run.seq_first + 1;
     return seqs;
-}
-
-std::int64_t system_us() {
-    return std::chrono::duration_cast<std::chrono::microseconds>(
-               std::chrono::system_clock::now().time_since_epoch())
-        .count();
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "consumer/base/plain_text.hpp"
+#include "consumer/base/time.hpp"
 
 namespace homeward::consumer {
 namespace {
@@ -21,12 +22,6 @@ std::size_t portion_of(std::span<const LetterRef> letters) {
         ++count;
     }
     return count;
-}
-
-std::int64_t system_us() {
-    return std::chrono::duration_cast<std::chrono::microseconds>(
-               std::chrono::system_clock::now().time_since_epoch())
-        .count();
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "consumer/base/time.hpp"
 #include "schemas/text/json_text.hpp"
 #include "schemas/wire/frame.hpp"
 
@@ -16,17 +17,12 @@ namespace {
 constexpr std::size_t kFrames = 64;
 constexpr std::size_t kTextBytes = 24;
 
-std::int64_t now_us() {
-    return std::chrono::duration_cast<std::chrono::microseconds>(
-               std::chrono::system_clock::now().time_since_epoch())
-        .count();
-}
-
 /// Values as they may stand in an event of a type. Always the same ones.
 class EventMaker {
   public:
     std::string line(const EventType& type) {
-        std::string json = R"({"type":")" + type.name + R"(","time":)" + std::to_string(now_us());
+        std::string json =
+            R"({"type":")" + type.name + R"(","time":)" + std::to_string(system_us());
         for (const Field& field : type.fields) {
             json += ",\"" + field.name + "\":";
             json += field.array ? "[" + scalar(field) + "," + scalar(field) + "]" : scalar(field);
@@ -105,7 +101,7 @@ SyntheticFrames::SyntheticFrames(const EventType& type, std::size_t events_per_f
     header.seq_count = static_cast<std::uint32_t>(events_per_frame);
     header.line_count = header.seq_count;
     header.accepted = header.seq_count;
-    header.cut_time_us = now_us();
+    header.cut_time_us = system_us();
     for (auto& frame : frames_) {
         std::string body;
         for (std::size_t i = 0; i < events_per_frame; ++i) body += events.line(type);

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "consumer/base/time.hpp"
 #include "consumer/decode/frame_decoder.hpp"
 #include "consumer/ledger/ledger.hpp"
 #include "consumer/ledger/origin_registry.hpp"
@@ -44,12 +45,6 @@ std::size_t frame_events(double events_per_second) {
     if (events_per_second <= 0) return kFullFrameEvents;
     return static_cast<std::size_t>(std::clamp(std::ceil(events_per_second * kFrameSeconds), 1.0,
                                                static_cast<double>(kFullFrameEvents)));
-}
-
-std::int64_t system_us() {
-    return std::chrono::duration_cast<std::chrono::microseconds>(
-               std::chrono::system_clock::now().time_since_epoch())
-        .count();
 }
 
 double quantile(std::vector<double>& values, double q) {

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 
+#include "consumer/base/time.hpp"
 #include "consumer/decode/copy_row.hpp"
 #include "consumer/postgres/schema_drift.hpp"
 
@@ -127,9 +128,7 @@ TableDays RowCopier::missing_days(const Units& units) const {
 /// Days that are over by our clock. The leader counts a day hours after its end, so that a clock
 /// that is behind by less names them all.
 TableDays RowCopier::late_days(const Units& units) const {
-    const std::int64_t today = day_of(std::chrono::duration_cast<std::chrono::microseconds>(
-                                          std::chrono::system_clock::now().time_since_epoch())
-                                          .count());
+    const std::int64_t today = day_of(system_us());
     return days_of(catalog_, units,
                    [today](const EventType&, std::int64_t day) { return day < today; });
 }

@@ -3,11 +3,11 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <cassert>
-#include <map>
 
 #include "consumer/base/printed_commands.hpp"
 #include "consumer/base/thread_body.hpp"
+#include "consumer/base/time.hpp"
+#include "consumer/write/batch_overlaps.hpp"
 #include "schemas/nats/subject.hpp"
 
 namespace homeward::consumer {
@@ -22,12 +22,6 @@ constexpr auto kPause = 5s;
 /// Rows that one transaction isolates, unless all are of one message.
 constexpr std::size_t kRefusedMax = 256;
 
-std::int64_t system_us() {
-    return std::chrono::duration_cast<std::chrono::microseconds>(
-               std::chrono::system_clock::now().time_since_epoch())
-        .count();
-}
-
 /// Why a frame is quarantined.
 std::string explain(ledger::Verdict verdict) {
     switch (verdict) {
@@ -41,10 +35,6 @@ std::string explain(ledger::Verdict verdict) {
     }
 }
 
-double seconds(SteadyClock::duration duration) {
-    return std::chrono::duration<double>(duration).count();
-}
-
 }  // namespace
 
 Writer::Writer(WriterContext& context)
@@ -54,6 +44,8 @@ Writer::Writer(WriterContext& context)
       copier_(context.config, *context.catalog, partitions_),
       judge_(context.config, *context.catalog, context.type_holds),
       day_budget_(*context.catalog, partitions_),
+      probe_(*context.catalog, context.metrics, context.dead_letter_quota, context.type_holds,
+             context.log),
       decoder_(context.catalog, time_limits(context.config)),
       thread_(start_thread("writer", [this] { run(); })) {}
 
@@ -72,27 +64,19 @@ void Writer::run() {
         std::vector<PulledMessage> pulled = context_.puller.take(want);
         stage_.enter(Stage::decode);
         if (pulled.empty()) return;
+        const auto taken = SteadyClock::now();
+        const WriterProbe::Taken batch = probe_.taken(pulled, taken);
         Units units;
         units.reserve(pulled.size());
-        std::size_t bytes = 0;
-        std::map<const Stream*, std::uint64_t> pending;
-        const auto taken = SteadyClock::now();
-        context_.metrics.batch_delay_seconds.observe(seconds(taken - pulled.front().arrived));
         auto oldest = taken;
         AckDeadlineExtender::Replies replies;
         replies.reserve(pulled.size());
         for (PulledMessage& one : pulled) {
-            bytes += one.message.data.size();
             oldest = std::min(oldest, one.touched);
             replies.emplace_back(one.message.reply);
-            pending[one.stream] = one.message.delivery.pending;
-            if (one.message.delivery.deliveries > 1) ++context_.metrics.redelivered;
             units.push_back(decoder_.open(std::move(one)));
-            if (units.back().is_newer) note_newer(units.back());
+            if (units.back().is_newer) probe_.newer_frame(units.back());
         }
-        for (const auto& [stream, count] : pending)
-            context_.metrics.set_pending(stream->name, count);
-        context_.metrics.message_bytes += bytes;
         const std::size_t messages = units.size();
         const auto held = context_.keeper.hold(std::move(replies), oldest);
         // Once a stop has met a leader that is away, what is left is not even tried.
@@ -100,24 +84,9 @@ void Writer::run() {
         context_.keeper.release(held);
         finish(units);
         const auto now = SteadyClock::now();
-        const bool has_more = std::any_of(pending.begin(), pending.end(),
-                                          [](const auto& of) { return of.second > 0; });
-        context_.returns.schedule().finished(messages, has_more, now);
-        context_.puller.finish(messages, bytes, now - taken);
+        context_.returns.schedule().finished(messages, batch.has_more, now);
+        context_.puller.finish(messages, batch.bytes, now - taken);
     }
-}
-
-/// A rolling deploy in which publishers came first: nothing is lost, but somebody has to go on.
-void Writer::note_newer(const MessageWork& unit) {
-    constexpr auto kInterval = 10s;
-    ++context_.metrics.newer_frames;
-    const auto now = SteadyClock::now();
-    if (now < newer_quiet_until_) return;
-    newer_quiet_until_ = now + kInterval;
-    spdlog::error(
-        "{}: a frame of a newer version than this consumer reads ({}); it stays in its stream. "
-        "Upgrade this consumer before the publishers, or set frame_version back in them",
-        unit.pulled.message.subject, kFrameVersionMax);
 }
 
 void Writer::connect() {
@@ -202,7 +171,7 @@ bool Writer::write(Units& units) {
         }
     }
     context_.memory.remember(units, committed_.leader);
-    count(units, SteadyClock::now() - started);
+    probe_.committed(units, SteadyClock::now() - started);
     return true;
 }
 
@@ -321,40 +290,6 @@ void Writer::quarantine(MessageWork& unit, const std::string& reason) {
     unit.is_conflict = true;
 }
 
-/// The same frame twice in one batch would meet itself in the ledger only after both had their rows
-/// copied. The first stays; a copy of it is settled with it; anything else is quarantined.
-void Writer::drop_overlaps_within(Units& units) {
-    std::map<std::int32_t, std::map<std::uint64_t, const MessageWork*>> taken;
-    for (MessageWork& unit : units) {
-        if (unit.skip || unit.is_mark || unit.is_plain) continue;
-        auto& of_origin = taken[unit.origin];
-        auto after = of_origin.upper_bound(unit.seq_last());
-        const MessageWork* other = after == of_origin.begin() ? nullptr : std::prev(after)->second;
-        if (other == nullptr || other->seq_last() < unit.seq_first) {
-            of_origin[unit.seq_first] = &unit;
-            continue;
-        }
-        const bool is_same_run =
-            other->seq_first == unit.seq_first && other->seq_last() == unit.seq_last();
-        if (!is_same_run) {
-            quarantine(unit, explain(ledger::Verdict::overlap));
-        } else if (stored_checksum(other->pulled.message.data) !=
-                   stored_checksum(unit.pulled.message.data)) {
-            quarantine(unit, explain(ledger::Verdict::differs));
-        } else {
-            unit.skip = unit.is_settled = true;
-        }
-    }
-    // Invariant: what is left of an origin is disjoint, so the lengths add up to its union.
-    for (const auto& [origin, frames] : taken) {
-        std::uint64_t end = 0;
-        for (const auto& [seq_first, unit] : frames) {
-            assert(seq_first > end && "frames of one origin in one batch are disjoint");
-            end = unit->seq_last();
-        }
-    }
-}
-
 /// In transactions of their own, so that nobody waits for ours; see PlainReservations.
 void Writer::reserve_plain(Units& units) {
     plain_.reserve(*leader_, units);
@@ -370,7 +305,9 @@ void Writer::prepare(Units& units) {
         unit.skip = unit.nak_later;
         if (!unit.skip) resolve_origin(unit);
     }
-    drop_overlaps_within(units);
+    for (const Overlap& overlap : skip_overlaps(units)) {
+        quarantine(*overlap.unit, explain(overlap.verdict));
+    }
 }
 
 void Writer::decode(Units& units) {
@@ -460,69 +397,6 @@ bool Writer::copy_isolated(Units& units) {
     if (judge_.judge(*leader_, units, outcomes, dead)) return false;
     copier_.bury(std::move(dead));
     return true;
-}
-
-void Writer::count_dead(const MessageWork& unit) {
-    std::uint64_t open = 0;
-    const DeadEvent* last = nullptr;
-    if (unit.dead.empty()) return;
-    context_.dead_letter_quota.add(source_of(unit), letters_of(unit));
-    for (const DeadEvent& dead : unit.dead) {
-        ++(dead.parked ? context_.metrics.parked : context_.metrics.dead_letters);
-        if (dead.parked) continue;
-        ++open;
-        last = &dead;
-    }
-    if (last == nullptr) return;
-    context_.log.dead_letters(source_of(unit), open, last->type, last->reason);
-}
-
-void Writer::count(const Units& units, SteadyClock::duration took) {
-    Metrics& metrics = context_.metrics;
-    const std::int64_t now_us = system_us();
-    std::uint64_t rows = 0;
-    const Stream* stream = nullptr;  // whose freshness it is
-    Histogram* freshness = nullptr;
-    std::map<const Stream*, std::pair<std::uint64_t, std::uint64_t>> written;  // messages, events
-    std::vector<bool> has_passed(context_.catalog->types().size());
-    metrics.messages += units.size();
-    for (const MessageWork& unit : units) {
-        if (unit.is_conflict) {
-            ++metrics.conflicts;
-            context_.dead_letter_quota.add(source_of(unit),
-                                           {1, unit.pulled.message.data.size(), 0});
-        }
-        if (unit.is_settled) metrics.skipped_events += unit.seq_count;
-        if (unit.skip) continue;
-        auto& [messages, events] = written[unit.pulled.stream];
-        ++messages;
-        events += unit.seq_count;
-        rows += unit.events.size();
-        metrics.row_bytes += unit.rows.size();
-        count_dead(unit);
-        for (const Tombstone& one : unit.tombstones) {
-            metrics.tombstones += one.seq_last - one.seq_first + 1;
-        }
-        if (unit.events.empty()) continue;
-        if (unit.pulled.stream != stream) {
-            stream = unit.pulled.stream;
-            freshness = &metrics.freshness(stream->region, to_string(stream->kind));
-        }
-        for (const EventRow& event : unit.events) {
-            freshness->observe(static_cast<double>(now_us - event.time_us) / 1e6);
-            has_passed[static_cast<std::size_t>(event.type)] = true;
-        }
-    }
-    for (const auto& [source, of] : written) {
-        metrics.count_events(source->name, of.first, of.second);
-    }
-    for (std::size_t type = 0; type < has_passed.size(); ++type) {
-        if (has_passed[type]) context_.type_holds.passed(static_cast<int>(type));
-    }
-    metrics.rows += rows;
-    ++metrics.batches;
-    metrics.batch_rows.observe(static_cast<double>(rows));
-    metrics.batch_seconds.observe(seconds(took));
 }
 
 }  // namespace homeward::consumer

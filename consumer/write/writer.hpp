@@ -31,6 +31,7 @@
 #include "consumer/write/source_holds.hpp"
 #include "consumer/write/type_holds.hpp"
 #include "consumer/write/writer_log.hpp"
+#include "consumer/write/writer_probe.hpp"
 
 namespace homeward::consumer {
 
@@ -75,7 +76,6 @@ class Writer {
     void prepare(Units& units);
     void resolve_origin(MessageWork& unit);
     void quarantine(MessageWork& unit, const std::string& reason);
-    void drop_overlaps_within(Units& units);
     void reserve_plain(Units& units);
     bool is_to_ask_first(const Units& units) const;
     void note_settled(const Units& units, const std::vector<ledger::Verdict>& verdicts);
@@ -88,10 +88,7 @@ class Writer {
     void recover(const LeaderError& error);
     void finish(const Units& units);
     void pause(const std::string& why, std::chrono::milliseconds time);
-    void note_newer(const MessageWork& unit);
     void connect();
-    void count_dead(const MessageWork& unit);
-    void count(const Units& units, std::chrono::steady_clock::duration took);
 
     WriterContext& context_;
     std::optional<PgConnection> leader_;
@@ -107,8 +104,8 @@ class Writer {
     RowCopier copier_;
     RefusalJudge judge_;
     DayBudget day_budget_;
+    WriterProbe probe_;
     UnitDecoder decoder_;
-    std::chrono::steady_clock::time_point newer_quiet_until_{};
     std::thread thread_;
 };
 

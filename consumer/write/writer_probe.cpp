@@ -1,0 +1,111 @@
+#include "consumer/write/writer_probe.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <map>
+#include <utility>
+
+#include "consumer/base/time.hpp"
+#include "consumer/write/source_holds.hpp"
+
+namespace homeward::consumer {
+namespace {
+
+using namespace std::chrono_literals;
+using SteadyClock = std::chrono::steady_clock;
+
+}  // namespace
+
+WriterProbe::Taken WriterProbe::taken(const std::vector<PulledMessage>& pulled,
+                                      SteadyClock::time_point now) {
+    Taken batch;
+    std::map<const Stream*, std::uint64_t> pending;
+    metrics_.batch_delay_seconds.observe(seconds(now - pulled.front().arrived));
+    for (const PulledMessage& one : pulled) {
+        batch.bytes += one.message.data.size();
+        pending[one.stream] = one.message.delivery.pending;
+        if (one.message.delivery.deliveries > 1) ++metrics_.redelivered;
+    }
+    for (const auto& [stream, count] : pending) {
+        metrics_.set_pending(stream->name, count);
+        batch.has_more |= count > 0;
+    }
+    metrics_.message_bytes += batch.bytes;
+    return batch;
+}
+
+/// A rolling deploy in which publishers came first: nothing is lost, but somebody has to go on.
+void WriterProbe::newer_frame(const MessageWork& unit) {
+    constexpr auto kInterval = 10s;
+    ++metrics_.newer_frames;
+    const auto now = SteadyClock::now();
+    if (now < newer_quiet_until_) return;
+    newer_quiet_until_ = now + kInterval;
+    spdlog::error(
+        "{}: a frame of a newer version than this consumer reads ({}); it stays in its stream. "
+        "Upgrade this consumer before the publishers, or set frame_version back in them",
+        unit.pulled.message.subject, kFrameVersionMax);
+}
+
+void WriterProbe::count_dead(const MessageWork& unit) {
+    std::uint64_t open = 0;
+    const DeadEvent* last = nullptr;
+    if (unit.dead.empty()) return;
+    dead_letter_quota_.add(source_of(unit), letters_of(unit));
+    for (const DeadEvent& dead : unit.dead) {
+        ++(dead.parked ? metrics_.parked : metrics_.dead_letters);
+        if (dead.parked) continue;
+        ++open;
+        last = &dead;
+    }
+    if (last == nullptr) return;
+    log_.dead_letters(source_of(unit), open, last->type, last->reason);
+}
+
+void WriterProbe::committed(const Units& units, SteadyClock::duration took) {
+    const std::int64_t now_us = system_us();
+    std::uint64_t rows = 0;
+    const Stream* stream = nullptr;  // whose freshness it is
+    Histogram* freshness = nullptr;
+    std::map<const Stream*, std::pair<std::uint64_t, std::uint64_t>> written;  // messages, events
+    std::vector<bool> has_passed(catalog_.types().size());
+    metrics_.messages += units.size();
+    for (const MessageWork& unit : units) {
+        if (unit.is_conflict) {
+            ++metrics_.conflicts;
+            dead_letter_quota_.add(source_of(unit), {1, unit.pulled.message.data.size(), 0});
+        }
+        if (unit.is_settled) metrics_.skipped_events += unit.seq_count;
+        if (unit.skip) continue;
+        auto& [messages, events] = written[unit.pulled.stream];
+        ++messages;
+        events += unit.seq_count;
+        rows += unit.events.size();
+        metrics_.row_bytes += unit.rows.size();
+        count_dead(unit);
+        for (const Tombstone& one : unit.tombstones) {
+            metrics_.tombstones += one.seq_last - one.seq_first + 1;
+        }
+        if (unit.events.empty()) continue;
+        if (unit.pulled.stream != stream) {
+            stream = unit.pulled.stream;
+            freshness = &metrics_.freshness(stream->region, to_string(stream->kind));
+        }
+        for (const EventRow& event : unit.events) {
+            freshness->observe(static_cast<double>(now_us - event.time_us) / 1e6);
+            has_passed[static_cast<std::size_t>(event.type)] = true;
+        }
+    }
+    for (const auto& [source, of] : written) {
+        metrics_.count_events(source->name, of.first, of.second);
+    }
+    for (std::size_t type = 0; type < has_passed.size(); ++type) {
+        if (has_passed[type]) type_holds_.passed(static_cast<int>(type));
+    }
+    metrics_.rows += rows;
+    ++metrics_.batches;
+    metrics_.batch_rows.observe(static_cast<double>(rows));
+    metrics_.batch_seconds.observe(seconds(took));
+}
+
+}  // namespace homeward::consumer
