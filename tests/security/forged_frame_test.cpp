@@ -242,7 +242,12 @@ TEST_CASE("a forged frame of an unsigned origin that comes first is told from th
     }
     const std::string true_frame = victim.frame(1, kEvents);
     victim.send(true_frame);
-    REQUIRE(wait_until(30s, [&] { return count(bridge, "homeward.conflict") == 1; }));
+    const bool is_told_apart =
+        wait_until(30s, [&] { return count(bridge, "homeward.conflict") == 1; });
+    INFO(bridge.consumer_log());
+    INFO(count(bridge, "homeward.conflict")
+         << " conflicts, " << count(bridge, "audit_events") << " rows");
+    REQUIRE(is_told_apart);
     CHECK(count(bridge,
                 "homeward.conflict WHERE reason LIKE '%other bytes%'"
                 " AND frame_bytes = " +
