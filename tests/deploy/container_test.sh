@@ -64,12 +64,15 @@ with open(f"{root}/deploy/container/Dockerfile") as file:
     text = file.read()
 for stage in re.split(r"^FROM ", text, flags=re.M)[2:]:
     assert re.search(r"^USER (?!root|0)", stage, flags=re.M), "an image runs as root: " + stage
-# What the build stage installs is what this repository says is needed.
+# What the build stage installs is what this repository says is needed, and every library of it.
 with open(f"{root}/deploy/packages.txt") as file:
-    listed = set(re.findall(r"^[a-z0-9.+-]+", file.read(), flags=re.M))
+    text_of_list = file.read()
+listed = set(re.findall(r"^[a-z0-9.+-]+", text_of_list, flags=re.M))
+libraries = set(re.findall(r"^lib[a-z0-9.+-]+-dev", text_of_list.split("[tests]")[0], flags=re.M))
 wanted = set(re.findall(r"[a-z0-9.+-]{3,}", re.search(r"--no-install-recommends (.*?)&&", text,
                                                      flags=re.S).group(1)))
 assert wanted - {"file"} <= listed, wanted - listed
+assert libraries <= wanted, libraries - wanted
 PYTHON
 if docker compose version >/dev/null 2>&1; then
     HOMEWARD_LEADER_PASSWORD=x docker compose -f "$root/deploy/container/compose.yml" config -q ||
