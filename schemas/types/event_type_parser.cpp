@@ -1,11 +1,9 @@
 #include <algorithm>
-#include <cmath>
-#include <functional>
-#include <map>
 
 #include "schemas/types/column_type.hpp"
 #include "schemas/types/event_type.hpp"
 #include "schemas/types/schema_document.hpp"
+#include "schemas/types/schema_reader.hpp"
 
 namespace homeward {
 namespace {
@@ -23,10 +21,10 @@ bool is_identifier(std::string_view name, std::size_t bytes_max) {
 }
 
 /// One parse of one file. Each keyword has one function; a keyword without one is refused.
-class EventTypeParser {
+class EventTypeParser : private SchemaReader {
   public:
     EventTypeParser(std::string_view json_text, std::string_view file_name)
-        : file_name_(file_name), root_(read_schema_document(json_text, file_name)) {}
+        : SchemaReader(file_name), root_(read_schema_document(json_text, file_name)) {}
 
     EventType parse() {
         require_kind(root_, SchemaNode::Kind::object, "an event type");
@@ -55,67 +53,6 @@ class EventTypeParser {
     }
 
   private:
-    using Member = SchemaNode::Member;
-    using Handler = std::function<void(const Member&)>;
-    using Keywords = std::map<std::string_view, Handler>;
-
-    [[noreturn]] void refuse(std::size_t line, std::string_view what) const {
-        refuse_schema(file_name_, line, what);
-    }
-    static std::string quoted(std::string_view text) {
-        return std::string("\"").append(text).append("\"");
-    }
-    static Handler annotation() {
-        return [](const Member&) {};
-    }
-
-    void visit(const SchemaNode& object, const Keywords& keywords, std::string_view where) const {
-        for (const Member& member : object.members) {
-            const auto found = keywords.find(member.key);
-            if (found == keywords.end()) refuse_keyword(member, keywords, where);
-            found->second(member);
-        }
-    }
-    [[noreturn]] void refuse_keyword(const Member& member, const Keywords& keywords,
-                                     std::string_view where) const {
-        std::string supported;
-        for (const auto& [name, handler] : keywords) {
-            supported.append(supported.empty() ? "" : ", ").append(name);
-        }
-        refuse(member.line, "keyword " + quoted(member.key) + " is not supported " +
-                                std::string(where) + "; supported here: " + supported);
-    }
-    void require_kind(const SchemaNode& node, SchemaNode::Kind kind, std::string_view what) const {
-        if (node.kind == kind) return;
-        const char* wanted = kind == SchemaNode::Kind::object  ? "a JSON object"
-                             : kind == SchemaNode::Kind::array ? "a JSON array"
-                                                               : "a single value";
-        refuse(node.line, std::string(what).append(" must be ").append(wanted));
-    }
-    std::string text_of(const SchemaNode& node, std::string_view what) const {
-        require_kind(node, SchemaNode::Kind::scalar, what);
-        if (!node.scalar.is_string()) refuse(node.line, std::string(what) + " must be a string");
-        return node.scalar.get<std::string>();
-    }
-    std::string text_of(const Member& member) const {
-        return text_of(member.value, quoted(member.key));
-    }
-    std::uint32_t count_of(const Member& member, std::uint32_t max) const {
-        const SchemaNode& node = member.value;
-        if (node.kind != SchemaNode::Kind::scalar || !node.scalar.is_number_unsigned() ||
-            node.scalar.get<std::uint64_t>() > max) {
-            refuse(node.line,
-                   quoted(member.key) + " must be a whole number from 0 to " + std::to_string(max));
-        }
-        return node.scalar.get<std::uint32_t>();
-    }
-    double number_of(const Member& member) const {
-        const SchemaNode& node = member.value;
-        if (node.kind != SchemaNode::Kind::scalar || !node.scalar.is_number()) {
-            refuse(node.line, quoted(member.key) + " must be a number");
-        }
-        return node.scalar.get<double>();
-    }
     std::string identifier_of(const Member& member) const {
         std::string name = text_of(member);
         if (!is_identifier(name, kNameBytesMax)) {
@@ -414,7 +351,6 @@ class EventTypeParser {
         refuse(member.value.line, "\"method\" must be btree, brin, gin or hash");
     }
 
-    std::string_view file_name_;
     SchemaNode root_;
     EventType type_;
 };
