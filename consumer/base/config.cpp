@@ -298,7 +298,8 @@ const std::set<std::string>& names_of_others() {
     static const std::set<std::string> kNames{
         "HOMEWARD_REGION",      "HOMEWARD_APP",           "HOMEWARD_NATS_URL",
         "HOMEWARD_NATS_USER",   "HOMEWARD_NATS_PASSWORD", "HOMEWARD_NATS_INBOX_PREFIX",
-        "HOMEWARD_REPLAY_KEYS", "HOMEWARD_FULL",          "HOMEWARD_LIBRARY"};
+        "HOMEWARD_REPLAY_KEYS", "HOMEWARD_FULL",          "HOMEWARD_LIBRARY",
+        "HOMEWARD_SPOOL_DIR",   "HOMEWARD_LANE_DIR"};
     return kNames;
 }
 

@@ -1,5 +1,6 @@
 // The code of the reference's pages: each page shows the part between its marks.
 
+#include <homeward/app.hpp>
 #include <homeward/publisher.hpp>
 #include <homeward/replay/connection_url.hpp>
 #include <homeward/replay/gate.hpp>
@@ -30,6 +31,30 @@ std::unique_ptr<homeward::Publisher> open_publisher(const std::string& region) {
     });
 }
 //! [open]
+
+//! [app]
+homeward::EmitResult start_shop() {
+    homeward::App app("shop");
+    homeward::events::Audit event;
+    event.actor = "service:shop";
+    event.action = "shop.start";
+    event.resource = app.database_url().is_replica ? "replica" : "leader";
+    event.outcome = homeward::events::Audit::Outcome::allowed;
+    return app.publisher().emit(event);
+}
+//! [app]
+
+//! [app_parts]
+std::unique_ptr<homeward::App> open_app() {
+    homeward::AppOptions options;
+    options.publisher = homeward::publisher_options_from_environment("shop");
+    options.publisher->durability = homeward::Durability::disk;
+    options.replay.database = homeward::replay::RegionalUrl{"host=replica", true, {}};
+    options.replay.gate.policy.writes_by_method = true;
+    options.replay.reads.wait_max_ms = 200;
+    return std::make_unique<homeward::App>("shop", options);
+}
+//! [app_parts]
 
 //! [emit]
 bool view_order(homeward::Publisher& publisher, const std::string& user, const std::string& order) {
@@ -93,6 +118,21 @@ homeward::replay::Settle begin_request(homeward::Publisher& publisher) {
     };
 }
 //! [request_scope]
+
+//! [helper]
+std::unique_ptr<homeward::replay::Helper> make_helper() {
+    homeward::replay::HelperOptions options;
+    options.position_source = homeward::replay::libpq_position_source;
+    options.gate.passthrough = {"/uploads/*"};
+    return std::make_unique<homeward::replay::Helper>(std::move(options));
+}
+//! [helper]
+
+//! [commit]
+void has_committed(const homeward::App& app, PGconn* connection, homeward::replay::Visit& visit) {
+    homeward::replay::note_commit(app, connection, visit);  // after COMMIT, on its connection
+}
+//! [commit]
 
 //! [replay]
 homeward::replay::Gate make_gate(homeward::Publisher& publisher) {

@@ -83,8 +83,8 @@ TEST_CASE("every series that dashboard and alerts name is one that a real servic
     const int port = free_port();
     options.log = dir / "sample.log";
     options.environment = {{"PORT", std::to_string(port)},
-                           {"NATS_URL", bridge.leaf().url()},
-                           {"SPOOL_DIR", dir / "spool"},
+                           {"HOMEWARD_NATS_URL", bridge.leaf().url()},
+                           {"HOMEWARD_SPOOL_DIR", dir / "spool"},
                            {"PRIMARY_REGION", "scl"},
                            {"FLY_REGION", "scl"},
                            {"DATABASE_URL", bridge.leader().url()},

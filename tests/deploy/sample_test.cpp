@@ -25,7 +25,8 @@ AppOptions shop(const std::string& region, Bridge& bridge, const std::string& re
             "scl",
             bridge.leader().url(),
             replica_url,
-            {{"NATS_URL", nats.url()}, {"SPOOL_DIR", bridge.dir() / ("spool_" + region)}}};
+            {{"HOMEWARD_NATS_URL", nats.url()},
+             {"HOMEWARD_SPOOL_DIR", bridge.dir() / ("spool_" + region)}}};
 }
 
 /// Every second request is a write, which the replica cannot take.

@@ -30,6 +30,6 @@ mkdir "$work/types"
     "$work/prefix/share/homeward/schemas/audit.json"
 PKG_CONFIG_PATH=$(find "$work/prefix" -name pkgconfig) && export PKG_CONFIG_PATH
 c++ ${HOMEWARD_TEST_CXX_FLAGS:-} -I"$work/types" "$work/app/main.cpp" -o "$work/by-pkg-config" \
-    $(pkg-config --cflags --libs homeward-publisher homeward-replay)
+    $(pkg-config --cflags --libs homeward-app)
 "$work/by-pkg-config"
 echo "installed, linked and ran both ways"

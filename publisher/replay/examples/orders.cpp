@@ -1,16 +1,11 @@
 #include "publisher/replay/examples/orders.hpp"
 
-#include <map>
-#include <memory>
-
-pqxx::connection& Orders::connection() const {
-    thread_local std::map<std::string, std::unique_ptr<pqxx::connection>> open;
-    auto& found = open[url_];
-    if (found == nullptr || !found->is_open()) found = std::make_unique<pqxx::connection>(url_);
-    return *found;
-}
+#include <charconv>
+#include <cstdlib>
+#include <stdexcept>
 
 std::optional<std::string> Orders::find(const std::string& id) const {
+    if (id.empty() || id.find_first_not_of("0123456789") != id.npos) return std::nullopt;
     pqxx::read_transaction work(connection());
     const pqxx::result rows = work.exec_params("SELECT item FROM orders WHERE id = $1::int8", id);
     if (rows.empty()) return std::nullopt;
@@ -26,14 +21,19 @@ std::optional<std::string> Orders::add(const std::string& item) const {
     return row[0].as<std::string>();
 }
 
-homeward::replay::Position Orders::seen() const {
-    return homeward::replay::committed_position(connection()).value();
-}
-
 homeward::replay::ServerRole Orders::role() const {
     try {
         return homeward::replay::server_role(connection());
     } catch (const pqxx::failure&) {
         return homeward::replay::ServerRole::unknown;
     }
+}
+
+std::uint16_t port() {
+    const char* value = std::getenv("PORT");
+    const std::string text = value == nullptr ? "" : value;
+    std::uint16_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error == std::errc() && end == text.data() + text.size()) return number;
+    throw std::runtime_error("PORT is \"" + text + "\": set it to the port to listen on");
 }

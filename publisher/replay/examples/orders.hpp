@@ -6,11 +6,12 @@
 #include <homeward/replay/libpqxx.hpp>
 #include <pqxx/pqxx>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
 /// CREATE TABLE orders (id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY, item text);
-/// One connection a thread, made when first needed and again when it broke. Any thread.
+/// One connection a thread. Any thread.
 class Orders {
   public:
     explicit Orders(std::string url) : url_(std::move(url)) {}
@@ -19,13 +20,14 @@ class Orders {
     std::optional<std::string> find(const std::string& id) const;
     /// The new order's id, committed; nothing when that item is ordered already.
     std::optional<std::string> add(const std::string& item) const;
-    /// What this thread has committed, for the session's token.
-    homeward::replay::Position seen() const;
     /// Of the server that this thread is connected to.
     homeward::replay::ServerRole role() const;
+    /// This thread's.
+    pqxx::connection& connection() const { return homeward::replay::thread_connection(url_); }
 
   private:
-    pqxx::connection& connection() const;
-
     std::string url_;
 };
+
+/// PORT of the environment. Throws when it is missing or wrong.
+std::uint16_t port();

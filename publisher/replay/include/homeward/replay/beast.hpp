@@ -1,10 +1,11 @@
 #pragma once
 
 /// @file
-/// The replay helper for Boost.Beast. Header only: only its users need that library.
+/// The replay helper for Boost.Beast. Header only: only its users need that library. It turns
+/// requests into responses; beast_server.hpp has the connections as well.
 ///
-///     homeward::replay::Gate gate(homeward::replay::regions_from_environment(), {…});
-///     homeward::replay::BeastReplay replay(gate);
+///     const homeward::replay::Helper helper(…);  // or a homeward::App
+///     const homeward::replay::BeastReplay replay(helper.gate());
 ///     http::read_header(stream, buffer, parser);
 ///     if (auto refusal = replay.refuse(parser.get())) …          // write it, then close
 ///     http::read(stream, buffer, parser);
@@ -23,7 +24,7 @@ namespace homeward::replay {
 
 /// Runs handlers so that requests which a replica cannot serve are replayed in the primary region.
 /// It uses no sockets: it turns a request into a response, in blocking and asynchronous servers.
-/// Any thread; the gate must outlive it.
+/// Any thread; the gate must outlive it. Copies are alike.
 class BeastReplay {
   public:
     /// The library's request, its body read into a string.
@@ -32,7 +33,7 @@ class BeastReplay {
     using Response = boost::beast::http::response<boost::beast::http::string_body>;
 
     /// @param gate it must outlive this object
-    explicit BeastReplay(const Gate& gate) : gate_(gate) {}
+    explicit BeastReplay(const Gate& gate) : gate_(&gate) {}
 
     /// Runs a handler and returns its response, or the replay helper's answer. It may wait for the
     /// replica, and as long as the handler does.
@@ -46,7 +47,7 @@ class BeastReplay {
         Response response;
         RequestView asked = view_of(request);
         asked.mode = mode;
-        Outcome outcome = gate_.run(asked, [&](Visit& visit) {
+        Outcome outcome = gate_->run(asked, [&](Visit& visit) {
             if constexpr (std::is_invocable_v<Handler, const Request&, Visit&>) {
                 response = handler(request, visit);
             } else {
@@ -70,7 +71,7 @@ class BeastReplay {
     /// @return the answer; close the connection after it, or the unread body is taken for the next
     ///     request. Nothing: read the body and call serve()
     std::optional<Response> refuse(const Request& request) const {
-        auto answer = gate_.refuse_unread(view_of(request));
+        auto answer = gate_->refuse_unread(view_of(request));
         if (!answer) return std::nullopt;
         Response response = response_of(std::move(*answer), request.version());
         response.keep_alive(false);
@@ -101,7 +102,7 @@ class BeastReplay {
         return response;
     }
 
-    const Gate& gate_;
+    const Gate* gate_;
 };
 
 }  // namespace homeward::replay

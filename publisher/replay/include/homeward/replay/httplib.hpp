@@ -3,9 +3,8 @@
 /// @file
 /// The replay helper for cpp-httplib. Header only: only its users need that library.
 ///
-///     homeward::replay::Gate gate(homeward::replay::regions_from_environment(), {…});
-///     homeward::replay::HttplibReplay replay(gate);
-///     replay.guard(server);
+///     const homeward::replay::Helper helper(…);  // or a homeward::App
+///     const auto replay = homeward::replay::install(server, helper);
 ///     server.Post("/orders", replay.wrap([](const auto& request, auto& response) { … }));
 
 #include <httplib.h>
@@ -17,11 +16,12 @@
 #include <utility>
 
 #include <homeward/replay/gate.hpp>
+#include <homeward/replay/helper.hpp>
 
 namespace homeward::replay {
 
 /// Wraps handlers so that requests which a replica cannot serve are replayed in the primary region.
-/// Any thread; the gate must outlive it, and it must outlive the server.
+/// Any thread; the gate must outlive it and the server. Copies are alike.
 class HttplibReplay {
   public:
     /// The library's request.
@@ -31,8 +31,8 @@ class HttplibReplay {
     /// The library's handler.
     using Handler = std::function<void(const Request&, Response&)>;
 
-    /// @param gate it must outlive this object
-    explicit HttplibReplay(const Gate& gate) : gate_(gate) {}
+    /// @param gate it must outlive this object and the server
+    explicit HttplibReplay(const Gate& gate) : gate_(&gate) {}
 
     /// Wraps a handler for a route.
     /// @param handler `handler(request, response)` or `handler(request, response, visit)`
@@ -41,11 +41,11 @@ class HttplibReplay {
     /// replay
     template <typename Function>
     Handler wrap(Function handler, std::optional<ReadMode> mode = std::nullopt) const {
-        return [this, mode, handler = std::move(handler)](const Request& request,
-                                                          Response& response) {
+        return [gate = gate_, mode, handler = std::move(handler)](const Request& request,
+                                                                  Response& response) {
             RequestView asked = view_of(request);
             asked.mode = mode;
-            Outcome outcome = gate_.run(asked, [&](Visit& visit) {
+            Outcome outcome = gate->run(asked, [&](Visit& visit) {
                 if constexpr (std::is_invocable_v<Function, const Request&, Response&, Visit&>) {
                     handler(request, response, visit);
                 } else {
@@ -68,13 +68,13 @@ class HttplibReplay {
     /// pre-routing handler of its own calls refuse() there instead.
     /// @param server not yet listening
     void guard(httplib::Server& server) const {
-        server.set_pre_routing_handler([this](const Request& request, Response& response) {
+        server.set_pre_routing_handler([*this](const Request& request, Response& response) {
             return refuse(request, response) ? httplib::Server::HandlerResponse::Handled
                                              : httplib::Server::HandlerResponse::Unhandled;
         });
         // A client that asks first (curl does) never sends the body. One that does not may find its
         // connection reset before it has read the answer: this library closes without lingering.
-        server.set_expect_100_continue_handler([this](const Request& request, Response& response) {
+        server.set_expect_100_continue_handler([*this](const Request& request, Response& response) {
             return refuse(request, response) ? response.status : 100;
         });
     }
@@ -85,7 +85,7 @@ class HttplibReplay {
     /// @param response filled if the result is true; the connection closes after it
     /// @return whether the request was refused
     bool refuse(const Request& request, Response& response) const {
-        const auto answer = gate_.refuse_unread(view_of(request));
+        const auto answer = gate_->refuse_unread(view_of(request));
         if (!answer) return false;
         // The unread body must not be taken for the next request. This library closes a connection
         // whose body provider fails, and in no other way from here.
@@ -114,7 +114,17 @@ class HttplibReplay {
         for (const auto& [name, value] : answer.headers) response.set_header(name, value);
     }
 
-    const Gate& gate_;
+    const Gate* gate_;
 };
+
+/// Installs the helper on a server; wrap its routes with the result.
+/// @param server not yet listening
+/// @param helper a Helper, or a homeward::App; it must outlive the server
+/// @return wraps handlers; it need not outlive them
+inline HttplibReplay install(httplib::Server& server, const Helper& helper) {
+    const HttplibReplay replay(helper.gate());
+    replay.guard(server);
+    return replay;
+}
 
 }  // namespace homeward::replay

@@ -12,6 +12,7 @@
 #include <string>
 #include <utility>
 
+#include <homeward/replay/helper.hpp>
 #include <homeward/replay/position_source.hpp>
 #include <homeward/replay/postgres.hpp>
 #include <homeward/replay/role_check.hpp>
@@ -197,5 +198,24 @@ class LibpqPositionSource : public PositionSource {
     const std::chrono::milliseconds timeout_;
     std::unique_ptr<PGconn, Finish> connection_;
 };
+
+/// Makes a LibpqPositionSource, for HelperOptions::position_source. Any thread.
+/// @param url connection string of the replica
+/// @return not yet connected
+inline std::unique_ptr<PositionSource> libpq_position_source(const std::string& url) {
+    return std::make_unique<LibpqPositionSource>(url);
+}
+
+/// Call it after COMMIT, outside of a transaction: nobody is told to send the request again, and
+/// the session reads its own write. With keys it blocks for one round trip. The thread that uses
+/// the connection.
+/// @param helper signs the token
+/// @param connection open and idle
+/// @param visit of the handler that committed
+inline void note_commit(const Helper& helper, PGconn* connection, Visit& visit) {
+    visit.has_committed = true;
+    if (helper.reads() == nullptr) return;
+    if (const auto seen = committed_position(connection)) helper.remember(*seen, visit);
+}
 
 }  // namespace homeward::replay

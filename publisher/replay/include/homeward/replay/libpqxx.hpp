@@ -6,12 +6,15 @@
 
 #include <array>
 #include <exception>
+#include <map>
+#include <memory>
 #include <optional>
 #include <pqxx/pqxx>
 #include <string>
 #include <type_traits>
 #include <utility>
 
+#include <homeward/replay/helper.hpp>
 #include <homeward/replay/position_source.hpp>
 #include <homeward/replay/postgres.hpp>
 #include <homeward/replay/role_check.hpp>
@@ -102,6 +105,13 @@ inline Cause cause_of(const std::exception& error) {
     return cause_of_sqlstate(sqlstate_of(error));
 }
 
+/// cause_of() by a name that is not overloaded: `.cause_of = libpqxx_cause`. Any thread.
+/// @param error what a handler threw
+/// @return Cause::none if it is not PostgreSQL's
+inline Cause libpqxx_cause(const std::exception& error) {
+    return cause_of(error);
+}
+
 /// Queries what the connection has committed, for ReadGate::set_cookie(). Call it after commit(),
 /// when the transaction object is destroyed. It blocks for one round trip. The thread that uses the
 /// connection.
@@ -150,6 +160,31 @@ inline ServerRole server_role(detail::PqxxConnection& connection) {
     if (!row) return ServerRole::unknown;
     if (row->front() == "standby") return ServerRole::standby;
     return row->front().empty() ? ServerRole::primary : ServerRole::read_only_primary;
+}
+
+/// Call it after commit(), when the transaction object is destroyed: nobody is told to send the
+/// request again, and the session reads its own write. With keys it blocks for one round trip. The
+/// thread that uses the connection.
+/// @param helper signs the token
+/// @param connection open, without a transaction
+/// @param visit of the handler that committed
+/// @throws what libpqxx throws
+inline void note_commit(const Helper& helper, detail::PqxxConnection& connection, Visit& visit) {
+    visit.has_committed = true;
+    if (helper.reads() == nullptr) return;
+    if (const auto seen = committed_position(connection)) helper.remember(*seen, visit);
+}
+
+/// A connection of the calling thread to each database: opened at its first use, and again after it
+/// was lost. For servers that handle a request on one thread.
+/// @param url connection string
+/// @return it lives as long as the thread, and until the next call for the same `url`
+/// @throws what libpqxx throws
+inline pqxx::connection& thread_connection(const std::string& url) {
+    thread_local std::map<std::string, std::unique_ptr<pqxx::connection>> open;
+    auto& found = open[url];
+    if (found == nullptr || !found->is_open()) found = std::make_unique<pqxx::connection>(url);
+    return *found;
 }
 
 }  // namespace homeward::replay

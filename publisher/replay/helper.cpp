@@ -1,0 +1,110 @@
+#include <homeward/replay/helper.hpp>
+
+#include <cstdlib>
+#include <stdexcept>
+#include <utility>
+
+namespace homeward::replay {
+namespace {
+
+std::string from_environment(const char* name) {
+    const char* value = std::getenv(name);
+    return value == nullptr ? "" : value;
+}
+
+[[noreturn]] void refuse(const std::string& what) {
+    throw std::invalid_argument(what);
+}
+
+void check_region(const char* variable, const std::string& region) {
+    if (region.empty() || !replay_to(region).empty()) return;
+    refuse(std::string(variable) + " is \"" + region +
+           "\", which is no region name: set it to a name of a-z, 0-9, - and _, as \"ams\"");
+}
+
+Regions checked_regions(const std::optional<Regions>& given) {
+    Regions regions = given ? *given : regions_from_environment();
+    check_region("PRIMARY_REGION", regions.primary);
+    check_region("FLY_REGION", regions.current);
+    if (!regions.primary.empty() && regions.current.empty()) {
+        refuse("FLY_REGION is not set, but PRIMARY_REGION is \"" + regions.primary +
+               "\": set FLY_REGION to the region that this process runs in");
+    }
+    return regions;
+}
+
+RegionalUrl checked_database(const std::optional<RegionalUrl>& given) {
+    RegionalUrl database = given ? *given : url_from_environment();
+    if (database.url.empty() && !given && from_environment("DATABASE_URL").empty()) {
+        refuse(
+            "DATABASE_URL is not set: set it to the leader's connection string, as "
+            "\"postgres://app@db.internal/shop\"");
+    }
+    if (database.error) refuse("no connection string for this region: " + database.error->what);
+    if (database.url.empty()) refuse("HelperOptions::database has no connection string");
+    return database;
+}
+
+std::vector<TokenKey> checked_keys(const HelperOptions& options, const Regions& regions) {
+    constexpr const char* kHowTo =
+        "set it to \"k1:\" and what `openssl rand -hex 32` prints, the same in every region";
+    if (options.keys) return *options.keys;
+    const std::string text = from_environment("HOMEWARD_REPLAY_KEYS");
+    const bool is_single = regions.primary.empty() || regions.current.empty();
+    if (text.empty() && (is_single || options.reads.mode != ReadMode::session)) return {};
+    if (text.empty()) {
+        refuse(std::string("HOMEWARD_REPLAY_KEYS is not set: ") + kHowTo +
+               "; without it sessions do not read their own writes");
+    }
+    ParsedKeys parsed = keys_from_text(text);
+    if (parsed.error != KeyError::none) {
+        refuse("HOMEWARD_REPLAY_KEYS is wrong: " + std::string(explain(parsed.error)) + "; " +
+               kHowTo);
+    }
+    return std::move(parsed.keys);
+}
+
+std::unique_ptr<ReplicaPoller> make_poller(const HelperOptions& options,
+                                           const RegionalUrl& database) {
+    if (!database.is_replica) return nullptr;  // the primary has nothing to wait for
+    if (!options.position_source) {
+        refuse(
+            "HelperOptions::position_source is empty in a replica region: set it to "
+            "libpq_position_source of homeward/replay/libpq.hpp");
+    }
+    return std::make_unique<ReplicaPoller>(options.position_source(database.url), options.poll);
+}
+
+/// A route may still ask for the primary.
+std::function<Sight(const RequestView&)> look_without_tokens(const ReadGateOptions& reads) {
+    return [mode = reads.mode](const RequestView& request) {
+        Sight sight;
+        if (request.mode.value_or(mode) == ReadMode::strong)
+            sight.coverage = Coverage::primary_only;
+        return sight;
+    };
+}
+
+}  // namespace
+
+Helper::Helper(HelperOptions options)
+    : regions_(checked_regions(options.regions)), database_(checked_database(options.database)) {
+    const std::vector<TokenKey> keys = checked_keys(options, regions_);
+    if (!keys.empty()) {
+        TokenSigner signer(keys, options.tokens);
+        poller_ = make_poller(options, database_);
+        reads_.emplace(std::move(signer), poller_.get(), options.reads);
+    }
+    GateOptions& gate = options.gate;
+    if (!gate.look) gate.look = reads_ ? look_with(*reads_) : look_without_tokens(options.reads);
+    if (gate.answer.accel_prefix.empty()) {
+        gate.answer.accel_prefix = from_environment("REPLAY_ACCEL_PREFIX");
+    }
+    gate_.emplace(regions_, std::move(gate));
+}
+
+void Helper::remember(const Position& seen, Visit& visit) const {
+    if (reads_) replay::remember(*reads_, seen, visit);
+}
+
+}  // namespace homeward::replay
