@@ -100,17 +100,12 @@ std::map<int, Migrations::Record> Migrations::applied() {
 
 void Migrations::compare_texts(const std::map<int, Record>& applied) const {
     std::vector<std::string> differing;
+    std::string unknown;
     for (const auto& [version, record] : applied) {
         const Migration* migration = known(version);
         if (migration == nullptr) {
-            throw LeaderError("HW003",
-                              "the leader's ledger has migration " + std::to_string(version) +
-                                  " (" + record.name + "), this consumer knows only up to " +
-                                  std::to_string(migrations().back().version) +
-                                  "; use the consumer that migrated it, or a newer one",
-                              "");
-        }
-        if (record.name != migration->name) {
+            unknown = std::to_string(version) + " (" + record.name + ")";
+        } else if (record.name != migration->name) {
             differing.push_back("migration " + std::to_string(version) + " ran as \"" +
                                 record.name + "\", this consumer has \"" +
                                 std::string(migration->name) + "\"");
@@ -121,7 +116,21 @@ void Migrations::compare_texts(const std::map<int, Record>& applied) const {
                                 std::string(migration->sha256.substr(0, 12)));
         }
     }
-    if (!differing.empty()) refuse("the leader was migrated by other files: " + listing(differing));
+    // First: a development version may have both, other files and higher numbers than this release.
+    if (!differing.empty()) {
+        refuse(
+            "the leader was migrated by files that differ from this release's, perhaps by a "
+            "development version: " +
+            listing(differing));
+    }
+    if (!unknown.empty()) {
+        throw LeaderError("HW003",
+                          "the leader's ledger has migration " + unknown +
+                              ", this consumer knows only up to " +
+                              std::to_string(migrations().back().version) +
+                              "; use the consumer that migrated it, or a newer one",
+                          "");
+    }
 }
 
 Migrations::Objects Migrations::objects_now() {

@@ -173,6 +173,21 @@ TEST_CASE("a leader that a newer program migrated is refused") {
     CHECK_THAT(refused.output, Contains("has migration 9999 (later)") && Contains("newer"));
 }
 
+TEST_CASE("a leader that a development version between two releases migrated is refused") {
+    // Method: migrations of such a version, by name: one has a number of ours, one a higher number.
+    OldLeader& leader = OldLeader::shared();
+    const std::string app = leader.released();
+    leader.ask(app,
+               "INSERT INTO homeward.migration (version, name)"
+               " VALUES (10, 'plain_ranges'), (9998, 'partitions')");
+    for (const char* how : {"plan", "apply"}) {
+        CHECK_THAT(refusal(leader.consumer(app, {"schema", how})),
+                   Contains("by a development version: migration 10 ran as \"plain_ranges\"") &&
+                       Contains("use a new database"));
+    }
+    CHECK(leader.ask(app, "SELECT to_regclass('homeward.migrated_object')") == "\n");
+}
+
 TEST_CASE("a schema that is not what its migrations made is refused, and what differs is named") {
     OldLeader& leader = OldLeader::shared();
     SECTION("of v0.1.0: an object of a migration that has not run, as between two releases") {

@@ -1,4 +1,4 @@
--- Which consumers run, and which frames they read: asked before publishers write a newer version.
+-- Running consumers, and the frame versions that they read: checked before publishers write a newer one.
 
 CREATE TABLE homeward.consumer (
     id                uuid PRIMARY KEY,

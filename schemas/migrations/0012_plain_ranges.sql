@@ -1,16 +1,15 @@
--- Messages of clients that know nothing of origins, without one row a message.
+-- Plain messages, as ranges of a stream's sequences instead of one row per message.
 --
--- A batch reserves its seqs in a short transaction of its own, under the lock of its stream, and
--- commits that at once. The transaction that writes the rows takes the reservation with its first
--- statement. So nobody waits for another's COPY, and every message is at any time in one reservation
--- at the most:
---   reserved   plain_batch has a row that nobody locks
---   in hand    plain_batch has a row that a transaction is deleting
---   settled    the row is gone, its runs and ledger frames are there
---   unused     the batch died or was rolled back, and another wanted its messages: runs gone
+-- A batch reserves its seqs in a short transaction of its own, under the lock of its stream. The
+-- transaction that writes the rows takes the reservation in its first statement. So no batch waits for the
+-- COPY of another, and each message is in at most one reservation at a time. The states of a reservation:
+--   reserved   its row in plain_batch is there, and not locked
+--   in hand    a transaction is deleting that row
+--   settled    the row is gone; its runs and ledger frames remain
+--   unused     the batch failed and another reserved its messages: row and runs are gone
 -- All tables are insert-only in the normal case: no row is updated by every batch.
 
--- A stream, and when it was made: made again after it was lost, it is another.
+-- A stream and its creation time: a stream that was deleted and created again is another one.
 CREATE TABLE homeward.plain_source (
     id      int4 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     stream  text NOT NULL,
@@ -21,8 +20,8 @@ CREATE TABLE homeward.plain_source (
 COMMENT ON COLUMN homeward.plain_source.epochs IS
     'how often the server gave the same sequences out, plus one; it can after a power cut';
 
--- Which messages: contiguous sequences of the stream, with the times of the first and the last. A
--- message is in a run when its sequence and its time are. Runs of one epoch are disjoint.
+-- Contiguous sequences of a stream, with the times of the first and the last. A message is in a run if its
+-- sequence and its time are. Runs of one epoch are disjoint.
 CREATE TABLE homeward.plain_run (
     source     int4 NOT NULL,
     epoch      int4 NOT NULL,
@@ -47,7 +46,7 @@ CREATE TABLE homeward.plain_batch (
     reserved_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- Up to which seq an origin of plain messages has given them; the last row of each counts.
+-- The last seq that an origin of plain messages has reserved: the highest row of each counts.
 CREATE TABLE homeward.plain_counter (
     origin   int4 NOT NULL,
     seq_last int8 NOT NULL,
@@ -80,32 +79,36 @@ BEGIN
     RETURN known;
 END $$;
 
--- Known runs that have a message in common with one of these, or may have; by index probes, one or
--- two an epoch for each. `is_other_time`: the sequences were given out twice.
+-- Known runs that have, or may have, a message in common with one of these; one or two index probes per
+-- run and epoch. `is_other_time`: the server gave the sequences out twice.
 CREATE FUNCTION homeward.plain_overlaps(of_source int4, firsts int8[], lasts int8[],
                                         starts_us int8[], ends_us int8[])
 RETURNS TABLE (run int4, epoch int4, seq_first int8, seq_last int8, time_first timestamptz,
                time_last timestamptz, batch int8, is_other_time boolean)
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
-    SELECT n.i::int4, k.epoch, k.seq_first, k.seq_last, k.time_first, k.time_last, k.batch,
-           k.time_first > 'epoch'::timestamptz + n.e * interval '1 microsecond'
-           OR k.time_last < 'epoch'::timestamptz + n.s * interval '1 microsecond'
-    FROM unnest(firsts, lasts, starts_us, ends_us) WITH ORDINALITY AS n (a, z, s, e, i)
-    CROSS JOIN (SELECT g FROM homeward.plain_source p, generate_series(1, p.epochs) AS g
-                WHERE p.id = of_source) AS h
-    CROSS JOIN LATERAL (
-        (SELECT * FROM (SELECT * FROM homeward.plain_run b
-                        WHERE b.source = of_source AND b.epoch = h.g AND b.seq_first <= n.a
-                        ORDER BY b.seq_first DESC LIMIT 1) AS before
-         WHERE before.seq_last >= n.a)
-        UNION ALL
-        (SELECT * FROM homeward.plain_run w
-         WHERE w.source = of_source AND w.epoch = h.g AND w.seq_first > n.a
-           AND w.seq_first <= n.z)
-    ) AS k
-$$;
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp
+SET jit = off AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+        SELECT n.i::int4, k.epoch, k.seq_first, k.seq_last, k.time_first, k.time_last, k.batch,
+               k.time_first > 'epoch'::timestamptz + n.e * interval '1 microsecond'
+               OR k.time_last < 'epoch'::timestamptz + n.s * interval '1 microsecond'
+        FROM unnest(firsts, lasts, starts_us, ends_us) WITH ORDINALITY AS n (a, z, s, e, i)
+        CROSS JOIN (SELECT g FROM homeward.plain_source p, generate_series(1, p.epochs) AS g
+                    WHERE p.id = of_source) AS h
+        CROSS JOIN LATERAL (
+            (SELECT * FROM (SELECT * FROM homeward.plain_run b
+                            WHERE b.source = of_source AND b.epoch = h.g AND b.seq_first <= n.a
+                            ORDER BY b.seq_first DESC LIMIT 1) AS before
+             WHERE before.seq_last >= n.a)
+            UNION ALL
+            (SELECT * FROM homeward.plain_run w
+             WHERE w.source = of_source AND w.epoch = h.g AND w.seq_first > n.a
+               AND w.seq_first <= n.z)
+        ) AS k;
+END $$;
 
--- Gives a reservation up that nobody holds. False: somebody does, or it is gone.
+-- Gives up a reservation that no transaction holds. False: one does, or the reservation is gone.
 CREATE FUNCTION homeward.release_plain(batch_id int8) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
 DECLARE
@@ -123,23 +126,28 @@ BEGIN
     RETURN true;
 END $$;
 
--- Reserves seqs for messages: `counts` of each origin, for all messages of these runs. Answers
---   reserved  a row an origin: its first seq, and the reservation
---   settled   a row a known run, and nothing is reserved: leave its messages out, and ask again
---   in_hand   likewise, but a transaction that is not over has them: wait for it, and ask again
--- The runs of one call must be disjoint in sequence and time, and in the order of their sequences.
+-- Reserves seqs for messages: `counts` per origin, for all messages of these runs. `answer`:
+--   reserved  one row per origin: its first seq, and the reservation
+--   settled   one row per known run, and nothing is reserved: leave its messages out, and call again
+--   in_hand   likewise, but an open transaction has them: wait for it, and call again
+-- The runs of one call must be disjoint in sequence and time, and ordered by sequence.
+--
+-- The row of a reservation is gone when it was written and when it was given up. Its runs tell which: they
+-- remain if it was written, and go with it if it was given up.
 CREATE FUNCTION homeward.reserve_plain(of_source int4, run_firsts int8[], run_lasts int8[],
                                        starts_us int8[], ends_us int8[], origins int4[],
                                        counts int8[])
 RETURNS TABLE (answer text, batch int8, origin int4, seq_first int8, seq_last int8,
                start_us int8, end_us int8)
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp
+SET jit = off AS $$
 DECLARE
     made homeward.plain_source;
     known record;
     chosen int4[] := array_fill(1, ARRAY[cardinality(run_firsts)]);
     firsts int8[];
     lasts int8[];
+    given_up int8[] := '{}';
 BEGIN
     -- For these few statements, and until COMMIT, all who reserve of this stream pass one by one.
     SELECT * INTO STRICT made FROM homeward.plain_source p WHERE p.id = of_source FOR UPDATE;
@@ -151,9 +159,18 @@ BEGIN
         IF known.is_other_time THEN
             -- The server gave these sequences out before: a row of an epoch of its own.
             chosen[known.run] := greatest(chosen[known.run], known.epoch + 1);
-        ELSIF NOT homeward.release_plain(known.batch) THEN
+        ELSIF known.batch = ANY (given_up) THEN
+            CONTINUE;  -- another run of a reservation that this call has given up
+        ELSIF homeward.release_plain(known.batch) THEN
+            given_up := given_up || known.batch;
+        ELSE
+            -- Upkeep may also have merged a written run into the one before it: ask again.
             answer := CASE WHEN EXISTS (SELECT FROM homeward.plain_batch b
                                         WHERE b.id = known.batch)
+                             OR NOT EXISTS (SELECT FROM homeward.plain_run r
+                                            WHERE r.source = of_source AND r.epoch = known.epoch
+                                              AND r.seq_first = known.seq_first
+                                              AND r.batch = known.batch)
                            THEN 'in_hand' ELSE 'settled' END;
             batch := known.batch;
             seq_first := known.seq_first;
@@ -204,10 +221,11 @@ BEGIN
     FROM unnest(origins, firsts, lasts) AS n (o, a, z);
 END $$;
 
--- Settles reservations: the first statement of the transaction that writes their rows. HW001: one
--- was given up, and its messages may be settled by now.
+-- Settles reservations: the first statement of the transaction that writes their rows. HW001: one was
+-- given up, and its messages may be settled by now.
 CREATE FUNCTION homeward.take_plain(batches int8[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp
+SET jit = off AS $$
 DECLARE
     taken int8;
 BEGIN
@@ -225,23 +243,24 @@ BEGIN
     END IF;
 END $$;
 
--- Waits until those who have these in hand are done; lock_timeout bounds it.
+-- Waits until the transactions that have these in hand end; lock_timeout limits the wait.
 CREATE FUNCTION homeward.await_plain(batches int8[]) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
 BEGIN
     PERFORM FROM homeward.plain_batch b WHERE b.id = ANY (batches) ORDER BY b.id FOR UPDATE;
 END $$;
 
--- Gives up what consumers that died had reserved, merges runs that follow one another, and forgets
--- counters that a later one replaces. One at a time; returns how many runs there were less after it.
+-- Gives up reservations of consumers that died, merges adjacent runs, and deletes counters that a later
+-- one replaces. One at a time; returns by how many runs there are fewer.
 CREATE FUNCTION homeward.fold_plain(dead_after interval DEFAULT '1 minute') RETURNS int8
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp
+SET jit = off AS $$
 DECLARE
     one record;
     merged int8 := 0;
     gone int8;
 BEGIN
-    IF NOT pg_try_advisory_xact_lock(hashtext('homeward.fold_plain')) THEN
+    IF NOT homeward.try_turn('fold_plain') THEN
         RETURN 0;
     END IF;
     PERFORM homeward.release_plain(b.id) FROM homeward.plain_batch b
@@ -284,11 +303,12 @@ BEGIN
     RETURN merged;
 END $$;
 
--- As v0.1.0 has it, for its consumers that run beside: they hold the stream until COMMIT.
+-- For consumers of v0.1.0, which hold the stream until COMMIT and keep one row per message.
 CREATE OR REPLACE FUNCTION homeward.claim_plain(stream_origin int4, stream_seqs int8[],
                                                 times_us int8[], event_counts int4[])
 RETURNS TABLE (message_index int4, seq_first int8)
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp
+SET jit = off AS $$
 DECLARE
     next int8;
     made homeward.plain_stream;
@@ -302,12 +322,15 @@ BEGIN
     PERFORM FROM homeward.plain_source s WHERE s.id = of_source FOR UPDATE;
     FOR i IN 1 .. coalesce(array_length(stream_seqs, 1), 0) LOOP
         message_index := i - 1;
-        SELECT o.batch INTO known
+        SELECT o.batch, o.epoch, o.seq_first INTO known
         FROM homeward.plain_overlaps(of_source, ARRAY[stream_seqs[i]], ARRAY[stream_seqs[i]],
                                      ARRAY[times_us[i]], ARRAY[times_us[i]]) AS o
         WHERE NOT o.is_other_time;
         IF FOUND AND NOT homeward.release_plain(known.batch) THEN
-            IF EXISTS (SELECT FROM homeward.plain_batch b WHERE b.id = known.batch) THEN
+            IF EXISTS (SELECT FROM homeward.plain_batch b WHERE b.id = known.batch)
+               OR NOT EXISTS (SELECT FROM homeward.plain_run r
+                              WHERE r.source = of_source AND r.epoch = known.epoch
+                                AND r.seq_first = known.seq_first AND r.batch = known.batch) THEN
                 RAISE EXCEPTION 'message % is in the hands of another', stream_seqs[i]
                     USING ERRCODE = '55P03';
             END IF;
@@ -328,59 +351,71 @@ BEGIN
     UPDATE homeward.plain_stream p SET seq_next = next WHERE p.origin = stream_origin;
 END $$;
 
--- Both levels together, per origin; `accepted` without the seqs that will never be used.
-CREATE OR REPLACE VIEW homeward.account AS
-SELECT o.id AS origin, o.publisher, o.class, o.region, o.app,
-       coalesce(l.settled, '{}') + coalesce(f.settled, '{}')
-           + CASE WHEN o.finished > 0 THEN int8multirange(int8range(1, o.finished + 1))
-                  ELSE '{}' END AS settled,
-       greatest(coalesce(l.accepted, 0), coalesce(f.accepted, 0), coalesce(m.accepted, 0),
-                coalesce(p.seq_next - 1, 0), coalesce(c.seq_last, 0), coalesce(o.finished, 0))
-           - coalesce(u.seqs, 0) AS accepted,
-       coalesce(l.closed, false) OR coalesce(f.closed, false) OR coalesce(m.closed, false)
-           OR o.finished IS NOT NULL AS closed,
-       o.abandoned IS NOT NULL AS abandoned,
-       greatest(o.first_seen, l.heard_at, f.at, m.at) AS heard_at,
-       coalesce(u.seqs, 0) AS unused
-FROM homeward.known_origin o
-LEFT JOIN homeward.ledger l ON l.origin = o.id
-LEFT JOIN homeward.plain_stream p ON p.origin = o.id
-LEFT JOIN (SELECT origin, max(seq_last) AS seq_last FROM homeward.plain_counter
-           GROUP BY origin) c ON c.origin = o.id
-LEFT JOIN (SELECT origin, sum(seq_last - seq_first + 1)::int8 AS seqs FROM homeward.plain_unused
-           GROUP BY origin) u ON u.origin = o.id
-LEFT JOIN (SELECT origin, range_agg(int8range(seq_first, seq_last, '[]')) AS settled,
-                  max(accepted) AS accepted, bool_or(closing) AS closed, max(settled_at) AS at
-           FROM homeward.ledger_frame GROUP BY origin) f ON f.origin = o.id
-LEFT JOIN (SELECT origin, max(accepted) AS accepted, bool_or(closing) AS closed,
-                  max(noted_at) AS at
-           FROM homeward.ledger_mark GROUP BY origin) m ON m.origin = o.id;
+-- Plain messages that were lost before their reservation. An origin accounts for a message from its
+-- reservation on; plain_account covers what the stream took before that. All sequences up to the ack floor
+-- of the stream's durable consumer were acknowledged, and nothing is acknowledged before it was written.
+-- So a sequence below the floor and in no run left the stream unwritten: acknowledged by another client,
+-- deleted, expired, or lost by the server.
+CREATE TABLE homeward.plain_account (
+    source    int4 PRIMARY KEY,
+    seq_first int8 NOT NULL,
+    seq_acked int8 NOT NULL,
+    noted_at  timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE homeward.plain_account IS
+    'which sequences of a stream of plain messages are accounted for: seq_first to seq_acked';
 
-CREATE OR REPLACE FUNCTION homeward.missing_seqs(of_origin int4) RETURNS int8multirange
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
+-- Records how far a stream is acknowledged. The account begins at the first call: with what the stream
+-- still has, or with the first known run. A floor never goes back, as it may when another server becomes
+-- the stream's leader.
+CREATE FUNCTION homeward.note_plain_acks(of_stream text, created_us int8, stream_first int8,
+                                         acked int8)
+RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
 DECLARE
-    query text;
-    whole int8multirange;
-    there int8multirange;
+    of_source int4 := homeward.register_plain_source(of_stream, created_us);
 BEGIN
-    SELECT int8multirange(int8range(1, a.accepted + a.unused, '[]'))
-           - coalesce((SELECT range_agg(int8range(u.seq_first, u.seq_last, '[]'))
-                       FROM homeward.plain_unused u WHERE u.origin = of_origin), '{}'),
-           a.settled
-    INTO whole, there FROM homeward.account a WHERE a.origin = of_origin;
-    SELECT string_agg(format('SELECT seq FROM %I.%I WHERE origin = $1', table_schema, table_name),
-                      ' UNION ALL ')
-    INTO query FROM homeward.event_type
-    WHERE to_regclass(format('%I.%I', table_schema, table_name)) IS NOT NULL;
-    IF query IS NOT NULL AND NOT EXISTS (SELECT FROM homeward.retired WHERE origin = of_origin) THEN
-        EXECUTE 'SELECT coalesce(range_agg(int8range(seq, seq, ''[]'')), ''{}'') FROM (' || query
-                || ') AS e'
-        INTO there USING of_origin;
-        there := there
-            + coalesce((SELECT range_agg(int8range(seq, seq, '[]')) FROM homeward.dead_letter
-                        WHERE origin = of_origin AND state <> 'redriven'), '{}')
-            + coalesce((SELECT range_agg(int8range(seq_first, seq_last, '[]'))
-                        FROM homeward.tombstone WHERE origin = of_origin), '{}');
+    UPDATE homeward.plain_account a SET seq_acked = acked, noted_at = now()
+    WHERE a.source = of_source AND a.seq_acked < acked;
+    IF FOUND OR EXISTS (SELECT FROM homeward.plain_account a WHERE a.source = of_source) THEN
+        RETURN;
     END IF;
-    RETURN whole - there;
+    INSERT INTO homeward.plain_account (source, seq_first, seq_acked)
+    SELECT of_source, least(greatest(acked + 1, stream_first), min(r.seq_first)), acked
+    FROM homeward.plain_run r WHERE r.source = of_source
+    ON CONFLICT DO NOTHING;
+END $$;
+
+CREATE VIEW homeward.plain_gap AS
+SELECT s.stream, s.created, lower(g.seqs) AS seq_first, upper(g.seqs) - 1 AS seq_last
+FROM homeward.plain_account a
+JOIN homeward.plain_source s ON s.id = a.source
+CROSS JOIN LATERAL unnest(
+    int8multirange(int8range(a.seq_first, greatest(a.seq_acked + 1, a.seq_first)))
+    - coalesce((SELECT range_agg(int8range(r.seq_first, r.seq_last, '[]'))
+                FROM homeward.plain_run r
+                WHERE r.source = a.source AND r.seq_last >= a.seq_first), '{}')
+    -- What a consumer of v0.1.0 wrote meanwhile.
+    - coalesce((SELECT range_agg(int8range(m.stream_seq, m.stream_seq, '[]'))
+                FROM homeward.plain_stream p
+                JOIN homeward.plain_message m
+                  ON m.origin = p.origin AND m.stream_seq >= a.seq_first
+                WHERE p.stream = s.stream AND p.created = s.created), '{}')) AS g (seqs);
+COMMENT ON VIEW homeward.plain_gap IS
+    'plain messages, by their sequences in their stream, that left it without having been written';
+
+-- Declares, after an operator has looked, that these will never be written. Returns how many there were.
+CREATE FUNCTION homeward.abandon_plain_gaps(of_stream text) RETURNS int8
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
+DECLARE
+    messages int8;
+BEGIN
+    PERFORM FROM homeward.plain_account a JOIN homeward.plain_source s ON s.id = a.source
+    WHERE s.stream = of_stream FOR UPDATE OF a;
+    SELECT coalesce(sum(g.seq_last - g.seq_first + 1), 0) INTO messages
+    FROM homeward.plain_gap g WHERE g.stream = of_stream;
+    UPDATE homeward.plain_account a SET seq_first = a.seq_acked + 1
+    FROM homeward.plain_source s
+    WHERE s.id = a.source AND s.stream = of_stream AND messages > 0;
+    RETURN messages;
 END $$;

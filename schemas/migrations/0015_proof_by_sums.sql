@@ -1,10 +1,12 @@
--- The proof by sums: of each origin the number of rows, the sum of their seqs and the sum of the
--- squares. The same three of the seqs that the ledger expects follow from its ranges. Where all agree,
--- every event is there once. Where they differ, the rows of that origin are read, and the answer is
--- exact. What could deceive the sums takes at least three lost and three doubled events of one origin.
+-- The proof by sums, and erasure.
 --
--- Rows are read partition by partition, each in a subtransaction that is undone: so its locks are
--- released, and thousands of partitions fit into any lock table. All see the snapshot of the caller.
+-- Per origin, the proof compares the number of rows, the sum of their seqs and the sum of the squares with
+-- those that follow from the ledger's ranges. If all three agree, every event is there once. If they differ,
+-- the proof reads that origin's rows, and the answer is exact. To deceive the sums takes at least three lost
+-- and three doubled events of one origin.
+--
+-- Each partition is read in a subtransaction that is rolled back. That releases its locks, so thousands of
+-- partitions fit into any lock table. All reads see the caller's snapshot.
 
 CREATE TABLE homeward.erased_range (
     origin    int4 NOT NULL,
@@ -14,6 +16,78 @@ CREATE TABLE homeward.erased_range (
     PRIMARY KEY (origin, seq_first)
 );
 COMMENT ON TABLE homeward.erased_range IS 'events that homeward-consumer erase has deleted';
+
+CREATE TABLE homeward.erasure (
+    id           int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    type         text NOT NULL,
+    fields       text[] NOT NULL,
+    digest       bytea,
+    partition    oid NOT NULL DEFAULT 0,
+    block_next   int8 NOT NULL DEFAULT 0,
+    rows         int8 NOT NULL DEFAULT 0,
+    dead_letters int8 NOT NULL DEFAULT 0,
+    begun_at     timestamptz NOT NULL DEFAULT now(),
+    finished_at  timestamptz
+);
+COMMENT ON TABLE homeward.erasure IS
+    'what was erased by which fields; partition, block_next: how far it has come';
+COMMENT ON COLUMN homeward.erasure.digest IS
+    'of type and values, so that an erasure that was broken off is found again; NULL once it is over';
+CREATE UNIQUE INDEX erasure_unfinished ON homeward.erasure (digest) WHERE finished_at IS NULL;
+
+-- Called by the transaction that deletes these rows: the proof no longer expects them. Seqs that are
+-- recorded already, as of a doubled row, are left out.
+CREATE FUNCTION homeward.note_erased(origins int4[], seqs int8[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
+BEGIN
+    PERFORM homeward.await_turn('note_erased');
+    INSERT INTO homeward.erased_range (origin, seq_first, seq_last)
+    SELECT f.o, lower(f.r), upper(f.r) - 1
+    FROM (SELECT w.o, unnest(w.seqs - coalesce(
+                     (SELECT range_agg(int8range(e.seq_first, e.seq_last, '[]'))
+                      FROM homeward.erased_range e WHERE e.origin = w.o), '{}')) AS r
+          FROM (SELECT u.o, range_agg(int8range(u.s, u.s, '[]')) AS seqs
+                FROM unnest(origins, seqs) AS u (o, s)
+                WHERE EXISTS (SELECT FROM homeward.known_origin k WHERE k.id = u.o)
+                GROUP BY u.o) AS w) AS f;
+END $$;
+
+-- Both levels of the ledger together, per origin. `accepted` excludes seqs that will never be used. What an
+-- origin claims is believed up to 2^32 events beyond what was seen of it.
+CREATE VIEW homeward.origin_status AS
+SELECT o.id AS origin, o.publisher, o.class, o.region, o.app,
+       coalesce(l.settled, '{}') + coalesce(f.settled, '{}')
+           + CASE WHEN o.finished > 0 THEN int8multirange(int8range(1, o.finished + 1))
+                  ELSE '{}' END AS settled,
+       least(greatest(coalesce(l.accepted, 0), coalesce(f.accepted, 0), coalesce(m.accepted, 0),
+                      coalesce(p.seq_next - 1, 0), coalesce(c.seq_last, 0),
+                      coalesce(o.finished, 0)),
+             -- Numeric, as a seq may be close to the greatest int8.
+             greatest(coalesce(upper(l.settled), 1), coalesce(upper(f.settled), 1),
+                      coalesce(p.seq_next, 1), coalesce(c.seq_last + 1, 1),
+                      coalesce(o.finished + 1, 1))::numeric - 1 + 4294967296)::int8
+           - coalesce(u.seqs, 0) AS accepted,
+       coalesce(l.closed, false) OR coalesce(f.closed, false) OR coalesce(m.closed, false)
+           OR o.finished IS NOT NULL AS closed,
+       o.abandoned IS NOT NULL AS abandoned,
+       greatest(o.first_seen, l.heard_at, f.at, m.at) AS heard_at,
+       coalesce(u.seqs, 0) AS unused
+FROM homeward.known_origin o
+LEFT JOIN homeward.ledger l ON l.origin = o.id
+LEFT JOIN homeward.plain_stream p ON p.origin = o.id
+LEFT JOIN (SELECT origin, max(seq_last) AS seq_last FROM homeward.plain_counter
+           GROUP BY origin) c ON c.origin = o.id
+LEFT JOIN (SELECT origin, sum(seq_last - seq_first + 1)::int8 AS seqs FROM homeward.plain_unused
+           GROUP BY origin) u ON u.origin = o.id
+LEFT JOIN (SELECT origin, range_agg(int8range(seq_first, seq_last, '[]')) AS settled,
+                  max(accepted) AS accepted, bool_or(closing) AS closed, max(settled_at) AS at
+           FROM homeward.ledger_frame GROUP BY origin) f ON f.origin = o.id
+LEFT JOIN (SELECT origin, max(accepted) AS accepted, bool_or(closing) AS closed,
+                  max(noted_at) AS at
+           FROM homeward.ledger_mark GROUP BY origin) m ON m.origin = o.id;
+
+-- The name in v0.1.0, for one release.
+CREATE OR REPLACE VIEW homeward.account AS SELECT * FROM homeward.origin_status;
 
 -- Sums over first … last. Squares only of seqs below 3,000,000,000, so that int8 holds each.
 CREATE FUNCTION homeward.seq_sum(seq_first int8, seq_last int8) RETURNS numeric
@@ -27,8 +101,8 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     FROM (SELECT seq_first::numeric AS a, least(seq_last, 2999999999)::numeric AS z) AS ends
 $$;
 
--- What is in the event tables, of all origins or of one, in parts to be added up. `absent`: rows of
--- days that were counted and then detached, archived or dropped by hand.
+-- Rows in the event tables, of all origins or of one, in parts to be added up. `absent`: rows of days that
+-- were counted and then detached, archived or dropped by hand.
 CREATE FUNCTION homeward.row_sums(of_origin int4 DEFAULT NULL)
 RETURNS TABLE (origin int4, rows int8, seq_sum numeric, square_sum numeric, absent int8,
                counted_at timestamptz)
@@ -72,7 +146,7 @@ BEGIN
     GROUP BY r.origin;
 END $$;
 
--- Which events of these origins are rows, by their seqs. Reads every partition.
+-- The seqs of these origins that are rows. Reads every partition.
 CREATE FUNCTION homeward.row_seqs(of_origins int4[])
 RETURNS TABLE (origin int4, rows int8, seqs int8multirange)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp
@@ -119,7 +193,7 @@ BEGIN
           CROSS JOIN LATERAL unnest(u.r::int8multirange) AS x (seqs) GROUP BY u.o) AS s USING (o);
 END $$;
 
--- Of these settled seqs, those that must be rows.
+-- Those of the settled seqs that must be rows.
 CREATE FUNCTION homeward.expected_seqs(of_origin int4, settled int8multirange)
 RETURNS int8multirange
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
@@ -138,7 +212,7 @@ $$;
 -- duplicated: rows beyond one per seq, and rows of seqs that were never settled.
 -- interrupted: its machine restarted; what is missing was lost with it, or came under another origin.
 -- expired: of the committed, rows that retention dropped, or that are in days no longer attached.
--- counted_at: how old the oldest count is that this rests on; NULL: every row was read.
+-- counted_at: the oldest count that this rests on; NULL: every row was read.
 CREATE FUNCTION homeward.origin_proof(of_origin int4 DEFAULT NULL)
 RETURNS TABLE (origin int4, publisher uuid, class text, region text, app text, state text,
                accepted int8, committed int8, dead_lettered int8, tombstoned int8, in_flight int8,
@@ -232,9 +306,8 @@ $$;
 
 CREATE OR REPLACE VIEW homeward.proof AS SELECT * FROM homeward.origin_proof();
 
--- Which events of an origin neither are there nor are accounted for: the holes, and what is settled
--- but has no row. Reads all rows of the origin. Rows that retention has dropped are known by their
--- number only; with such ones, only the holes.
+-- The events of an origin that are missing: holes, and settled seqs without a row. Reads all rows of the
+-- origin. Of rows that retention dropped only the number is known; if there are any, only the holes.
 CREATE OR REPLACE FUNCTION homeward.missing_seqs(of_origin int4) RETURNS int8multirange
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
 DECLARE

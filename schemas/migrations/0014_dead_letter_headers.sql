@@ -1,11 +1,16 @@
--- A dead letter of a plain message keeps the message's headers: they may say who sent it and why.
+-- Dead letters and conflicts: headers of plain messages, quotas by origin, checked states.
 
 ALTER TABLE homeward.dead_letter ADD COLUMN headers jsonb;
 COMMENT ON COLUMN homeward.dead_letter.headers IS
     'of a plain message: {"Name": "value"}, or a list of values; null without headers';
 
--- The dead letters of a batch, in the batch's transaction. In place of homeward.bury, which consumers
--- of 0.1 call. `headers`: JSON, or empty.
+-- Answers from the index alone which region's app the waiting dead letters are of: consumers ask at each
+-- round of upkeep, and hold apps that exceed their quota.
+CREATE INDEX dead_letter_origin ON homeward.dead_letter (origin, state) INCLUDE (payload_bytes, id)
+    WHERE state IN ('open', 'parked');
+
+-- The dead letters of a batch, in the batch's transaction. `headers`: JSON, or empty. Consumers of v0.1.0
+-- call homeward.bury().
 CREATE FUNCTION homeward.insert_dead_letters(origins int4[], seqs int8[], states text[], types text[],
                                              reasons text[], sqlstates text[], payloads bytea[],
                                              times_us int8[], headers text[])
@@ -20,7 +25,8 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, p
     ON CONFLICT (origin, seq) DO UPDATE SET times_seen = d.times_seen + 1, last_seen = now()
 $$;
 
--- A closed letter keeps neither its payload nor its headers.
+-- Closes letters that have become rows or were given up; neither payload nor headers are kept. Returns
+-- how many.
 CREATE OR REPLACE FUNCTION homeward.close_letters(ids int8[], new_state text) RETURNS int8
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
 DECLARE
@@ -35,4 +41,15 @@ BEGIN
     WHERE d.id = ANY (ids) AND d.state IN ('open', 'parked');
     GET DIAGNOSTICS closed = ROW_COUNT;
     RETURN closed;
+END $$;
+
+CREATE OR REPLACE FUNCTION homeward.close_conflict(conflict_id int8, new_state text) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
+BEGIN
+    IF new_state IS NULL OR new_state NOT IN ('accepted', 'discarded') THEN
+        RAISE EXCEPTION 'close_conflict: state "%" is neither accepted nor discarded', new_state
+            USING ERRCODE = '22023';
+    END IF;
+    UPDATE homeward.conflict SET state = new_state, frame = '', closed_at = now()
+    WHERE id = conflict_id AND state = 'open';
 END $$;

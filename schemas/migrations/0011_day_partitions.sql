@@ -1,13 +1,14 @@
--- What a closed day holds is counted once, per origin, so that the proof need not read it again.
+-- Day partitions of event tables: creation, retention, and the counts of closed days.
 --
--- A count is valid until a transaction adds to its day or takes from it. That one notes it in
--- late_rows: through a trigger on the day, or, as our writer does, by note_late_rows() before COMMIT.
+-- The rows of a closed day are counted once, per origin, so that the proof need not read them again. A
+-- count is valid until a transaction adds a row to the day or deletes one. That transaction records this
+-- in late_rows: by a trigger on the partition or, as the consumer does, by note_late_rows() before COMMIT.
 
 ALTER TABLE homeward.retired RENAME TO expired_rows;
 ALTER TABLE homeward.expired_rows ADD COLUMN seq_sum numeric, ADD COLUMN square_sum numeric;
 COMMENT ON TABLE homeward.expired_rows IS 'rows of days that retention dropped, by origin';
 COMMENT ON COLUMN homeward.expired_rows.seq_sum IS 'NULL: some were dropped by v0.1.0, which kept none';
--- The name of v0.1.0, for one release.
+-- The name in v0.1.0, for one release.
 CREATE VIEW homeward.retired AS SELECT origin, rows FROM homeward.expired_rows;
 
 CREATE TABLE homeward.counted_day (
@@ -40,10 +41,86 @@ CREATE TABLE homeward.late_rows (
     noted_at    timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX late_rows_day ON homeward.late_rows (counted_day);
-ALTER TABLE homeward.late_rows REPLICA IDENTITY FULL;
 
--- Where rows are: tables without partitions, and every partition of the others. `counted_day`: of
--- a day that was counted; `is_counted`: and its count is valid.
+-- A publication FOR ALL TABLES (Debezium's default) forbids DELETE and UPDATE on a table that has neither
+-- a primary key nor a replica identity.
+ALTER TABLE homeward.late_rows REPLICA IDENTITY FULL;
+ALTER TABLE homeward.ledger_mark REPLICA IDENTITY FULL;
+ALTER TABLE homeward.possible_duplicate REPLICA IDENTITY FULL;
+
+-- The day partitions of an event table, by their bounds: exactly one UTC day. Other partitions, such as a
+-- DEFAULT partition, belong to the user.
+CREATE FUNCTION homeward.day_partitions(parent regclass) RETURNS TABLE (part regclass, day date)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp
+SET timezone = 'UTC' SET datestyle = 'ISO' AS $$
+    SELECT b.part, b.bounds[1]::timestamptz::date
+    FROM (SELECT c.oid::regclass AS part,
+                 regexp_match(pg_get_expr(c.relpartbound, c.oid),
+                              '^FOR VALUES FROM \(''(\d[^'']*)''\) TO \(''(\d[^'']*)''\)$') AS bounds
+          FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+          WHERE i.inhparent = parent) AS b
+    WHERE b.bounds IS NOT NULL
+      AND b.bounds[1]::timestamptz = date_trunc('day', b.bounds[1]::timestamptz)
+      AND b.bounds[2]::timestamptz = b.bounds[1]::timestamptz + interval '1 day'
+$$;
+
+-- Creates the partitions of these days and attaches them; returns how many were created. CREATE …
+-- PARTITION OF would block all writers of the table; ATTACH does not. Partitions have no identity column,
+-- which PostgreSQL 17 and newer forbid. A day stays without a partition if a DEFAULT partition has rows
+-- of it.
+CREATE FUNCTION homeward.ensure_partitions(event_schema text, event_table text, days date[])
+RETURNS int4
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
+DECLARE
+    parent regclass := to_regclass(format('%I.%I', event_schema, event_table));
+    part text;
+    one date;
+    made int4 := 0;
+BEGIN
+    -- Only tables that Homeward made; the caller's names are otherwise not trusted.
+    PERFORM FROM homeward.event_type
+    WHERE table_schema = event_schema AND table_name = event_table AND partitioning = 'day';
+    IF NOT FOUND OR parent IS NULL THEN
+        RAISE EXCEPTION 'no partitioned event table %.%', event_schema, event_table
+            USING ERRCODE = '42P01';
+    END IF;
+    IF days <@ ARRAY(SELECT p.day FROM homeward.day_partitions(parent) AS p) THEN
+        RETURN 0;
+    END IF;
+    PERFORM homeward.await_turn('partition');
+    FOR one IN
+        SELECT DISTINCT d FROM unnest(days) AS d
+        WHERE d NOT IN (SELECT p.day FROM homeward.day_partitions(parent) AS p) ORDER BY d
+    LOOP
+        part := event_table || '_' || to_char(one, 'YYYYMMDD');
+        BEGIN
+            IF to_regclass(format('%I.%I', event_schema, part)) IS NULL THEN
+                EXECUTE format('CREATE TABLE %I.%I (LIKE %I.%I INCLUDING ALL EXCLUDING IDENTITY)',
+                               event_schema, part, event_schema, event_table);
+            END IF;
+            EXECUTE format(
+                'ALTER TABLE %I.%I ATTACH PARTITION %I.%I FOR VALUES FROM (%L) TO (%L)',
+                event_schema, event_table, event_schema, part,
+                one::timestamp AT TIME ZONE 'UTC', (one + 1)::timestamp AT TIME ZONE 'UTC');
+            made := made + 1;
+        EXCEPTION
+            -- The DEFAULT partition has rows of that day, or somebody's partition covers it.
+            WHEN check_violation OR invalid_object_definition THEN NULL;
+        END;
+    END LOOP;
+    RETURN made;
+END $$;
+
+-- For consumers of v0.1.0: one day.
+CREATE OR REPLACE FUNCTION homeward.ensure_partition(event_schema text, event_table text, day date)
+RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
+BEGIN
+    PERFORM homeward.ensure_partitions(event_schema, event_table, ARRAY[day]);
+END $$;
+
+-- Where rows are: event tables that are not partitioned, and every partition of the others.
+-- `counted_day`: the day's count, valid or not; `is_counted`: it is valid.
 CREATE FUNCTION homeward.event_partitions()
 RETURNS TABLE (table_schema text, table_name text, partition_schema text, partition_name text,
                partition oid, day date, counted_day int4, is_counted boolean)
@@ -82,8 +159,8 @@ SET jit = off AS $$
                     AND k.day = o.day AND coalesce(k.watched, k.partition) = p.oid
 $$;
 
--- Closed days that want to be counted, the newest first: `closed_for` after their end, and not
--- while late rows still come.
+-- Closed days without a valid count, newest first: those that ended `closed_for` ago and have had no late
+-- row and no other count for `quiet`.
 CREATE FUNCTION homeward.uncounted_days(closed_for interval DEFAULT '6 hours',
                                         quiet interval DEFAULT '10 minutes',
                                         days_max int4 DEFAULT 1)
@@ -118,8 +195,8 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- For a writer that has said SET LOCAL homeward.notes_late_rows = on, so that no trigger runs for
--- its rows: the days that they are of, once they are written.
+-- For a writer that has run SET LOCAL homeward.notes_late_rows = on, which disables the trigger: the days
+-- of the rows that it has written.
 CREATE FUNCTION homeward.note_late_rows(event_schema text, event_tables text[], days date[])
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
@@ -131,7 +208,7 @@ BEGIN
     WHERE NOT EXISTS (SELECT FROM homeward.late_rows l WHERE l.counted_day = k.id);
 END $$;
 
--- A counted day goes; what it held is remembered by origin, as when retention drops it.
+-- Deletes a day's count. With `keep_rows`, adds it to expired_rows, as retention does.
 CREATE FUNCTION homeward.forget_counted_day(day_id int4, keep_rows boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
 BEGIN
@@ -149,9 +226,9 @@ BEGIN
     DELETE FROM homeward.counted_day WHERE id = day_id;
 END $$;
 
--- The first of two transactions that count a day. From its COMMIT on, whoever changes the day notes
--- it. Returns the numbers that finish_day_count() takes; no row: there is no such day. Gives up
--- (55P03) rather than wait for somebody who writes to that day.
+-- The first of the two transactions that count a day. From its COMMIT on, every change of the day is
+-- recorded. Returns what finish_day_count() takes, or no row if there is no such partition. Fails (55P03)
+-- rather than wait for a writer of that day.
 CREATE FUNCTION homeward.begin_day_count(event_schema text, event_table text, of_day date)
 RETURNS TABLE (counted_day int4, attempt int8)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp
@@ -202,7 +279,7 @@ BEGIN
     RETURN NEXT;
 END $$;
 
--- The second: returns how many rows the day has, or NULL when another has begun anew.
+-- The second. Returns the number of rows, or NULL if another count of the day has begun.
 CREATE FUNCTION homeward.finish_day_count(of_counted_day int4, of_attempt int8) RETURNS int8
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp
 SET lock_timeout = '100ms' SET jit = off AS $$
@@ -245,8 +322,8 @@ BEGIN
     RETURN counted;
 END $$;
 
--- Reads a day whose count is valid, and compares. Where they differ, nobody has noted it, as with a
--- disabled trigger or a damaged file: its count is no longer believed. No row: there is no valid one.
+-- Reads a day with a valid count, and compares. If they differ, a change was not recorded (a disabled
+-- trigger, a damaged file), and the count is invalidated. No row: there is no valid count.
 CREATE FUNCTION homeward.recount_day(of_counted_day int4)
 RETURNS TABLE (rows_counted int8, rows_found int8, origins_differing int8)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp
@@ -283,7 +360,9 @@ BEGIN
     RETURN NEXT;
 END $$;
 
--- As before; and what was counted of the day is forgotten.
+-- Drops the oldest partition that is past the type's retention, and keeps the number of its rows per
+-- origin. Returns its name, or NULL if there is none. Fails (55P03) rather than wait for an open
+-- transaction, since all writers would wait behind it: try again.
 CREATE OR REPLACE FUNCTION homeward.drop_expired_partition(event_schema text, event_table text)
 RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp
@@ -338,8 +417,8 @@ BEGIN
     RETURN name;
 END $$;
 
--- How much the proof rests on counts: days that were counted, their rows, the oldest count; days and
--- tables that are read each time.
+-- How much of the proof rests on counts: days with a valid count, their rows, the oldest count; days and
+-- tables that each proof reads.
 CREATE FUNCTION homeward.count_summary()
 RETURNS TABLE (days_counted int8, rows_counted int8, oldest_at timestamptz, days_read int8)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
@@ -349,3 +428,24 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_
     FROM homeward.event_partitions() AS p
     LEFT JOIN homeward.counted_day k ON k.id = p.counted_day
 $$;
+
+-- Binary COPY takes the bytes of a value as the column's type: the eight bytes of a double precision fill a
+-- bigint without an error. So each COPY is followed, in the same message, by this check. COPY's lock on the
+-- table keeps the answer true until COMMIT. HW007: one of these columns does not have its type, written as
+-- format_type() prints it. COPY itself reports columns that do not exist.
+CREATE FUNCTION homeward.check_columns(of_table regclass, columns text[], types text[]) RETURNS void
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
+DECLARE
+    altered record;
+BEGIN
+    SELECT a.attname, format_type(a.atttypid, a.atttypmod) AS type,
+           types[array_position(columns, a.attname::text)] AS written INTO altered
+    FROM pg_attribute a
+    WHERE a.attrelid = of_table AND a.attnum > 0 AND NOT a.attisdropped
+      AND format_type(a.atttypid, a.atttypmod) <> types[array_position(columns, a.attname::text)]
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'column "%" of % is %, and events bring %', altered.attname, of_table,
+            altered.type, altered.written USING ERRCODE = 'HW007';
+    END IF;
+END $$;
