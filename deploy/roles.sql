@@ -60,17 +60,19 @@ REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA homeward FROM PUBLIC, homeward_writer;
 DO $$
 DECLARE
     -- What whose statements call. The functions that these call run as their owner.
-    for_writer text[] := ARRAY['settle', 'seal', 'claim', 'bury', 'insert_dead_letters',
-        'reserve_plain', 'take_plain', 'await_plain', 'register_plain_source', 'claim_plain',
-        'ensure_partition', 'ensure_partitions', 'note_late_rows', 'replicated_lsn', 'seq_count',
-        'missing_after', 'check_columns'];
-    for_upkeep text[] := ARRAY['fold', 'finish', 'forget', 'ensure_partition', 'ensure_partitions',
-        'drop_expired_partition', 'parked_letters', 'take_letters', 'close_letters',
-        'keep_letters', 'letter_sums', 'conflict_sums', 'take_conflict', 'claim_rest', 'seal',
-        'close_conflict', 'discard_conflicts', 'bury', 'insert_dead_letters', 'replicated_lsn',
-        'seq_count', 'range_count', 'missing_after', 'uncounted_days', 'begin_day_count',
-        'finish_day_count', 'note_late_rows', 'register_consumer', 'note_plain_acks',
-        'check_columns'];
+    for_writer text[] := ARRAY['settle', 'check_no_overlap', 'claim', 'insert_dead_letters',
+        'reserve_plain', 'take_plain', 'await_plain', 'register_plain_source', 'ensure_partition',
+        'ensure_partitions', 'record_late_rows', 'replicated_lsn', 'seq_count', 'missing_after',
+        'check_columns',
+        -- Of consumers of v0.1.0, for one release.
+        'seal', 'bury', 'claim_plain'];
+    for_upkeep text[] := ARRAY['compact', 'complete_origins', 'forget', 'ensure_partition',
+        'ensure_partitions', 'drop_expired_partition', 'parked_letters', 'take_letters',
+        'close_letters', 'keep_letters', 'letter_sums', 'conflict_sums', 'take_conflict',
+        'claim_rest', 'check_no_overlap', 'close_conflict', 'discard_conflicts',
+        'insert_dead_letters', 'replicated_lsn', 'seq_count', 'range_count', 'missing_after',
+        'uncounted_days', 'begin_day_count', 'finish_day_count', 'record_late_rows',
+        'register_consumer', 'record_plain_acks', 'check_columns'];
     one record;
 BEGIN
     IF to_regclass('homeward.origin') IS NULL THEN
@@ -91,15 +93,18 @@ BEGIN
     END LOOP;
     GRANT SELECT ON ALL TABLES IN SCHEMA homeward TO homeward_upkeep;
     -- A new leader is asked for what was committed before; redriven letters may have tombstones.
-    GRANT INSERT ON homeward.origin, homeward.ledger_mark, homeward.tombstone TO homeward_upkeep;
+    GRANT INSERT ON homeward.origin, homeward.heartbeat, homeward.tombstone TO homeward_upkeep;
     GRANT INSERT ON homeward.origin, homeward.plain_stream, homeward.dead_letter,
-        homeward.tombstone, homeward.ledger_mark, homeward.possible_duplicate, homeward.conflict
+        homeward.tombstone, homeward.heartbeat, homeward.possible_duplicate, homeward.conflict
         TO homeward_writer;
+    -- Views of v0.1.0, for one release.
+    GRANT INSERT ON homeward.ledger_mark TO homeward_writer;
+    GRANT SELECT ON homeward.account TO homeward_writer;
     -- What it must see: names and versions, and the keys that ON CONFLICT compares.
     GRANT SELECT ON homeward.migration, homeward.migrated_object, homeward.event_type,
         homeward.consumer, homeward.origin, homeward.known_origin, homeward.plain_stream TO homeward_writer;
-    -- For its status page: accounts and reasons, no payload.
-    GRANT SELECT ON homeward.account, homeward.origin_status TO homeward_writer;
+    -- For its status page: origins and reasons, no payload.
+    GRANT SELECT ON homeward.origin_status TO homeward_writer;
     GRANT SELECT (origin, type, state, reason, sqlstate) ON homeward.dead_letter
         TO homeward_writer;
     -- What the view homeward.proof calls. A view's tables are read as its owner, its functions not.

@@ -158,7 +158,7 @@ void write_marks(PgConnection& leader, const Units& units) {
     }
     if (origins.empty()) return;
     leader.query(
-        "INSERT INTO homeward.ledger_mark (origin, accepted, closing)"
+        "INSERT INTO homeward.heartbeat (origin, accepted, is_closing)"
         " SELECT * FROM unnest($1::int4[], $2::int8[], $3::boolean[])",
         {array_text(origins), array_text(counts), array_text(closings)});
     if (repeating.empty()) return;
@@ -179,7 +179,7 @@ std::vector<Verdict> claim(PgConnection& leader, const Units& units) {
         const std::size_t unit = frames.units[static_cast<std::size_t>(rows.number(row, 0))];
         if (rows.at(row, 1) == "settled") verdicts[unit] = Verdict::settled;
         if (rows.at(row, 1) == "overlap") verdicts[unit] = Verdict::overlap;
-        if (rows.at(row, 1) == "ragged") verdicts[unit] = Verdict::ragged;
+        if (rows.at(row, 1) == "fragmented") verdicts[unit] = Verdict::ragged;
         if (rows.at(row, 1) == "differs") verdicts[unit] = Verdict::differs;
     }
     return verdicts;
@@ -206,7 +206,8 @@ Settlement settle_and_commit(PgConnection& leader, const Units& units) {
 std::int64_t seal_and_commit(PgConnection& leader, const Units& units) {
     const FrameArrays frames(units);
     if (frames.units.empty()) return commit(leader);
-    return leader.execute("SELECT FROM homeward.seal(" + frames.seqs() + "); " + kCommit)
+    return leader
+        .execute("SELECT FROM homeward.check_no_overlap(" + frames.seqs() + "); " + kCommit)
         .number(0, 0);
 }
 

@@ -17,7 +17,7 @@ enum class Verdict : unsigned char {
     settled,
     overlap,
     ragged,  ///< would begin one range more in an origin that has ledger.ranges_max of them
-    differs  ///< settled, but from a frame of other bytes; known until that one is folded
+    differs  ///< settled, but from a frame of other bytes; known until that one is compacted
 };
 /// For a batch that is to be careful: what of it is new; that is claimed at once. One verdict a
 /// unit; for marks and skipped units `fresh`.

@@ -20,7 +20,7 @@ void PlainAcks::note(PgConnection& leader) {
         return static_cast<std::int64_t>(std::min<std::uint64_t>(value, INT64_MAX - 1));
     };
     for (const auto& [key, acked] : changed) {
-        leader.query("SELECT homeward.note_plain_acks($1, $2, $3, $4)",
+        leader.query("SELECT homeward.record_plain_acks($1, $2, $3, $4)",
                      {key.first, key.second, number(acked.stream_first), number(acked.floor)});
     }
     const std::lock_guard lock(mutex_);

@@ -100,7 +100,8 @@ QueryResult query_proof(PgConnection& leader, const std::string& source,
         try {
             return leader.query(
                 "SELECT origin, publisher, class, region, app, state, accepted, committed,"
-                " dead_lettered, tombstoned, in_flight, missing, duplicated, possible_duplicates,"
+                " dead_lettered, tombstoned, in_flight, missing, duplicated,"
+                " has_possible_duplicates,"
                 " erased, expired FROM " +
                     source + " ORDER BY origin",
                 parameters);
@@ -255,9 +256,9 @@ std::vector<std::int64_t> find_origins(PgConnection& leader, const std::string& 
 Abandonment abandon(PgConnection& leader, const std::string& whom) {
     const QueryResult found = leader.query(
         "SELECT origin, class || ' ' || region || '/' || app || ' ' || left(publisher::text, 8),"
-        " holes, closed AND holes = 0, heard_at > now() - interval '3 minutes'"
+        " holes, is_closed AND holes = 0, last_seen_at > now() - interval '3 minutes'"
         " FROM (SELECT *, greatest(accepted - homeward.seq_count(settled), 0) AS holes"
-        "       FROM homeward.account) AS a"
+        "       FROM homeward.origin_status) AS a"
         " WHERE origin::text = $1 OR length($2) >= 8"
         " AND starts_with(replace(publisher::text, '-', ''), lower($2))"
         " ORDER BY origin",
@@ -271,7 +272,7 @@ Abandonment abandon(PgConnection& leader, const std::string& whom) {
         } else if (found.at(row, 4) == "t") {
             result.lines.push_back(who + " was heard of in the last 3 minutes: not abandoned");
         } else {
-            leader.query("UPDATE homeward.origin SET abandoned = now() WHERE id = $1",
+            leader.query("UPDATE homeward.origin SET abandoned_at = now() WHERE id = $1",
                          {found.number(row, 0)});
             result.lines.push_back(who + " is abandoned: " + std::string(found.at(row, 2)) +
                                    " events that are known of are missing");

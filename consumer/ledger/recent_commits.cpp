@@ -77,10 +77,10 @@ std::size_t RecentCommits::note_lacking(PgConnection& leader) {
         "WITH lacking AS ("
         " SELECT f.o, f.n FROM unnest($1::int4[], $2::int8[], $3::int8[], $4::int8[])"
         "  AS f (o, a, z, n)"
-        " WHERE NOT EXISTS (SELECT FROM homeward.account t WHERE t.origin = f.o"
+        " WHERE NOT EXISTS (SELECT FROM homeward.origin_status t WHERE t.origin = f.o"
         "                   AND t.settled @> int8range(f.a, f.z, '[]'))"
         "), noted AS ("
-        " INSERT INTO homeward.ledger_mark (origin, accepted, closing)"
+        " INSERT INTO homeward.heartbeat (origin, accepted, is_closing)"
         " SELECT o, max(n), false FROM lacking GROUP BY o)"
         " SELECT count(*) FROM lacking",
         {array_text(numbers), array_text(firsts), array_text(lasts), array_text(counts)});

@@ -29,20 +29,20 @@ constexpr const char* kObjectsNow =
     " md5(p.prosrc) || CASE WHEN p.prosecdef THEN ' definer' ELSE '' END"
     " FROM pg_proc p WHERE p.pronamespace = to_regnamespace('homeward')";
 
-/// One line of v0.1.0.objects: version|kind|name|mark.
+/// One line of v0.1.0.objects: version|kind|name|fingerprint.
 struct ReleasedObject {
     int version;
     std::pair<std::string, std::string> key;
-    std::string mark;
+    std::string fingerprint;
 };
 
 std::vector<ReleasedObject> parse_released_objects() {
     std::vector<ReleasedObject> objects;
     std::istringstream lines{std::string(released_objects())};
-    std::string version, kind, name, mark;
+    std::string version, kind, name, fingerprint;
     while (std::getline(lines, version, '|') && std::getline(lines, kind, '|') &&
-           std::getline(lines, name, '|') && std::getline(lines, mark)) {
-        objects.push_back({std::stoi(version), {kind, name}, mark});
+           std::getline(lines, name, '|') && std::getline(lines, fingerprint)) {
+        objects.push_back({std::stoi(version), {kind, name}, fingerprint});
     }
     return objects;
 }
@@ -143,7 +143,8 @@ Migrations::Objects Migrations::objects_now() {
 }
 
 Migrations::Objects Migrations::recorded_objects() {
-    const QueryResult rows = leader_.query("SELECT kind, name, mark FROM homeward.migrated_object");
+    const QueryResult rows =
+        leader_.query("SELECT kind, name, fingerprint FROM homeward.migrated_object");
     Objects objects;
     for (int row = 0; row < rows.rows(); ++row) {
         objects[{std::string(rows.at(row, 0)), std::string(rows.at(row, 1))}] = rows.at(row, 2);
@@ -155,20 +156,20 @@ void Migrations::compare_objects(const std::map<int, Record>& applied) {
     const Objects now = objects_now();
     std::vector<std::string> differing;
     const auto compare = [&](const std::pair<std::string, std::string>& key,
-                             const std::string& mark) {
+                             const std::string& fingerprint) {
         const auto found = now.find(key);
         if (found == now.end()) {
             differing.push_back(key.first + " " + key.second + " is missing");
-        } else if (found->second != mark) {
+        } else if (found->second != fingerprint) {
             differing.push_back(key.first + " " + key.second + " differs");
         }
     };
     if (applied.count(kFirstWithChecksums) != 0) {
-        for (const auto& [key, mark] : recorded_objects()) compare(key, mark);
+        for (const auto& [key, fingerprint] : recorded_objects()) compare(key, fingerprint);
     } else {
         for (const ReleasedObject& object : parse_released_objects()) {
             if (applied.count(object.version) != 0) {
-                compare(object.key, object.mark);
+                compare(object.key, object.fingerprint);
             } else if (now.count(object.key) != 0) {
                 differing.push_back(object.key.first + " " + object.key.second +
                                     " is there, but migration " + std::to_string(object.version) +
@@ -220,15 +221,15 @@ std::string Migrations::statement(const Migration& migration) {
 }
 
 void Migrations::record(const Objects& before, const Objects& after) {
-    for (const auto& [key, mark] : after) {
+    for (const auto& [key, fingerprint] : after) {
         const auto found = before.find(key);
-        if (found != before.end() && found->second == mark) continue;
+        if (found != before.end() && found->second == fingerprint) continue;
         leader_.query(
-            "INSERT INTO homeward.migrated_object (kind, name, mark) VALUES ($1, $2, $3)"
-            " ON CONFLICT (kind, name) DO UPDATE SET mark = excluded.mark",
-            {key.first, key.second, mark});
+            "INSERT INTO homeward.migrated_object (kind, name, fingerprint) VALUES ($1, $2, $3)"
+            " ON CONFLICT (kind, name) DO UPDATE SET fingerprint = excluded.fingerprint",
+            {key.first, key.second, fingerprint});
     }
-    for (const auto& [key, mark] : before) {
+    for (const auto& [key, fingerprint] : before) {
         if (after.count(key) != 0) continue;
         leader_.query("DELETE FROM homeward.migrated_object WHERE kind = $1 AND name = $2",
                       {key.first, key.second});

@@ -17,7 +17,7 @@ QueryConditions conditions_of(const ConflictFilter& filter) {
     if (filter.region) where.add("c.region = ?", *filter.region);
     if (filter.app) where.add("c.app = ?", *filter.app);
     if (filter.reason) where.add("strpos(lower(c.reason), lower(?)) > 0", *filter.reason);
-    if (filter.since) where.add("c.seen_at >= ?::timestamptz", *filter.since);
+    if (filter.since) where.add("c.recorded_at >= ?::timestamptz", *filter.since);
     return where;
 }
 
@@ -31,15 +31,15 @@ std::vector<Conflict> read_conflicts(PgConnection& leader, const ConflictFilter&
                                      std::int64_t conflicts_max, bool with_frame) {
     const QueryConditions where = conditions_of(filter);
     const QueryResult rows = leader.query(
-        std::string(
-            "SELECT c.id, c.state, a.class, a.publisher, a.region, a.app, c.region, c.app, "
-            "c.origin,"
-            " c.seq_first, c.seq_last, CASE WHEN c.seq_last < c.seq_first THEN 0 ELSE"
-            " homeward.seq_count(int8multirange(int8range(c.seq_first, c.seq_last, '[]'))"
-            " - coalesce(a.settled, '{}')) END, c.reason, c.message_time, c.seen_at, c.closed_at,"
-            " c.frame_bytes, ") +
+        std::string("SELECT c.id, c.state, a.class, a.publisher, a.region, a.app, c.region, c.app, "
+                    "c.origin,"
+                    " c.seq_first, c.seq_last, CASE WHEN c.seq_last < c.seq_first THEN 0 ELSE"
+                    " homeward.seq_count(int8multirange(int8range(c.seq_first, c.seq_last, '[]'))"
+                    " - coalesce(a.settled, '{}')) END, c.reason, c.message_time, c.recorded_at, "
+                    "c.closed_at,"
+                    " c.frame_bytes, ") +
             (with_frame ? "c.frame" : "''") +
-            " FROM homeward.conflict c LEFT JOIN homeward.account a ON a.origin = c.origin"
+            " FROM homeward.conflict c LEFT JOIN homeward.origin_status a ON a.origin = c.origin"
             " WHERE true" +
             where.sql() + " ORDER BY c.id" +
             (conflicts_max > 0 ? " LIMIT " + std::to_string(conflicts_max) : ""),

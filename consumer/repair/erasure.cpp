@@ -94,7 +94,7 @@ bool Erasure::is_resumed() {
     return leader_
                .query(
                    "SELECT EXISTS (SELECT FROM homeward.erasure"
-                   " WHERE digest = $1::bytea AND finished_at IS NULL)",
+                   " WHERE digest = $1::bytea AND completed_at IS NULL)",
                    {digest_})
                .at(0, 0) == "t";
 }
@@ -104,12 +104,12 @@ void Erasure::begin() {
     for (const FieldValue& one : conditions_) fields.push_back(one.field);
     leader_.query(
         "INSERT INTO homeward.erasure (type, fields, digest) VALUES ($1, $2::text[], $3::bytea)"
-        " ON CONFLICT (digest) WHERE finished_at IS NULL DO NOTHING",
+        " ON CONFLICT (digest) WHERE completed_at IS NULL DO NOTHING",
         {type_.name, array_text(fields), digest_});
     id_ = leader_
               .query(
                   "SELECT id FROM homeward.erasure"
-                  " WHERE digest = $1::bytea AND finished_at IS NULL",
+                  " WHERE digest = $1::bytea AND completed_at IS NULL",
                   {digest_})
               .number(0, 0);
 }
@@ -159,7 +159,7 @@ void Erasure::erase_blocks(const Partition& partition, std::int64_t first, std::
             " RETURNING e.origin, e.seq),"
             " letters AS (DELETE FROM homeward.dead_letter d USING gone g"
             "  WHERE d.origin = g.origin AND d.seq = g.seq AND d.state = 'redriven')"
-            " SELECT count(*), homeward.note_erased(array_agg(origin), array_agg(seq)) FROM gone",
+            " SELECT count(*), homeward.record_erased(array_agg(origin), array_agg(seq)) FROM gone",
         values());
     leader_.query(
         "UPDATE homeward.erasure SET partition = $2::oid, block_next = $3, rows = rows + $4"
@@ -221,7 +221,7 @@ void Erasure::erase_letters(ErasureResult& result) {
         const QueryResult gone = leader_.query(
             "WITH gone AS (DELETE FROM homeward.dead_letter WHERE id = ANY ($1::int8[])"
             "  RETURNING origin, seq)"
-            " SELECT count(*), homeward.note_erased(array_agg(origin), array_agg(seq)) FROM gone",
+            " SELECT count(*), homeward.record_erased(array_agg(origin), array_agg(seq)) FROM gone",
             {array_text(matching)});
         leader_.query("UPDATE homeward.erasure SET dead_letters = dead_letters + $2 WHERE id = $1",
                       {id_, gone.number(0, 0)});
@@ -255,7 +255,7 @@ ErasureResult Erasure::run(const Progress& on_progress) {
     erase_letters(result);
     draw(all);
     const QueryResult done = leader_.query(
-        "UPDATE homeward.erasure SET finished_at = now(), digest = NULL WHERE id = $1"
+        "UPDATE homeward.erasure SET completed_at = now(), digest = NULL WHERE id = $1"
         " RETURNING rows, dead_letters,"
         " (SELECT count(*) FROM homeward.conflict WHERE state = 'open')",
         {id_});

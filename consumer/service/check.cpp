@@ -78,10 +78,10 @@ void check_rights(PgConnection& leader, const Config& config, Report& report) {
         return;
     }
     const std::pair<const char*, const char*> rights[] = {
-        {"homeward.origin", "SELECT"},       {"homeward.origin", "INSERT"},
-        {"homeward.dead_letter", "INSERT"},  {"homeward.tombstone", "INSERT"},
-        {"homeward.ledger_mark", "INSERT"},  {"homeward.conflict", "INSERT"},
-        {"homeward.account", "SELECT"},      {"homeward.possible_duplicate", "INSERT"},
+        {"homeward.origin", "SELECT"},        {"homeward.origin", "INSERT"},
+        {"homeward.dead_letter", "INSERT"},   {"homeward.tombstone", "INSERT"},
+        {"homeward.heartbeat", "INSERT"},     {"homeward.conflict", "INSERT"},
+        {"homeward.origin_status", "SELECT"}, {"homeward.possible_duplicate", "INSERT"},
         {"homeward.known_origin", "SELECT"},
     };
     for (const auto& [table, right] : rights) {

@@ -59,7 +59,7 @@ void Housekeeper::run() {
             step("registering", [this] { registration_.beat(*leader_); });
             step("ending stalled transactions", [this] { end_stalled(*leader_); });
             step("looking for lost commits", [this] { find_commits_lost_in_failover(*leader_); });
-            step("folding the ledger", [this] { fold(*leader_); });
+            step("compacting the ledger", [this] { compact(*leader_); });
             maintain_partitions(*leader_);
             step("forgetting ended origins", [this] { forget(*leader_); });
             step("dead letters", [this] { maintain_dead_letters(*leader_); });
@@ -115,13 +115,13 @@ void Housekeeper::find_commits_lost_in_failover(PgConnection& leader) {
                       : "those that were not acknowledged come again from their streams");
 }
 
-void Housekeeper::fold(PgConnection& leader) {
+void Housekeeper::compact(PgConnection& leader) {
     metrics_.folded_frames += static_cast<std::uint64_t>(
         leader
-            .query("SELECT homeward.fold($1)",
+            .query("SELECT homeward.compact($1)",
                    {static_cast<std::int64_t>(config_.ledger.ranges_max)})
             .number(0, 0));
-    leader.query("SELECT homeward.finish()");
+    leader.query("SELECT homeward.complete_origins()");
 }
 
 void Housekeeper::forget(PgConnection& leader) {
@@ -213,8 +213,8 @@ void Housekeeper::count_holes(PgConnection& leader) {
         "SELECT least(coalesce(sum(holes), 0), 9223372036854775807)::int8,"
         " least(coalesce(sum(holes) FILTER (WHERE late), 0), 9223372036854775807)::int8"
         " FROM (SELECT greatest(accepted - homeward.seq_count(settled), 0) AS holes,"
-        " abandoned OR heard_at < now() - homeward.missing_after() AS late"
-        " FROM homeward.account"
+        " is_abandoned OR last_seen_at < now() - homeward.missing_after() AS late"
+        " FROM homeward.origin_status"
         " UNION ALL SELECT seq_last - seq_first + 1, true FROM homeward.plain_gap) AS a");
     metrics_.holes = static_cast<std::uint64_t>(sums.number(0, 0));
     metrics_.holes_missing = static_cast<std::uint64_t>(sums.number(0, 1));

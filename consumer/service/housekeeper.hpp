@@ -19,7 +19,7 @@
 
 namespace homeward::consumer {
 
-/// What has to be done now and then, off the batches' path: folding the ledger, making the next
+/// What has to be done now and then, off the batches' path: compacting the ledger, making the next
 /// days' partitions and dropping expired ones, counting days that are over, redriving what was
 /// parked, looking how many dead letters there are, telling the leader how far streams are
 /// acknowledged. Has a thread and a connection of its own; an error is logged and tried again,
@@ -42,7 +42,7 @@ class Housekeeper {
   private:
     void run();
     bool step(const std::string& what, const std::function<void()>& work);
-    void fold(PgConnection& leader);
+    void compact(PgConnection& leader);
     void find_commits_lost_in_failover(PgConnection& leader);
     void end_stalled(PgConnection& leader);
     void maintain_partitions(PgConnection& leader);

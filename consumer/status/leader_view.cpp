@@ -9,12 +9,13 @@ namespace {
 const std::string kOrigin =
     "WITH origin AS (SELECT class, region, app, publisher, accepted, settled AS ranges, "
     "settled_count,"
-    "  heard_at, greatest(accepted - settled_count, 0) AS holes,"
-    "  CASE WHEN closed AND accepted <= settled_count THEN 'complete'"
-    "   WHEN abandoned THEN 'abandoned'"
-    "   WHEN class = 'plain' OR heard_at > now() - interval '3 minutes' THEN 'active'"
+    "  last_seen_at, greatest(accepted - settled_count, 0) AS holes,"
+    "  CASE WHEN is_closed AND accepted <= settled_count THEN 'complete'"
+    "   WHEN is_abandoned THEN 'abandoned'"
+    "   WHEN class = 'plain' OR last_seen_at > now() - interval '3 minutes' THEN 'active'"
     "   ELSE 'open' END AS state"
-    " FROM homeward.account, LATERAL (SELECT homeward.seq_count(settled) AS settled_count) AS s) ";
+    " FROM homeward.origin_status, LATERAL (SELECT homeward.seq_count(settled) AS settled_count) "
+    "AS s) ";
 const std::string kStates = kOrigin + "SELECT state, count(*) FROM origin GROUP BY 1";
 /// Origins with holes come first, so that what is cut off is whole.
 const std::string kOrigins =
@@ -22,8 +23,8 @@ const std::string kOrigins =
     "SELECT class, region, app, publisher, state, accepted, settled_count, holes,"
     " CASE WHEN holes > 0"
     "  THEN left((int8multirange(int8range(1, accepted, '[]')) - ranges)::text, 80) END,"
-    " round(extract(epoch FROM now() - heard_at))::int8"
-    " FROM origin ORDER BY holes DESC, heard_at DESC LIMIT 100";
+    " round(extract(epoch FROM now() - last_seen_at))::int8"
+    " FROM origin ORDER BY holes DESC, last_seen_at DESC LIMIT 100";
 constexpr const char* kLetters =
     "SELECT coalesce(type, '?'), state, left(reason, 200), count(*) FROM homeward.dead_letter"
     " WHERE state IN ('open', 'parked') GROUP BY 1, 2, 3 ORDER BY 4 DESC LIMIT 20";

@@ -150,7 +150,7 @@ class Trial {
         for (std::size_t i = 0; i < plan_.batch.writers; ++i) {
             threads.emplace_back([this] { guard([this] { write(); }); });
         }
-        threads.emplace_back([this] { guard([this] { fold(); }); });
+        threads.emplace_back([this] { guard([this] { compact(); }); });
         threads.emplace_back([this] { guard([this] { feed(); }); });
         wait(plan_.time * kWarmUpShare, 0);
         const Look before = look(cpu);
@@ -251,13 +251,13 @@ class Trial {
         }
     }
 
-    void fold() {
+    void compact() {
         PgConnection leader = connect();
         auto due = SteadyClock::now() + std::chrono::milliseconds(config_.ledger.fold_interval_ms);
         while (!is_over()) {
             std::this_thread::sleep_for(10ms);
             if (SteadyClock::now() < due) continue;
-            leader.query("SELECT homeward.fold()");
+            leader.query("SELECT homeward.compact()");
             due = SteadyClock::now() + std::chrono::milliseconds(config_.ledger.fold_interval_ms);
         }
     }

@@ -36,7 +36,7 @@ struct TrialResult {
 };
 
 /// Writes invented events with the parts that `run` writes with: batches by the same rule, decoded,
-/// by binary COPY, settled and folded by a ledger; only pulling and acknowledging are left out.
+/// by binary COPY, settled and compacted by a ledger; only pulling and acknowledging are left out.
 /// The first fifth of the time is not counted, as caches fill. Ends early when `stopping` is set.
 /// Throws the LeaderError of the first writer that had one.
 TrialResult run_trial(const TrialPlan& plan, const ScratchSchema& scratch, const EventType& type,

@@ -135,7 +135,7 @@ TableDays RowCopier::late_days(const Units& units) const {
 
 /// Else a trigger would run for each row of a counted day, at twice what the row itself costs.
 void RowCopier::begin_late_rows(PgConnection& leader, const TableDays& days) const {
-    if (!days.empty()) leader.execute("SET LOCAL homeward.notes_late_rows = on");
+    if (!days.empty()) leader.execute("SET LOCAL homeward.records_late_rows = on");
 }
 
 /// After the rows: a count that begins in between waits for us, and sees them.
@@ -148,7 +148,7 @@ void RowCopier::note_late_rows(PgConnection& leader, const TableDays& days) cons
         numbers.insert(numbers.end(), of_table.begin(), of_table.end());
     }
     leader.query(
-        "SELECT homeward.note_late_rows($1, $2::text[],"
+        "SELECT homeward.record_late_rows($1, $2::text[],"
         " ARRAY(SELECT date '1970-01-01' + d FROM unnest($3::int4[]) WITH ORDINALITY AS u (d, i)"
         " ORDER BY i))",
         {config_.postgres.event_schema, array_text(tables), array_text(numbers)});

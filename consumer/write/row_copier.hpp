@@ -49,7 +49,7 @@ class RowCopier {
     /// All of them, or a LeaderError. After a statement timeout, the next COPY of that table is
     /// smaller. HW007: a column of a table is of another type than its rows bring, so that their
     /// bytes may have become other values. Rows of days that are over are noted, here and in
-    /// copy_apart(): see homeward.note_late_rows().
+    /// copy_apart(): see homeward.record_late_rows().
     void copy(PgConnection& leader, Units& units);
     /// Isolates rows that the leader refuses, whatever the SQLSTATE, unless it is transient: by the
     /// line that COPY names, else by halving. Where many are refused, pieces are small, so that few

@@ -1,10 +1,9 @@
--- What ran on this leader, so that a program with other files, and a schema that was changed by
--- hand, are noticed before they do harm.
+-- What ran on this leader: detects a program with other files and a schema that was changed by hand.
 
 ALTER TABLE homeward.migration ADD COLUMN checksum text;
 COMMENT ON COLUMN homeward.migration.checksum IS 'SHA-256 of the file, in hexadecimal';
 
--- As they were released in v0.1.0; see v0.1.0.sha256.
+-- As released in v0.1.0; see v0.1.0.sha256.
 UPDATE homeward.migration m SET checksum = r.checksum
 FROM (VALUES
     (1, 'f8d2b1cb1a875498cb93f9bf832e0a52fc7bae1893633da58f3c167d1b705d44'),
@@ -21,10 +20,10 @@ WHERE m.version = r.version;
 -- Tables, views, indexes and functions as the migrations left them. A migration that changes one
 -- changes its row in the same transaction.
 CREATE TABLE homeward.migrated_object (
-    kind text NOT NULL,
-    name text NOT NULL,
-    mark text NOT NULL,
+    kind        text NOT NULL,
+    name        text NOT NULL,
+    fingerprint text NOT NULL,
     PRIMARY KEY (kind, name)
 );
-COMMENT ON COLUMN homeward.migrated_object.mark IS
+COMMENT ON COLUMN homeward.migrated_object.fingerprint IS
     'columns of a table or view, keys of an index, MD5 of a function''s body';

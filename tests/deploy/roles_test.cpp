@@ -87,7 +87,7 @@ TEST_CASE("the consumer does all of its work as homeward_writer") {
     INFO(bridge.consumer_log());
     CHECK(settled);
     CHECK(wait_until(20s, [&] { return bridge.metric("homeward_skipped_events_total") == 5; }));
-    // The housekeeper folds and looks after partitions and letters with the same rights.
+    // The housekeeper compacts and looks after partitions and letters with the same rights.
     CHECK(wait_until(30s, [&] {
         return bridge.metric("homeward_dead_letters_waiting{state=\"parked\"}") == 1;
     }));
@@ -111,7 +111,9 @@ TEST_CASE("homeward_writer can neither read events nor change or remove anything
              "DELETE FROM homeward.ledger_frame",
              "UPDATE homeward.ledger SET settled = '{}'",
              "INSERT INTO homeward.ledger (origin) VALUES (1)",
+             "UPDATE homeward.origin SET abandoned_at = now()",
              "UPDATE homeward.origin SET abandoned = now()",
+             "SELECT * FROM homeward.ledger_mark",
              "INSERT INTO homeward.event_type VALUES ('x', 'audit', 'public', 'customer', 'day', "
              "1)",
              "SELECT * FROM public.customer",
@@ -119,6 +121,8 @@ TEST_CASE("homeward_writer can neither read events nor change or remove anything
              "SET ROLE homeward_owner",
              "CREATE SCHEMA mine",
              // The upkeep's.
+             "SELECT homeward.compact()",
+             "SELECT homeward.complete_origins('0')",
              "SELECT homeward.fold()",
              "SELECT homeward.finish('0')",
              "SELECT homeward.forget(1)",
@@ -127,7 +131,7 @@ TEST_CASE("homeward_writer can neither read events nor change or remove anything
              "SELECT homeward.close_conflict(1, 'discarded')",
              "SELECT homeward.drop_expired_partition('homeward_events', 'audit_events')",
              "SELECT homeward.release_plain(1)",
-             "SELECT FROM homeward.seal_turn FOR UPDATE",
+             "SELECT FROM homeward.origin_lock_row FOR UPDATE",
          }) {
         INFO(sql);
         CHECK_THAT(guarded.refusal("bridge", sql), Contains("permission denied"));
@@ -147,13 +151,14 @@ TEST_CASE("homeward_writer can neither read events nor change or remove anything
 
 TEST_CASE("homeward_upkeep compacts and redrives, checks its arguments, and changes no event") {
     GuardedBridge guarded;
-    CHECK(guarded.refusal("keeper", "SELECT homeward.fold(), homeward.finish()").empty());
+    CHECK(guarded.refusal("keeper", "SELECT homeward.compact(), homeward.complete_origins()")
+              .empty());
     for (const char* sql : {
              "SELECT homeward.forget(-100000)",
              "SELECT homeward.forget(0)",
              "SELECT homeward.forget(NULL)",
-             "SELECT homeward.finish('-1 day')",
-             "SELECT homeward.fold(-1)",
+             "SELECT homeward.complete_origins('-1 day')",
+             "SELECT homeward.compact(-1)",
              "SELECT homeward.close_letters('{1}', 'open')",
              "SELECT homeward.close_conflict(1, 'open')",
          }) {
@@ -218,8 +223,8 @@ TEST_CASE("no login holds up upkeep, schema changes or writing at the next midni
                    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 6;
     }));
     for (const char* sql :
-         {"SELECT FROM homeward.turn FOR UPDATE", "SELECT FROM homeward.turn FOR KEY SHARE",
-          "LOCK TABLE homeward.turn IN ROW EXCLUSIVE MODE",
+         {"SELECT FROM homeward.lock_row FOR UPDATE", "SELECT FROM homeward.lock_row FOR KEY SHARE",
+          "LOCK TABLE homeward.lock_row IN ROW EXCLUSIVE MODE",
           "LOCK TABLE homeward.migration IN ROW EXCLUSIVE MODE"}) {
         INFO(sql);
         for (const char* login : {"stranger", "auditor", "bridge"}) {
@@ -230,8 +235,9 @@ TEST_CASE("no login holds up upkeep, schema changes or writing at the next midni
                      "INSERT INTO homeward.origin (publisher, class, region, app)"
                      " VALUES (gen_random_uuid(), 'audit', 'ams', 'shop');"
                      "SELECT homeward.settle('{1}', '{1}', '{10}', '{10}', '{f}', '{7}')");
-    guarded.query_as("keeper",
-                     "SET lock_timeout = '5s'; SELECT homeward.fold(), homeward.finish()");
+    guarded.query_as(
+        "keeper",
+        "SET lock_timeout = '5s'; SELECT homeward.compact(), homeward.complete_origins()");
     CHECK(guarded.leader().number("SELECT count(*) FROM homeward.ledger_frame") == 0);
     CHECK(guarded.query_as("bridge",
                            "SET lock_timeout = '5s'; SELECT homeward.ensure_partitions("
@@ -239,7 +245,7 @@ TEST_CASE("no login holds up upkeep, schema changes or writing at the next midni
           Rows{{"1"}});
     CHECK(guarded
               .refusal("migrator",
-                       "SET lock_timeout = '5s'; SELECT homeward.note_erased('{1}', '{3}')")
+                       "SET lock_timeout = '5s'; SELECT homeward.record_erased('{1}', '{3}')")
               .empty());
     guarded.leader().query("COMMENT ON TABLE homeward_events.audit_events IS NULL");
     auto& environment = guarded.bridge().environment();
@@ -255,7 +261,7 @@ TEST_CASE("homeward_reader sees proof and events, and changes nothing") {
     CHECK(guarded.refusal("auditor", "SELECT * FROM homeward_events.audit_events").empty());
     CHECK(guarded.refusal("auditor", "SELECT * FROM homeward.dead_letter").empty());
     for (const char* sql : {
-             "SELECT homeward.fold()",
+             "SELECT homeward.compact()",
              "SELECT homeward.close_letters('{1}', 'discarded')",
              "SELECT homeward.settle('{1}', '{1}', '{2}', '{2}', '{false}')",
              "INSERT INTO homeward_events.audit_events (origin, seq, time) VALUES (1, 1, now())",

@@ -59,7 +59,7 @@ class Ledger {
         return std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
     }
     void grow_old() {
-        leader.query("UPDATE homeward.ledger SET heard_at = now() - interval '1 hour'");
+        leader.query("UPDATE homeward.ledger SET last_seen_at = now() - interval '1 hour'");
     }
     std::int64_t bytes() {
         leader.query("VACUUM");
@@ -83,10 +83,11 @@ TEST_CASE("an origin that has ended and is whole keeps 150 bytes, and knows its 
     const auto finish_wave = [&] {
         ledger.add_origins(kWave);
         ledger.settle_all();
-        ledger.leader.query("SELECT homeward.fold()");
-        CHECK(ledger.leader.number("SELECT homeward.finish()") == 0);  // heard of just now
+        ledger.leader.query("SELECT homeward.compact()");
+        CHECK(ledger.leader.number("SELECT homeward.complete_origins()") ==
+              0);  // heard of just now
         ledger.grow_old();
-        CHECK(ledger.leader.number("SELECT homeward.finish()") == kWave);
+        CHECK(ledger.leader.number("SELECT homeward.complete_origins()") == kWave);
         return ledger.bytes();
     };
     // What the first two leave empty (a page of an index is free one VACUUM later) all others fill.
@@ -98,7 +99,7 @@ TEST_CASE("an origin that has ended and is whole keeps 150 bytes, and knows its 
     CHECK(bytes <= 150);
     CHECK(ledger.leader.number("SELECT count(*) FROM homeward.origin") == 0);
     CHECK(ledger.leader.query("SELECT DISTINCT class, region, app, homeward.seq_count(settled),"
-                              " accepted, closed FROM homeward.account") ==
+                              " accepted, is_closed FROM homeward.origin_status") ==
           Rows{{"audit", "ams", "shop", "100", "100", "t"}});
 
     // Some consumer still knows its number; or looks for its publisher.
@@ -106,13 +107,13 @@ TEST_CASE("an origin that has ended and is whole keeps 150 bytes, and knows its 
     CHECK_THAT(ledger.settle(7, 51, 150), Contains("are settled already"));
     CHECK(ledger.verdict(7, 1, 100) == "settled");
     CHECK(ledger.verdict(7, 51, 150) == "overlap");
-    CHECK(ledger.leader.number("SELECT count(*) FROM homeward.known_origin k JOIN"
-                               " homeward.finished f USING (publisher) WHERE k.id = f.origin") ==
-          4 * kWave);
+    CHECK(ledger.leader.number(
+              "SELECT count(*) FROM homeward.known_origin k JOIN"
+              " homeward.completed_origin f USING (publisher) WHERE k.id = f.origin") == 4 * kWave);
 
     CHECK(ledger.leader.number("SELECT homeward.forget(1)") == 0);
     ledger.leader.query(
-        "UPDATE homeward.finished SET finished_on = finished_on - 2"
+        "UPDATE homeward.completed_origin SET completed_on = completed_on - 2"
         " WHERE origin = 7");
     ledger.leader.query("INSERT INTO homeward.tombstone VALUES (7, 1, 1, 'dropped')");
     CHECK(ledger.leader.number("SELECT homeward.forget(1)") == 1);
@@ -129,25 +130,27 @@ TEST_CASE("what has a hole, a letter that waits or no closing mark is not finish
     ledger.leader.query(
         "INSERT INTO homeward.dead_letter (origin, seq, reason, payload)"
         " VALUES (3, 5, 'bad', '')");
-    ledger.leader.query("SELECT homeward.fold()");
+    ledger.leader.query("SELECT homeward.compact()");
     ledger.grow_old();
-    CHECK(ledger.leader.number("SELECT homeward.finish()") == 1);
-    CHECK(ledger.leader.query("SELECT origin FROM homeward.finished") == Rows{{"1"}});
+    CHECK(ledger.leader.number("SELECT homeward.complete_origins()") == 1);
+    CHECK(ledger.leader.query("SELECT origin FROM homeward.completed_origin") == Rows{{"1"}});
     ledger.leader.query("UPDATE homeward.dead_letter SET state = 'discarded'");
-    CHECK(ledger.leader.number("SELECT homeward.finish()") == 1);
-    CHECK(ledger.leader.query("SELECT max(origin) FROM homeward.finished") == Rows{{"3"}});
+    CHECK(ledger.leader.number("SELECT homeward.complete_origins()") == 1);
+    CHECK(ledger.leader.query("SELECT max(origin) FROM homeward.completed_origin") == Rows{{"3"}});
 }
 
-TEST_CASE("a frame that a fold is just moving is found behind the fold, by settle and by claim") {
-    // Method: the fold's transaction stays open; whoever comes with the same frame waits for it,
-    // and must then look with eyes that see what it has moved.
+TEST_CASE(
+    "a frame that a compaction is just moving is found behind the compaction, by settle and by "
+    "claim") {
+    // Method: the compaction's transaction stays open; whoever comes with the same frame waits for
+    // it, and must then look with eyes that see what it has moved.
     Ledger ledger;
     ledger.add_origins(1);
     const bool is_careful = GENERATE(false, true);
     REQUIRE(ledger.settle(1, 1, 10).empty());
-    Process fold({"psql", "-q", ledger.leader.url(), "-c",
-                  "BEGIN; SELECT homeward.fold(); SELECT pg_sleep(2); COMMIT"},
-                 {.log = "/dev/null"});
+    Process compaction({"psql", "-q", ledger.leader.url(), "-c",
+                        "BEGIN; SELECT homeward.compact(); SELECT pg_sleep(2); COMMIT"},
+                       {.log = "/dev/null"});
     REQUIRE(wait_until(20s, [&] {
         return ledger.leader.number(
                    "SELECT count(*) FROM pg_stat_activity"
@@ -158,7 +161,7 @@ TEST_CASE("a frame that a fold is just moving is found behind the fold, by settl
     } else {
         CHECK_THAT(ledger.settle(1, 1, 10), Contains("are settled already"));
     }
-    CHECK(fold.wait(20s) == 0);  // so it was waited for
+    CHECK(compaction.wait(20s) == 0);  // so it was waited for
     CHECK(ledger.leader.number("SELECT count(*) FROM homeward.ledger_frame") == 0);
 }
 
@@ -186,22 +189,25 @@ TEST_CASE(
         CHECK(first.wait(20s) == 0);
     }
     SECTION("one has claimed") {
-        Process first = open_transaction("SELECT homeward.claim(" + Ledger::frame(1, 1, 10) +
-                                         "); SELECT pg_sleep(2); SELECT homeward.seal('{1}', '{1}',"
-                                         " '{10}'); ");
+        Process first =
+            open_transaction("SELECT homeward.claim(" + Ledger::frame(1, 1, 10) +
+                             "); SELECT pg_sleep(2); SELECT homeward.check_no_overlap('{1}', '{1}',"
+                             " '{10}'); ");
         REQUIRE(wait_until(20s, sleeps));
         CHECK(ledger.settle(1, 6, 15).empty());
         CHECK(first.wait(20s) != 0);
         CHECK(ledger.verdict(1, 1, 10) == "overlap");
     }
-    ledger.leader.query("SELECT homeward.fold()");
+    ledger.leader.query("SELECT homeward.compact()");
     CHECK(ledger.leader.number("SELECT homeward.seq_count(settled) FROM homeward.ledger"
                                " WHERE origin = 1") == 10);
 }
 
-TEST_CASE("an old snapshot makes neither settle nor claim slow, however much was folded under it") {
-    // Method: 60,000 frames of one event each are settled and folded while a snapshot is held, so
-    // that their entries in the index stay. Compared with an origin of which nothing was folded.
+TEST_CASE(
+    "an old snapshot makes neither settle nor claim slow, however much was compacted under it") {
+    // Method: 60,000 frames of one event each are settled and compacted while a snapshot is held,
+    // so that their entries in the index stay. Compared with an origin of which nothing was
+    // compacted.
     Ledger ledger;
     ledger.add_origins(2);
     Process snapshot({"psql", "-q", ledger.leader.url(), "-c",
@@ -218,9 +224,9 @@ TEST_CASE("an old snapshot makes neither settle nor claim slow, however much was
             "SELECT homeward.settle(array_agg(1), array_agg(s), array_agg(s),"
             " array_agg(s), array_agg(false)) FROM generate_series(" +
             std::to_string(first) + "::int8, " + std::to_string(first + 9'999) + ") AS s");
-        ledger.leader.query("SELECT homeward.fold()");
+        ledger.leader.query("SELECT homeward.compact()");
     }
-    // Downwards, so that each looks back on what was folded, and not on the one before it.
+    // Downwards, so that each looks back on what was compacted, and not on the one before it.
     const auto cost = [&](const std::string& function, int origin) {
         return ledger.seconds(
             "SET client_min_messages = warning; DO $$ BEGIN FOR i IN 1 .. 100 LOOP PERFORM "
@@ -242,14 +248,14 @@ TEST_CASE("an old snapshot makes neither settle nor claim slow, however much was
     for (const char* function : {"settle", "claim"}) {
         const double with_history = best_cost(function, 1);
         const double without = best_cost(function, 2);
-        std::printf("%s of 100 frames: %.1f ms behind %d folded ones, %.1f ms without\n", function,
-                    with_history * 1e3, kFrames, without * 1e3);
+        std::printf("%s of 100 frames: %.1f ms behind %d compacted ones, %.1f ms without\n",
+                    function, with_history * 1e3, kFrames, without * 1e3);
         CHECK(with_history < 10 * without);
     }
     CHECK(snapshot.is_running());
 }
 
-TEST_CASE("a fold costs what has come since the last one, not what there is") {
+TEST_CASE("a compaction costs what has come since the last one, not what there is") {
     Ledger ledger;
     const auto fold_of_1000 = [&](int first_seq) {
         const std::string seq = std::to_string(first_seq);
@@ -257,11 +263,11 @@ TEST_CASE("a fold costs what has come since the last one, not what there is") {
                             "::int8), array_agg(" + seq + "::int8), array_agg(" + seq +
                             "::int8), array_agg(false)) FROM"
                             " (SELECT id FROM homeward.origin ORDER BY id LIMIT 1000) AS o");
-        return ledger.seconds("SELECT homeward.fold()");
+        return ledger.seconds("SELECT homeward.compact()");
     };
     ledger.add_origins(1'000);
     ledger.settle_all();
-    ledger.leader.query("SELECT homeward.fold()");
+    ledger.leader.query("SELECT homeward.compact()");
     ledger.leader.query("VACUUM ANALYZE");
     // The best of a few: a loaded machine can only add to what it costs.
     const auto best_fold = [&](int first_seq) {
@@ -271,10 +277,10 @@ TEST_CASE("a fold costs what has come since the last one, not what there is") {
     const double among_few = best_fold(101);
     ledger.add_origins(100'000);
     ledger.settle_all();
-    CHECK(ledger.leader.number("SELECT homeward.fold()") == 100'000);
+    CHECK(ledger.leader.number("SELECT homeward.compact()") == 100'000);
     ledger.leader.query("VACUUM ANALYZE");
     const double among_many = best_fold(105);
-    std::printf("fold of 1,000 frames: %.1f ms among 1,000 origins, %.1f ms among 101,000\n",
+    std::printf("compaction of 1,000 frames: %.1f ms among 1,000 origins, %.1f ms among 101,000\n",
                 among_few * 1e3, among_many * 1e3);
     CHECK(among_many < 10 * among_few + 0.05);
 }
@@ -283,13 +289,13 @@ TEST_CASE("an open origin is abandoned by a person's word, a complete or an acti
     Ledger ledger;
     ledger.add_origins(3);
     ledger.leader.query(
-        "INSERT INTO homeward.ledger_mark (origin, accepted, closing)"
+        "INSERT INTO homeward.heartbeat (origin, accepted, is_closing)"
         " VALUES (1, 5, false), (2, 0, true)");
     const auto abandon = [&](const std::string& whom) {
         return ledger.consumer({"proof", "abandon", whom});
     };
     CHECK_THAT(abandon("1").output, Contains("in the last 3 minutes: not abandoned"));
-    ledger.leader.query("SELECT homeward.fold()");
+    ledger.leader.query("SELECT homeward.compact()");
     ledger.grow_old();
     ledger.leader.query("UPDATE homeward.origin SET first_seen = now() - interval '1 hour'");
     CHECK_THAT(abandon("2").output, Contains("complete: there is nothing to give up"));
@@ -309,7 +315,7 @@ TEST_CASE("an open origin is abandoned by a person's word, a complete or an acti
           Rows{{"1", "abandoned", "5"}, {"2", "complete", "0"}, {"3", "open", "0"}});
     CHECK(ledger.leader.number("SELECT homeward.forget(1)") == 0);
     ledger.leader.query(
-        "UPDATE homeward.origin SET abandoned = now() - interval '3 days'"
+        "UPDATE homeward.origin SET abandoned_at = now() - interval '3 days'"
         " WHERE id = 1");
     CHECK(ledger.leader.number("SELECT homeward.forget(1)") == 1);
 }

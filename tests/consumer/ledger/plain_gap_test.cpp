@@ -47,7 +47,7 @@ class Sender {
         return wait_until(20s, [&] {
             return bridge_.leader().number(
                        "SELECT coalesce(max(seq_acked), 0)"
-                       " FROM homeward.plain_account") == sequence;
+                       " FROM homeward.plain_acked_range") == sequence;
         });
     }
 
@@ -98,7 +98,7 @@ TEST_CASE("a message whose run is lost is missing, until its run is forgotten by
     REQUIRE(sender.is_noted(5));
     REQUIRE(bridge.stop_consumer() == 0);
     PostgresServer& leader = bridge.leader();
-    leader.query("SELECT homeward.fold_plain()");
+    leader.query("SELECT homeward.compact_plain()");
     REQUIRE(leader.number("SELECT count(*) FROM homeward.plain_run") == 1);
     const std::string gaps =
         "SELECT coalesce(string_agg(seq_first || '-' || seq_last, ' ' ORDER BY seq_first), '')"
@@ -137,10 +137,11 @@ TEST_CASE("a message whose run is lost is missing, until its run is forgotten by
     }
     SECTION("a floor that goes back, and another stream of the name") {
         leader.query(
-            "SELECT homeward.note_plain_acks(stream, (extract(epoch FROM created) * 1000000)::int8,"
-            " 1, 3), homeward.note_plain_acks(stream, 1, 1000, 1200) FROM homeward.plain_source");
+            "SELECT homeward.record_plain_acks(stream, (extract(epoch FROM created) * "
+            "1000000)::int8,"
+            " 1, 3), homeward.record_plain_acks(stream, 1, 1000, 1200) FROM homeward.plain_source");
         CHECK(leader.query(gaps) == Rows{{""}});
-        leader.query("SELECT homeward.note_plain_acks('" + kStream + "', 1, 1000, 1203)");
+        leader.query("SELECT homeward.record_plain_acks('" + kStream + "', 1, 1000, 1203)");
         CHECK(leader.query(gaps) == Rows{{"1201-1203"}});
     }
 }

@@ -143,7 +143,7 @@ class Books {
     std::int64_t number(const std::string& sql) const { return server().number(sql); }
     std::int64_t landed() const { return number("SELECT count(*) FROM landed"); }
     std::int64_t account(const std::string& column) const {
-        return number("SELECT coalesce(sum(" + column + "), 0) FROM homeward.account");
+        return number("SELECT coalesce(sum(" + column + "), 0) FROM homeward.origin_status");
     }
     /// Every message once; every settled seq one row; nothing open, and nothing accepted that was
     /// not used.
@@ -153,9 +153,9 @@ class Books {
         CHECK(number("SELECT count(DISTINCT (origin, seq)) FROM landed") == sent);
         CHECK(account("accepted") == sent);
         CHECK(account("homeward.seq_count(settled)") == sent);
-        CHECK(
-            number("SELECT count(*) FROM landed d WHERE NOT EXISTS (SELECT FROM homeward.account a"
-                   " WHERE a.origin = d.origin AND a.settled @> d.seq)") == 0);
+        CHECK(number("SELECT count(*) FROM landed d WHERE NOT EXISTS (SELECT FROM "
+                     "homeward.origin_status a"
+                     " WHERE a.origin = d.origin AND a.settled @> d.seq)") == 0);
     }
     Config config;
 };
@@ -171,10 +171,10 @@ TEST_CASE("plain messages are told apart by runs, and their origins are stream a
     CHECK(books.number("SELECT count(*) FROM homeward.plain_run") == 1);
     CHECK(hand.take_all(messages(1'001, 1'000)) == 1'000);
     CHECK(hand.take_all(sent) == 0);
-    CHECK(books.number("SELECT homeward.fold_plain()") == 1);
+    CHECK(books.number("SELECT homeward.compact_plain()") == 1);
     CHECK(books.number("SELECT count(*) FROM homeward.plain_run WHERE seq_last = 2000") == 1);
     CHECK(hand.take_all(messages(1, 2'000)) == 0);
-    CHECK(books.server().query("SELECT app, accepted FROM homeward.account ORDER BY app") ==
+    CHECK(books.server().query("SELECT app, accepted FROM homeward.origin_status ORDER BY app") ==
           Rows{{"shop", "1666"}, {"web", "334"}});
     books.check(2'000);
 }
@@ -305,14 +305,14 @@ TEST_CASE("what a dead consumer reserved and nobody wants again becomes unused")
     hand.pick(messages(1, 10));
     CHECK(hand.reserve() == 10);
     CHECK(books.account("accepted") == 10);  // in flight
-    books.server().query("SELECT homeward.fold_plain()");
+    books.server().query("SELECT homeward.compact_plain()");
     CHECK(books.account("accepted") == 10);
-    books.server().query("SELECT homeward.fold_plain('0')");
+    books.server().query("SELECT homeward.compact_plain('0')");
     CHECK(books.account("accepted") == 0);
     CHECK(hand.sqlstate_of_begin() == "HW001");
     CHECK(hand.reserve() == 10);
     hand.begin();
-    books.server().query("SELECT homeward.fold_plain('0')");  // not what somebody writes
+    books.server().query("SELECT homeward.compact_plain('0')");  // not what somebody writes
     hand.write();
     hand.commit();
     books.check(10);
@@ -347,7 +347,7 @@ TEST_CASE("sequences that a server gives out again after a power cut are other m
     CHECK(hand.take_all(both) == 20);
     CHECK(hand.take_all(messages(90, 125, 2 * kLater)) == 125);
     CHECK(hand.take_all(both) == 0);
-    books.server().query("SELECT homeward.fold_plain()");
+    books.server().query("SELECT homeward.compact_plain()");
     CHECK(hand.take_all(both) == 0);
     // The server lost its end, and gave it out anew 0.3 s later; an old message is still in a hand.
     std::vector<Sent> mixed = messages(300, 5);
@@ -430,17 +430,17 @@ TEST_CASE("writers that meet at random, roll back and die land every message onc
             }
         });
     }
-    std::thread folds([&] {
+    std::thread compactions([&] {
         for (int i = 0; i < 30; ++i) {
-            books.server().query("SELECT homeward.fold_plain('0')");
-            books.server().query("SELECT homeward.fold()");
+            books.server().query("SELECT homeward.compact_plain('0')");
+            books.server().query("SELECT homeward.compact()");
             sleep_ms(50);
         }
     });
     for (std::thread& writer : writers) writer.join();
-    folds.join();
+    compactions.join();
     CHECK_FALSE(failed);
     Hand(books.config).take_all(messages(1, kMessages));
-    books.server().query("SELECT homeward.fold_plain('0')");
+    books.server().query("SELECT homeward.compact_plain('0')");
     books.check(kMessages);
 }

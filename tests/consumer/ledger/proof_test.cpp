@@ -64,9 +64,9 @@ TEST_CASE("a counted day is not read again, until a transaction adds to it or ta
     }
     SECTION("a writer that notes late rows itself") {
         ledger.ask(
-            "BEGIN; SET LOCAL homeward.notes_late_rows = on;"
+            "BEGIN; SET LOCAL homeward.records_late_rows = on;"
             "UPDATE audit_events SET seq = 5000 WHERE seq = 20;"
-            "SELECT homeward.note_late_rows('public', '{audit_events}',"
+            "SELECT homeward.record_late_rows('public', '{audit_events}',"
             " ARRAY[(now() AT TIME ZONE 'UTC')::date - 3]); COMMIT");
         CHECK(sums(ledger) == "999|1|1|f");
     }
@@ -215,13 +215,13 @@ TEST_CASE("a row of 400 days ago still has its region and app when the ledger ha
     ledger.add_rows(origin, 1, 10, 400);
     const int abandoned = ledger.add_origin(10);
     ledger.add_rows(abandoned, 1, 5, 401);
-    ledger.ask("SELECT homeward.fold()");
-    ledger.ask("UPDATE homeward.ledger SET heard_at = now() - interval '400 days'");
-    ledger.ask("UPDATE homeward.origin SET abandoned = now() - interval '400 days' WHERE id = " +
+    ledger.ask("SELECT homeward.compact()");
+    ledger.ask("UPDATE homeward.ledger SET last_seen_at = now() - interval '400 days'");
+    ledger.ask("UPDATE homeward.origin SET abandoned_at = now() - interval '400 days' WHERE id = " +
                std::to_string(abandoned));
     ledger.ask("UPDATE homeward.ledger SET closed = false WHERE origin = " +
                std::to_string(abandoned));
-    REQUIRE(ledger.number("SELECT homeward.finish()") == 1);
+    REQUIRE(ledger.number("SELECT homeward.complete_origins()") == 1);
     REQUIRE(ledger.number("SELECT homeward.forget(365)") == 2);
     CHECK(ledger.ask("SELECT count(*) FROM homeward.known_origin") == "0");
     CHECK(sums(ledger) == "|||");

@@ -27,10 +27,10 @@ BridgeOptions one_batch() {
     return options;
 }
 
-/// Asked while the consumer itself folds, fold() leaves it to that.
-void fold_all(const PostgresServer& leader) {
+/// Asked while the consumer itself compacts, compact() leaves it to that.
+void compact_all(const PostgresServer& leader) {
     REQUIRE(wait_until(30s, [&] {
-        leader.query("SELECT homeward.fold()");
+        leader.query("SELECT homeward.compact()");
         return leader.number("SELECT count(*) FROM homeward.ledger_frame") == 0;
     }));
 }
@@ -72,9 +72,9 @@ TEST_CASE("a frame that overlaps settled seqs only in part is quarantined, and t
     FramePublisher sender(bridge.leaf().port(), "ams", "shop");
     sender.send(sender.frame(1, 10));
     expect_clean(bridge);
-    SECTION("before the fold") {}
-    SECTION("after the fold") {
-        fold_all(bridge.leader());
+    SECTION("before the compaction") {}
+    SECTION("after the compaction") {
+        compact_all(bridge.leader());
     }
     sender.send(sender.frame(6, 10));
     CHECK(wait_until(30s, [&] { return conflicts(bridge.leader()) == 1; }));
@@ -135,7 +135,7 @@ TEST_CASE("an origin's frames from another region are quarantined, and settle no
     CHECK(rows(bridge.leader()) == 20);
 }
 
-TEST_CASE("thousands of holes are kept and filled in any order, with folds in between") {
+TEST_CASE("thousands of holes are kept and filled in any order, with compactions in between") {
     BridgeOptions options;
     options.environment = {{"HOMEWARD_LEDGER_FOLD_INTERVAL_MS", "100"}};
     Bridge bridge(options);
@@ -144,7 +144,7 @@ TEST_CASE("thousands of holes are kept and filled in any order, with folds in be
     constexpr std::uint64_t kFrames = 4'000;
     for (std::uint64_t i = 0; i < kFrames; ++i) sender.send(sender.frame(4 * i + 3, 2));
     CHECK(wait_until(30s, [&] { return rows(bridge.leader()) == 2 * kFrames; }));
-    fold_all(bridge.leader());
+    compact_all(bridge.leader());
     CHECK(bridge.leader().number("SELECT count(*) FROM homeward.ledger, unnest(settled)") ==
           kFrames);
     std::vector<std::uint64_t> holes(kFrames);
@@ -154,7 +154,7 @@ TEST_CASE("thousands of holes are kept and filled in any order, with folds in be
     sender.send(sender.closing_mark(4 * kFrames));
     expect_clean(bridge);
     CHECK(rows(bridge.leader()) == 4 * kFrames);
-    fold_all(bridge.leader());
+    compact_all(bridge.leader());
     CHECK(bridge.leader().number("SELECT count(*) FROM homeward.ledger, unnest(settled)") == 1);
     CHECK(bridge.leader().query("SELECT state FROM homeward.proof") == Rows{{"complete"}});
 }
@@ -309,12 +309,13 @@ TEST_CASE("an origin that claims absurdly many events spoils neither proof nor h
     honest.send(honest.frame(1, 10, 12));
     REQUIRE(wait_until(30s, [&] {
         return rows(bridge.leader()) == 20 &&
-               bridge.leader().number("SELECT count(*) FROM homeward.account WHERE closed") == 2;
+               bridge.leader().number(
+                   "SELECT count(*) FROM homeward.origin_status WHERE is_closed") == 2;
     }));
     const std::string sum = "SELECT sum(in_flight + missing)::int8 FROM homeward.proof";
     constexpr std::int64_t kHoles = (2LL << 32) + 2;
     CHECK(bridge.leader().number(sum) == kHoles);
-    fold_all(bridge.leader());
+    compact_all(bridge.leader());
     CHECK(bridge.leader().number(sum) == kHoles);
     CHECK(wait_until(40s, [&] { return bridge.metric("homeward_holes") > 8.5e9; }));
     CHECK(bridge.consumer_command({"proof"}).output.find("in_flight=8589934594") !=
@@ -385,8 +386,8 @@ TEST_CASE("a careful batch and an optimistic one that deadlock are both tried ag
 }
 
 TEST_CASE("an origin with too many holes may fill them and go on, but begin no more ranges") {
-    // Method: events of every other seq, until a fold finds that they are too many; then frames
-    // that begin a range, join one, and fill a hole.
+    // Method: events of every other seq, until a compaction finds that they are too many; then
+    // frames that begin a range, join one, and fill a hole.
     BridgeOptions options = one_batch();
     options.environment["HOMEWARD_LEDGER_RANGES_MAX"] = "100";
     options.environment["HOMEWARD_LEDGER_FOLD_INTERVAL_MS"] = "200";
@@ -397,10 +398,11 @@ TEST_CASE("an origin with too many holes may fill them and go on, but begin no m
     for (std::uint64_t seq = 2; seq <= 240; seq += 2) ragged.send(ragged.frame(seq, 1));
     const auto ranges = [&] {
         return bridge.leader().number(
-            "SELECT coalesce(max(homeward.range_count(settled)), 0) FROM homeward.account");
+            "SELECT coalesce(max(homeward.range_count(settled)), 0) FROM homeward.origin_status");
     };
     const auto is_ragged = [&] {
-        return bridge.leader().number("SELECT count(*) FROM homeward.ledger WHERE is_ragged") == 1;
+        return bridge.leader().number("SELECT count(*) FROM homeward.ledger WHERE is_fragmented") ==
+               1;
     };
     REQUIRE(wait_until(60s, [&] { return rows(bridge.leader()) == 120 && is_ragged(); }));
 
@@ -413,7 +415,7 @@ TEST_CASE("an origin with too many holes may fill them and go on, but begin no m
                                      " '%ledger.ranges_max%' AND octet_length(frame) > 0") == 3);
         CHECK(bridge.leader().number("SELECT sum(in_flight) FROM homeward.proof") == 120);
     }
-    SECTION("frames that go on from a range land, one by one and together, folded or not") {
+    SECTION("frames that go on from a range land, one by one and together, compacted or not") {
         ragged.send(ragged.frame(241, 10));
         REQUIRE(wait_until(60s, [&] { return rows(bridge.leader()) == 130; }));
         for (std::uint64_t seq : {251, 261, 271}) ragged.send(ragged.frame(seq, 10));

@@ -128,6 +128,48 @@ TEST_CASE("v0.1.0's consumer gets the same answers from an upgraded leader") {
     CHECK(leader.psql(upgraded, calls) == answers);
 }
 
+TEST_CASE("names of v0.1.0 work on an upgraded leader, with the rights that were on them") {
+    // Method: a role with the rights of a v0.1.0 writer, from before the upgrade.
+    OldLeader& leader = OldLeader::shared();
+    const std::string app = leader.full();
+    leader.ask(app,
+               "CREATE ROLE old_writer;"
+               "GRANT USAGE ON SCHEMA homeward TO old_writer;"
+               "GRANT INSERT ON homeward.ledger_mark TO old_writer;"
+               "GRANT SELECT ON homeward.account TO old_writer");
+    const std::string finished = leader.ask(app, "SELECT * FROM homeward.finished ORDER BY origin");
+    const std::string places = leader.ask(app, "SELECT * FROM homeward.place ORDER BY id");
+    const std::string conflicts =
+        leader.ask(app, "SELECT id, seen_at FROM homeward.conflict ORDER BY id");
+    const std::string marks = leader.ask(app, "SELECT * FROM homeward.ledger_mark");
+    CHECK_THAT(finished, Contains("|"));
+    CHECK_THAT(places, Contains("|"));
+    CHECK_THAT(conflicts, Contains("|"));
+    CHECK_THAT(marks, Contains("|"));
+    REQUIRE(leader.consumer(app, {"schema", "apply"}).exit_code == 0);
+
+    CHECK(leader.ask(app, "SELECT * FROM homeward.finished ORDER BY origin") == finished);
+    CHECK(leader.ask(app, "SELECT * FROM homeward.place ORDER BY id") == places);
+    CHECK(leader.ask(app, "SELECT id, seen_at FROM homeward.conflict ORDER BY id") == conflicts);
+    CHECK(leader.ask(app, "SELECT id, recorded_at FROM homeward.conflict ORDER BY id") ==
+          conflicts);
+    CHECK(leader.ask(app, "SELECT * FROM homeward.ledger_mark") == marks);
+    CHECK(leader.ask(app,
+                     "SET ROLE old_writer;"
+                     "INSERT INTO homeward.ledger_mark (origin, accepted, closing)"
+                     " VALUES (9999, 7, true);"
+                     "INSERT INTO homeward.heartbeat (origin, accepted, is_closing)"
+                     " VALUES (9999, 8, true);"
+                     "SELECT count(*) = (SELECT count(*) FROM homeward.account)"
+                     " FROM homeward.origin_status") == "t\n");
+    CHECK(leader.ask(app,
+                     "SELECT accepted, is_closing FROM homeward.heartbeat"
+                     " WHERE origin = 9999 ORDER BY accepted") == "7|t\n8|t\n");
+    // `proof abandon` of v0.1.0.
+    leader.ask(app, "UPDATE homeward.origin SET abandoned = now() WHERE id = 2");
+    CHECK(leader.ask(app, "SELECT abandoned FROM homeward.account WHERE origin = 2") == "t\n");
+}
+
 TEST_CASE("a missing migration runs also below newer ones") {
     OldLeader& leader = OldLeader::shared();
     const std::string app = leader.released();

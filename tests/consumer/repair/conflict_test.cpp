@@ -69,10 +69,10 @@ class Court {
     FramePublisher sender;
 };
 
-/// Asked while the consumer itself folds, fold() leaves it to that.
-void fold_all(const PostgresServer& leader) {
+/// Asked while the consumer itself compacts, compact() leaves it to that.
+void compact_all(const PostgresServer& leader) {
     REQUIRE(wait_until(30s, [&] {
-        leader.query("SELECT homeward.fold()");
+        leader.query("SELECT homeward.compact()");
         return leader.number("SELECT count(*) FROM homeward.ledger_frame") == 0;
     }));
 }
@@ -92,9 +92,9 @@ std::string with_false_size(std::string frame) {
 TEST_CASE("of an accepted frame lands what the ledger lacks, once, and the proof is clean") {
     Court court;
     court.make_overlap();
-    SECTION("before the fold") {}
-    SECTION("after the fold") {
-        fold_all(court.leader());
+    SECTION("before the compaction") {}
+    SECTION("after the compaction") {
+        compact_all(court.leader());
     }
     CHECK_THAT(court.proof(1), Contains(" missing=5 "));
     const auto listed = nlohmann::json::parse(court.judged({"list", "--json"}));
@@ -109,7 +109,7 @@ TEST_CASE("of an accepted frame lands what the ledger lacks, once, and the proof
     CHECK(court.leader().number("SELECT sum(seq) FROM audit_events WHERE seq::text = resource") ==
           210);
     CHECK_THAT(court.proof(0), Contains(" missing=0 "));
-    fold_all(court.leader());
+    compact_all(court.leader());
     CHECK_THAT(court.proof(0), Contains(" missing=0 "));
 
     // Again, by number; and the stream brings the same frame once more.
@@ -280,15 +280,17 @@ TEST_CASE("in an origin with too many holes a frame can be accepted, and discard
     Court court;
     court.sender.send(court.sender.frame(1, 10));
     expect_clean(court.bridge);
-    fold_all(court.leader());
-    court.leader().query("UPDATE homeward.ledger SET is_ragged = true");
+    compact_all(court.leader());
+    court.leader().query("UPDATE homeward.ledger SET is_fragmented = true");
     court.sender.send(court.sender.frame(101, 10));
     court.sender.send(court.sender.frame(201, 10));
     court.expect_aside(2);
     CHECK_THAT(court.judged({"discard", "1"}), Contains("tombstoned=0"));
-    CHECK(court.leader().number("SELECT homeward.range_count(settled) FROM homeward.account") == 1);
+    CHECK(court.leader().number(
+              "SELECT homeward.range_count(settled) FROM homeward.origin_status") == 1);
     CHECK_THAT(court.judged({"accept", "2"}), Contains(" rows=10 "));
-    CHECK(court.leader().number("SELECT homeward.range_count(settled) FROM homeward.account") == 2);
+    CHECK(court.leader().number(
+              "SELECT homeward.range_count(settled) FROM homeward.origin_status") == 2);
     CHECK(rows(court.leader()) == 20);
 }
 
@@ -299,12 +301,12 @@ TEST_CASE("an origin of which a frame waits is not forgotten, and when it is, it
     expect_clean(court.bridge);
     court.sender.send_as("ams", "thief", court.sender.frame(5, 10));
     court.expect_aside(1);
-    fold_all(court.leader());
+    compact_all(court.leader());
     REQUIRE(wait_until(30s, [&] {
-        court.leader().query("SELECT homeward.finish('0 s')");
-        return court.leader().number("SELECT count(*) FROM homeward.finished") == 1;
+        court.leader().query("SELECT homeward.complete_origins('0 s')");
+        return court.leader().number("SELECT count(*) FROM homeward.completed_origin") == 1;
     }));
-    court.leader().query("UPDATE homeward.finished SET finished_on = finished_on - 400");
+    court.leader().query("UPDATE homeward.completed_origin SET completed_on = completed_on - 400");
     CHECK(court.leader().number("SELECT homeward.forget(30)") == 0);
     // Also of one that is put away the ledger knows what is settled: 5 to 10.
     CHECK_THAT(court.judged({"accept", "--all"}), Contains(" rows=4 there_already=6 "));

@@ -67,7 +67,7 @@ TEST_CASE("a DEFAULT partition, a publication of all tables and identity columns
     sender.send(sender.closing_mark(10));
     CHECK(wait_until(30s, [&] {
         return bridge.metric("homeward_folded_frames_total") >= 1 &&
-               leader.number("SELECT count(*) FROM homeward.ledger_mark") == 0;
+               leader.number("SELECT count(*) FROM homeward.heartbeat") == 0;
     }));
     leader.query("UPDATE homeward.event_type SET retention_days = 30 WHERE name = 'audit'");
     CHECK(leader.query("SELECT homeward.drop_expired_partition('public', 'audit_events')") ==

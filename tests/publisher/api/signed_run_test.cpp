@@ -134,7 +134,7 @@ void check_restart(Bridge& bridge, const Restart& restart) {
     };
     // The dead run's frames may have left before it died, and so may what was in its lanes.
     CHECK(wait_until(10s, [&] {
-        return number("count(*)", " AND possible_duplicates") == (restart.lanes_stay ? 2 : 1);
+        return number("count(*)", " AND has_possible_duplicates") == (restart.lanes_stay ? 2 : 1);
     }));
     CHECK(number("sum(duplicated)", "") == 0);
     CHECK(number("sum(dead_lettered)", "") == 0);

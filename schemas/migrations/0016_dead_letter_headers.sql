@@ -9,8 +9,7 @@ COMMENT ON COLUMN homeward.dead_letter.headers IS
 CREATE INDEX dead_letter_origin ON homeward.dead_letter (origin, state) INCLUDE (payload_bytes, id)
     WHERE state IN ('open', 'parked');
 
--- The dead letters of a batch, in the batch's transaction. `headers`: JSON, or empty. Consumers of v0.1.0
--- call homeward.bury().
+-- The dead letters of a batch, in the batch's transaction. `headers`: JSON, or empty.
 CREATE FUNCTION homeward.insert_dead_letters(origins int4[], seqs int8[], states text[], types text[],
                                              reasons text[], sqlstates text[], payloads bytea[],
                                              times_us int8[], headers text[])
@@ -25,12 +24,22 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, p
     ON CONFLICT (origin, seq) DO UPDATE SET times_seen = d.times_seen + 1, last_seen = now()
 $$;
 
+-- The name in v0.1.0, for one release.
+CREATE OR REPLACE FUNCTION homeward.bury(origins int4[], seqs int8[], states text[], types text[],
+                                         reasons text[], sqlstates text[], payloads bytea[],
+                                         times_us int8[])
+RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
+    SELECT homeward.insert_dead_letters(origins, seqs, states, types, reasons, sqlstates, payloads,
+                                        times_us, NULL::text[])
+$$;
+
 -- Closes letters that have become rows or were given up; neither payload nor headers are kept. Returns
 -- how many.
 CREATE OR REPLACE FUNCTION homeward.close_letters(ids int8[], new_state text) RETURNS int8
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
 DECLARE
-    closed int8;
+    letters int8;
 BEGIN
     IF new_state IS NULL OR new_state NOT IN ('redriven', 'discarded') THEN
         RAISE EXCEPTION 'close_letters: state "%" is neither redriven nor discarded', new_state
@@ -39,9 +48,15 @@ BEGIN
     UPDATE homeward.dead_letter d
     SET state = new_state, payload = '', headers = NULL, last_seen = now()
     WHERE d.id = ANY (ids) AND d.state IN ('open', 'parked');
-    GET DIAGNOSTICS closed = ROW_COUNT;
-    RETURN closed;
+    GET DIAGNOSTICS letters = ROW_COUNT;
+    RETURN letters;
 END $$;
+
+-- When the frame was quarantined. `homeward-consumer conflicts` of v0.1.0 reads seen_at, for one release.
+ALTER TABLE homeward.conflict RENAME COLUMN seen_at TO recorded_at;
+ALTER TABLE homeward.conflict ADD COLUMN seen_at timestamptz DEFAULT now();
+UPDATE homeward.conflict SET seen_at = recorded_at;
+COMMENT ON COLUMN homeward.conflict.seen_at IS 'recorded_at, by its name in v0.1.0';
 
 CREATE OR REPLACE FUNCTION homeward.close_conflict(conflict_id int8, new_state text) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$

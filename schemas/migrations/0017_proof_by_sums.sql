@@ -27,20 +27,20 @@ CREATE TABLE homeward.erasure (
     rows         int8 NOT NULL DEFAULT 0,
     dead_letters int8 NOT NULL DEFAULT 0,
     begun_at     timestamptz NOT NULL DEFAULT now(),
-    finished_at  timestamptz
+    completed_at  timestamptz
 );
 COMMENT ON TABLE homeward.erasure IS
     'what was erased by which fields; partition, block_next: how far it has come';
 COMMENT ON COLUMN homeward.erasure.digest IS
     'of type and values, so that an erasure that was broken off is found again; NULL once it is over';
-CREATE UNIQUE INDEX erasure_unfinished ON homeward.erasure (digest) WHERE finished_at IS NULL;
+CREATE UNIQUE INDEX erasure_unfinished ON homeward.erasure (digest) WHERE completed_at IS NULL;
 
 -- Called by the transaction that deletes these rows: the proof no longer expects them. Seqs that are
 -- recorded already, as of a doubled row, are left out.
-CREATE FUNCTION homeward.note_erased(origins int4[], seqs int8[]) RETURNS void
+CREATE FUNCTION homeward.record_erased(origins int4[], seqs int8[]) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
 BEGIN
-    PERFORM homeward.await_turn('note_erased');
+    PERFORM homeward.await_lock('record_erased');
     INSERT INTO homeward.erased_range (origin, seq_first, seq_last)
     SELECT f.o, lower(f.r), upper(f.r) - 1
     FROM (SELECT w.o, unnest(w.seqs - coalesce(
@@ -51,43 +51,6 @@ BEGIN
                 WHERE EXISTS (SELECT FROM homeward.known_origin k WHERE k.id = u.o)
                 GROUP BY u.o) AS w) AS f;
 END $$;
-
--- Both levels of the ledger together, per origin. `accepted` excludes seqs that will never be used. What an
--- origin claims is believed up to 2^32 events beyond what was seen of it.
-CREATE VIEW homeward.origin_status AS
-SELECT o.id AS origin, o.publisher, o.class, o.region, o.app,
-       coalesce(l.settled, '{}') + coalesce(f.settled, '{}')
-           + CASE WHEN o.finished > 0 THEN int8multirange(int8range(1, o.finished + 1))
-                  ELSE '{}' END AS settled,
-       least(greatest(coalesce(l.accepted, 0), coalesce(f.accepted, 0), coalesce(m.accepted, 0),
-                      coalesce(p.seq_next - 1, 0), coalesce(c.seq_last, 0),
-                      coalesce(o.finished, 0)),
-             -- Numeric, as a seq may be close to the greatest int8.
-             greatest(coalesce(upper(l.settled), 1), coalesce(upper(f.settled), 1),
-                      coalesce(p.seq_next, 1), coalesce(c.seq_last + 1, 1),
-                      coalesce(o.finished + 1, 1))::numeric - 1 + 4294967296)::int8
-           - coalesce(u.seqs, 0) AS accepted,
-       coalesce(l.closed, false) OR coalesce(f.closed, false) OR coalesce(m.closed, false)
-           OR o.finished IS NOT NULL AS closed,
-       o.abandoned IS NOT NULL AS abandoned,
-       greatest(o.first_seen, l.heard_at, f.at, m.at) AS heard_at,
-       coalesce(u.seqs, 0) AS unused
-FROM homeward.known_origin o
-LEFT JOIN homeward.ledger l ON l.origin = o.id
-LEFT JOIN homeward.plain_stream p ON p.origin = o.id
-LEFT JOIN (SELECT origin, max(seq_last) AS seq_last FROM homeward.plain_counter
-           GROUP BY origin) c ON c.origin = o.id
-LEFT JOIN (SELECT origin, sum(seq_last - seq_first + 1)::int8 AS seqs FROM homeward.plain_unused
-           GROUP BY origin) u ON u.origin = o.id
-LEFT JOIN (SELECT origin, range_agg(int8range(seq_first, seq_last, '[]')) AS settled,
-                  max(accepted) AS accepted, bool_or(closing) AS closed, max(settled_at) AS at
-           FROM homeward.ledger_frame GROUP BY origin) f ON f.origin = o.id
-LEFT JOIN (SELECT origin, max(accepted) AS accepted, bool_or(closing) AS closed,
-                  max(noted_at) AS at
-           FROM homeward.ledger_mark GROUP BY origin) m ON m.origin = o.id;
-
--- The name in v0.1.0, for one release.
-CREATE OR REPLACE VIEW homeward.account AS SELECT * FROM homeward.origin_status;
 
 -- Sums over first … last. Squares only of seqs below 3,000,000,000, so that int8 holds each.
 CREATE FUNCTION homeward.seq_sum(seq_first int8, seq_last int8) RETURNS numeric
@@ -166,7 +129,7 @@ BEGIN
     END IF;
     FOR one IN SELECT * FROM homeward.event_partitions() LOOP
         BEGIN
-            -- Runs first, since range_agg() keeps all that it is given in memory.
+            -- Runs first, since range_agg() keeps all its input in memory.
             EXECUTE format(
                 'SELECT array_agg(o), array_agg(n), array_agg(r::text) FROM'
                 ' (SELECT o, sum(n)::int8 AS n, range_agg(int8range(a, z, ''[]'')) AS r FROM'
@@ -216,7 +179,7 @@ $$;
 CREATE FUNCTION homeward.origin_proof(of_origin int4 DEFAULT NULL)
 RETURNS TABLE (origin int4, publisher uuid, class text, region text, app text, state text,
                accepted int8, committed int8, dead_lettered int8, tombstoned int8, in_flight int8,
-               missing int8, duplicated int8, heard_at timestamptz, possible_duplicates boolean,
+               missing int8, duplicated int8, last_seen_at timestamptz, has_possible_duplicates boolean,
                erased int8, expired int8, counted_at timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp
 SET jit = off AS $$
@@ -238,7 +201,7 @@ SET jit = off AS $$
                coalesce(s.square_sum, 0) + CASE WHEN x.rows > 0 THEN x.square_sum ELSE 0 END
                    AS square_sum_there,
                coalesce(s.absent, 0) + coalesce(x.rows, 0) AS expired, s.counted_at
-        FROM homeward.account a
+        FROM homeward.origin_status a
         CROSS JOIN LATERAL (
             SELECT coalesce(sum(homeward.seq_sum(lower(r), upper(r) - 1)), 0) AS seq_sum,
                    coalesce(sum(homeward.square_sum(lower(r), upper(r) - 1)), 0) AS square_sum
@@ -269,16 +232,16 @@ SET jit = off AS $$
         FROM homeward.row_seqs(ARRAY(SELECT c.origin FROM compared c WHERE NOT c.is_equal)) AS r
     ), judged AS (
         SELECT c.*, n.missing_rows, n.doubled_rows,
-               c.heard_at < now() - homeward.missing_after() OR c.abandoned AS stale,
+               c.last_seen_at < now() - homeward.missing_after() OR c.is_abandoned AS is_stale,
                EXISTS (SELECT FROM homeward.possible_duplicate b WHERE b.origin = c.origin)
-                   AS possible_duplicates
+                   AS has_possible_duplicates
         FROM compared c
         LEFT JOIN exact x ON x.origin = c.origin
         CROSS JOIN LATERAL (SELECT coalesce(x.seqs, '{}') AS seqs, coalesce(x.rows, 0) AS rows,
                                    homeward.seq_count(coalesce(x.seqs, '{}')) AS distinct_rows
                            ) AS y
         CROSS JOIN LATERAL (
-            -- Which rows are gone with their day, nobody knows: then only numbers can be compared.
+            -- Of the rows of dropped days only the number is known, so numbers are compared.
             SELECT 0::int8 AS missing_rows, 0::int8 AS doubled_rows WHERE c.is_equal
             UNION ALL
             SELECT homeward.seq_count(m.seqs - y.seqs),
@@ -292,19 +255,25 @@ SET jit = off AS $$
             WHERE NOT c.is_equal AND c.expired > 0) AS n
     )
     SELECT j.origin, j.publisher, j.class, j.region, j.app,
-           CASE WHEN j.closed AND j.holes = 0 THEN 'complete'
-                WHEN j.abandoned THEN 'abandoned'
-                WHEN j.closed AND j.possible_duplicates THEN 'interrupted'
-                WHEN j.class = 'plain' OR j.heard_at > now() - interval '3 minutes' THEN 'active'
+           CASE WHEN j.is_closed AND j.holes = 0 THEN 'complete'
+                WHEN j.is_abandoned THEN 'abandoned'
+                WHEN j.is_closed AND j.has_possible_duplicates THEN 'interrupted'
+                WHEN j.class = 'plain' OR j.last_seen_at > now() - interval '3 minutes' THEN 'active'
                 ELSE 'open' END,
            j.accepted, j.expected - j.missing_rows, j.dead_lettered, j.tombstoned,
-           CASE WHEN j.stale THEN 0 ELSE j.holes END,
-           CASE WHEN j.stale THEN j.holes ELSE 0 END + j.missing_rows,
-           j.doubled_rows, j.heard_at, j.possible_duplicates, j.erased, j.expired, j.counted_at
+           CASE WHEN j.is_stale THEN 0 ELSE j.holes END,
+           CASE WHEN j.is_stale THEN j.holes ELSE 0 END + j.missing_rows,
+           j.doubled_rows, j.last_seen_at, j.has_possible_duplicates, j.erased, j.expired, j.counted_at
     FROM judged j
 $$;
 
-CREATE OR REPLACE VIEW homeward.proof AS SELECT * FROM homeward.origin_proof();
+-- `heard_at` and `possible_duplicates` are names of v0.1.0, for one release.
+CREATE OR REPLACE VIEW homeward.proof AS
+SELECT origin, publisher, class, region, app, state, accepted, committed, dead_lettered, tombstoned,
+       in_flight, missing, duplicated, last_seen_at AS heard_at,
+       has_possible_duplicates AS possible_duplicates, erased, expired, counted_at, last_seen_at,
+       has_possible_duplicates
+FROM homeward.origin_proof();
 
 -- The events of an origin that are missing: holes, and settled seqs without a row. Reads all rows of the
 -- origin. Of rows that retention dropped only the number is known; if there are any, only the holes.
@@ -319,7 +288,7 @@ BEGIN
            - coalesce((SELECT range_agg(int8range(u.seq_first, u.seq_last, '[]'))
                        FROM homeward.plain_unused u WHERE u.origin = of_origin), '{}'),
            a.settled
-    INTO whole, settled_seqs FROM homeward.account a WHERE a.origin = of_origin;
+    INTO whole, settled_seqs FROM homeward.origin_status a WHERE a.origin = of_origin;
     gone := whole - settled_seqs;
     IF NOT EXISTS (SELECT FROM homeward.origin_proof(of_origin) AS p WHERE p.expired > 0) THEN
         gone := gone + homeward.expected_seqs(of_origin, settled_seqs)

@@ -1,9 +1,5 @@
--- The end of an origin: finished, then forgotten by the ledger, its name kept for the rows that remain.
--- A name takes 75 bytes. Columns in each event would cost 16 bytes a row and 13% of its CPU.
-
-ALTER TABLE homeward.place RENAME TO source;
--- The name in v0.1.0, for one release.
-CREATE VIEW homeward.place AS SELECT id, class, region, app FROM homeward.source;
+-- The ledger forgets an origin some time after its end, and keeps its name for the rows that remain. A
+-- name takes 75 bytes. Columns in each event would cost 16 bytes a row and 13% of its CPU.
 
 CREATE TABLE homeward.forgotten_origin (
     id           int4 PRIMARY KEY,
@@ -26,52 +22,8 @@ COMMENT ON VIEW homeward.event_origin IS
 -- 5 s while new ones come, and hold apps that register too many.
 CREATE INDEX origin_first_seen ON homeward.origin (first_seen);
 
--- Moves origins to homeward.finished that have ended, are complete, have no dead letter waiting and sent
--- nothing for `quiet`. A consumer that has cached such an origin's number still finds it there.
-CREATE OR REPLACE FUNCTION homeward.finish(quiet interval DEFAULT '10 minutes',
-                                           origins_max int4 DEFAULT 10000) RETURNS int4
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
-DECLARE
-    whole int4[];
-BEGIN
-    IF quiet IS NULL OR quiet < interval '0' OR origins_max IS NULL OR origins_max < 1 THEN
-        RAISE EXCEPTION 'finish(%, %): quiet must not be negative, origins_max at least 1', quiet,
-            origins_max USING ERRCODE = '22023';
-    END IF;
-    IF NOT homeward.try_turn('fold') THEN
-        RETURN 0;
-    END IF;
-    whole := ARRAY(
-        SELECT l.origin FROM homeward.ledger l
-        WHERE l.closed AND l.heard_at < now() - quiet
-          AND l.settled = int8multirange(int8range(1, l.accepted + 1))
-          AND NOT EXISTS (SELECT FROM homeward.ledger_frame f WHERE f.origin = l.origin)
-          AND NOT EXISTS (SELECT FROM homeward.ledger_mark m WHERE m.origin = l.origin)
-          AND NOT EXISTS (SELECT FROM homeward.dead_letter d
-                          WHERE d.origin = l.origin AND d.state IN ('open', 'parked'))
-        ORDER BY l.heard_at LIMIT origins_max);
-    IF cardinality(whole) = 0 THEN
-        RETURN 0;
-    END IF;
-    INSERT INTO homeward.place (class, region, app)
-    SELECT DISTINCT class, region, app FROM homeward.origin WHERE id = ANY (whole)
-    ON CONFLICT DO NOTHING;
-    WITH gone AS (
-        DELETE FROM homeward.origin WHERE id = ANY (whole)
-        RETURNING id, publisher, class, region, app
-    ), emptied AS (
-        DELETE FROM homeward.ledger WHERE origin = ANY (whole)
-        RETURNING origin, accepted, heard_at
-    )
-    INSERT INTO homeward.finished (accepted, origin, place, finished_on, publisher)
-    SELECT e.accepted, g.id, p.id, e.heard_at::date, g.publisher
-    FROM gone g JOIN emptied e ON e.origin = g.id JOIN homeward.place p USING (class, region, app)
-    ORDER BY g.id;
-    RETURN cardinality(whole);
-END $$;
-
--- Forgets origins that finished or were abandoned `days` ago: deletes all that is recorded of them but
--- their name. Their rows stay. A frame of theirs that arrived after that would count as a new origin's.
+-- Forgets origins that were completed or abandoned `days` ago: deletes all records of them but their
+-- name. Their rows stay. A frame of theirs that arrived after that would count as a new origin's.
 -- Origins with an open conflict stay: to accept it, one must know what is settled. Records of plain
 -- messages go after the same time: a message that came again later would be written again. The name goes
 -- when every row must be gone: all types have a retention, and the longest has passed.
@@ -85,14 +37,14 @@ BEGIN
             USING ERRCODE = '22023';
     END IF;
     old := ARRAY(
-        (SELECT f.origin FROM homeward.finished f
-         WHERE f.finished_on < current_date - days
+        (SELECT f.origin FROM homeward.completed_origin f
+         WHERE f.completed_on < current_date - days
            AND NOT EXISTS (SELECT FROM homeward.conflict c
                            WHERE c.origin = f.origin AND c.state = 'open')
          LIMIT origins_max)
         UNION ALL
         (SELECT o.id FROM homeward.origin o
-         WHERE o.abandoned < now() - make_interval(days => days)
+         WHERE o.abandoned_at < now() - make_interval(days => days)
            AND NOT EXISTS (SELECT FROM homeward.conflict c
                            WHERE c.origin = o.id AND c.state = 'open')
          LIMIT origins_max));
@@ -114,7 +66,7 @@ BEGIN
     DELETE FROM homeward.plain_unused WHERE origin = ANY (old);
     DELETE FROM homeward.ledger WHERE origin = ANY (old);
     DELETE FROM homeward.origin WHERE id = ANY (old);
-    DELETE FROM homeward.finished WHERE origin = ANY (old);
+    DELETE FROM homeward.completed_origin WHERE origin = ANY (old);
 
     WITH message AS (
         DELETE FROM homeward.plain_message m
@@ -135,9 +87,9 @@ BEGIN
               JOIN homeward.plain_source s ON s.stream = p.stream AND s.created = p.created) AS e
         GROUP BY e.source
     )
-    UPDATE homeward.plain_account a SET seq_first = f.seq_last + 1
+    UPDATE homeward.plain_acked_range a SET seq_first = f.seq_last + 1
     FROM forgotten f WHERE f.source = a.source AND f.seq_last >= a.seq_first;
-    -- An event is at most a few days younger than the last that was heard of its origin.
+    -- An event is at most a few days younger than the last that its origin sent.
     DELETE FROM homeward.forgotten_origin f
     WHERE f.forgotten_on < current_date - (
         SELECT max(e.retention_days) FROM homeward.event_type e

@@ -55,10 +55,10 @@ CREATE TABLE homeward.plain_counter (
 
 -- Seqs that were reserved and will never be used: neither accepted nor lost.
 CREATE TABLE homeward.plain_unused (
-    origin    int4 NOT NULL,
-    seq_first int8 NOT NULL,
-    seq_last  int8 NOT NULL,
-    noted_at  timestamptz NOT NULL DEFAULT now(),
+    origin      int4 NOT NULL,
+    seq_first   int8 NOT NULL,
+    seq_last    int8 NOT NULL,
+    recorded_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (origin, seq_first)
 );
 
@@ -149,7 +149,7 @@ DECLARE
     lasts int8[];
     given_up int8[] := '{}';
 BEGIN
-    -- For these few statements, and until COMMIT, all who reserve of this stream pass one by one.
+    -- From here to COMMIT, reservations of one stream are made one at a time.
     SELECT * INTO STRICT made FROM homeward.plain_source p WHERE p.id = of_source FOR UPDATE;
 
     FOR known IN
@@ -157,7 +157,7 @@ BEGIN
                                                 ends_us) AS o
     LOOP
         IF known.is_other_time THEN
-            -- The server gave these sequences out before: a row of an epoch of its own.
+            -- The server gave these sequences out before: another epoch.
             chosen[known.run] := greatest(chosen[known.run], known.epoch + 1);
         ELSIF known.batch = ANY (given_up) THEN
             CONTINUE;  -- another run of a reservation that this call has given up
@@ -180,7 +180,7 @@ BEGIN
             RETURN NEXT;
         END IF;
     END LOOP;
-    -- What a consumer of v0.1.0 settled, which knows messages one by one.
+    -- What a consumer of v0.1.0 settled: one row per message.
     RETURN QUERY
     SELECT 'settled', NULL::int8, NULL::int4, m.stream_seq, m.stream_seq,
            (extract(epoch FROM m.message_time) * 1000000)::int8,
@@ -233,7 +233,7 @@ BEGIN
         DELETE FROM homeward.plain_batch b WHERE b.id = ANY (batches)
         RETURNING b.origins, b.firsts, b.lasts
     ), frames AS (
-        INSERT INTO homeward.ledger_frame (origin, seq_first, seq_last, accepted, closing)
+        INSERT INTO homeward.ledger_frame (origin, seq_first, seq_last, accepted, is_closing)
         SELECT f.o, f.a, f.z, 0, false
         FROM gone, unnest(gone.origins, gone.firsts, gone.lasts) AS f (o, a, z)
     )
@@ -252,7 +252,7 @@ END $$;
 
 -- Gives up reservations of consumers that died, merges adjacent runs, and deletes counters that a later
 -- one replaces. One at a time; returns by how many runs there are fewer.
-CREATE FUNCTION homeward.fold_plain(dead_after interval DEFAULT '1 minute') RETURNS int8
+CREATE FUNCTION homeward.compact_plain(dead_after interval DEFAULT '1 minute') RETURNS int8
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp
 SET jit = off AS $$
 DECLARE
@@ -260,7 +260,7 @@ DECLARE
     merged int8 := 0;
     gone int8;
 BEGIN
-    IF NOT homeward.try_turn('fold_plain') THEN
+    IF NOT homeward.try_lock('compact_plain') THEN
         RETURN 0;
     END IF;
     PERFORM homeward.release_plain(b.id) FROM homeward.plain_batch b
@@ -269,8 +269,8 @@ BEGIN
     WHERE EXISTS (SELECT FROM homeward.plain_counter n
                   WHERE n.origin = c.origin AND n.seq_last > c.seq_last);
     FOR one IN SELECT s.id FROM homeward.plain_source s ORDER BY s.id LOOP
-        -- A run that is settled, with those that go on from it. What is reserved stays apart, since
-        -- it may be given up.
+        -- Settled runs, each with those that follow it directly. Reserved runs stay as they are, since
+        -- they may be given up.
         WITH run AS (
             SELECT r.epoch, r.seq_first, r.seq_last, r.time_first, r.time_last, r.batch,
                    r.seq_first IS DISTINCT FROM lag(r.seq_last) OVER w + 1
@@ -331,7 +331,7 @@ BEGIN
                OR NOT EXISTS (SELECT FROM homeward.plain_run r
                               WHERE r.source = of_source AND r.epoch = known.epoch
                                 AND r.seq_first = known.seq_first AND r.batch = known.batch) THEN
-                RAISE EXCEPTION 'message % is in the hands of another', stream_seqs[i]
+                RAISE EXCEPTION 'message % is reserved by another transaction', stream_seqs[i]
                     USING ERRCODE = '55P03';
             END IF;
         ELSE
@@ -349,73 +349,4 @@ BEGIN
         seq_first := NULL;
     END LOOP;
     UPDATE homeward.plain_stream p SET seq_next = next WHERE p.origin = stream_origin;
-END $$;
-
--- Plain messages that were lost before their reservation. An origin accounts for a message from its
--- reservation on; plain_account covers what the stream took before that. All sequences up to the ack floor
--- of the stream's durable consumer were acknowledged, and nothing is acknowledged before it was written.
--- So a sequence below the floor and in no run left the stream unwritten: acknowledged by another client,
--- deleted, expired, or lost by the server.
-CREATE TABLE homeward.plain_account (
-    source    int4 PRIMARY KEY,
-    seq_first int8 NOT NULL,
-    seq_acked int8 NOT NULL,
-    noted_at  timestamptz NOT NULL DEFAULT now()
-);
-COMMENT ON TABLE homeward.plain_account IS
-    'which sequences of a stream of plain messages are accounted for: seq_first to seq_acked';
-
--- Records how far a stream is acknowledged. The account begins at the first call: with what the stream
--- still has, or with the first known run. A floor never goes back, as it may when another server becomes
--- the stream's leader.
-CREATE FUNCTION homeward.note_plain_acks(of_stream text, created_us int8, stream_first int8,
-                                         acked int8)
-RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
-DECLARE
-    of_source int4 := homeward.register_plain_source(of_stream, created_us);
-BEGIN
-    UPDATE homeward.plain_account a SET seq_acked = acked, noted_at = now()
-    WHERE a.source = of_source AND a.seq_acked < acked;
-    IF FOUND OR EXISTS (SELECT FROM homeward.plain_account a WHERE a.source = of_source) THEN
-        RETURN;
-    END IF;
-    INSERT INTO homeward.plain_account (source, seq_first, seq_acked)
-    SELECT of_source, least(greatest(acked + 1, stream_first), min(r.seq_first)), acked
-    FROM homeward.plain_run r WHERE r.source = of_source
-    ON CONFLICT DO NOTHING;
-END $$;
-
-CREATE VIEW homeward.plain_gap AS
-SELECT s.stream, s.created, lower(g.seqs) AS seq_first, upper(g.seqs) - 1 AS seq_last
-FROM homeward.plain_account a
-JOIN homeward.plain_source s ON s.id = a.source
-CROSS JOIN LATERAL unnest(
-    int8multirange(int8range(a.seq_first, greatest(a.seq_acked + 1, a.seq_first)))
-    - coalesce((SELECT range_agg(int8range(r.seq_first, r.seq_last, '[]'))
-                FROM homeward.plain_run r
-                WHERE r.source = a.source AND r.seq_last >= a.seq_first), '{}')
-    -- What a consumer of v0.1.0 wrote meanwhile.
-    - coalesce((SELECT range_agg(int8range(m.stream_seq, m.stream_seq, '[]'))
-                FROM homeward.plain_stream p
-                JOIN homeward.plain_message m
-                  ON m.origin = p.origin AND m.stream_seq >= a.seq_first
-                WHERE p.stream = s.stream AND p.created = s.created), '{}')) AS g (seqs);
-COMMENT ON VIEW homeward.plain_gap IS
-    'plain messages, by their sequences in their stream, that left it without having been written';
-
--- Declares, after an operator has looked, that these will never be written. Returns how many there were.
-CREATE FUNCTION homeward.abandon_plain_gaps(of_stream text) RETURNS int8
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
-DECLARE
-    messages int8;
-BEGIN
-    PERFORM FROM homeward.plain_account a JOIN homeward.plain_source s ON s.id = a.source
-    WHERE s.stream = of_stream FOR UPDATE OF a;
-    SELECT coalesce(sum(g.seq_last - g.seq_first + 1), 0) INTO messages
-    FROM homeward.plain_gap g WHERE g.stream = of_stream;
-    UPDATE homeward.plain_account a SET seq_first = a.seq_acked + 1
-    FROM homeward.plain_source s
-    WHERE s.id = a.source AND s.stream = of_stream AND messages > 0;
-    RETURN messages;
 END $$;
