@@ -172,7 +172,7 @@ std::vector<StreamKind> parse_kinds(const toml::array& list, const std::string& 
         const StreamKind kind = parse_kind(as_text(element, where), where);
         if (std::find(kinds.begin(), kinds.end(), kind) != kinds.end()) {
             throw ConfigError(where + ": kind \"" + std::string(to_string(kind)) +
-                              "\" stands twice");
+                              "\" is there more than once");
         }
         kinds.push_back(kind);
     }
@@ -238,7 +238,7 @@ void read_file(Config& config, const std::filesystem::path& file) {
         }
         const auto* table = node.as_table();
         if (table == nullptr) {
-            throw ConfigError(place(node, file) + ": \"" + name + "\" belongs into a [section]");
+            throw ConfigError(place(node, file) + ": \"" + name + "\" must be inside a [section]");
         }
         for (const auto& [key, value] : *table) {
             const std::string path = name + "." + std::string(key.str());

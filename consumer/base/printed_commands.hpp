@@ -4,7 +4,7 @@
 
 namespace homeward::consumer {
 
-/// Every command that logs, errors, `check` and the status page tell a person to run. They stand
+/// Every command that logs, errors, `check` and the status page tell an operator to run. They stand
 /// here alone, so that remedies_test runs each as it is printed; runnable() adds the options.
 namespace command {
 inline constexpr const char* kCheck = "homeward-consumer check";

@@ -37,7 +37,7 @@ struct EventOutcome {
         row,        ///< appended to the rows, of type `type`
         tombstone,  ///< covers `count` seqs that will never be rows; `reason` says why
         unknown,    ///< of a type that the catalog does not have: `type_name`
-        bad,        ///< cannot be a row; `reason` says why, for a person
+        bad,        ///< cannot be a row; `reason` says why, for an operator
     };
     Kind kind = Kind::bad;
     int type = -1;

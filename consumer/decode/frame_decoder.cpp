@@ -255,7 +255,7 @@ void UnitDecoder::decode_line(MessageWork& unit, SeqCursor& cursor, Range line,
                 unit.tombstones.push_back({seq, seq + outcome.count - 1, outcome.reason});
                 return cursor.advance(outcome.count);
             }
-            // Whoever emits such an event must not bury those of others.
+            // Whoever emits such an event must not destroy those of others.
             unit.dead.push_back({seq, false, outcome.type_name,
                                  "a tombstone that covers no seqs of its sender", "",
                                  std::string(text)});

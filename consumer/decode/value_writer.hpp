@@ -32,7 +32,7 @@ class ValueWriter {
     ValueWriter(CopyRow& row, std::string& scratch, std::uint64_t& replaced_nuls)
         : row_(row), scratch_(scratch), replaced_nuls_(replaced_nuls) {}
 
-    /// False: it does not fit; reason() says why, for a person.
+    /// False: it does not fit; reason() says why, for an operator.
     bool write(const Field& field, const Value& value);
     /// Keys that the type does not name, as the text of a JSON object.
     bool write_extra(std::string& json);

@@ -179,7 +179,7 @@ std::vector<Verdict> claim(PgConnection& leader, const Units& units) {
         const std::size_t unit = frames.units[static_cast<std::size_t>(rows.number(row, 0))];
         if (rows.at(row, 1) == "settled") verdicts[unit] = Verdict::settled;
         if (rows.at(row, 1) == "overlap") verdicts[unit] = Verdict::overlap;
-        if (rows.at(row, 1) == "fragmented") verdicts[unit] = Verdict::ragged;
+        if (rows.at(row, 1) == "fragmented") verdicts[unit] = Verdict::fragmented;
         if (rows.at(row, 1) == "differs") verdicts[unit] = Verdict::differs;
     }
     return verdicts;

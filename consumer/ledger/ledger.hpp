@@ -16,8 +16,8 @@ enum class Verdict : unsigned char {
     fresh,
     settled,
     overlap,
-    ragged,  ///< would begin one range more in an origin that has ledger.ranges_max of them
-    differs  ///< settled, but from a frame of other bytes; known until that one is compacted
+    fragmented,  ///< would begin one range more in an origin that has ledger.ranges_max of them
+    differs      ///< settled, but from a frame of other bytes; known until that one is compacted
 };
 /// For a batch that is to be careful: what of it is new; that is claimed at once. One verdict a
 /// unit; for marks and skipped units `fresh`.
@@ -38,13 +38,13 @@ Settlement settle_and_commit(PgConnection& leader, const Units& units);
 /// of them meanwhile, under other keys.
 std::int64_t seal_and_commit(PgConnection& leader, const Units& units);
 
-/// A frame that contradicts the ledger is kept for a person.
+/// A frame that contradicts the ledger is kept for an operator.
 void quarantine(PgConnection& leader, const MessageWork& unit, const std::string& reason);
 
 struct Run {
     std::uint64_t seq_first, seq_last;
 };
-/// Of a frame that a person accepts after all: what the ledger has not settled yet, which is
+/// Of a frame that an operator accepts after all: what the ledger has not settled yet, which is
 /// settled herewith. Whoever else settles anything waits until the transaction ends.
 std::vector<Run> claim_rest(PgConnection& leader, const MessageWork& unit);
 

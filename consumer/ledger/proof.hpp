@@ -65,7 +65,7 @@ void name_missing(PgConnection& leader, Proof& proof);
 
 struct Abandonment {
     std::size_t abandoned = 0;
-    std::vector<std::string> lines;  ///< one an origin, for a person
+    std::vector<std::string> lines;  ///< one an origin, for an operator
 };
 /// Declares that what an origin has not delivered will never come. `whom`: its number, or 8 digits
 /// or more of its publisher. Only one that is open: neither complete nor heard of lately. Or a

@@ -56,7 +56,7 @@ void RecentCommits::forget_before(const LeaderIdentity& leader) {
     frames_.erase(end, frames_.end());
 }
 
-std::size_t RecentCommits::note_lacking(PgConnection& leader) {
+std::size_t RecentCommits::note_lost_commits(PgConnection& leader) {
     const auto frames = before(leader.identity());
     std::vector<OriginRegistry::NewOrigin> senders;
     for (const Frame& frame : frames) {

@@ -21,7 +21,7 @@ class RecentCommits {
     void remember(const Units& units, const LeaderIdentity& leader);
     /// How many of the frames that were committed on earlier timelines this leader lacks; they are
     /// noted, and all of them forgotten.
-    std::size_t note_lacking(PgConnection& leader);
+    std::size_t note_lost_commits(PgConnection& leader);
 
   private:
     struct Frame {

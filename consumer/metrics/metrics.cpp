@@ -99,7 +99,7 @@ void print_leader(std::string& out, const Metrics& of) {
     print_value(out, "homeward_leader_up", "gauge", "1 while the leader takes writes.",
                 of.leader_up);
     print_value(out, "homeward_paused", "gauge",
-                "1 while writing pauses because of an error that a person must mend.", of.paused);
+                "1 while writing pauses because of an error that an operator must fix.", of.paused);
     print_value(out, "homeward_retries_total", "counter",
                 "Attempts after an error of the leader or the way to it.", of.retries);
     print_value(out, "homeward_redos_total", "counter",

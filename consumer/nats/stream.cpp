@@ -98,7 +98,8 @@ std::optional<StreamState> read_state(NatsConnection& nats, const Stream& stream
     return state;
 }
 
-std::vector<std::string> find_twins(NatsConnection& nats, const std::vector<Stream>& streams) {
+std::vector<std::string> find_duplicate_streams(NatsConnection& nats,
+                                                const std::vector<Stream>& streams) {
     const auto own_info = try_call(nats, "", "INFO", json::object(), &parse_account);
     const std::string own_domain = own_info ? own_info->domain : "";
     const auto domain_of = [&](const Stream& stream) {

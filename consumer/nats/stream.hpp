@@ -58,7 +58,8 @@ std::optional<StreamState> read_state(NatsConnection& nats, const Stream& stream
 /// One line for each of these streams whose name is in another of their domains too, or in that of
 /// the server itself. An ack subject names no domain: an ack for one deletes messages of the other.
 /// A domain that does not answer is not looked at.
-std::vector<std::string> find_twins(NatsConnection& nats, const std::vector<Stream>& streams);
+std::vector<std::string> find_duplicate_streams(NatsConnection& nats,
+                                                const std::vector<Stream>& streams);
 
 /// The same stream with a fresh durable that begins at `since_us` and vanishes when it is not used.
 Stream open_history(NatsConnection& nats, const Stream& stream, std::int64_t since_us,

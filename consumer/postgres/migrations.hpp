@@ -29,7 +29,7 @@ class Migrations {
     /// Runs one in the transaction at hand, and records its checksum and the objects that it
     /// changed.
     void run(const Migration& migration);
-    /// As run() does it, for a person to read.
+    /// As run() does it, for an operator to read.
     static std::string statement(const Migration& migration);
 
   private:

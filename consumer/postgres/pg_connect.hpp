@@ -12,7 +12,7 @@ namespace homeward::consumer {
 pg_conn* pg_connect(const std::string& url);
 
 /// The SQLSTATE in libpq's verbose messages of a connection that failed, in any language: of
-/// several hosts' the one that a person must act upon, else the first. Empty without any.
+/// several hosts' the one that an operator must act upon, else the first. Empty without any.
 std::string sqlstate_in(std::string_view verbose_messages);
 
 }  // namespace homeward::consumer

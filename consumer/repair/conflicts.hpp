@@ -9,7 +9,8 @@
 
 namespace homeward::consumer {
 
-/// A frame that contradicts the ledger, as a person looks at it. Times as PostgreSQL writes them.
+/// A frame that contradicts the ledger, as an operator looks at it. Times as PostgreSQL writes
+/// them.
 struct Conflict {
     std::int64_t id = 0;
     std::string state;                      ///< open, accepted, discarded

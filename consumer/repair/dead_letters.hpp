@@ -11,7 +11,7 @@
 
 namespace homeward::consumer {
 
-/// A dead letter as a person looks at it. Times are UTC, as PostgreSQL writes them.
+/// A dead letter as an operator looks at it. Times are UTC, as PostgreSQL writes them.
 struct DeadLetter {
     std::int64_t id = 0;
     std::string state;  ///< open, parked, redriven, discarded

@@ -20,7 +20,7 @@ struct FieldValue {
 struct ErasureResult {
     std::int64_t rows = 0;
     std::int64_t dead_letters = 0;
-    /// Dead letters that are no JSON and contain every value as text: for a person to judge.
+    /// Dead letters that are no JSON and contain every value as text: for an operator to judge.
     std::vector<std::int64_t> doubtful_letters;
     std::int64_t open_conflicts = 0;  ///< quarantined frames, which are not looked into
 };

@@ -297,7 +297,8 @@ void check_streams(const Config& config, Report& report) {
                 report.bad(error.what());
             }
         }
-        for (const std::string& line : find_twins(nats, streams_of(config))) report.bad(line);
+        for (const std::string& line : find_duplicate_streams(nats, streams_of(config)))
+            report.bad(line);
         if (report.wrong() > 0) return;
         const auto changes = plan_streams(nats, config);
         report.good(changes.empty() ? "streams and durables are as configured"

@@ -103,7 +103,7 @@ bool Housekeeper::step(const std::string& what, const std::function<void()>& wor
 
 /// A standby was promoted: did it have all that we committed?
 void Housekeeper::find_commits_lost_in_failover(PgConnection& leader) {
-    const std::size_t lacking = memory_.note_lacking(leader);
+    const std::size_t lacking = memory_.note_lost_commits(leader);
     if (lacking == 0) return;
     metrics_.lacking_frames += lacking;
     spdlog::error("the new leader, on timeline {}, lacks {} frames that had been committed; {}",

@@ -121,13 +121,13 @@ int show_lines(const std::vector<std::string>& lines, const char* nothing) {
     return 0;
 }
 
-int tend_streams(const Config& config, const std::string& how) {
+int maintain_streams(const Config& config, const std::string& how) {
     NatsConnection nats(config.nats, 5s, [](std::string_view) {});
     return show_lines(how == "apply" ? apply_streams(nats, config) : plan_streams(nats, config),
                       "all streams and durables are there");
 }
 
-int tend_schema(const Config& config, const std::string& how) {
+int maintain_schema(const Config& config, const std::string& how) {
     PgConnection leader(config.postgres.owner_url, config.postgres);
     Schema schema(leader, config);
     const auto types = known_event_types(config);
@@ -222,8 +222,8 @@ int dispatch(const CommandLine& line) {
     if (command == "proof") return run_proof(config, {line.words.begin() + 1, line.words.end()});
     if (command == "leader" && how == "accept") return accept_leader(config);
     const bool known_how = how == "plan" || how == "apply";
-    if (command == "streams" && known_how) return tend_streams(config, how);
-    if (command == "schema" && known_how) return tend_schema(config, how);
+    if (command == "streams" && known_how) return maintain_streams(config, how);
+    if (command == "schema" && known_how) return maintain_schema(config, how);
     return usage("unknown command " + command + (how.empty() ? "" : " " + how));
 }
 

@@ -25,7 +25,7 @@ std::set<std::string> PendingStreams::waiting() const {
 void PendingStreams::seen(const Stream& stream, const StreamState& state) {
     if (!is_waiting(stream.name)) return;
     // At the start its domain could not be asked.
-    const auto duplicate_streams = find_twins(nats_, streams_);
+    const auto duplicate_streams = find_duplicate_streams(nats_, streams_);
     if (!duplicate_streams.empty()) {
         if (refused_.insert(stream.name).second)
             spdlog::error("{} is not consumed: {}", stream.name, duplicate_streams.front());

@@ -31,7 +31,7 @@ std::set<std::string> streams_away(const std::vector<Stream>& streams, const Str
 
 Pipeline::Pipeline(const Parts& parts, std::vector<Stream> streams, bool is_replay)
     : ack_waits_ms_(ack_waits_of(streams, parts.states, parts.config)),
-      keeper_(parts.nats, shortest_ack_wait()),
+      ack_deadlines_(parts.nats, shortest_ack_wait()),
       puller_(parts.nats, streams, parts.config.pull, shortest_ack_wait(),
               streams_away(streams, parts.states)),
       leader_fence_(parts.nats, std::move(streams)),
@@ -44,7 +44,7 @@ Pipeline::Pipeline(const Parts& parts, std::vector<Stream> streams, bool is_repl
                parts.limits,
                puller_,
                parts.nats,
-               keeper_,
+               ack_deadlines_,
                nullptr,
                is_replay ? nullptr : &leader_fence_,
                parts.memory,
@@ -63,8 +63,9 @@ Pipeline::Pipeline(const Parts& parts, std::vector<Stream> streams, bool is_repl
         created_us_[stream.name] = state == parts.states.end() ? 0 : state->second.created_us;
     }
     if (parts.config.postgres.ack_after == "replicated" && !is_replay) {
-        gate_.emplace(parts.nats, keeper_, parts.config.postgres, parts.metrics);
-        context_.gate = &*gate_;
+        replication_barrier_.emplace(parts.nats, ack_deadlines_, parts.config.postgres,
+                                     parts.metrics);
+        context_.replication_barrier = &*replication_barrier_;
     }
     for (std::size_t i = 0; i < parts.config.batch.writers; ++i) {
         writers_.push_back(std::make_unique<Writer>(context_));
@@ -84,7 +85,7 @@ void Pipeline::note_state(const Stream& stream, const StreamState& state) {
     std::int64_t& known_ms = ack_waits_ms_.at(stream.name);
     if (known_ms == state.ack_wait_ms) return;
     known_ms = state.ack_wait_ms;
-    keeper_.set_ack_wait(shortest_ack_wait());
+    ack_deadlines_.set_ack_wait(shortest_ack_wait());
     puller_.set_ack_wait(shortest_ack_wait());
 }
 

@@ -54,10 +54,10 @@ class Pipeline {
     std::map<std::string, std::atomic<std::int64_t>> created_us_;
     std::mutex ack_waits_mutex_;
     std::map<std::string, std::int64_t> ack_waits_ms_;  // by stream; of its durable
-    AckDeadlineExtender keeper_;
+    AckDeadlineExtender ack_deadlines_;
     Puller puller_;
     LeaderFence leader_fence_;
-    std::optional<ReplicationBarrier> gate_;
+    std::optional<ReplicationBarrier> replication_barrier_;
     TypeHolds type_holds_;
     SourceHolds source_holds_;
     ReturnQueue returns_;

@@ -142,7 +142,7 @@ Readiness readiness_of(const Metrics& metrics, const std::vector<Stream>& stream
     } else if (away > 0) {
         text = "ok, but these streams do not answer:" + names;
     }
-    // What a person should know, and mostly no reason to take this consumer out.
+    // What an operator should know, and mostly no reason to take this consumer out.
     for (const Reason& reason : reasons) text += "\n" + reason.text;
     return {is_ready, text};
 }
@@ -226,7 +226,8 @@ int run_service(const Config& config, const std::filesystem::path& file) {
                         [](std::string_view line) { spdlog::warn("{}", line); });
     const std::vector<Stream> streams = streams_of(config);
     const StreamStates states = stream_states(nats, streams, config);
-    for (const std::string& twin : find_twins(nats, streams)) throw std::runtime_error(twin);
+    for (const std::string& duplicate : find_duplicate_streams(nats, streams))
+        throw std::runtime_error(duplicate);
 
     Metrics metrics;
     metrics.leader_up = true;  // it has just answered

@@ -97,7 +97,7 @@ std::size_t LeaderWaits::sum() const {
 LimitVerdict find_limit(const LimitFacts& facts) {
     const double whole = facts.stages.sum();
     if (facts.is_paused) {
-        return {Limit::pause, "An error that a person must mend: writing pauses, see the log."};
+        return {Limit::pause, "An error that an operator must fix: writing pauses, see the log."};
     }
     if (!facts.leader_error.empty()) {
         return {Limit::leader_away, "The leader cannot be asked: " + facts.leader_error + "."};

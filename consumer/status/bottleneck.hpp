@@ -21,7 +21,7 @@ enum class Limit : std::uint8_t {
     leader_disk,
     leader_standby,  ///< COMMIT waits for a synchronous standby
     leader_away,
-    pause,  ///< an error that a person must mend
+    pause,  ///< an error that an operator must fix
 };
 /// "leader locks"
 std::string_view to_string(Limit limit);
@@ -49,7 +49,7 @@ struct LimitFacts {
 
 struct LimitVerdict {
     Limit limit = Limit::unknown;
-    std::string sentence;  ///< for a person: what, how that was measured, what would help
+    std::string sentence;  ///< for an operator: what, how that was measured, what would help
 };
 LimitVerdict find_limit(const LimitFacts& facts);
 

@@ -158,7 +158,7 @@ void add_outages(std::vector<Reason>& reasons, const Metrics& metrics, Limit lim
     };
     add(metrics.paused,
         {Health::act, "writing pauses",
-         "Writing pauses because of an error that a person must mend; events wait "
+         "Writing pauses because of an error that an operator must fix; events wait "
          "in their streams.",
          "The log names it. This names what is wrong with the leader:", command::kCheck});
     add(!is_nats_connected,
@@ -184,7 +184,8 @@ void add_ledger(std::vector<Reason>& reasons, const Metrics& metrics) {
          "Redrive or discard them, or raise dead_letters.letters_max.", command::kDeadLettersList});
     add(metrics.letters_open > 0,
         {Health::look, "dead letters wait",
-         counted(metrics.letters_open, "dead letter waits", "dead letters wait") + " for a person.",
+         counted(metrics.letters_open, "dead letter waits", "dead letters wait") +
+             " for an operator.",
          "", command::kDeadLettersList});
     add(metrics.conflicts > 0,
         {Health::look, "frames are quarantined",

@@ -21,7 +21,7 @@ void make_tombstones(MessageWork& unit, const std::string& reason) {
     unit.dead.clear();
 }
 
-bool give_back_what_has_no_room(Units& units, const DeadLetterQuota& room, Metrics& metrics) {
+bool return_what_exceeds_quota(Units& units, const DeadLetterQuota& room, Metrics& metrics) {
     DeadLetterQuota::Sum all;
     for (const MessageWork& unit : units) {
         if (!unit.skip) all.add(letters_of(unit));

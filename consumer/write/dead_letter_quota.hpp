@@ -90,6 +90,6 @@ void make_tombstones(MessageWork& unit, const std::string& reason);
 /// When the dead letters are full, metric events that would become some are only counted, as
 /// tombstones; frames of audit are marked to go back to their stream, which keeps them. True if any
 /// is.
-bool give_back_what_has_no_room(Units& units, const DeadLetterQuota& room, Metrics& metrics);
+bool return_what_exceeds_quota(Units& units, const DeadLetterQuota& room, Metrics& metrics);
 
 }  // namespace homeward::consumer

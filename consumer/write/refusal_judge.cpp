@@ -19,7 +19,7 @@ std::string joined(const std::vector<std::string>& sentences) {
 
 }  // namespace
 
-void RefusalJudge::give_back_all(Units& units, int type) {
+void RefusalJudge::return_all(Units& units, int type) {
     for (MessageWork& unit : units) {
         if (unit.skip) continue;
         unit.nak_later |= std::any_of(unit.events.begin(), unit.events.end(),
@@ -27,7 +27,7 @@ void RefusalJudge::give_back_all(Units& units, int type) {
     }
 }
 
-bool RefusalJudge::give_back_held(Units& units) {
+bool RefusalJudge::return_held(Units& units) {
     if (!holds_.any()) return false;
     bool any = false;
     for (MessageWork& unit : units) {
@@ -55,7 +55,7 @@ bool RefusalJudge::judge_type(PgConnection& leader, Units& units, CopyOutcome& o
     }
     if (!drift.empty() || outcome.table_error) {
         holds_.hold(outcome.type, drift.empty() ? said(*outcome.table_error) : joined(drift));
-        give_back_all(units, outcome.type);
+        return_all(units, outcome.type);
         return true;
     }
     bool any = false;

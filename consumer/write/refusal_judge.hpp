@@ -23,19 +23,19 @@ class RefusalJudge {
     /// To be called before a batch is written for the first time.
     void begin_batch() { may_write_.clear(); }
     /// Fills `dead` with the refusals that make dead letters. True: units have been marked
-    /// `give_back`, so the transaction must be redone without them.
+    /// `nak_later`, so the transaction must be redone without them.
     bool judge(PgConnection& leader, Units& units, std::vector<CopyOutcome>& outcomes,
                std::vector<Refusal>& dead);
-    /// Marks `give_back` on units with events of a type that is held, unless it is time to try the
+    /// Marks `nak_later` on units with events of a type that is held, unless it is time to try the
     /// type again. True if there were any.
-    bool give_back_held(Units& units);
+    bool return_held(Units& units);
 
   private:
     bool judge_type(PgConnection& leader, Units& units, CopyOutcome& outcome,
                     std::vector<Refusal>& dead);
     bool is_dead(const CopyOutcome& outcome, const Refusal& refusal);
     bool may_write(int type);
-    static void give_back_all(Units& units, int type);
+    static void return_all(Units& units, int type);
 
     const Config& config_;
     const Catalog& catalog_;

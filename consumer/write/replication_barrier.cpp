@@ -20,10 +20,10 @@ constexpr auto kComplaintInterval = 30s;
 
 }  // namespace
 
-ReplicationBarrier::ReplicationBarrier(NatsConnection& nats, AckDeadlineExtender& keeper,
+ReplicationBarrier::ReplicationBarrier(NatsConnection& nats, AckDeadlineExtender& ack_deadlines,
                                        const Config::Postgres& config, Metrics& metrics)
     : nats_(nats),
-      keeper_(keeper),
+      ack_deadlines_(ack_deadlines),
       config_(config),
       metrics_(metrics),
       thread_(start_thread("ack gate", [this] { run(); })) {}
@@ -120,7 +120,7 @@ void ReplicationBarrier::settle(const LeaderIdentity& leader, std::int64_t flush
 }
 
 void ReplicationBarrier::answer(AckDeadlineExtender::Ticket ticket, std::string_view word) {
-    for (const std::string& reply : keeper_.release(ticket)) nats_.publish(reply, word);
+    for (const std::string& reply : ack_deadlines_.release(ticket)) nats_.publish(reply, word);
 }
 
 }  // namespace homeward::consumer

@@ -28,7 +28,7 @@ struct CommitPoint {
 /// there. Any thread; has one and a connection of its own.
 class ReplicationBarrier {
   public:
-    ReplicationBarrier(NatsConnection& nats, AckDeadlineExtender& keeper,
+    ReplicationBarrier(NatsConnection& nats, AckDeadlineExtender& ack_deadlines,
                        const Config::Postgres& config, Metrics& metrics);
     /// Waits a little for what can still be acknowledged; gives the rest back.
     ~ReplicationBarrier();
@@ -49,7 +49,7 @@ class ReplicationBarrier {
     std::optional<std::int64_t> flushed_lsn();
 
     NatsConnection& nats_;
-    AckDeadlineExtender& keeper_;
+    AckDeadlineExtender& ack_deadlines_;
     const Config::Postgres& config_;
     Metrics& metrics_;
     std::optional<PgConnection> leader_;  // of the thread

@@ -205,8 +205,8 @@ void RowCopier::copy(PgConnection& leader, Units& units) {
     note_late_rows(leader, late);
 }
 
-void RowCopier::sift(PgConnection& leader, const Places& places, std::size_t refused_max,
-                     CopyOutcome& outcome) {
+void RowCopier::isolate_bad_rows(PgConnection& leader, const Places& places,
+                                 std::size_t refused_max, CopyOutcome& outcome) {
     std::vector<Range> ranges{{0, places.size()}};
     std::size_t piece = places.size();  // halved by each refusal, doubled by each success
     while (!ranges.empty()) {
@@ -267,7 +267,7 @@ std::vector<CopyOutcome> RowCopier::isolate_bad_rows(PgConnection& leader, Units
         const Places places = places_of(units, type);
         if (places.empty()) continue;
         CopyOutcome outcome{type, 0, {}, std::nullopt};
-        sift(leader, places, refused_max, outcome);
+        isolate_bad_rows(leader, places, refused_max, outcome);
         refused_max -= outcome.refused.size();
         outcomes.push_back(std::move(outcome));
         if (outcomes.back().is_cut_short) break;
@@ -283,10 +283,10 @@ void RowCopier::copy_or_bury(PgConnection& leader, Units& units) {
         if (outcome.table_error) throw LeaderError(*outcome.table_error);
         for (Refusal& refusal : outcome.refused) refused.push_back(std::move(refusal));
     }
-    bury(std::move(refused));
+    add_dead_letters(std::move(refused));
 }
 
-void RowCopier::bury(std::vector<Refusal> refused) {
+void RowCopier::add_dead_letters(std::vector<Refusal> refused) {
     // From the back: erasing moves what follows.
     std::sort(refused.begin(), refused.end(), [](const Refusal& a, const Refusal& b) {
         return std::pair(a.place.unit, a.place.event) > std::pair(b.place.unit, b.place.event);

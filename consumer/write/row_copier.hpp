@@ -49,7 +49,7 @@ class RowCopier {
     /// All of them, or a LeaderError. After a statement timeout, the next COPY of that table is
     /// smaller. HW007: a column of a table is of another type than its rows bring, so that their
     /// bytes may have become other values. Rows of days that are over are noted, here and in
-    /// copy_apart(): see homeward.record_late_rows().
+    /// isolate_bad_rows(): see homeward.record_late_rows().
     void copy(PgConnection& leader, Units& units);
     /// Isolates rows that the leader refuses, whatever the SQLSTATE, unless it is transient: by the
     /// line that COPY names, else by halving. Where many are refused, pieces are small, so that few
@@ -61,7 +61,7 @@ class RowCopier {
     /// Rows that the leader refuses become dead events; throws when the table refuses all.
     void copy_or_bury(PgConnection& leader, Units& units);
     /// Makes dead events of refused rows.
-    void bury(std::vector<Refusal> refused);
+    void add_dead_letters(std::vector<Refusal> refused);
 
   private:
     using Places = std::vector<RowPlace>;
@@ -71,8 +71,8 @@ class RowCopier {
     void begin_late_rows(PgConnection& leader, const TableDays& days) const;
     void note_late_rows(PgConnection& leader, const TableDays& days) const;
     void send(PgConnection& leader, int type, std::span<const RowPlace> places);
-    void sift(PgConnection& leader, const Places& places, std::size_t refused_max,
-              CopyOutcome& outcome);
+    void isolate_bad_rows(PgConnection& leader, const Places& places, std::size_t refused_max,
+                          CopyOutcome& outcome);
     void make_dead(const Refusal& refusal);
     std::string statement_of(PgConnection& leader, const EventType& type) const;
     std::size_t piece_rows(int type) const;

@@ -50,7 +50,7 @@ std::optional<SourceHolds::Cause> SourceHolds::find_cause(const std::string& sou
     return std::nullopt;
 }
 
-bool SourceHolds::give_back_bad(Units& units, std::size_t bad_events_max) {
+bool SourceHolds::return_bad(Units& units, std::size_t bad_events_max) {
     const Counts counts = count(units);
     if (!counts.empty()) room_.await_measured();
     const std::lock_guard lock(mutex_);

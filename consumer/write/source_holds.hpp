@@ -29,9 +29,9 @@ class SourceHolds {
     SourceHolds(const Config::DeadLetters& config, DeadLetterQuota& room, Metrics& metrics)
         : config_(config), room_(room), metrics_(metrics) {}
 
-    /// Holds who has too many dead events in these units, and marks `give_back` on what of held
+    /// Holds who has too many dead events in these units, and marks `nak_later` on what of held
     /// sources finds no room. True if there were such.
-    bool give_back_bad(Units& units, std::size_t bad_events_max);
+    bool return_bad(Units& units, std::size_t bad_events_max);
 
   private:
     using SteadyClock = std::chrono::steady_clock;

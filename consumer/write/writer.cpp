@@ -25,7 +25,7 @@ constexpr std::size_t kRefusedMax = 256;
 /// Why a frame is quarantined.
 std::string explain(ledger::Verdict verdict) {
     switch (verdict) {
-        case ledger::Verdict::ragged:
+        case ledger::Verdict::fragmented:
             return "its origin has more holes than ledger.ranges_max allows";
         case ledger::Verdict::differs:
             return "its seqs are settled by a frame of other bytes: one of the two is forged, or a "
@@ -78,10 +78,10 @@ void Writer::run() {
             if (units.back().is_newer) probe_.newer_frame(units.back());
         }
         const std::size_t messages = units.size();
-        const auto held = context_.keeper.hold(std::move(replies), oldest);
+        const auto held = context_.ack_deadlines.hold(std::move(replies), oldest);
         // Once a stop has met a leader that is away, what is left is not even tried.
         has_given_up_ = has_given_up_ || !write(units);
-        context_.keeper.release(held);
+        context_.ack_deadlines.release(held);
         finish(units);
         const auto now = SteadyClock::now();
         context_.returns.schedule().finished(messages, batch.has_more, now);
@@ -238,9 +238,11 @@ void Writer::finish(const Units& units) {
         }
     }
     if (committed.empty()) return;
-    if (context_.gate == nullptr) return context_.nats.publish_all(committed, "+ACK");
+    if (context_.replication_barrier == nullptr)
+        return context_.nats.publish_all(committed, "+ACK");
     // Spoken for at the next look, whenever it was last.
-    context_.gate->hold(committed_, context_.keeper.hold(std::move(committed), {}));
+    context_.replication_barrier->hold(committed_,
+                                       context_.ack_deadlines.hold(std::move(committed), {}));
 }
 
 void Writer::resolve_origin(MessageWork& unit) {
@@ -271,7 +273,7 @@ void Writer::resolve_origin(MessageWork& unit) {
     quarantine(unit, "its origin belongs to region " + entry.region + ", app " + entry.app);
 }
 
-/// Kept for a person to judge; goes back to its stream when there is no room for it. It has the
+/// Kept for an operator to judge; goes back to its stream when there is no room for it. It has the
 /// room of the dead letters, so that nobody who may publish can fill the leader's disk.
 void Writer::quarantine(MessageWork& unit, const std::string& reason) {
     unit.skip = true;
@@ -318,23 +320,23 @@ void Writer::decode(Units& units) {
     for (MessageWork& unit : units) {
         if (!unit.skip) decoder_.decode(unit, now_us);
     }
-    copier_.bury(day_budget_.refuse_beyond(units, now_us));
+    copier_.add_dead_letters(day_budget_.refuse_beyond(units, now_us));
     context_.metrics.replaced_nuls += decoder_.replaced_nuls() - nuls;
     context_.metrics.decode_seconds.observe(seconds(SteadyClock::now() - started));
 }
 
 /// Marks what must not be written now, as its type or its source is held or there is no room for
 /// its dead events. True if there is any.
-bool Writer::give_back_any(Units& units) {
-    return judge_.give_back_held(units) ||
-           context_.source_holds.give_back_bad(units, context_.limits.read().bad_events_max) ||
-           give_back_what_has_no_room(units, context_.dead_letter_quota, context_.metrics);
+bool Writer::return_any(Units& units) {
+    return judge_.return_held(units) ||
+           context_.source_holds.return_bad(units, context_.limits.read().bad_events_max) ||
+           return_what_exceeds_quota(units, context_.dead_letter_quota, context_.metrics);
 }
 
 bool Writer::write_optimistically(Units& units) {
     reserve_plain(units);
     decode(units);
-    if (give_back_any(units)) return false;
+    if (return_any(units)) return false;
     copier_.make_room(*leader_, units);
     stage_.enter(Stage::copy);
     leader_->execute("BEGIN; " + plain_.take_statement());
@@ -369,10 +371,10 @@ bool Writer::write_carefully(Units& units) {
     }
     decode(units);
     const TableDays days = copier_.missing_days(units);
-    bool is_whole = days.empty() && !give_back_any(units);
+    bool is_whole = days.empty() && !return_any(units);
     if (is_whole) {
         stage_.enter(Stage::copy);
-        is_whole = copy_isolated(units) && !give_back_any(units);
+        is_whole = copy_isolated(units) && !return_any(units);
     }
     if (!is_whole) {
         leader_->execute("ROLLBACK");
@@ -395,7 +397,7 @@ bool Writer::copy_isolated(Units& units) {
     if (is_too_much_) return false;
     std::vector<Refusal> dead;
     if (judge_.judge(*leader_, units, outcomes, dead)) return false;
-    copier_.bury(std::move(dead));
+    copier_.add_dead_letters(std::move(dead));
     return true;
 }
 

@@ -41,9 +41,9 @@ struct WriterContext {
     BatchLimits& limits;  ///< of these, not config.batch, which is as it was at the start
     Puller& puller;
     NatsConnection& nats;
-    AckDeadlineExtender& keeper;
-    ReplicationBarrier* gate;   ///< null: acks wait for nothing but the commit
-    LeaderFence* leader_fence;  ///< null: any leader is right
+    AckDeadlineExtender& ack_deadlines;
+    ReplicationBarrier* replication_barrier;  ///< null: acks wait for nothing but the commit
+    LeaderFence* leader_fence;                ///< null: any leader is right
     RecentCommits& memory;
     std::shared_ptr<const Catalog> catalog;
     Metrics& metrics;
@@ -82,7 +82,7 @@ class Writer {
     void decode(Units& units);
     bool write_optimistically(Units& units);
     bool write_carefully(Units& units);
-    bool give_back_any(Units& units);
+    bool return_any(Units& units);
     bool copy_isolated(Units& units);
     bool is_redone(const LeaderError& error, bool careful);
     void recover(const LeaderError& error);

@@ -26,7 +26,7 @@ class WriterLog {
 
     /// The leader is away, or refuses for a reason that passes by itself.
     void leader_failed(const std::string& error);
-    /// Writing pauses because of an error that a person must mend.
+    /// Writing pauses because of an error that an operator must fix.
     void paused(const std::string& why);
     /// A batch is committed: no outage lasts.
     void committed();

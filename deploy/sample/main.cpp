@@ -67,7 +67,8 @@ void count_replay(App& app, const Decision& decision) {
 int main() try {
     sigset_t stop;  // blocked before any thread is made, so that only sigwait() takes it
     sigemptyset(&stop), sigaddset(&stop, SIGTERM), pthread_sigmask(SIG_BLOCK, &stop, nullptr);
-    App app("shop", {.replay = {.gate = {.cause_of = libpqxx_cause}}, .on_replay = count_replay});
+    App app("shop", {.replay = {.request_handler = {.cause_of = libpqxx_cause}},
+                     .on_replay = count_replay});
     const std::string database = app.database_url().url;
     httplib::Server server;
     server.new_task_queue = [] { return new httplib::ThreadPool(64); };
@@ -80,10 +81,10 @@ int main() try {
         response.status = item.empty() ? 404 : 200;
         response.set_content(item + "\n", "text/plain");
     }));
-    server.Post("/orders", replay.wrap([&](auto& request, auto& response, Visit& visit) {
+    server.Post("/orders", replay.wrap([&](auto& request, auto& response, HandlerResult& result) {
         Trail trail{app, request, response, "write", "order.create", "order:new"};
         const std::string id = add_order(database, request.body.substr(0, 200));
-        note_commit(app, thread_connection(database), visit);
+        note_commit(app, thread_connection(database), result);
         response.status = 201, trail.resource = "order:" + id;
         response.set_content(id + "\n", "text/plain");
     }));

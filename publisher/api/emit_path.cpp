@@ -36,7 +36,7 @@ detail::LaneWriter* Publisher::find_lane(EventClass event_class, const TypeDescr
     if (impl == nullptr && !impl_.load()->closed) return nullptr;
     why_not = EmitResult::closed;
     if (impl == nullptr || impl->closed.load(std::memory_order_acquire)) return nullptr;
-    if (thread_scopes::find(*this) != nullptr) return nullptr;  // emit_aside() lets it hold
+    if (thread_scopes::find(*this) != nullptr) return nullptr;  // emit_slow() lets it hold
     why_not = EmitResult::full;
     if (descriptor != nullptr && !impl->run.run->describe(*descriptor)) return nullptr;
     detail::ThreadLane& cached = detail::thread_lanes[static_cast<std::size_t>(event_class) - 1];

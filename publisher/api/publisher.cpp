@@ -54,7 +54,7 @@ Publisher::Impl::Impl(const PublisherOptions& wanted, FrameSender::Start start)
     : log(std::make_shared<AppLog>(wanted.on_log)),
       options(with_log(wanted, log)),
       // For close(); now there are fewer threads than then.
-      owner((prepare_all_threads_fence(), next_owner())),
+      owner((prepare_process_membarrier(), next_owner())),
       fork_page(owner),
       run{Run::create(options.spool_dir, identity_of(options), key_of(options))},
       lanes(counted(*run.run, options), options.lane_bytes, options.lanes_max),
@@ -177,7 +177,7 @@ FlushResult Publisher::close(std::chrono::milliseconds deadline) noexcept {
     if (impl == nullptr) return {true, 0};
     impl->fork_page.close();  // or threads would go on filling the lanes that they remember
     const auto until = SteadyClock::now() + deadline;
-    fence_all_threads();
+    process_membarrier();
     const bool is_quiet = impl->lanes.wait_until_unused(until);
     FlushResult result = impl->sender.close(until, is_quiet);
     if (result.done) {

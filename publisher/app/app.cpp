@@ -42,27 +42,30 @@ replay::HelperOptions App::replay_options(AppOptions options) {
     replay::HelperOptions& parts = options.replay;
     if (!parts.position_source) parts.position_source = &replay::libpq_position_source;
     // A request's events wait in a scope until it is known where the request is handled.
-    parts.gate.on_begin = [this, limits = options.scope,
-                           on_begin = std::move(parts.gate.on_begin)]() -> replay::Settle {
+    parts.request_handler.on_begin =
+        [this, limits = options.scope,
+         on_begin = std::move(parts.request_handler.on_begin)]() -> replay::Completion {
         auto scope = std::make_shared<RequestScope>(*publisher_, limits);
-        replay::Settle settle = on_begin ? on_begin() : replay::Settle();
-        return [scope = std::move(scope), settle = std::move(settle)](bool is_answered) {
+        replay::Completion complete = on_begin ? on_begin() : replay::Completion();
+        return [scope = std::move(scope), complete = std::move(complete)](bool is_answered) {
             is_answered ? void(scope->publish()) : scope->drop();
-            if (settle) settle(is_answered);
+            if (complete) complete(is_answered);
         };
     };
-    parts.gate.on_decision = [this, on_replay = std::move(options.on_replay),
-                              on_decision = std::move(parts.gate.on_decision)](
-                                 const replay::Decision& decision, std::string_view line) {
-        on_log_(line);
-        if (on_replay) on_replay(*this, decision);
-        if (on_decision) on_decision(decision, line);
-    };
+    parts.request_handler.on_decision =
+        [this, on_replay = std::move(options.on_replay),
+         on_decision = std::move(parts.request_handler.on_decision)](
+            const replay::Decision& decision, std::string_view line) {
+            on_log_(line);
+            if (on_replay) on_replay(*this, decision);
+            if (on_decision) on_decision(decision, line);
+        };
     return std::move(parts);
 }
 
 std::string App::prometheus() const {
-    return homeward::prometheus(publisher_->stats()) + replay_->gate().counters().prometheus();
+    return homeward::prometheus(publisher_->stats()) +
+           replay_->request_handler().counters().prometheus();
 }
 
 }  // namespace homeward

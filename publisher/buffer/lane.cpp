@@ -92,7 +92,7 @@ LaneSuperblock shape_of(EventClass event_class, std::size_t ring_bytes, LaneKind
 
 /// Makes a shape of version 1 one of today's. False: it is none, or damaged.
 bool take_version_1(LaneSuperblock& shape) {
-    detail::LaneShapeV1 old{};
+    detail::LaneSuperblockV1 old{};
     std::memcpy(&old, &shape, sizeof old);
     if (old.version != detail::kLaneVersionMin || old.checksum != checksum_of(old)) return false;
     shape.kind = LaneKind::own;

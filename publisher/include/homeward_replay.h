@@ -49,12 +49,13 @@ typedef enum homeward_server_role {
 
 /** What a session has seen, against what the local replica has. */
 typedef enum homeward_coverage {
-    HOMEWARD_NOT_ASKED = 0,        /**< no token, or the app takes any state */
-    HOMEWARD_COVERED = 1,          /**< the replica has all that the session has seen */
-    HOMEWARD_BEHIND = 2,           /**< it does not */
-    HOMEWARD_OTHER_HISTORY = 3,    /**< the token is of another timeline or system */
-    HOMEWARD_POSITION_UNKNOWN = 4, /**< the replica cannot be queried */
-    HOMEWARD_PRIMARY_ONLY = 5      /**< the app wants this read from the primary */
+    HOMEWARD_NOT_ASKED = 0,          /**< no token, or the app takes any state */
+    HOMEWARD_COVERED = 1,            /**< the replica has all that the session has seen */
+    HOMEWARD_BEHIND = 2,             /**< it does not */
+    HOMEWARD_DIFFERENT_TIMELINE = 3, /**< the token is of another timeline or system */
+    HOMEWARD_OTHER_HISTORY = 3,      /**< the name of version 0.1 */
+    HOMEWARD_POSITION_UNKNOWN = 4,   /**< the replica cannot be queried */
+    HOMEWARD_PRIMARY_ONLY = 5        /**< the app wants this read from the primary */
 } homeward_coverage;
 
 /** homeward_situation.flags */
@@ -107,7 +108,7 @@ typedef struct homeward_decision {
     int status;               /**< HTTP status; 0 for HOMEWARD_PROCEED */
     uint32_t retry_after_s;   /**< seconds; 0: no Retry-After */
     const char* reason;       /**< "read_only_error": for logs and metric labels */
-    const char* text;         /**< one sentence for a person */
+    const char* text;         /**< one sentence for an operator */
 } homeward_decision;
 
 /** Decides about one request. Call it before the handler runs, and after the handler met an error.

@@ -27,14 +27,15 @@ struct KeptSocket {
     ino_t inode;  ///< tells it from what has the same number after it
 };
 
-struct Gate {
+struct ForkLock {
     std::mutex mutex;
     std::vector<KeptSocket> sockets;
     std::atomic<bool> waits_at_fork{false};
 };
-Gate& gate() {
-    static auto* gate = new Gate;  // for ever: another thread may fork while statics are destroyed
-    return *gate;
+ForkLock& fork_lock() {
+    static auto* lock =
+        new ForkLock;  // for ever: another thread may fork while statics are destroyed
+    return *lock;
 }
 
 std::optional<ino_t> socket_inode(int descriptor) {
@@ -78,21 +79,21 @@ int find_connected(const std::string& ip, int port) {
     return found;
 }
 
-void close_gate() {
-    gate().mutex.lock();
-    if (gate().waits_at_fork) std::this_thread::sleep_for(std::chrono::microseconds(500));
+void lock_before_fork() {
+    fork_lock().mutex.lock();
+    if (fork_lock().waits_at_fork) std::this_thread::sleep_for(std::chrono::microseconds(500));
 }
 
-void open_gate() {
-    gate().mutex.unlock();
+void unlock_in_parent() {
+    fork_lock().mutex.unlock();
 }
 
 /// In a child, where only system calls are safe. Closing a copy sends nothing, since the parent has
 /// the socket still. Its number stays taken, or what the library left here in memory would name a
 /// file that the app opens next.
-void open_gate_as_child() {
+void unlock_in_child() {
     const int nothing = ::open("/dev/null", O_RDWR | O_CLOEXEC);
-    for (KeptSocket& socket : gate().sockets) {
+    for (KeptSocket& socket : fork_lock().sockets) {
         if (socket_inode(socket.descriptor) == socket.inode) {
             if (nothing < 0 || ::dup3(nothing, socket.descriptor, O_CLOEXEC) < 0) {
                 ::close(socket.descriptor);
@@ -101,22 +102,23 @@ void open_gate_as_child() {
         socket.owner = nullptr;
     }
     if (nothing >= 0) ::close(nothing);
-    gate().mutex.unlock();
+    fork_lock().mutex.unlock();
 }
 
 }  // namespace
 
 void ForkGuard::watch() {
-    static const int once = ::pthread_atfork(&close_gate, &open_gate, &open_gate_as_child);
+    static const int once =
+        ::pthread_atfork(&lock_before_fork, &unlock_in_parent, &unlock_in_child);
     static_cast<void>(once);
 }
 
 std::unique_lock<std::mutex> ForkGuard::hold() {
-    return std::unique_lock(gate().mutex);
+    return std::unique_lock(fork_lock().mutex);
 }
 
 void ForkGuard::wait_at_fork() {
-    gate().waits_at_fork = true;
+    fork_lock().waits_at_fork = true;
 }
 
 void ForkGuard::keep_socket(const void* owner, const std::string& local_ip, int local_port) {
@@ -125,15 +127,15 @@ void ForkGuard::keep_socket(const void* owner, const std::string& local_ip, int 
     if (!inode) return;
     ::fcntl(descriptor, F_SETFD, FD_CLOEXEC);
     const auto lock = hold();
-    std::erase_if(gate().sockets, [&](const KeptSocket& kept) {
+    std::erase_if(fork_lock().sockets, [&](const KeptSocket& kept) {
         return kept.owner == owner || kept.owner == nullptr;
     });
-    gate().sockets.push_back({owner, descriptor, *inode});
+    fork_lock().sockets.push_back({owner, descriptor, *inode});
 }
 
 void ForkGuard::forget_socket(const void* owner) {
     const auto lock = hold();
-    std::erase_if(gate().sockets, [&](const KeptSocket& kept) { return kept.owner == owner; });
+    std::erase_if(fork_lock().sockets, [&](const KeptSocket& kept) { return kept.owner == owner; });
 }
 
 }  // namespace homeward

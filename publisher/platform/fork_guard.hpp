@@ -9,7 +9,7 @@ namespace homeward {
 /// Any thread.
 class ForkGuard {
   public:
-    /// From now on fork() in this process goes through the gate.
+    /// From now on fork() in this process takes this lock.
     static void watch();
     /// Nobody forks while it is held; short, or fork() is slow.
     static std::unique_lock<std::mutex> hold();

@@ -17,11 +17,11 @@ bool membarrier(int command) noexcept {
 
 }  // namespace
 
-void prepare_all_threads_fence() noexcept {
+void prepare_process_membarrier() noexcept {
     membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
 }
 
-void fence_all_threads() noexcept {
+void process_membarrier() noexcept {
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED)) return;
     // Forbidden, as some sandboxes do: a processor's writes are seen within microseconds anyway.

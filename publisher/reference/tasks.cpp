@@ -3,8 +3,8 @@
 #include <homeward/app.hpp>
 #include <homeward/publisher.hpp>
 #include <homeward/replay/connection_url.hpp>
-#include <homeward/replay/gate.hpp>
 #include <homeward/replay/libpq.hpp>
+#include <homeward/replay/request_handler.hpp>
 #include <homeward/request_scope.hpp>
 
 #include <chrono>
@@ -50,7 +50,7 @@ std::unique_ptr<homeward::App> open_app() {
     options.publisher = homeward::publisher_options_from_environment("shop");
     options.publisher->durability = homeward::Durability::disk;
     options.replay.database = homeward::replay::RegionalUrl{"host=replica", true, {}};
-    options.replay.gate.policy.writes_by_method = true;
+    options.replay.request_handler.policy.writes_by_method = true;
     options.replay.reads.wait_max_ms = 200;
     return std::make_unique<homeward::App>("shop", options);
 }
@@ -107,7 +107,7 @@ homeward::EmitResult order_viewed(homeward::Publisher& publisher,
 //! [event_type]
 
 //! [request_scope]
-homeward::replay::Settle begin_request(homeward::Publisher& publisher) {
+homeward::replay::Completion begin_request(homeward::Publisher& publisher) {
     auto scope = std::make_shared<homeward::RequestScope>(publisher);
     return [scope](bool is_answered) {
         if (is_answered) {
@@ -123,20 +123,21 @@ homeward::replay::Settle begin_request(homeward::Publisher& publisher) {
 std::unique_ptr<homeward::replay::Helper> make_helper() {
     homeward::replay::HelperOptions options;
     options.position_source = homeward::replay::libpq_position_source;
-    options.gate.passthrough = {"/uploads/*"};
+    options.request_handler.passthrough = {"/uploads/*"};
     return std::make_unique<homeward::replay::Helper>(std::move(options));
 }
 //! [helper]
 
 //! [commit]
-void has_committed(const homeward::App& app, PGconn* connection, homeward::replay::Visit& visit) {
-    homeward::replay::note_commit(app, connection, visit);  // after COMMIT, on its connection
+void has_committed(const homeward::App& app, PGconn* connection,
+                   homeward::replay::HandlerResult& result) {
+    homeward::replay::note_commit(app, connection, result);  // after COMMIT, on its connection
 }
 //! [commit]
 
 //! [replay]
-homeward::replay::Gate make_gate(homeward::Publisher& publisher) {
-    homeward::replay::GateOptions options;
+homeward::replay::RequestHandler make_request_handler(homeward::Publisher& publisher) {
+    homeward::replay::RequestHandlerOptions options;
     options.on_begin = [&publisher] { return begin_request(publisher); };
     options.on_decision = [](const homeward::replay::Decision&, std::string_view line) {
         std::fprintf(stderr, "%.*s\n", static_cast<int>(line.size()), line.data());
@@ -156,15 +157,15 @@ struct Session {
                 poller.get()) {}
 
     /// After COMMIT, on the connection that committed.
-    void has_committed(PGconn* connection, homeward::replay::Visit& visit) const {
-        visit.has_committed = true;
+    void has_committed(PGconn* connection, homeward::replay::HandlerResult& result) const {
+        result.has_committed = true;
         if (const auto seen = homeward::replay::committed_position(connection)) {
-            homeward::replay::remember(reads, *seen, visit);
+            homeward::replay::remember(reads, *seen, result);
         }
     }
 
     std::unique_ptr<homeward::replay::ReplicaPoller> poller;  // none in the primary region
-    homeward::replay::ReadGate reads;  // GateOptions::look = look_with(reads)
+    homeward::replay::SessionConsistency reads;  // RequestHandlerOptions::look = look_with(reads)
 };
 //! [consistency]
 

@@ -32,7 +32,7 @@ void Counters::count(const Decision& decision) noexcept {
 }
 
 std::uint64_t Counters::stale_avoided() const noexcept {
-    return waited() + replayed(Reason::replica_behind) + replayed(Reason::other_history) +
+    return waited() + replayed(Reason::replica_behind) + replayed(Reason::different_timeline) +
            replayed(Reason::position_unknown);
 }
 

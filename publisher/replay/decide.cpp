@@ -41,8 +41,8 @@ Reason reason_of_coverage(Coverage coverage) {
             return Reason::none;
         case Coverage::behind:
             return Reason::replica_behind;
-        case Coverage::other_history:
-            return Reason::other_history;
+        case Coverage::different_timeline:
+            return Reason::different_timeline;
         case Coverage::position_unknown:
             return Reason::position_unknown;
         case Coverage::primary_only:
@@ -80,7 +80,7 @@ bool may_try_here(Reason need) {
 /// What a client that comes again after a while may not meet any more.
 bool passes_by_itself(Reason need) {
     return need == Reason::replica_behind || need == Reason::position_unknown ||
-           need == Reason::other_history || need == Reason::replica_down ||
+           need == Reason::different_timeline || need == Reason::replica_down ||
            need == Reason::recovery_conflict;
 }
 
@@ -188,7 +188,7 @@ std::string_view name_of(Coverage coverage) {
             return "covered";
         case Coverage::behind:
             return "behind";
-        case Coverage::other_history:
+        case Coverage::different_timeline:
             return "other_history";
         case Coverage::position_unknown:
             return "position_unknown";
@@ -218,7 +218,7 @@ std::string_view name_of(Reason reason) {
             return "replica_down";
         case Reason::replica_behind:
             return "replica_behind";
-        case Reason::other_history:
+        case Reason::different_timeline:
             return "other_history";
         case Reason::position_unknown:
             return "position_unknown";
@@ -262,7 +262,7 @@ std::string_view explain(Reason reason) {
             return "the replica cannot be reached: replayed in the primary region";
         case Reason::replica_behind:
             return "the replica has not what this session wrote: replayed in the primary region";
-        case Reason::other_history:
+        case Reason::different_timeline:
             return "the database was failed over or restored: replayed in the primary region";
         case Reason::position_unknown:
             return "the replica cannot be asked where it is: replayed in the primary region";

@@ -76,12 +76,13 @@ std::unique_ptr<ReplicaPoller> make_poller(const HelperOptions& options,
 }
 
 /// A route may still ask for the primary.
-std::function<Sight(const RequestView&)> look_without_tokens(const ReadGateOptions& reads) {
+std::function<ReplicaStatus(const RequestView&)> look_without_tokens(
+    const SessionConsistencyOptions& reads) {
     return [mode = reads.mode](const RequestView& request) {
-        Sight sight;
+        ReplicaStatus status;
         if (request.mode.value_or(mode) == ReadMode::strong)
-            sight.coverage = Coverage::primary_only;
-        return sight;
+            status.coverage = Coverage::primary_only;
+        return status;
     };
 }
 
@@ -95,16 +96,17 @@ Helper::Helper(HelperOptions options)
         poller_ = make_poller(options, database_);
         reads_.emplace(std::move(signer), poller_.get(), options.reads);
     }
-    GateOptions& gate = options.gate;
-    if (!gate.look) gate.look = reads_ ? look_with(*reads_) : look_without_tokens(options.reads);
-    if (gate.answer.accel_prefix.empty()) {
-        gate.answer.accel_prefix = from_environment("REPLAY_ACCEL_PREFIX");
+    RequestHandlerOptions& request_handler = options.request_handler;
+    if (!request_handler.look)
+        request_handler.look = reads_ ? look_with(*reads_) : look_without_tokens(options.reads);
+    if (request_handler.answer.accel_prefix.empty()) {
+        request_handler.answer.accel_prefix = from_environment("REPLAY_ACCEL_PREFIX");
     }
-    gate_.emplace(regions_, std::move(gate));
+    request_handler_.emplace(regions_, std::move(request_handler));
 }
 
-void Helper::remember(const Position& seen, Visit& visit) const {
-    if (reads_) replay::remember(*reads_, seen, visit);
+void Helper::remember(const Position& seen, HandlerResult& result) const {
+    if (reads_) replay::remember(*reads_, seen, result);
 }
 
 }  // namespace homeward::replay

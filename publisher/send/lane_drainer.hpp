@@ -37,9 +37,10 @@ class LaneDrainer {
     }
 
     FlushResult flush(SteadyClock::time_point deadline, FlushUntil until);
-    /// Drains what is there, sends the closing marks. Then both threads end; if not everything was
-    /// done in time, they are only told to, and the destructor waits for them. Unless `is_quiet`
-    /// there may come more, which no closing mark must precede: then it is not done.
+    /// Drains what is there, sends the end-of-stream frames. Then both threads end; if not
+    /// everything was done in time, they are only told to, and the destructor waits for them.
+    /// Unless `is_quiet` there may come more, which no end-of-stream frame must precede: then it is
+    /// not done.
     FlushResult close(SteadyClock::time_point deadline, bool is_quiet);
     Stats stats() const;
 
@@ -73,7 +74,7 @@ class LaneDrainer {
     std::condition_variable stopped_;
     std::size_t flushers_ = 0;  // waiting until all is logged: nothing lingers
     bool closing_ = false;
-    std::atomic<bool> finished_{false};  // both origins have sent their closing marks
+    std::atomic<bool> finished_{false};  // both origins have sent their end-of-stream frames
     bool stopping_ = false;
 
     std::unique_ptr<FrameSender> frame_sender_;

@@ -20,7 +20,7 @@ namespace homeward {
 struct PublishReply {
     std::string token;          ///< of the publish() that it is for
     std::optional<PubAck> ack;  ///< as it came: nothing of it is checked but its form
-    std::string reason;         ///< of a refusal, for a person; empty with an ack
+    std::string reason;         ///< of a refusal, for an operator; empty with an ack
 };
 
 /// The server cannot be reached, or refuses us. The text says where, why and what to do; trying

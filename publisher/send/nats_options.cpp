@@ -31,7 +31,7 @@ void check_credentials(const std::filesystem::path& file) {
     }
 }
 
-/// What a person should look at when the server does not let us in.
+/// What a person should look at when authentication failed.
 std::string login_of(const PublisherOptions& wanted) {
     if (!wanted.credentials_file.empty()) return wanted.credentials_file.string();
     if (!wanted.nkey_seed_file.empty()) return wanted.nkey_seed_file.string();

@@ -96,8 +96,8 @@ class Origin {
     void send_mark(bool closing);
     /// Whether the last frame has been followed by a mark.
     bool is_marked() const { return is_marked_; }
-    /// LaneDrainer: drains to the end; once all is logged, sends the closing mark. Again until
-    /// true.
+    /// LaneDrainer: drains to the end; once all is logged, sends the end-of-stream frame. Again
+    /// until true.
     bool finish();
 
     /// FrameSender: the next frame to send for the first time; false if none.

@@ -86,7 +86,7 @@ bool SpoolRecovery::open_next() {
         run->send_by(frame_sender_);
         open_.push_back({std::move(run), 0, SteadyClock::now()});
     } catch (const std::exception& error) {
-        // It stays for later, or for a person to look at.
+        // It stays for later, or for an operator to look at.
         say(directory, error.what());
         failed_[directory] = SteadyClock::now() + kRetryAfter;
     }

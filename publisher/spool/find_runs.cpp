@@ -12,7 +12,7 @@ std::string explain(const Run::Found& found) {
         case Run::Finding::damaged:
             return where +
                    ": run.json, or the key that signs its frames, is damaged, so nobody can say "
-                   "whose events these are; it is left as it is, for a person to look at";
+                   "whose events these are; it is left as it is, for an operator to look at";
         case Run::Finding::newer:
             return where +
                    " was written by a newer Homeward and is left as it is; drain it with "

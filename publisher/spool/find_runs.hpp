@@ -8,7 +8,7 @@
 
 namespace homeward {
 
-/// One sentence for a person; empty for what needs none.
+/// One sentence for an operator; empty for what needs none.
 std::string explain(const Run::Found& found);
 /// Every directory in `spool`, as Run::adopt() or Run::inspect() finds it.
 std::vector<Run::Found> find_runs(const std::filesystem::path& spool,

@@ -253,17 +253,17 @@ void LanePool::make_free_lanes() {
     }
 }
 
-template <typename Visit>
-void LanePool::for_each_lane(const Visit& visit) {
-    for (const auto& lane : shelf_->lanes) visit(*lane);
-    for (const auto& lane : shelf_->shared) visit(*lane);
+template <typename Function>
+void LanePool::for_each_lane(const Function& call) {
+    for (const auto& lane : shelf_->lanes) call(*lane);
+    for (const auto& lane : shelf_->shared) call(*lane);
 }
 
 void LanePool::keep_counts() {
     bool is_any_too_high = false;
     for_each_lane([&](auto& lane) { is_any_too_high |= lane.grant.tend(); });
     if (!is_any_too_high) return;
-    fence_all_threads();
+    process_membarrier();
     for_each_lane([](auto& lane) {
         if (lane.grant.is_too_high() && !lane.is_in_use()) lane.grant.lower();
     });

@@ -57,7 +57,7 @@ class LanePool {
     std::size_t ring_bytes_max() const;
 
     /// LaneDrainer, a few times a second: keeps the spool's counts, and makes lanes for threads
-    /// that share one. Returns what a person should know, once for each cause; else "".
+    /// that share one. Returns what an operator should know, once for each cause; else "".
     std::string maintain();
 
     /// False if a thread is still at a lane then. For close(), after which no thread begins.
@@ -104,8 +104,8 @@ class LanePool {
     LaneMapping make_mapping(EventClass event_class, std::size_t ring_bytes, detail::LaneKind kind);
     std::size_t ring_bytes_for(std::size_t available) const;
     void keep_counts();
-    template <typename Visit>
-    void for_each_lane(const Visit& visit);
+    template <typename Function>
+    void for_each_lane(const Function& call);
 
     const Run& run_;
     std::size_t lane_bytes_;

@@ -11,7 +11,7 @@ namespace homeward {
 /// six digits of a second are rounded as PostgreSQL's timestamptz rounds them.
 std::optional<std::int64_t> parse_rfc3339(std::string_view text);
 
-/// "2026-11-24T10:00:00Z" to the second, for a person; years beyond 9999 have more digits.
+/// "2026-11-24T10:00:00Z" to the second, for an operator; years beyond 9999 have more digits.
 std::string to_rfc3339(std::int64_t time_us);
 
 /// A unit that a whole number of microseconds was probably meant in, if another.

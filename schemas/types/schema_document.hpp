@@ -30,7 +30,7 @@ struct SchemaNode::Member {
     SchemaNode value;
 };
 
-/// Throws SchemaError for what is not JSON, and for a key that stands twice in one object.
+/// Throws SchemaError for what is not JSON, and for a duplicate key in one object.
 SchemaNode read_schema_document(std::string_view json_text, std::string_view file_name);
 
 /// "order.json:14: keyword \"pattern\" …", as SchemaError.

@@ -105,7 +105,7 @@ enum class FrameError : std::uint8_t {
     bad_body,      ///< does not decompress to exactly what the header says
 };
 
-/// One phrase for a person; never empty.
+/// One phrase for an operator; never empty.
 std::string_view explain(FrameError error);
 
 /// Reusable; not thread-safe. Owns a zstd context, so that cutting a frame allocates nothing new.

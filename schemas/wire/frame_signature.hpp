@@ -57,7 +57,7 @@ enum class FrameOrigin : std::uint8_t {
 /// Of a frame that FrameDecoder::decode_header() accepts. Allocates within OpenSSL; any thread.
 FrameOrigin check_origin(std::span<const std::byte> frame);
 
-/// One phrase for a person; empty for a frame that may be believed.
+/// One phrase for an operator; empty for a frame that may be believed.
 std::string_view explain(FrameOrigin origin);
 
 }  // namespace homeward

@@ -10,7 +10,7 @@
 #include <cstdio>
 #include <functional>
 #include <homeward/replay/libpq.hpp>
-#include <homeward/replay/read_gate.hpp>
+#include <homeward/replay/session_consistency.hpp>
 #include <memory>
 #include <random>
 #include <stdexcept>
@@ -93,10 +93,10 @@ class ReplayBench {
         replica_ = PostgresServer::standby_of(leader_);
         poller_ =
             std::make_unique<ReplicaPoller>(std::make_unique<LibpqPositionSource>(replica_->url()));
-        ReadGateOptions gate_options;
-        gate_options.wait_max_ms = 10'000;
-        gate_ = std::make_unique<ReadGate>(TokenSigner({{"k1", std::string(32, 'k')}}),
-                                           poller_.get(), gate_options);
+        SessionConsistencyOptions options;
+        options.wait_max_ms = 10'000;
+        reads_ = std::make_unique<SessionConsistency>(TokenSigner({{"k1", std::string(32, 'k')}}),
+                                                      poller_.get(), options);
     }
 
     void run() {
@@ -136,7 +136,7 @@ class ReplayBench {
         leader.ask("UPDATE counter SET n = n + 1 WHERE id = " + std::to_string(id));
         const auto seen = committed_position(leader.get());
         if (!seen) throw std::runtime_error("the leader did not say where it is");
-        const std::string cookie = gate_->set_cookie(*seen);
+        const std::string cookie = reads_->set_cookie(*seen);
         return "theme=dark; " + cookie.substr(0, cookie.find(';'));
     }
 
@@ -152,13 +152,13 @@ class ReplayBench {
 
     void measure_covered_reads() {
         const std::string cookie = write(Session(leader_), 1);
-        if (gate_->ask(cookie).coverage != Coverage::covered) {
+        if (reads_->ask(cookie).coverage != Coverage::covered) {
             throw std::runtime_error("the replica does not follow");
         }
         replica_queries();
         int uncovered = 0;
         const Quantiles ours = measure(scale_, calls(), 1, [&] {
-            uncovered += gate_->ask(cookie).coverage != Coverage::covered;
+            uncovered += reads_->ask(cookie).coverage != Coverage::covered;
         });
         const double our_queries = replica_queries();
 
@@ -182,7 +182,7 @@ class ReplayBench {
                      " not covered; the queries are counted by the replica");
     }
 
-    /// Runs `read` after a write, in all sessions at once; returns the reads.
+    /// Runs `read` after a write, in all sessions at once; returns SessionConsistency.
     double run_sessions(
         const std::function<void(const Session& replica, const std::string& cookie)>& read) const {
         const int reads = static_cast<int>(seconds_ * kReadsPerSession) + 1;
@@ -202,7 +202,7 @@ class ReplayBench {
         replica_queries();
         std::atomic<int> behind{0};
         const double reads = run_sessions([&](const Session&, const std::string& cookie) {
-            behind += gate_->ask(cookie).coverage != Coverage::covered;
+            behind += reads_->ask(cookie).coverage != Coverage::covered;
         });
         const double ours = replica_queries() / reads;
         const TokenSigner signer({{"k1", std::string(32, 'k')}});
@@ -245,7 +245,7 @@ class ReplayBench {
     PostgresServer leader_;
     std::unique_ptr<PostgresServer> replica_;
     std::unique_ptr<ReplicaPoller> poller_;
-    std::unique_ptr<ReadGate> gate_;
+    std::unique_ptr<SessionConsistency> reads_;
 };
 
 }  // namespace

@@ -20,7 +20,7 @@ import tomllib
 SCRIPTS = ("deploy/up", "deploy/nats/generate", "deploy/package/build", "tests/run",
            "tests/bench/run")
 # The walk's short name for homeward-consumer with its configuration; elsewhere a word.
-ALIASES = {"deploy/WALK.md": {"consumer": "homeward-consumer"}}
+ALIASES = {"deploy/TUTORIAL.md": {"consumer": "homeward-consumer"}}
 # Every command takes these.
 GENERAL = {"--config", "--env-file", "--help", "--version"}
 

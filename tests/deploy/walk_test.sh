@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The first hour of deploy/WALK.md, typed into a clean Debian 12 that boots systemd and has no
+# The first hour of deploy/TUTORIAL.md, typed into a clean Debian 12 that boots systemd and has no
 # network: commands work, and show what the document says that they show. With --write as the third
 # word the document gets what they show. Wants root, debootstrap, systemd-nspawn and a mirror.
 set -eEu

@@ -144,7 +144,7 @@ TEST_CASE("a line has one time: the event's own, or the one that it was emitted 
           R"({"type":"!homeward.tombstone")");
 }
 
-TEST_CASE("fractions of a second are rounded, and times are written for a person") {
+TEST_CASE("fractions of a second are rounded, and times are written for an operator") {
     CHECK(parse_rfc3339("1970-01-01T00:00:00.1234565Z") == 123'456);  // 123456.49999999999
     CHECK(parse_rfc3339("1970-01-01T00:00:00.1234567Z") == 123'457);
     CHECK(parse_rfc3339("1970-01-01T00:00:00.9999999Z") == 1'000'000);

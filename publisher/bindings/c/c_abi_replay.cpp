@@ -42,7 +42,7 @@ static_assert(is_same(HOMEWARD_ROLE_PRIMARY, replay::ServerRole::primary) &&
 static_assert(is_same(HOMEWARD_NOT_ASKED, replay::Coverage::not_asked) &&
               is_same(HOMEWARD_COVERED, replay::Coverage::covered) &&
               is_same(HOMEWARD_BEHIND, replay::Coverage::behind) &&
-              is_same(HOMEWARD_OTHER_HISTORY, replay::Coverage::other_history) &&
+              is_same(HOMEWARD_DIFFERENT_TIMELINE, replay::Coverage::different_timeline) &&
               is_same(HOMEWARD_POSITION_UNKNOWN, replay::Coverage::position_unknown) &&
               is_same(HOMEWARD_PRIMARY_ONLY, replay::Coverage::primary_only));
 static_assert(is_same(HOMEWARD_PROCEED, replay::Verdict::proceed) &&

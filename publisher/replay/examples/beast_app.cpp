@@ -23,20 +23,22 @@ int main() try {
     const Orders orders(url_from_environment().url);
     HelperOptions options;
     options.position_source = libpq_position_source;
-    options.gate.passthrough = {"/uploads/*"};
-    options.gate.cause_of = libpqxx_cause;
-    options.gate.ask_role = [&] { return orders.role(); };
-    options.gate.on_decision = [](const auto&, auto line) { std::cerr << line << std::endl; };
+    options.request_handler.passthrough = {"/uploads/*"};
+    options.request_handler.cause_of = libpqxx_cause;
+    options.request_handler.ask_role = [&] { return orders.role(); };
+    options.request_handler.on_decision = [](const auto&, auto line) {
+        std::cerr << line << std::endl;
+    };
     const Helper helper(std::move(options));
 
-    const auto answer = [&](const BeastReplay::Request& request, Visit& visit) {
+    const auto answer = [&](const BeastReplay::Request& request, HandlerResult& result) {
         const std::string target(request.target());
         if (target == "/orders" && request.method() == http::verb::post) {
             const auto id = orders.add(request.body());
             auto response = id ? text(http::status::created, *id)
                                : text(http::status::conflict, "ordered already");  // no replay
             response.set(http::field::set_cookie, "served_by=" + helper.regions().current);
-            if (id) note_commit(helper, orders.connection(), visit);
+            if (id) note_commit(helper, orders.connection(), result);
             return response;
         }
         if (target.starts_with("/orders/")) {
@@ -44,7 +46,7 @@ int main() try {
             if (item) return text(http::status::ok, *item);
         }
         if (target != "/metrics") return text(http::status::not_found, "nothing here");
-        return text(http::status::ok, helper.gate().counters().prometheus());
+        return text(http::status::ok, helper.request_handler().counters().prometheus());
     };
     boost::asio::thread_pool threads(16);
     const boost::asio::ip::tcp::endpoint here(boost::asio::ip::make_address("127.0.0.1"), port());

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include <homeward/replay/gate.hpp>
+#include <homeward/replay/request_handler.hpp>
 
 namespace own {
 
@@ -27,23 +27,23 @@ struct Response {
     std::vector<std::pair<std::string, std::string>> headers;
     std::string body;
 };
-using Handler = std::function<void(const Request&, Response&, Visit&)>;
+using Handler = std::function<void(const Request&, Response&, HandlerResult&)>;
 
 class OwnReplay {
   public:
-    explicit OwnReplay(const Gate& gate) : gate_(gate) {}
+    explicit OwnReplay(const RequestHandler& request_handler) : request_handler_(request_handler) {}
 
     /// Header read, body not: true means send `response`, then close the connection.
     bool refuse(const Request& request, Response& response) const {
-        const auto answer = gate_.refuse_unread(view_of(request));
+        const auto answer = request_handler_.refuse_unread(view_of(request));
         if (answer) response = {answer->status, answer->headers, answer->body};
         return answer.has_value();
     }
 
     /// Body read. What the handler throws and no replay mends comes out.
     void serve(const Request& request, Response& response, const Handler& handler) const {
-        const Outcome outcome =
-            gate_.run(view_of(request), [&](Visit& visit) { handler(request, response, visit); });
+        const Outcome outcome = request_handler_.run(
+            view_of(request), [&](HandlerResult& result) { handler(request, response, result); });
         if (const auto& answer = outcome.instead) {  // nothing of the half-done response stays
             response = {answer->status, answer->headers, answer->body};
         } else {
@@ -59,7 +59,7 @@ class OwnReplay {
                 }};
     }
 
-    const Gate& gate_;
+    const RequestHandler& request_handler_;
 };
 
 }  // namespace own

@@ -21,7 +21,7 @@ const Regions kPrimary{"scl", "scl"};
 constexpr ServerRole kRoles[] = {ServerRole::unknown, ServerRole::primary, ServerRole::standby,
                                  ServerRole::read_only_primary};
 constexpr Coverage kCoverages[] = {Coverage::not_asked,        Coverage::covered,
-                                   Coverage::behind,           Coverage::other_history,
+                                   Coverage::behind,           Coverage::different_timeline,
                                    Coverage::position_unknown, Coverage::primary_only};
 
 struct Flag {

@@ -181,13 +181,13 @@ class ReplicaPoller::Loop {
                            : std::min(2 * pause_, Milliseconds(options_.pause_max_ms));
         next_question_ =
             is_down_ ? Clock::now() + Milliseconds(options_.retry_ms) : asked_at + pause_;
-        std::erase_if(waiters_, [this](Waiter* waiter) { return settle(*waiter); });
+        std::erase_if(waiters_, [this](Waiter* waiter) { return complete(*waiter); });
     }
 
-    bool settle(Waiter& waiter) const {
+    bool complete(Waiter& waiter) const {
         waiter.coverage = coverage(waiter.token);
         if (waiter.coverage == Coverage::behind) return false;
-        if (waiter.coverage == Coverage::other_history && stats_.asked < waiter.fresh_from) {
+        if (waiter.coverage == Coverage::different_timeline && stats_.asked < waiter.fresh_from) {
             return false;
         }
         waiter.is_settled = true;

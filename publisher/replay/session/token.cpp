@@ -230,10 +230,10 @@ Coverage coverage_of(const Token& token, const ReplicaPosition& replica) {
         return replica.at.lsn >= seen.lsn ? Coverage::covered : Coverage::behind;
     }
     // A replica that has not followed a failover is stale for as long as it takes.
-    if (is_same_system && seen.timeline > replica.at.timeline) return Coverage::other_history;
+    if (is_same_system && seen.timeline > replica.at.timeline) return Coverage::different_timeline;
     // The replica has left the token's history behind, or never was in it. No wait ends that, so
     // the token's expiry does.
-    return token.state == TokenState::fresh ? Coverage::other_history : Coverage::not_asked;
+    return token.state == TokenState::fresh ? Coverage::different_timeline : Coverage::not_asked;
 }
 
 ParsedKeys keys_from_text(std::string_view text) {

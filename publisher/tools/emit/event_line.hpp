@@ -10,7 +10,7 @@ namespace homeward {
 /// One line of input, judged before it is emitted.
 struct EventLine {
     std::string type;
-    std::string problem;  ///< why it is no event, for a person; empty: it is one
+    std::string problem;  ///< why it is no event, for an operator; empty: it is one
 };
 
 /// Whether nothing but space is in it; such lines are skipped.

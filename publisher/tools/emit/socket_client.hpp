@@ -21,7 +21,7 @@ struct LineTally {
 /// Why a line was not taken; `code` is empty if it was.
 struct Refusal {
     std::string_view code;  ///< invalid, incomplete, too_large, full or closed
-    std::string why;        ///< for a person
+    std::string why;        ///< for an operator
 };
 
 /// Emits one line, counts it in the tally, and says whether it was refused.

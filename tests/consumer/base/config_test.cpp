@@ -95,7 +95,7 @@ TEST_CASE("a mistake in the file is named with its line and what is expected") {
     CHECK_THAT(refusal("[batch]\nrows_max = \"many\"\n" + source), Contains("\"many\""));
     CHECK_THAT(refusal("[batch]\nrows_max = 1.5\n" + source), Contains("c.toml:2"));
     CHECK_THAT(refusal("[log]\nlevel = \"loud\"\n" + source), Contains("one of debug"));
-    CHECK_THAT(refusal("rows_max = 5\n" + source), Contains("belongs into a [section]"));
+    CHECK_THAT(refusal("rows_max = 5\n" + source), Contains("must be inside a [section]"));
     CHECK_THAT(refusal("[batch\n" + source), Contains("c.toml:1"));
     CHECK_THAT(refusal("[[source]]\nregion = \"Ams!\"\n"), Contains("region is \"Ams!\""));
     CHECK_THAT(refusal("[[source]]\nregion = \"ams\"\nkinds = [\"logs\"]\n"),
@@ -104,7 +104,7 @@ TEST_CASE("a mistake in the file is named with its line and what is expected") {
     CHECK_THAT(refusal(source + source), Contains("stream names must differ"));
     CHECK_THAT(refusal("[[source]]\nregion = \"ams\"\nkinds = []\n"),
                Contains("c.toml:3") && Contains("kinds is empty"));
-    CHECK_THAT(refusal(source + "kinds = [\"audit\", \"audit\"]\n"), Contains("stands twice"));
+    CHECK_THAT(refusal(source + "kinds = [\"audit\", \"audit\"]\n"), Contains("more than once"));
     CHECK_THAT(refusal(source + "kinds = \"audit\"\n"), Contains("kinds is no list"));
     CHECK_THAT(refusal(source + "domain = \"a.b\"\n"), Contains("domain of region \"ams\""));
     CHECK_THAT(refusal(source + "domain = \">\"\n"), Contains("jetstream"));

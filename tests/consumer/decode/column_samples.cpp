@@ -432,7 +432,7 @@ std::string column_table() {
         {"jsonb",
          "any JSON value, `null` included; of an object field, objects; numbers as numeric",
          "numbers beyond numeric; of an object field, all else (`null` leaves it out)",
-         "`\\u0000` becomes U+FFFD; of a key that stands twice inside, jsonb keeps the last"},
+         "`\\u0000` becomes U+FFFD; of duplicate keys, jsonb keeps the last"},
     }};
     std::string table =
         "| column | takes | refuses, though `'…'::type` may take it | changes "

@@ -15,7 +15,7 @@ using std::string_literals::operator""s;
 
 namespace {
 
-/// Whether every sequence of it is UTF-8; what is not, PostgreSQL would refuse to bury.
+/// Whether every sequence of it is UTF-8; what is not, PostgreSQL would refuse.
 bool is_utf8(const std::string& text) {
     for (std::size_t i = 0; i < text.size();) {
         const auto lead = static_cast<unsigned char>(text[i]);

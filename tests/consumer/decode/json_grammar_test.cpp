@@ -335,7 +335,7 @@ TEST_CASE("other JSON values than objects, and objects without a type, are refus
     }
 }
 
-TEST_CASE("a key that stands twice is refused by name, whether the type knows it or not") {
+TEST_CASE("a duplicate key is refused by name, whether the type knows it or not") {
     // RFC 8259, section 4, leaves open which of the two would count: nobody shall have to guess.
     SampleDecoder decoder;
     CHECK_THAT(decoder.refusal(R"({"type":"sample","type":"other"})"),

@@ -121,7 +121,7 @@ TEST_CASE("an origin that has ended and is whole keeps 150 bytes, and knows its 
     CHECK(ledger.settle(7, 1, 100).empty());  // as the README says: it would land again
 }
 
-TEST_CASE("what has a hole, a letter that waits or no closing mark is not finished") {
+TEST_CASE("what has a hole, a letter that waits or no end-of-stream frame is not finished") {
     Ledger ledger;
     ledger.add_origins(4);
     ledger.leader.query(

@@ -37,7 +37,7 @@ void compact_all(const PostgresServer& leader) {
 
 }  // namespace
 
-TEST_CASE("a frame that stands twice in one batch lands once") {
+TEST_CASE("a frame that is in a batch twice lands once") {
     Bridge bridge(one_batch());
     bridge.start_consumer();
     FramePublisher sender(bridge.leaf().port(), "ams", "shop");
@@ -381,7 +381,7 @@ TEST_CASE("a careful batch and an optimistic one that deadlock are both tried ag
     CHECK(rows(bridge.leader()) == 2);
     CHECK(dead_letters(bridge.leader()) == 0);
     CHECK(bridge.leader().log().find("deadlock detected") != std::string::npos);
-    // Tried again at once: it is nothing that a person has to look at.
+    // Tried again at once: it is nothing that an operator has to look at.
     CHECK(bridge.consumer_log().find("writing pauses") == std::string::npos);
 }
 

@@ -1,5 +1,5 @@
-// What we tell a person to run is run, by a shell and exactly as it is printed. The consumer has a
-// configuration whose name has a blank, a quote and a dollar; its program is found by name.
+// What we tell an operator to run is run, by a shell and exactly as it is printed. The consumer has
+// a configuration whose name has a blank, a quote and a dollar; its program is found by name.
 
 #include <algorithm>
 #include <cstdlib>
@@ -167,7 +167,7 @@ TEST_CASE("what check prints mends what it found") {
     CHECK_THAT(person.check(), !Contains("of postgres.event_schema is not there"));
 }
 
-TEST_CASE("what run prints when it gives up or waits for a person runs as printed") {
+TEST_CASE("what run prints when it gives up or waits for an operator runs as printed") {
     Operator person;
     NatsClient(person.bridge.leaf().port()).request("$JS.API.STREAM.DELETE.HOMEWARD_PLAIN_ams", "");
     const CommandResult refused = person.types(person.with_options("run"));

@@ -168,7 +168,7 @@ TEST_CASE("acknowledged at commit: what an unfinished standby lacks is lost, and
     CHECK(conflicts(failover.new_leader()) == 0);
 }
 
-TEST_CASE("another cluster is refused, until a person says that it is the one") {
+TEST_CASE("another cluster is refused, until an operator says that it is the one") {
     Bridge bridge;
     PostgresServer other;
     bridge.start_consumer();

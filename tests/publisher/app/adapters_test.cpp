@@ -48,8 +48,8 @@ TEST_CASE("install() puts an App into a cpp-httplib server") {
         server.Get("/", replay.wrap([](const auto&, auto& response) {
             response.set_content("read", "text/plain");
         }));
-        server.Post("/", replay.wrap([](const auto&, auto&, replay::Visit& visit) {
-            visit.cause = replay::Cause::read_only;
+        server.Post("/", replay.wrap([](const auto&, auto&, replay::HandlerResult& result) {
+            result.cause = replay::Cause::read_only;
         }));
     }
     const int port = server.bind_to_any_port("127.0.0.1");
@@ -66,12 +66,13 @@ TEST_CASE("install() puts an App into a Boost.Beast server") {
     boost::asio::ip::tcp::acceptor acceptor(threads,
                                             {boost::asio::ip::make_address("127.0.0.1"), 0});
     const int port = acceptor.local_endpoint().port();
-    const auto handler = [](const replay::BeastReplay::Request& request, replay::Visit& visit) {
+    const auto handler = [](const replay::BeastReplay::Request& request,
+                            replay::HandlerResult& result) {
         replay::BeastReplay::Response response(boost::beast::http::status::ok, 11);
         if (request.target() == "/throws") throw std::runtime_error("an error of the app");
         response.body() = "read";
         if (request.method() == boost::beast::http::verb::post) {
-            visit.cause = replay::Cause::read_only;
+            result.cause = replay::Cause::read_only;
         }
         return response;
     };

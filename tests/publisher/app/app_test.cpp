@@ -37,13 +37,13 @@ replay::RequestView post(const std::string& token = "") {
 
 /// The status of the helper's own answer; 0 if the handler's goes out.
 int status(const App& app, const replay::RequestView& request,
-           const std::function<void(replay::Visit&)>& handler) {
-    const replay::Outcome outcome = app.replay().gate().run(request, handler);
+           const std::function<void(replay::HandlerResult&)>& handler) {
+    const replay::Outcome outcome = app.replay().request_handler().run(request, handler);
     return outcome.instead ? outcome.instead->status : 0;
 }
 
-void meet_read_only(replay::Visit& visit) {
-    visit.cause = Cause::read_only;
+void meet_read_only(replay::HandlerResult& result) {
+    result.cause = Cause::read_only;
 }
 
 /// A replica that stands still.
@@ -91,12 +91,12 @@ TEST_CASE("the events of a request that is replayed are dropped, those of others
         reasons.push_back(decision.reason);
     };
     App app("shop", options);
-    const auto emit = [&](replay::Visit&) {
+    const auto emit = [&](replay::HandlerResult&) {
         CHECK(app.publisher().emit(order_view()) == EmitResult::held);
     };
-    CHECK(status(app, post(), [&](replay::Visit& visit) {
-              emit(visit);
-              meet_read_only(visit);
+    CHECK(status(app, post(), [&](replay::HandlerResult& result) {
+              emit(result);
+              meet_read_only(result);
           }) == 409);
     CHECK(app.publisher().stats().audit.accepted == 0);
     CHECK(status(app, post(), emit) == 0);
@@ -120,12 +120,12 @@ TEST_CASE("a session's token goes from one App to another, and its reads to the 
     Environment::set("FLY_REGION", "scl");
     const App primary("shop", options);
     const auto token = [&](replay::Lsn lsn) {
-        replay::Visit visit;
-        primary.replay().remember({7, 1, lsn}, visit);
-        CHECK_FALSE(visit.set_cookie.empty());
-        return visit.seen_token;
+        replay::HandlerResult result;
+        primary.replay().remember({7, 1, lsn}, result);
+        CHECK_FALSE(result.set_cookie.empty());
+        return result.seen_token;
     };
-    const auto done = [](replay::Visit&) {};
+    const auto done = [](replay::HandlerResult&) {};
     CHECK(status(replica, post(token(1000)), done) == 0);
     CHECK(status(replica, post(token(1001)), done) == 409);
     CHECK(status(primary, post(token(1001)), done) == 0);
@@ -139,7 +139,7 @@ TEST_CASE("an App with all parts given reads no environment") {
     options.replay.regions = replay::Regions{"gru", "cdg"};
     options.replay.database = replay::RegionalUrl{"host=replica", true, {}};
     options.replay.keys = {{"own", std::string(32, 'k')}};
-    options.replay.gate.answer.accel_prefix = "@elsewhere_";
+    options.replay.request_handler.answer.accel_prefix = "@elsewhere_";
     options.on_log = ignore;
     std::string asked_for;
     options.replay.position_source = [&](const std::string& url) {
@@ -150,10 +150,10 @@ TEST_CASE("an App with all parts given reads no environment") {
     const App app("shop", options);
     CHECK(asked_for == "host=replica");
     CHECK(app.database_url().url == "host=replica");
-    replay::Visit visit;
-    app.replay().remember({7, 1, 1}, visit);
-    CHECK(visit.set_cookie.find("seen=v1.own.") == 0);
-    const replay::Outcome outcome = app.replay().gate().run(post(), meet_read_only);
+    replay::HandlerResult result;
+    app.replay().remember({7, 1, 1}, result);
+    CHECK(result.set_cookie.find("seen=v1.own.") == 0);
+    const replay::Outcome outcome = app.replay().request_handler().run(post(), meet_read_only);
     REQUIRE(outcome.instead);
     const auto& headers = outcome.instead->headers;
     const std::pair<std::string, std::string> fly_replay("fly-replay", "region=gru");
@@ -167,17 +167,17 @@ TEST_CASE("the app's own functions are called beside App's, and its policy holds
     std::vector<std::string> calls;
     AppOptions options;
     options.on_log = ignore;
-    options.replay.gate.policy.writes_by_method = true;
-    options.replay.gate.passthrough = {"/uploads/*"};
-    options.replay.gate.on_decision = [&](const auto&, std::string_view) {
+    options.replay.request_handler.policy.writes_by_method = true;
+    options.replay.request_handler.passthrough = {"/uploads/*"};
+    options.replay.request_handler.on_decision = [&](const auto&, std::string_view) {
         calls.emplace_back("decision");
     };
-    options.replay.gate.on_begin = [&]() -> replay::Settle {
+    options.replay.request_handler.on_begin = [&]() -> replay::Completion {
         calls.emplace_back("begin");
         return [&](bool is_answered) { calls.emplace_back(is_answered ? "answered" : "dropped"); };
     };
     App app("shop", options);
-    const auto emit = [&](replay::Visit&) {
+    const auto emit = [&](replay::HandlerResult&) {
         CHECK(app.publisher().emit(order_view()) == EmitResult::held);
     };
     CHECK(status(app, post(), emit) == 409);  // before the handler
@@ -189,10 +189,10 @@ TEST_CASE("the app's own functions are called beside App's, and its policy holds
     CHECK(calls == std::vector<std::string>{"begin", "answered"});
     CHECK(app.publisher().stats().audit.accepted == 1);
 
-    options.replay.gate.look = [](const replay::RequestView&) {
-        replay::Sight sight;
-        sight.coverage = replay::Coverage::primary_only;
-        return sight;
+    options.replay.request_handler.look = [](const replay::RequestView&) {
+        replay::ReplicaStatus status;
+        status.coverage = replay::Coverage::primary_only;
+        return status;
     };
     const App strong("shop", options);
     replay::RequestView read = post();
@@ -210,7 +210,7 @@ TEST_CASE("a route may ask for the primary where sessions have no tokens") {
     CHECK(app.replay().reads() == nullptr);
     replay::RequestView read = post();
     read.method = "GET";
-    CHECK(status(app, read, [](replay::Visit&) {}) == 0);
+    CHECK(status(app, read, [](replay::HandlerResult&) {}) == 0);
     read.mode = replay::ReadMode::strong;
-    CHECK(status(app, read, [](replay::Visit&) {}) == 409);
+    CHECK(status(app, read, [](replay::HandlerResult&) {}) == 409);
 }

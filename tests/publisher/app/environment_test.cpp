@@ -82,9 +82,9 @@ TEST_CASE("an App with one region needs neither region nor keys") {
     CHECK(app.database_url().url == "host=localhost");
     CHECK_FALSE(app.database_url().is_replica);
     CHECK(app.replay().reads() == nullptr);
-    replay::Visit visit;
-    app.replay().remember({1, 1, 42}, visit);
-    CHECK(visit.set_cookie.empty());
+    replay::HandlerResult result;
+    app.replay().remember({1, 1, 42}, result);
+    CHECK(result.set_cookie.empty());
 }
 
 TEST_CASE("the publisher's options come from the environment") {

@@ -254,7 +254,7 @@ struct Files {
     counts->cell(0)->event_class = 1;
     RecordGrant grant(lane.header(), counts->cell(0), true);
     SharedLaneWriter writer(lane.header(), lane.ring(), counts->cell(0));
-    prepare_all_threads_fence();
+    prepare_process_membarrier();
     for (std::uint64_t thread = 0; thread < kThreads; ++thread) {
         std::thread([&, thread] {
             detail::SharedLaneSeat* seat = lane.seats()->take();
@@ -278,7 +278,7 @@ struct Files {
         reader.release(0, 1);
         for (std::uint64_t i = 0; i < kThreads; ++i) journal.released[i] = counted.of_thread[i];
         if (turn % 8 == 0 && grant.tend()) {
-            fence_all_threads();
+            process_membarrier();
             if (!writer.is_in_use()) grant.lower();
         }
     }

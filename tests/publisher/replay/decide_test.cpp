@@ -212,7 +212,7 @@ TEST_CASE("a region whose server has been promoted serves everything itself") {
     situation.server_role = ServerRole::primary;
     for (const char* method : {"GET", "POST"}) {
         situation.method = method;
-        for (const Coverage coverage : {Coverage::behind, Coverage::other_history,
+        for (const Coverage coverage : {Coverage::behind, Coverage::different_timeline,
                                         Coverage::position_unknown, Coverage::primary_only}) {
             situation.coverage = coverage;
             CHECK(decide(situation, kReplica, policy).verdict == Verdict::proceed);
@@ -228,7 +228,7 @@ TEST_CASE("a standby in the primary region serves no read that it does not cover
     situation.coverage = Coverage::covered;
     CHECK(decide(situation, kPrimary).verdict == Verdict::proceed);
     for (const Coverage coverage :
-         {Coverage::behind, Coverage::other_history, Coverage::position_unknown}) {
+         {Coverage::behind, Coverage::different_timeline, Coverage::position_unknown}) {
         situation.coverage = coverage;
         CHECK(decide(situation, kPrimary).reason == Reason::primary_is_standby);
     }
@@ -320,7 +320,7 @@ TEST_CASE("an unknown table is replayed only if the policy says that the schema 
 TEST_CASE("a read that the replica cannot cover goes to the primary, and is never served stale") {
     const std::pair<Coverage, Reason> rules[] = {
         {Coverage::behind, Reason::replica_behind},
-        {Coverage::other_history, Reason::other_history},
+        {Coverage::different_timeline, Reason::different_timeline},
         {Coverage::position_unknown, Reason::position_unknown},
         {Coverage::primary_only, Reason::strong_read},
     };

@@ -12,18 +12,18 @@ using namespace own;
 
 namespace {
 
-GateOptions options() {
-    GateOptions options;
+RequestHandlerOptions options() {
+    RequestHandlerOptions options;
     options.cause_of = [](const std::exception& error) { return cause_of_sqlstate(error.what()); };
     return options;
 }
 
 /// Sets a cookie and a body, and then meets the replica.
-void half_done(const Request&, Response& response, Visit& visit) {
+void half_done(const Request&, Response& response, HandlerResult& result) {
     response.status = 201;
     response.headers.emplace_back("Set-Cookie", "half=done");
     response.body = "half done";
-    visit.set_cookie = "seen=1";
+    result.set_cookie = "seen=1";
     throw std::runtime_error("25006");
 }
 
@@ -32,7 +32,8 @@ void half_done(const Request&, Response& response, Visit& visit) {
 TEST_CASE("the README's adapter is the one that is built here") {
     const std::string source = homeward::testing::read_file(HOMEWARD_OWN_ADAPTER);
     const std::size_t begin = source.find("class OwnReplay");
-    const std::size_t end = source.find("};\n", source.find("const Gate& gate_;")) + 3;
+    const std::size_t end =
+        source.find("};\n", source.find("const RequestHandler& request_handler_;")) + 3;
     REQUIRE(begin < end);
     const std::string adapter = source.substr(begin, end - begin);
     const std::string readme = homeward::testing::read_file(HOMEWARD_REPLAY_README);
@@ -48,24 +49,25 @@ TEST_CASE("the README's adapter is the one that is built here") {
 }
 
 TEST_CASE("an adapter of one's own replays, and throws the half-done answer away") {
-    const Gate gate({"scl", "ams"}, options());
-    const OwnReplay replay(gate);
+    const RequestHandler request_handler({"scl", "ams"}, options());
+    const OwnReplay replay(request_handler);
     Response response;
     replay.serve({"POST", "/orders", {}, "an item"}, response, half_done);
     CHECK(response.status == 409);
     CHECK(response.body.empty());
     for (const auto& [name, value] : response.headers) CHECK(name != "Set-Cookie");
-    CHECK(gate.counters().replayed(Reason::read_only_error) == 1);
+    CHECK(request_handler.counters().replayed(Reason::read_only_error) == 1);
 }
 
 TEST_CASE("an adapter of one's own lets an answer and its cookie pass") {
-    const Gate gate({"scl", "ams"}, options());
+    const RequestHandler request_handler({"scl", "ams"}, options());
     Response response;
-    OwnReplay(gate).serve({"GET", "/", {}, ""}, response,
-                          [](const Request&, Response& answer, Visit& visit) {
-                              answer.body = "here";
-                              visit.set_cookie = "seen=1";
-                          });
+    OwnReplay(request_handler)
+        .serve({"GET", "/", {}, ""}, response,
+               [](const Request&, Response& answer, HandlerResult& result) {
+                   answer.body = "here";
+                   result.set_cookie = "seen=1";
+               });
     CHECK(response.status == 200);
     CHECK(response.body == "here");
     REQUIRE(response.headers.size() == 1);
@@ -73,8 +75,8 @@ TEST_CASE("an adapter of one's own lets an answer and its cookie pass") {
 }
 
 TEST_CASE("an adapter of one's own answers what must not be read, and heeds the platform") {
-    const Gate gate({"scl", "ams"}, options());
-    const OwnReplay replay(gate);
+    const RequestHandler request_handler({"scl", "ams"}, options());
+    const OwnReplay replay(request_handler);
     Response response;
     CHECK_FALSE(replay.refuse({"POST", "/", {{"content-length", "10"}}, ""}, response));
     CHECK(replay.refuse({"POST", "/", {{"content-length", "2000000"}}, ""}, response));

@@ -121,7 +121,7 @@ TEST_CASE("a signer whose clock is an hour off makes no read stale") {
         CHECK(coverage_of(token, replica_at(kSeen.system_id, 3, kSeen.lsn - 1)) ==
               Coverage::behind);
         CHECK(coverage_of(token, replica_at(kSeen.system_id, 2, kSeen.lsn + 1)) ==
-              Coverage::other_history);
+              Coverage::different_timeline);
         CHECK(coverage_of(token, kSame) == Coverage::covered);
     }
 }
@@ -149,9 +149,11 @@ TEST_CASE("the table of what a token asks of a replica") {
         {replica_at(system, 3, kSeen.lsn), Coverage::covered, Coverage::covered},
         {replica_at(system, 3, kSeen.lsn + 1), Coverage::covered, Coverage::covered},
         {replica_at(system, 3, kSeen.lsn - 1), Coverage::behind, Coverage::behind},
-        {replica_at(system, 2, kSeen.lsn + 1), Coverage::other_history, Coverage::other_history},
-        {replica_at(system, 4, kSeen.lsn + 1), Coverage::other_history, Coverage::not_asked},
-        {replica_at(system + 1, 3, kSeen.lsn + 1), Coverage::other_history, Coverage::not_asked},
+        {replica_at(system, 2, kSeen.lsn + 1), Coverage::different_timeline,
+         Coverage::different_timeline},
+        {replica_at(system, 4, kSeen.lsn + 1), Coverage::different_timeline, Coverage::not_asked},
+        {replica_at(system + 1, 3, kSeen.lsn + 1), Coverage::different_timeline,
+         Coverage::not_asked},
     };
     for (const Row& row : rows) {
         INFO(row.replica.at.timeline << " " << row.replica.at.lsn);

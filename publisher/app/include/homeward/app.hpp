@@ -49,7 +49,8 @@ struct AppOptions {
     /// if empty, is `on_log`.
     std::optional<PublisherOptions> publisher{};
     /// Parts of the replay helper. Its `position_source` is libpq's unless it is set. The app's
-    /// `gate.on_begin` and `gate.on_decision` are called in addition to App's own functions.
+    /// `request_handler.on_begin` and `request_handler.on_decision` are called in addition to App's
+    /// own functions.
     replay::HelperOptions replay{};
     /// Called for each replay and refusal, after its line was logged; may emit. Called from many
     /// threads.

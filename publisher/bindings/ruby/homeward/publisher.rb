@@ -24,7 +24,7 @@ module Homeward
     end
 
     # Of `options`, region: and app: are needed; the others are those of homeward_options.
-    # durability: :process or :disk. on_log: a proc, told lines for a person on a thread of its own.
+    # durability: :process or :disk. on_log: a proc, told lines for an operator on a thread of its own.
     # exit_wait: seconds that the end of the process may wait for the stream's acknowledgements.
     def initialize(on_log: nil, exit_wait: EXIT_WAIT_S, **options)
       @exit_wait = exit_wait

@@ -69,7 +69,7 @@ struct LaneSuperblock {
     std::uint32_t checksum;
 };
 /// As version 1 wrote it.
-struct LaneShapeV1 {
+struct LaneSuperblockV1 {
     std::uint32_t magic;
     std::uint32_t version;
     std::uint32_t event_class;

@@ -139,7 +139,7 @@ class LaneWriter {
 
 /// Around what a thread does to a lane, so that close() can wait until nobody is at it. Whether the
 /// publisher is closed must be asked inside: by then either close() sees the use, or the use sees
-/// that it is closed. The order that this needs is close()'s to make (all_threads_fence.hpp); here
+/// that it is closed. The order that this needs is close()'s to make (process_membarrier.hpp); here
 /// two plain stores do.
 class LaneUse {
   public:

@@ -3,9 +3,9 @@
 // in each of libpqxx's and libpq's ways to run it; the request then gets its answer from the
 // leader.
 
-#include <homeward/replay/gate.hpp>
 #include <homeward/replay/libpq.hpp>
 #include <homeward/replay/libpqxx.hpp>
+#include <homeward/replay/request_handler.hpp>
 
 #include <atomic>
 #include <thread>
@@ -89,13 +89,13 @@ TEST_CASE("a read that the standby cancels for its log is told as one, in each w
 
 TEST_CASE("what the standby has cancelled the primary region answers, and the app sees no error") {
     const Pair pair;
-    GateOptions options;
+    RequestHandlerOptions options;
     options.cause_of = [](const std::exception& error) { return cause_of(error); };
-    const Gate ams({"scl", "ams"}, options);
-    const Gate scl({"scl", "scl"}, options);
+    const RequestHandler ams({"scl", "ams"}, options);
+    const RequestHandler scl({"scl", "scl"}, options);
     const RequestView request{"GET", "/report", 0, no_header};
     const auto report_from = [](const PostgresServer& server, const char* sql) {
-        return [&server, sql](Visit&) {
+        return [&server, sql](HandlerResult&) {
             pqxx::connection connection(server.url());
             pqxx::work(connection).exec(sql);
         };

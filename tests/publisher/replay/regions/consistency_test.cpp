@@ -1,9 +1,9 @@
 // Method: a real leader and a streaming standby whose replay is paused, killed or frozen. Each
-// session writes on the leader, then reads where the gate and decide() send it, and must see what
-// it wrote.
+// session writes on the leader, then reads where SessionConsistency and decide() send it, and must
+// see what it wrote.
 
 #include <homeward/replay/libpq.hpp>
-#include <homeward/replay/read_gate.hpp>
+#include <homeward/replay/session_consistency.hpp>
 
 #include <atomic>
 #include <thread>
@@ -30,7 +30,7 @@ struct Count {
     std::atomic<int> errors{0};    ///< anything but an answer
 };
 
-/// Leader, standby and an app's gate in front of the standby.
+/// Leader, standby and an app's reads in front of the standby.
 struct Stage {
     explicit Stage(std::uint32_t wait_max_ms)
         : leader({"autovacuum = off"}), standby(PostgresServer::standby_of(leader)) {
@@ -39,10 +39,10 @@ struct Stage {
             "INSERT INTO counter SELECT i, 0 FROM generate_series(1, 100) i");
         poller =
             std::make_unique<ReplicaPoller>(std::make_unique<LibpqPositionSource>(standby->url()));
-        ReadGateOptions options;
+        SessionConsistencyOptions options;
         options.wait_max_ms = wait_max_ms;
-        gate = std::make_unique<ReadGate>(TokenSigner({{"k1", std::string(32, 'a')}}), poller.get(),
-                                          options);
+        reads = std::make_unique<SessionConsistency>(TokenSigner({{"k1", std::string(32, 'a')}}),
+                                                     poller.get(), options);
     }
 
     /// What a write on the leader leaves in the browser.
@@ -51,14 +51,14 @@ struct Stage {
                     " WHERE id = " + std::to_string(id));
         const auto seen = committed_position(session.get());
         if (!seen) throw std::runtime_error("no position after a commit");
-        const std::string cookie = gate->set_cookie(*seen);
+        const std::string cookie = reads->set_cookie(*seen);
         return cookie.substr(0, cookie.find(';'));
     }
 
     PostgresServer leader;
     std::unique_ptr<PostgresServer> standby;
     std::unique_ptr<ReplicaPoller> poller;
-    std::unique_ptr<ReadGate> gate;
+    std::unique_ptr<SessionConsistency> reads;
 };
 
 Decision decide_read(const ReadAnswer& answer) {
@@ -76,7 +76,7 @@ void write_and_read(const Stage& stage, int id, int pairs, ReadMode mode, Count&
     for (int n = 1; n <= pairs; ++n) {
         try {
             const std::string cookie = stage.write(leader, id, n);
-            const Decision decision = decide_read(stage.gate->ask(cookie, mode));
+            const Decision decision = decide_read(stage.reads->ask(cookie, mode));
             const bool is_here = decision.verdict == Verdict::proceed;
             if (!is_here && decision.verdict != Verdict::replay) ++count.errors;
             ++(is_here ? count.here : count.replayed);
@@ -126,7 +126,7 @@ TEST_CASE(
     CHECK(count.here > 100);
     CHECK(count.replayed > 100);
 
-    // The same without the gate, or the test could not fail.
+    // The same without SessionConsistency, or the test could not fail.
     Session(*stage.standby).ask("SELECT pg_wal_replay_pause()");
     Count eventual;
     write_and_read(stage, 50, 20, ReadMode::eventual, eventual);
@@ -148,9 +148,9 @@ TEST_CASE("a read whose token is covered asks the replica nothing") {
     const Stage stage(30'000);
     const Session leader(stage.leader);
     const std::string cookie = stage.write(leader, 1, 1);
-    REQUIRE(stage.gate->ask(cookie).coverage == Coverage::covered);
+    REQUIRE(stage.reads->ask(cookie).coverage == Coverage::covered);
     const auto asked = stage.poller->stats().asked;
-    for (int i = 0; i < 100; ++i) CHECK(stage.gate->ask(cookie).coverage == Coverage::covered);
+    for (int i = 0; i < 100; ++i) CHECK(stage.reads->ask(cookie).coverage == Coverage::covered);
     CHECK(stage.poller->stats().asked == asked);
 }
 
@@ -159,14 +159,14 @@ TEST_CASE(
     Stage stage(5'000);
     const Session leader(stage.leader);
     const std::string cookie = stage.write(leader, 1, 1);
-    REQUIRE(stage.gate->ask(cookie).coverage == Coverage::covered);
+    REQUIRE(stage.reads->ask(cookie).coverage == Coverage::covered);
     stage.standby->kill();
     CHECK(wait_until(
-        30s, [&] { return stage.gate->ask(cookie).coverage == Coverage::position_unknown; }));
-    CHECK(decide_read(stage.gate->ask(cookie)).verdict == Verdict::replay);
+        30s, [&] { return stage.reads->ask(cookie).coverage == Coverage::position_unknown; }));
+    CHECK(decide_read(stage.reads->ask(cookie)).verdict == Verdict::replay);
     const std::string later = stage.write(leader, 1, 2);
     stage.standby->start();
-    CHECK(wait_until(60s, [&] { return stage.gate->ask(later).coverage == Coverage::covered; }));
+    CHECK(wait_until(60s, [&] { return stage.reads->ask(later).coverage == Coverage::covered; }));
     CHECK(Session(*stage.standby).number("SELECT n FROM counter WHERE id = 1") == 2);
 }
 
@@ -187,10 +187,10 @@ TEST_CASE("a frozen replica costs a session no more than its wait") {
     for (int n = 1; n <= 10; ++n) {
         const std::string cookie = stage.write(leader, 2, n);
         const auto begin = std::chrono::steady_clock::now();
-        CHECK(decide_read(stage.gate->ask(cookie)).verdict == Verdict::replay);
+        CHECK(decide_read(stage.reads->ask(cookie)).verdict == Verdict::replay);
         CHECK(std::chrono::steady_clock::now() - begin < 5s);
     }
     stage.standby->thaw();
     const std::string cookie = stage.write(leader, 2, 11);
-    CHECK(wait_until(60s, [&] { return stage.gate->ask(cookie).coverage == Coverage::covered; }));
+    CHECK(wait_until(60s, [&] { return stage.reads->ask(cookie).coverage == Coverage::covered; }));
 }

@@ -2,7 +2,7 @@
 // without pause while A is killed and B promoted: C stays and follows onto the new timeline.
 
 #include <homeward/replay/libpq.hpp>
-#include <homeward/replay/read_gate.hpp>
+#include <homeward/replay/session_consistency.hpp>
 
 #include <atomic>
 #include <thread>
@@ -22,7 +22,7 @@ struct Count {
     int pairs = 0;
     int stale = 0;
     int here = 0;
-    int other_history = 0;
+    int different_timeline = 0;
     int here_after = 0;  ///< served by C on the new timeline
 };
 
@@ -30,8 +30,8 @@ struct Count {
 class Visitor {
   public:
     Visitor(const PostgresServer& first, const PostgresServer& second,
-            const PostgresServer& replica, const ReadGate& gate)
-        : first_(first), second_(second), replica_(replica), gate_(gate) {}
+            const PostgresServer& replica, const SessionConsistency& reads)
+        : first_(first), second_(second), replica_(replica), reads_(reads) {}
 
     void run(const std::atomic<bool>& is_done) {
         for (int n = 1; !is_done; ++n) {
@@ -51,7 +51,7 @@ class Visitor {
                 leader_->ask("UPDATE counter SET n = " + std::to_string(n));
                 const auto seen = committed_position(leader_->get());
                 if (!seen) throw std::runtime_error("it died before it said where it is");
-                const std::string cookie = gate_.set_cookie(*seen);
+                const std::string cookie = reads_.set_cookie(*seen);
                 return cookie.substr(0, cookie.find(';'));
             } catch (const std::exception&) {
                 leader_.reset();
@@ -62,7 +62,7 @@ class Visitor {
     }
 
     void read(const std::string& cookie, int n) {
-        const ReadAnswer answer = gate_.ask(cookie);
+        const ReadAnswer answer = reads_.ask(cookie);
         Situation situation;
         situation.method = "GET";
         situation.coverage = answer.coverage;
@@ -74,7 +74,7 @@ class Visitor {
             ++count.pairs;
             count.here += is_here;
             count.here_after += is_here && is_second_;
-            count.other_history += answer.coverage == Coverage::other_history;
+            count.different_timeline += answer.coverage == Coverage::different_timeline;
         } catch (const std::exception&) {
             leader_.reset();  // the leader died: the next write finds the other one
         }
@@ -83,7 +83,7 @@ class Visitor {
     const PostgresServer& first_;
     const PostgresServer& second_;
     const Session replica_;
-    const ReadGate& gate_;
+    const SessionConsistency& reads_;
     std::unique_ptr<Session> leader_;
     bool is_second_ = false;
 };
@@ -98,16 +98,16 @@ TEST_CASE(
     const auto b = PostgresServer::standby_of(a);
     const auto c = PostgresServer::standby_of(*b);
     ReplicaPoller poller(std::make_unique<LibpqPositionSource>(c->url()));
-    ReadGateOptions options;
+    SessionConsistencyOptions options;
     options.wait_max_ms = 20;
-    const ReadGate gate(TokenSigner({{"k1", std::string(32, 'a')}}), &poller, options);
+    const SessionConsistency reads(TokenSigner({{"k1", std::string(32, 'a')}}), &poller, options);
 
-    Visitor visitor(a, *b, *c, gate);
+    Visitor visitor(a, *b, *c, reads);
     std::atomic<bool> is_done{false};
     std::thread session([&] { visitor.run(is_done); });
     sleep_ms(1000);
     const std::string old_cookie = [&] {
-        const std::string cookie = gate.set_cookie(*committed_position(Session(a).get()));
+        const std::string cookie = reads.set_cookie(*committed_position(Session(a).get()));
         return cookie.substr(0, cookie.find(';'));
     }();
     a.kill();
@@ -126,11 +126,11 @@ TEST_CASE(
 
     const Count& count = visitor.count;
     WARN(count.pairs << " pairs, " << count.here << " read from the replica, " << count.here_after
-                     << " of them on the new timeline; " << count.other_history
+                     << " of them on the new timeline; " << count.different_timeline
                      << " replayed for the other history; " << count.stale << " stale");
     CHECK(count.stale == 0);
     CHECK(count.here > count.here_after);
     CHECK(count.here_after > 0);
-    CHECK(count.other_history > 0);
-    CHECK(gate.ask(old_cookie).coverage == Coverage::other_history);
+    CHECK(count.different_timeline > 0);
+    CHECK(reads.ask(old_cookie).coverage == Coverage::different_timeline);
 }

@@ -3,7 +3,7 @@
 // session's token names, so that the number alone would call the token covered.
 
 #include <homeward/replay/libpq.hpp>
-#include <homeward/replay/read_gate.hpp>
+#include <homeward/replay/session_consistency.hpp>
 
 #include <fstream>
 
@@ -46,11 +46,12 @@ class Region {
 
     Coverage coverage(const Position& seen, const TokenKey& key = kOldKey) const {
         ReplicaPoller poller(std::make_unique<LibpqPositionSource>(replica_->url()));
-        const std::string cookie = ReadGate(TokenSigner({kOldKey}), nullptr).set_cookie(seen);
-        ReadGateOptions options;
+        const std::string cookie =
+            SessionConsistency(TokenSigner({kOldKey}), nullptr).set_cookie(seen);
+        SessionConsistencyOptions options;
         options.wait_max_ms = 5'000;  // also for the connection, on a busy machine
-        const ReadGate gate(TokenSigner({key}), &poller, options);
-        return gate.ask(cookie.substr(0, cookie.find(';'))).coverage;
+        const SessionConsistency reads(TokenSigner({key}), &poller, options);
+        return reads.ask(cookie.substr(0, cookie.find(';'))).coverage;
     }
 
     void catch_up() const {
@@ -79,7 +80,7 @@ TEST_CASE("restored from a dump, the leader is another system, whose replica cov
     write_past(restored, seen);
     const Region ams(restored);
     ams.catch_up();
-    CHECK(ams.coverage(seen) == Coverage::other_history);
+    CHECK(ams.coverage(seen) == Coverage::different_timeline);
     CHECK(ams.coverage(commit_on(restored)) == Coverage::covered);
 }
 
@@ -98,7 +99,7 @@ TEST_CASE(
     write_past(leader, seen);
     const Region ams(leader);
     ams.catch_up();
-    CHECK(ams.coverage(seen) == Coverage::other_history);
+    CHECK(ams.coverage(seen) == Coverage::different_timeline);
     CHECK(ams.coverage(commit_on(leader)) == Coverage::covered);
 }
 

@@ -5,7 +5,7 @@
 /// requests into responses; beast_server.hpp has the connections as well.
 ///
 ///     const homeward::replay::Helper helper(…);  // or a homeward::App
-///     const homeward::replay::BeastReplay replay(helper.gate());
+///     const homeward::replay::BeastReplay replay(helper.request_handler());
 ///     http::read_header(stream, buffer, parser);
 ///     if (auto refusal = replay.refuse(parser.get())) …          // write it, then close
 ///     http::read(stream, buffer, parser);
@@ -18,13 +18,13 @@
 #include <type_traits>
 #include <utility>
 
-#include <homeward/replay/gate.hpp>
+#include <homeward/replay/request_handler.hpp>
 
 namespace homeward::replay {
 
 /// Runs handlers so that requests which a replica cannot serve are replayed in the primary region.
 /// It uses no sockets: it turns a request into a response, in blocking and asynchronous servers.
-/// Any thread; the gate must outlive it. Copies are alike.
+/// Any thread; the request handler must outlive it. Copies are alike.
 class BeastReplay {
   public:
     /// The library's request, its body read into a string.
@@ -32,14 +32,15 @@ class BeastReplay {
     /// The library's response.
     using Response = boost::beast::http::response<boost::beast::http::string_body>;
 
-    /// @param gate it must outlive this object
-    explicit BeastReplay(const Gate& gate) : gate_(&gate) {}
+    /// @param request_handler it must outlive this object
+    explicit BeastReplay(const RequestHandler& request_handler)
+        : request_handler_(&request_handler) {}
 
     /// Runs a handler and returns its response, or the replay helper's answer. It may wait for the
     /// replica, and as long as the handler does.
     /// @param request read completely
-    /// @param handler `Response(const Request&)` or `Response(const Request&, Visit&)`
-    /// @param mode how stale its reads may be; default: ReadGateOptions::mode
+    /// @param handler `Response(const Request&)` or `Response(const Request&, HandlerResult&)`
+    /// @param mode how stale its reads may be; default: SessionConsistencyOptions::mode
     /// @return ready to be written
     template <typename Handler>
     Response serve(const Request& request, const Handler& handler,
@@ -47,9 +48,9 @@ class BeastReplay {
         Response response;
         RequestView asked = view_of(request);
         asked.mode = mode;
-        Outcome outcome = gate_->run(asked, [&](Visit& visit) {
-            if constexpr (std::is_invocable_v<Handler, const Request&, Visit&>) {
-                response = handler(request, visit);
+        Outcome outcome = request_handler_->run(asked, [&](HandlerResult& result) {
+            if constexpr (std::is_invocable_v<Handler, const Request&, HandlerResult&>) {
+                response = handler(request, result);
             } else {
                 response = handler(request);
             }
@@ -71,7 +72,7 @@ class BeastReplay {
     /// @return the answer; close the connection after it, or the unread body is taken for the next
     ///     request. Nothing: read the body and call serve()
     std::optional<Response> refuse(const Request& request) const {
-        auto answer = gate_->refuse_unread(view_of(request));
+        auto answer = request_handler_->refuse_unread(view_of(request));
         if (!answer) return std::nullopt;
         Response response = response_of(std::move(*answer), request.version());
         response.keep_alive(false);
@@ -102,7 +103,7 @@ class BeastReplay {
         return response;
     }
 
-    const Gate* gate_;
+    const RequestHandler* request_handler_;
 };
 
 }  // namespace homeward::replay

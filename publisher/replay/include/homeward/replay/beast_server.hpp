@@ -48,7 +48,7 @@ struct BeastServer {
     using Stream = boost::beast::tcp_stream;
 
     BeastReplay replay;
-    std::function<Response(const Request&, Visit&)> handler;
+    std::function<Response(const Request&, HandlerResult&)> handler;
     BeastServerOptions options;
 
     Response answer(const Request& request) const {
@@ -116,15 +116,16 @@ inline boost::asio::awaitable<void> accept(boost::asio::ip::tcp::acceptor accept
 /// executor as long as they run, so give it one for each request at a time.
 /// @param acceptor listening
 /// @param helper a Helper, or a homeward::App; it must outlive the executor's threads
-/// @param handler `Response(const Request&, Visit&)` of BeastReplay, called by many threads at once
+/// @param handler `Response(const Request&, HandlerResult&)` of BeastReplay, called by many threads
+/// at once
 /// @param options limits
 inline void install(
     boost::asio::ip::tcp::acceptor acceptor, const Helper& helper,
-    std::function<BeastReplay::Response(const BeastReplay::Request&, Visit&)> handler,
+    std::function<BeastReplay::Response(const BeastReplay::Request&, HandlerResult&)> handler,
     BeastServerOptions options = {}) {
     const boost::asio::any_io_executor executor = acceptor.get_executor();
-    auto server = std::make_shared<const detail::BeastServer>(
-        detail::BeastServer{BeastReplay(helper.gate()), std::move(handler), std::move(options)});
+    auto server = std::make_shared<const detail::BeastServer>(detail::BeastServer{
+        BeastReplay(helper.request_handler()), std::move(handler), std::move(options)});
     boost::asio::co_spawn(executor, detail::accept(std::move(acceptor), std::move(server)),
                           boost::asio::detached);
 }

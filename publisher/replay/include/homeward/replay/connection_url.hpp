@@ -15,7 +15,7 @@ namespace homeward::replay {
 
 /// Why there is no connection string.
 struct UrlError {
-    std::string what;  ///< for a person; holds nothing of the connection string
+    std::string what;  ///< for an operator; holds nothing of the connection string
 };
 
 /// A connection string, or the reason why there is none.

@@ -41,10 +41,11 @@ std::string_view name_of(ServerRole role);
 
 /// What a session has seen, against what the local replica has.
 enum class Coverage : std::uint8_t {
-    not_asked,         ///< no token, or the app takes what it finds
-    covered,           ///< the replica has all that the session has seen
-    behind,            ///< it has not, and did not within the wait
-    other_history,     ///< the token is of another timeline or system: a failover, a restore
+    not_asked,           ///< no token, or the app takes what it finds
+    covered,             ///< the replica has all that the session has seen
+    behind,              ///< it has not, and did not within the wait
+    different_timeline,  ///< the token is of another timeline or system: a failover, a restore
+    other_history [[deprecated("use different_timeline")]] = different_timeline,
     position_unknown,  ///< the replica cannot be asked just now
     primary_only,      ///< the app wants this read to be served by the primary
 };
@@ -112,15 +113,16 @@ enum class Verdict : std::uint8_t {
 /// test.
 enum class Reason : std::uint8_t {
     none,
-    write_method,              ///< a write by its method, in a replica region
-    length_unknown,            ///< a write without Content-Length: goes before its body is read
-    read_only_error,           ///< 25006 in a replica region
-    unsupported_on_standby,    ///< 0A000 in a replica region
-    schema_lag,                ///< an unknown table, column or function in a replica region
-    recovery_conflict,         ///< 40001, 40P01 of a standby: cancelled for the log it applies
-    replica_down,              ///< a read whose replica cannot be reached
-    replica_behind,            ///< the session has seen more than the replica
-    other_history,             ///< the session's token is of another timeline or system
+    write_method,            ///< a write by its method, in a replica region
+    length_unknown,          ///< a write without Content-Length: goes before its body is read
+    read_only_error,         ///< 25006 in a replica region
+    unsupported_on_standby,  ///< 0A000 in a replica region
+    schema_lag,              ///< an unknown table, column or function in a replica region
+    recovery_conflict,       ///< 40001, 40P01 of a standby: cancelled for the log it applies
+    replica_down,            ///< a read whose replica cannot be reached
+    replica_behind,          ///< the session has seen more than the replica
+    different_timeline,      ///< the session's token is of another timeline or system
+    other_history [[deprecated("use different_timeline")]] = different_timeline,
     position_unknown,          ///< nobody knows where the replica is
     strong_read,               ///< the app asked for the primary
     primary_is_read_only,      ///< 25006 of a server that is no standby: 503

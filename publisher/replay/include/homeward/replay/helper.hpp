@@ -3,11 +3,13 @@
 /// @file
 /// All parts of the replay helper, wired from the environment: what an adapter needs.
 ///
-///     homeward::replay::HelperOptions options;
-///     options.position_source = homeward::replay::libpq_position_source;  // libpq.hpp
-///     options.gate.cause_of = homeward::replay::libpqxx_cause;            // libpqxx.hpp
-///     const homeward::replay::Helper helper(std::move(options));
-///     const auto replay = homeward::replay::install(server, helper);      // httplib.hpp
+/// @code
+/// homeward::replay::HelperOptions options;
+/// options.position_source = homeward::replay::libpq_position_source;
+/// options.request_handler.cause_of = homeward::replay::libpqxx_cause;
+/// const homeward::replay::Helper helper(std::move(options));
+/// const auto replay = homeward::replay::install(server, helper);
+/// @endcode
 
 #include <functional>
 #include <memory>
@@ -16,10 +18,10 @@
 #include <vector>
 
 #include <homeward/replay/connection_url.hpp>
-#include <homeward/replay/gate.hpp>
 #include <homeward/replay/position_source.hpp>
-#include <homeward/replay/read_gate.hpp>
 #include <homeward/replay/replica_poller.hpp>
+#include <homeward/replay/request_handler.hpp>
+#include <homeward/replay/session_consistency.hpp>
 #include <homeward/replay/token.hpp>
 
 namespace homeward::replay {
@@ -39,20 +41,20 @@ struct HelperOptions {
     /// "k2:<hex>,k1:<hex>", the same in every region. Empty: no tokens, so sessions do not read
     /// their own writes. Required if there are several regions and `reads.mode` is session.
     std::optional<std::vector<TokenKey>> keys{};
-    TokenOptions tokens{};    ///< how long tokens count
-    ReadGateOptions reads{};  ///< how stale reads may be; the cookie
-    PollOptions poll{};       ///< when the replica is queried
+    TokenOptions tokens{};              ///< how long tokens count
+    SessionConsistencyOptions reads{};  ///< how stale reads may be; the cookie
+    PollOptions poll{};                 ///< when the replica is queried
     /// Called in a replica region, for the poller: libpq_position_source of libpq.hpp.
     PositionSourceMaker position_source{};
     /// Policy and the app's functions. If empty, `look` compares session tokens, and
     /// `answer.accel_prefix` is REPLAY_ACCEL_PREFIX, for nginx in the place of the platform's
     /// proxy.
-    GateOptions gate{};
+    RequestHandlerOptions request_handler{};
 };
 
 /// The replay helper of one process: regions, database, session tokens, the replica's poller, and
-/// the gate that joins them. Any thread; it must outlive the server. Make it after fork(): its
-/// poller is a thread.
+/// the request handler that joins them. Any thread; it must outlive the server. Make it after
+/// fork(): its poller is a thread.
 class Helper {
   public:
     /// Reads the environment for parts that are not set, and starts the poller in a replica region.
@@ -70,10 +72,10 @@ class Helper {
     const RegionalUrl& database() const { return database_; }
     /// The rules applied to requests, for adapters, and the counters.
     /// @return lives as long as this object
-    const Gate& gate() const { return *gate_; }
+    const RequestHandler& request_handler() const { return *request_handler_; }
     /// Session tokens.
     /// @return nullptr without keys
-    const ReadGate* reads() const { return reads_ ? &*reads_ : nullptr; }
+    const SessionConsistency* reads() const { return reads_ ? &*reads_ : nullptr; }
     /// What queries the replica's position.
     /// @return nullptr in the primary region, and without keys
     const ReplicaPoller* poller() const { return poller_.get(); }
@@ -81,15 +83,15 @@ class Helper {
     /// Puts what the session has now seen into the answer's cookie and header; nothing without
     /// keys. libpq.hpp and libpqxx.hpp have note_commit(), which asks the connection.
     /// @param seen of committed_position()
-    /// @param visit of the handler that committed
-    void remember(const Position& seen, Visit& visit) const;
+    /// @param result of the handler that committed
+    void remember(const Position& seen, HandlerResult& result) const;
 
   private:
     Regions regions_;
     RegionalUrl database_;
     std::unique_ptr<ReplicaPoller> poller_;
-    std::optional<ReadGate> reads_;
-    std::optional<Gate> gate_;
+    std::optional<SessionConsistency> reads_;
+    std::optional<RequestHandler> request_handler_;
 };
 
 }  // namespace homeward::replay

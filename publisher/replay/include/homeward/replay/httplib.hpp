@@ -15,13 +15,13 @@
 #include <type_traits>
 #include <utility>
 
-#include <homeward/replay/gate.hpp>
 #include <homeward/replay/helper.hpp>
+#include <homeward/replay/request_handler.hpp>
 
 namespace homeward::replay {
 
 /// Wraps handlers so that requests which a replica cannot serve are replayed in the primary region.
-/// Any thread; the gate must outlive it and the server. Copies are alike.
+/// Any thread; the request handler must outlive it and the server. Copies are alike.
 class HttplibReplay {
   public:
     /// The library's request.
@@ -31,23 +31,25 @@ class HttplibReplay {
     /// The library's handler.
     using Handler = std::function<void(const Request&, Response&)>;
 
-    /// @param gate it must outlive this object and the server
-    explicit HttplibReplay(const Gate& gate) : gate_(&gate) {}
+    /// @param request_handler it must outlive this object and the server
+    explicit HttplibReplay(const RequestHandler& request_handler)
+        : request_handler_(&request_handler) {}
 
     /// Wraps a handler for a route.
-    /// @param handler `handler(request, response)` or `handler(request, response, visit)`
-    /// @param mode how stale its reads may be; default: ReadGateOptions::mode
+    /// @param handler `handler(request, response)` or `handler(request, response, result)`
+    /// @param mode how stale its reads may be; default: SessionConsistencyOptions::mode
     /// @return for server.Get() and the like; it throws what `handler` throws, unless that is a
     /// replay
     template <typename Function>
     Handler wrap(Function handler, std::optional<ReadMode> mode = std::nullopt) const {
-        return [gate = gate_, mode, handler = std::move(handler)](const Request& request,
-                                                                  Response& response) {
+        return [request_handler = request_handler_, mode, handler = std::move(handler)](
+                   const Request& request, Response& response) {
             RequestView asked = view_of(request);
             asked.mode = mode;
-            Outcome outcome = gate->run(asked, [&](Visit& visit) {
-                if constexpr (std::is_invocable_v<Function, const Request&, Response&, Visit&>) {
-                    handler(request, response, visit);
+            Outcome outcome = request_handler->run(asked, [&](HandlerResult& result) {
+                if constexpr (std::is_invocable_v<Function, const Request&, Response&,
+                                                  HandlerResult&>) {
+                    handler(request, response, result);
                 } else {
                     handler(request, response);
                 }
@@ -85,7 +87,7 @@ class HttplibReplay {
     /// @param response filled if the result is true; the connection closes after it
     /// @return whether the request was refused
     bool refuse(const Request& request, Response& response) const {
-        const auto answer = gate_->refuse_unread(view_of(request));
+        const auto answer = request_handler_->refuse_unread(view_of(request));
         if (!answer) return false;
         // The unread body must not be taken for the next request. This library closes a connection
         // whose body provider fails, and in no other way from here.
@@ -114,7 +116,7 @@ class HttplibReplay {
         for (const auto& [name, value] : answer.headers) response.set_header(name, value);
     }
 
-    const Gate* gate_;
+    const RequestHandler* request_handler_;
 };
 
 /// Installs the helper on a server; wrap its routes with the result.
@@ -122,7 +124,7 @@ class HttplibReplay {
 /// @param helper a Helper, or a homeward::App; it must outlive the server
 /// @return wraps handlers; it need not outlive them
 inline HttplibReplay install(httplib::Server& server, const Helper& helper) {
-    const HttplibReplay replay(helper.gate());
+    const HttplibReplay replay(helper.request_handler());
     replay.guard(server);
     return replay;
 }

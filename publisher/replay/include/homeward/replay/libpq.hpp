@@ -58,8 +58,8 @@ inline std::string sqlstate_of(const PGresult* result) {
     }
 }
 
-/// What a result's error means, for Visit::cause and Situation::cause. The thread that uses the
-/// connection.
+/// What a result's error means, for HandlerResult::cause and Situation::cause. The thread that uses
+/// the connection.
 /// @param result of PQexec() and the like
 /// @return Cause::none if it is no error
 inline Cause cause_of(const PGresult* result) {
@@ -80,8 +80,9 @@ inline ServerRole server_role(const PGconn* connection) {
                : ServerRole::primary;
 }
 
-/// Queries what the connection has committed, for ReadGate::set_cookie(). Call it after COMMIT,
-/// outside of a transaction. It blocks for one round trip. The thread that uses the connection.
+/// Queries what the connection has committed, for SessionConsistency::set_cookie(). Call it after
+/// COMMIT, outside of a transaction. It blocks for one round trip. The thread that uses the
+/// connection.
 /// @param connection open and idle
 /// @return nothing on an error, or on a standby, which has committed nothing
 inline std::optional<Position> committed_position(PGconn* connection) {
@@ -211,11 +212,11 @@ inline std::unique_ptr<PositionSource> libpq_position_source(const std::string& 
 /// the connection.
 /// @param helper signs the token
 /// @param connection open and idle
-/// @param visit of the handler that committed
-inline void note_commit(const Helper& helper, PGconn* connection, Visit& visit) {
-    visit.has_committed = true;
+/// @param result of the handler that committed
+inline void note_commit(const Helper& helper, PGconn* connection, HandlerResult& result) {
+    result.has_committed = true;
     if (helper.reads() == nullptr) return;
-    if (const auto seen = committed_position(connection)) helper.remember(*seen, visit);
+    if (const auto seen = committed_position(connection)) helper.remember(*seen, result);
 }
 
 }  // namespace homeward::replay

@@ -98,7 +98,7 @@ inline std::string sqlstate_of(const std::exception& error) {
     return "";
 }
 
-/// What an exception means, for GateOptions::cause_of. Any thread.
+/// What an exception means, for RequestHandlerOptions::cause_of. Any thread.
 /// @param error what a handler threw
 /// @return Cause::none if it is not PostgreSQL's
 inline Cause cause_of(const std::exception& error) {
@@ -112,9 +112,9 @@ inline Cause libpqxx_cause(const std::exception& error) {
     return cause_of(error);
 }
 
-/// Queries what the connection has committed, for ReadGate::set_cookie(). Call it after commit(),
-/// when the transaction object is destroyed. It blocks for one round trip. The thread that uses the
-/// connection.
+/// Queries what the connection has committed, for SessionConsistency::set_cookie(). Call it after
+/// commit(), when the transaction object is destroyed. It blocks for one round trip. The thread
+/// that uses the connection.
 /// @param connection open, without a transaction
 /// @return the position; nothing if the row is not as expected
 /// @throws what libpqxx throws; on a standby a sql_error with 55000, as it has committed nothing
@@ -167,12 +167,13 @@ inline ServerRole server_role(detail::PqxxConnection& connection) {
 /// thread that uses the connection.
 /// @param helper signs the token
 /// @param connection open, without a transaction
-/// @param visit of the handler that committed
+/// @param result of the handler that committed
 /// @throws what libpqxx throws
-inline void note_commit(const Helper& helper, detail::PqxxConnection& connection, Visit& visit) {
-    visit.has_committed = true;
+inline void note_commit(const Helper& helper, detail::PqxxConnection& connection,
+                        HandlerResult& result) {
+    result.has_committed = true;
     if (helper.reads() == nullptr) return;
-    if (const auto seen = committed_position(connection)) helper.remember(*seen, visit);
+    if (const auto seen = committed_position(connection)) helper.remember(*seen, result);
 }
 
 /// A connection of the calling thread to each database: opened at its first use, and again after it

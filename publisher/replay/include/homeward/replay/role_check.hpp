@@ -16,7 +16,7 @@ namespace homeward::replay {
 struct RoleCheck {
     ServerRole role = ServerRole::unknown;  ///< of the server
     std::uint64_t system_id = 0;            ///< of its cluster
-    std::string warning;  ///< one sentence for a person; empty if it is the intended server
+    std::string warning;  ///< one sentence for an operator; empty if it is the intended server
 };
 
 /// Checks a server's role and cluster. Any thread.

@@ -127,8 +127,8 @@ class TokenSigner {
     TokenOptions options_;
 };
 
-/// Whether a replica has all that the token's session has seen. other_history may become covered as
-/// the replica moves on; publisher/replay/RULES.md has the table. Any thread.
+/// Whether a replica has all that the token's session has seen. different_timeline may become
+/// covered as the replica moves on; publisher/replay/RULES.md has the table. Any thread.
 /// @param token of TokenSigner::read()
 /// @param replica its position
 /// @return not_asked if the token does not count: not genuine, or expired and of another history

@@ -1,4 +1,4 @@
-#include <homeward/replay/read_gate.hpp>
+#include <homeward/replay/session_consistency.hpp>
 
 #include <ctime>
 #include <utility>
@@ -20,19 +20,20 @@ bool asks_for_more(const Token& one, const Token& other) {
 
 }  // namespace
 
-ReadGate::ReadGate(TokenSigner signer, ReplicaPoller* poller, ReadGateOptions options)
+SessionConsistency::SessionConsistency(TokenSigner signer, ReplicaPoller* poller,
+                                       SessionConsistencyOptions options)
     : signer_(std::move(signer)), poller_(poller), options_(std::move(options)) {}
 
-ReadAnswer ReadGate::ask(const SessionText& session, ReadMode mode) const {
+ReadAnswer SessionConsistency::ask(const SessionText& session, ReadMode mode) const {
     return answer(session, mode, std::chrono::milliseconds(options_.wait_max_ms));
 }
 
-ReadAnswer ReadGate::ask_now(const SessionText& session, ReadMode mode) const {
+ReadAnswer SessionConsistency::ask_now(const SessionText& session, ReadMode mode) const {
     return answer(session, mode, std::chrono::milliseconds(0));
 }
 
-ReadAnswer ReadGate::answer(const SessionText& session, ReadMode mode,
-                            std::chrono::milliseconds wait_max) const {
+ReadAnswer SessionConsistency::answer(const SessionText& session, ReadMode mode,
+                                      std::chrono::milliseconds wait_max) const {
     ReadAnswer answer;
     if (poller_ != nullptr) answer.server_role = poller_->role_now();
     if (mode == ReadMode::strong) {
@@ -54,7 +55,7 @@ ReadAnswer ReadGate::answer(const SessionText& session, ReadMode mode,
     return answer;
 }
 
-Token ReadGate::best_token(const SessionText& session) const {
+Token SessionConsistency::best_token(const SessionText& session) const {
     Token best;
     const auto take = [&](std::string_view value) {
         const Token token = signer_.read(value, unix_now_s());
@@ -66,11 +67,11 @@ Token ReadGate::best_token(const SessionText& session) const {
     return best;
 }
 
-std::string ReadGate::token(const Position& seen) const {
+std::string SessionConsistency::token(const Position& seen) const {
     return signer_.sign(seen, unix_now_s());
 }
 
-std::string ReadGate::cookie_of(std::string_view token) const {
+std::string SessionConsistency::cookie_of(std::string_view token) const {
     return set_cookie_value(options_.cookie, token);
 }
 

@@ -1,7 +1,7 @@
-// The gate and its poller against a source that says what it is told to: what is asked when, and
+// The reads and its poller against a source that says what it is told to: what is asked when, and
 // who waits how long. The real replica is in consistency_test.
 
-#include <homeward/replay/read_gate.hpp>
+#include <homeward/replay/session_consistency.hpp>
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -65,20 +65,20 @@ struct Stage {
     explicit Stage(const PollOptions& options = {}) {
         REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, script->sockets.data()) == 0);
         poller = std::make_unique<ReplicaPoller>(std::make_unique<ScriptedSource>(script), options);
-        ReadGateOptions gate_options;
-        gate_options.wait_max_ms = 20;
-        gate = std::make_unique<ReadGate>(TokenSigner({kKey}), poller.get(), gate_options);
+        SessionConsistencyOptions options;
+        options.wait_max_ms = 20;
+        reads = std::make_unique<SessionConsistency>(TokenSigner({kKey}), poller.get(), options);
     }
 
     /// As a browser sends it back.
     std::string cookie(Lsn lsn, std::uint32_t timeline = 1) const {
-        const std::string value = gate->set_cookie({7, timeline, lsn});
+        const std::string value = reads->set_cookie({7, timeline, lsn});
         return value.substr(0, value.find(';'));
     }
 
     std::shared_ptr<Script> script = std::make_shared<Script>();
     std::unique_ptr<ReplicaPoller> poller;
-    std::unique_ptr<ReadGate> gate;
+    std::unique_ptr<SessionConsistency> reads;
 };
 
 Token token_at(Lsn lsn, std::uint32_t timeline = 1) {
@@ -92,7 +92,7 @@ Token token_at(Lsn lsn, std::uint32_t timeline = 1) {
 
 TEST_CASE("the cookie is out of reach of scripts, other sites and plain HTTP") {
     Stage stage;
-    const std::string cookie = stage.gate->set_cookie(kStart);
+    const std::string cookie = stage.reads->set_cookie(kStart);
     CHECK(cookie.find("__Host-homeward_seen=v1.k1.7.1.3e8.") == 0);
     for (const char* attribute :
          {"; Path=/", "; Max-Age=86400", "; HttpOnly", "; Secure", "; SameSite=Lax"}) {
@@ -104,12 +104,12 @@ TEST_CASE("the cookie is out of reach of scripts, other sites and plain HTTP") {
 TEST_CASE("a token that is covered costs no question to the replica") {
     Stage stage;
     const std::string cookie = stage.cookie(1000);
-    CHECK(stage.gate->ask(cookie).coverage == Coverage::covered);
-    CHECK(stage.gate->ask(cookie).server_role == ServerRole::standby);
+    CHECK(stage.reads->ask(cookie).coverage == Coverage::covered);
+    CHECK(stage.reads->ask(cookie).server_role == ServerRole::standby);
     const int asked = stage.script->asked;
     CHECK(asked >= 1);
     for (int i = 0; i < 10'000; ++i) {
-        const ReadAnswer answer = stage.gate->ask(cookie);
+        const ReadAnswer answer = stage.reads->ask(cookie);
         if (answer.coverage != Coverage::covered || answer.has_waited) FAIL("asked again");
     }
     CHECK(stage.script->asked == asked);
@@ -117,18 +117,18 @@ TEST_CASE("a token that is covered costs no question to the replica") {
 
 TEST_CASE("without a token, in eventual mode and in the primary region nobody is asked") {
     Stage stage;
-    CHECK(stage.gate->ask("").coverage == Coverage::not_asked);
-    CHECK(stage.gate->ask("a=b; __Host-homeward_seen=v1.k1.7.1.3e8.1.00").coverage ==
+    CHECK(stage.reads->ask("").coverage == Coverage::not_asked);
+    CHECK(stage.reads->ask("a=b; __Host-homeward_seen=v1.k1.7.1.3e8.1.00").coverage ==
           Coverage::not_asked);
-    CHECK(stage.gate->ask(stage.cookie(9999), ReadMode::eventual).coverage == Coverage::not_asked);
-    const ReadGate at_home(TokenSigner({kKey}), nullptr);
+    CHECK(stage.reads->ask(stage.cookie(9999), ReadMode::eventual).coverage == Coverage::not_asked);
+    const SessionConsistency at_home(TokenSigner({kKey}), nullptr);
     CHECK(at_home.ask(stage.cookie(9999)).coverage == Coverage::not_asked);
     CHECK(stage.script->asked == 0);
 }
 
 TEST_CASE("a strong read is the primary's without a question") {
     Stage stage;
-    CHECK(stage.gate->ask("", ReadMode::strong).coverage == Coverage::primary_only);
+    CHECK(stage.reads->ask("", ReadMode::strong).coverage == Coverage::primary_only);
     CHECK(stage.script->asked == 0);
 }
 
@@ -136,7 +136,7 @@ TEST_CASE("a session waits for the replica, and no longer than it may") {
     Stage stage;
     const std::string cookie = stage.cookie(2000);
     const auto begin = Clock::now();
-    const ReadAnswer late = stage.gate->ask(cookie);
+    const ReadAnswer late = stage.reads->ask(cookie);
     CHECK(late.coverage == Coverage::behind);
     CHECK(late.has_waited);
     CHECK(Clock::now() - begin >= 20ms);
@@ -205,7 +205,7 @@ TEST_CASE("nobody waits for a replica that is far behind, until it has caught up
     options.futile_ms = 50;
     Stage stage(options);
     CHECK(wait_until(60s, [&] { return !stage.poller->wait_for(token_at(2000), 5ms).has_waited; }));
-    CHECK(stage.gate->ask(stage.cookie(3000)).coverage == Coverage::behind);
+    CHECK(stage.reads->ask(stage.cookie(3000)).coverage == Coverage::behind);
     stage.script->say(2000);
     // Those who do not wait keep the questions coming.
     CHECK(wait_until(60s, [&] {
@@ -238,7 +238,7 @@ TEST_CASE("another history is told after one fresh question, not from memory") {
     Stage stage;
     CHECK(stage.poller->wait_for(token_at(1000), 60s).coverage == Coverage::covered);
     const ReplicaPoller::Outcome outcome = stage.poller->wait_for(token_at(1000, 2), 60s);
-    CHECK(outcome.coverage == Coverage::other_history);
+    CHECK(outcome.coverage == Coverage::different_timeline);
     stage.script->say(1000, 2);
     CHECK(stage.poller->wait_for(token_at(1000, 2), 60s).coverage == Coverage::covered);
 }
@@ -248,12 +248,13 @@ TEST_CASE("of several cookies of one name the genuine one that asks for most cou
     const std::string planted =
         "__Host-homeward_seen=v1.k1.7.1.1.9999999999." + std::string(64, '0');
     const std::string good = stage.cookie(2000);
-    // Or the replica may not have been asked yet within the gate's wait.
+    // Or the replica may not have been asked yet within the reads's wait.
     REQUIRE(stage.poller->wait_for(token_at(1000), 60s).coverage == Coverage::covered);
-    CHECK(stage.gate->ask_now(planted + "; " + good, ReadMode::session).token == TokenState::fresh);
-    CHECK(stage.gate->ask(planted + "; " + good + "; " + stage.cookie(10)).coverage ==
+    CHECK(stage.reads->ask_now(planted + "; " + good, ReadMode::session).token ==
+          TokenState::fresh);
+    CHECK(stage.reads->ask(planted + "; " + good + "; " + stage.cookie(10)).coverage ==
           Coverage::behind);
-    CHECK(stage.gate->ask(stage.cookie(10) + ";" + good).coverage == Coverage::behind);
+    CHECK(stage.reads->ask(stage.cookie(10) + ";" + good).coverage == Coverage::behind);
 }
 
 TEST_CASE("a cookie is found among others, and only by its whole name") {

@@ -1,4 +1,4 @@
-#include <homeward/replay/gate.hpp>
+#include <homeward/replay/request_handler.hpp>
 
 #include <algorithm>
 #include <charconv>
@@ -75,32 +75,33 @@ bool is_plain(std::string_view path) {
            path.find('%') == std::string_view::npos;
 }
 
-std::vector<std::pair<std::string, std::string>> headers_of(Visit& visit) {
+std::vector<std::pair<std::string, std::string>> headers_of(HandlerResult& result) {
     std::vector<std::pair<std::string, std::string>> headers;
-    if (!visit.set_cookie.empty()) headers.emplace_back("Set-Cookie", std::move(visit.set_cookie));
-    if (!visit.seen_token.empty()) headers.emplace_back(kSeenHeader, std::move(visit.seen_token));
+    if (!result.set_cookie.empty())
+        headers.emplace_back("Set-Cookie", std::move(result.set_cookie));
+    if (!result.seen_token.empty()) headers.emplace_back(kSeenHeader, std::move(result.seen_token));
     return headers;
 }
 
 }  // namespace
 
-std::function<Sight(const RequestView&)> look_with(const ReadGate& reads) {
+std::function<ReplicaStatus(const RequestView&)> look_with(const SessionConsistency& reads) {
     return [&reads](const RequestView& request) {
         const std::string cookies = request.header("cookie");
         const std::string seen = request.header(kSeenHeader);
         const SessionText session{cookies, seen};
         const ReadAnswer answer =
             request.mode ? reads.ask(session, *request.mode) : reads.ask(session);
-        return Sight{answer.coverage, answer.server_role, answer.has_waited};
+        return ReplicaStatus{answer.coverage, answer.server_role, answer.has_waited};
     };
 }
 
-void remember(const ReadGate& reads, const Position& seen, Visit& visit) {
-    visit.seen_token = reads.token(seen);
-    visit.set_cookie = reads.cookie_of(visit.seen_token);
+void remember(const SessionConsistency& reads, const Position& seen, HandlerResult& result) {
+    result.seen_token = reads.token(seen);
+    result.set_cookie = reads.cookie_of(result.seen_token);
 }
 
-std::optional<Answer> Gate::refuse_unread(const RequestView& request) const {
+std::optional<Answer> RequestHandler::refuse_unread(const RequestView& request) const {
     if (is_passthrough(request.target)) return std::nullopt;
     const Situation situation = situation_of(request);
     if (!situation.is_websocket && !situation.is_length_unknown &&
@@ -112,70 +113,71 @@ std::optional<Answer> Gate::refuse_unread(const RequestView& request) const {
     return tell(decision, request);
 }
 
-Outcome Gate::run(const RequestView& request, const std::function<void(Visit&)>& handler) const {
+Outcome RequestHandler::run(const RequestView& request,
+                            const std::function<void(HandlerResult&)>& handler) const {
     if (is_passthrough(request.target)) return pass_through(handler);
     Situation situation = situation_of(request);
     situation.is_length_unknown = false;  // it was read
     Decision decision = look_and_decide(situation, request);
     if (decision.verdict != Verdict::proceed) return {tell(decision, request), {}};
 
-    const Settle settle = options_.on_begin ? options_.on_begin() : Settle();
-    Visit visit;
+    const Completion complete = options_.on_begin ? options_.on_begin() : Completion();
+    HandlerResult result;
     Cause cause = Cause::none;
     std::exception_ptr thrown;
     try {
-        handler(visit);
-        cause = visit.cause;
+        handler(result);
+        cause = result.cause;
     } catch (const std::exception& error) {
         thrown = std::current_exception();
         if (options_.cause_of) cause = options_.cause_of(error);
     } catch (...) {
         thrown = std::current_exception();
     }
-    if (depends_on_role(cause) && visit.server_role == ServerRole::unknown && options_.ask_role) {
-        visit.server_role = options_.ask_role();
+    if (depends_on_role(cause) && result.server_role == ServerRole::unknown && options_.ask_role) {
+        result.server_role = options_.ask_role();
     }
     situation.has_handler_run = true;
     situation.cause = cause;
-    situation.server_role = visit.server_role;
-    if (!visit.has_committed) decision = decide(situation, regions_, options_.policy);
-    if (settle) settle(decision.verdict == Verdict::proceed);
+    situation.server_role = result.server_role;
+    if (!result.has_committed) decision = decide(situation, regions_, options_.policy);
+    if (complete) complete(decision.verdict == Verdict::proceed);
     if (decision.verdict != Verdict::proceed) return {tell(decision, request), {}};
     if (thrown) std::rethrow_exception(thrown);
-    return {std::nullopt, headers_of(visit)};
+    return {std::nullopt, headers_of(result)};
 }
 
-bool Gate::is_passthrough(std::string_view target) const {
+bool RequestHandler::is_passthrough(std::string_view target) const {
     const std::string_view path = target.substr(0, target.find('?'));
     return is_plain(path) &&
            std::any_of(options_.passthrough.begin(), options_.passthrough.end(),
                        [&](const std::string& pattern) { return matches(pattern, path); });
 }
 
-Outcome Gate::pass_through(const std::function<void(Visit&)>& handler) const {
-    const Settle settle = options_.on_begin ? options_.on_begin() : Settle();
-    Visit visit;
+Outcome RequestHandler::pass_through(const std::function<void(HandlerResult&)>& handler) const {
+    const Completion complete = options_.on_begin ? options_.on_begin() : Completion();
+    HandlerResult result;
     try {
-        handler(visit);
+        handler(result);
     } catch (...) {
-        if (settle) settle(true);
+        if (complete) complete(true);
         throw;
     }
-    if (settle) settle(true);
-    return {std::nullopt, headers_of(visit)};
+    if (complete) complete(true);
+    return {std::nullopt, headers_of(result)};
 }
 
-Decision Gate::look_and_decide(Situation& situation, const RequestView& request) const {
+Decision RequestHandler::look_and_decide(Situation& situation, const RequestView& request) const {
     if (options_.look) {
-        const Sight sight = options_.look(request);
-        situation.coverage = sight.coverage;
-        situation.server_role = sight.server_role;
-        if (sight.has_waited && sight.coverage == Coverage::covered) counters_.count_waited();
+        const ReplicaStatus status = options_.look(request);
+        situation.coverage = status.coverage;
+        situation.server_role = status.server_role;
+        if (status.has_waited && status.coverage == Coverage::covered) counters_.count_waited();
     }
     return decide(situation, regions_, options_.policy);
 }
 
-Answer Gate::tell(const Decision& decision, const RequestView& request) const {
+Answer RequestHandler::tell(const Decision& decision, const RequestView& request) const {
     counters_.count(decision);
     if (options_.on_decision) {
         const std::string line = log_line(decision, request.method, request.target);
