@@ -97,8 +97,9 @@ int main() try {
                          "user:demo", "order.view", "order:" + request.matches[1].str(), "allowed");
     });
     server.Get("/metrics", [&](auto&, auto& r) { r.set_content(app.prometheus(), "text/plain"); });
-    const bool can_listen = server.bind_to_port("127.0.0.1", std::atoi(std::getenv("PORT")));
-    if (!can_listen) throw std::runtime_error("cannot listen on PORT");
+    const char* port = std::getenv("PORT");
+    const bool can_listen = port != nullptr && server.bind_to_port("127.0.0.1", std::atoi(port));
+    if (!can_listen) throw std::runtime_error("cannot listen; set PORT to a free port");
     std::thread listener([&] { server.listen_after_bind(); });
     int caught = 0;
     sigwait(&stop, &caught), server.stop(), listener.join();
