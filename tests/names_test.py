@@ -31,7 +31,7 @@ RETIRED = {
     r"Gate|ReadGate|ForkGate|GateOptions|ReadGateOptions": "RequestHandler, SessionConsistency, ForkGuard",
     r"Sight|Visit|Settle": "ReplicaStatus, HandlerResult, Completion",
     r"other_history|HOMEWARD_OTHER_HISTORY": "different_timeline",
-    r"WALK\.md|deploy/lab": "TUTORIAL.md, deploy/demo",
+    r"WALK\.md|deploy/lab|lab/\w+": "TUTORIAL.md, deploy/demo",
     r"stands twice": "duplicate",
     r"let us in": "authentication failed",
     r"belongs into": "must be inside",
