@@ -71,6 +71,7 @@ def sources(root):
 
 def mistakes(root):
     retired = [(re.compile(rf"(?<![\w.])(?:{old})(?!\w)"), new) for old, new in RETIRED.items()]
+    any_retired = re.compile("|".join(RETIRED))
     aliases = [(re.compile(path), re.compile(rf"(?:{names})")) for path, names in ALIASES.items()]
     for path in sources(root):
         try:
@@ -78,8 +79,12 @@ def mistakes(root):
                 lines = source.read().split("\n")
         except UnicodeDecodeError:
             continue
+        if not any_retired.search("\n".join(lines)):
+            continue
         allowed = [names for pattern, names in aliases if pattern.fullmatch(path)]
         for number, line in enumerate(lines, 1):
+            if not any_retired.search(line):
+                continue
             for pattern, new in retired:
                 for found in pattern.finditer(line):
                     if not any(names.fullmatch(found[0]) for names in allowed):
