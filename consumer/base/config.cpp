@@ -15,7 +15,7 @@
 
 #include <unistd.h>
 
-#include "consumer/base/nearest_name.hpp"
+#include "schemas/text/nearest_name.hpp"
 
 namespace homeward::consumer {
 namespace {

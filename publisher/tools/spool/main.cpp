@@ -6,7 +6,7 @@
 
 #include "publisher/api/checked_options.hpp"
 #include "publisher/send/spool_recovery.hpp"
-#include "publisher/tools/cli/command_words.hpp"
+#include "publisher/tools/cli/nats_options.hpp"
 #include "publisher/tools/spool/command_line.hpp"
 #include "publisher/tools/spool/inspection.hpp"
 

@@ -161,3 +161,80 @@ TEST_CASE(
     CHECK(refusal("--spool-mib", "63").find("from 64 to") != std::string::npos);
     CHECK(refusal("--inbox-prefix", "a.>").find("inbox_prefix is \"a.>\"") != std::string::npos);
 }
+
+TEST_CASE("a mistake in a command line is named, with what was meant, and exits with 2") {
+    struct Mistake {
+        std::vector<std::string> words;
+        std::string said;
+    };
+    const std::string emit = HOMEWARD_EMIT_PROGRAM;
+    const std::string spool = HOMEWARD_SPOOL_PROGRAM;
+    for (const auto& [words, said] : std::vector<Mistake>{
+             {{emit, "--regoin", "ams"}, "unknown option --regoin; did you mean --region?"},
+             {{emit, "--regoin=ams"}, "unknown option --regoin; did you mean --region?"},
+             {{emit, "--app", "shop", "--region"}, "--region needs a value"},
+             {{emit, "--app", "shop"}, "--region is missing"},
+             {{emit, "-a", "shop", "-r", "ams", "extra"}, "unexpected argument extra"},
+             {{emit, "-a", "shop", "-r", "ams", "--lanes", "disk"},
+              "--lanes: expected memory or spool, not \"disk\""},
+             {{emit, "-a", "shop", "-r", "ams", "--wait", "1.5"},
+              "--wait: expected a whole number from 0 to 86400, not \"1.5\""},
+             {{emit, "-a", "shop", "-r", "ams", "--socket-mode", "0999"},
+              "--socket-mode: expected an octal number from 0 to 0777"},
+             {{emit, "-a", "shop", "-r", "ams", "--listen", "tcp:1"},
+              "--listen: expected unix:PATH or unixgram:PATH, not \"tcp:1\""},
+             {{emit, "-a", "shop", "-r", "ams", "--text-field", "line"},
+              "--text-field needs --type"},
+             {{emit, "nats://user:s3cret@127.0.0.1"}, "nats://xxxxxxxxxxx@127.0.0.1"},
+             {{spool}, "a command is missing; expected inspect, drain"},
+             {{spool, "drian", "/tmp"}, "unknown command drian; did you mean drain?"},
+             {{spool, "inspect"}, "DIR is required"},
+             {{spool, "inspect", "/tmp", "--jsno"}, "unknown option --jsno; did you mean --json?"},
+             {{spool, "drain", "/tmp", "--wait", "-1"}, "from 0 to 86400, not \"-1\""}}) {
+        const CommandResult result = run_command(words);
+        INFO(words.back() << "\n" << result.output);
+        CHECK(result.exit_code == 2);
+        CHECK(result.output.find(said) != std::string::npos);
+        CHECK(result.output.find("--help'") != std::string::npos);
+    }
+    // The hint names the command in question.
+    CHECK(run_command({spool, "inspect"}).output.find("Try 'homeward-spool inspect --help'.") !=
+          std::string::npos);
+}
+
+TEST_CASE("help and version win over everything else in a command line") {
+    for (const std::string word : {"-h", "--help"}) {
+        const CommandResult emit = run_command({HOMEWARD_EMIT_PROGRAM, word});
+        CHECK(emit.exit_code == 0);
+        CHECK(emit.output.find("(default: 256)") != std::string::npos);
+        CHECK(emit.output.find("(environment: HOMEWARD_REGION)") != std::string::npos);
+        const CommandResult drain = run_command({HOMEWARD_SPOOL_PROGRAM, "drain", word});
+        CHECK(drain.exit_code == 0);
+        CHECK(drain.output.find("homeward-spool drain [OPTIONS] DIR") != std::string::npos);
+        CHECK(drain.output.find("--server") != std::string::npos);
+        CHECK(run_command({HOMEWARD_EMIT_PROGRAM, "--wait", "soon", word}).exit_code == 0);
+    }
+    for (const char* program : {HOMEWARD_EMIT_PROGRAM, HOMEWARD_SPOOL_PROGRAM}) {
+        const CommandResult version = run_command({program, "--version"});
+        CHECK(version.exit_code == 0);
+        CHECK(version.output.rfind("homeward-", 0) == 0);
+        CHECK(run_command({program, "-V"}).output == version.output);
+    }
+}
+
+TEST_CASE("an option of the command line wins over its environment variable") {
+    const TempDir dir;
+    std::ofstream(dir / "none") << "";
+    ProcessOptions options;
+    options.environment = {{"HOMEWARD_NATS_URL", "nats://127.0.0.1:1"},
+                           {"HOMEWARD_NATS_URL_FILE", dir / "none"}};
+    std::filesystem::create_directory(dir / "spool");
+    const auto drain = [&](std::vector<std::string> words) {
+        words.insert(words.begin(), {HOMEWARD_SPOOL_PROGRAM, "drain", dir / "spool", "-w", "0"});
+        return run_command(words, options).exit_code;
+    };
+    CHECK(drain({}) == 2);  // the file names no server
+    CHECK(drain({"--server", "nats://127.0.0.1:1"}) == 0);
+    CHECK(drain({"--server", "nats://127.0.0.1:1", "--server-file", dir / "none"}) == 2);
+    CHECK(drain({"--server-file", dir / "none", "--server", "nats://127.0.0.1:1"}) == 0);
+}

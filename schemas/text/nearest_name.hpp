@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-namespace homeward::consumer {
+namespace homeward {
 
 /// How many characters must be inserted, removed, replaced or swapped with their neighbour.
 inline std::size_t edit_distance(std::string_view a, std::string_view b) {
@@ -40,4 +40,4 @@ inline std::optional<std::string> nearest(std::string_view name,
     return *best;
 }
 
-}  // namespace homeward::consumer
+}  // namespace homeward
