@@ -73,8 +73,8 @@ struct Config {
     } batch;
 
     struct Streams {
-        /// How long streams keep what is committed, for `replay` after a leader was restored from a
-        /// backup; 0: not at all. The price: a leaf's disk holds that many hours of events, and
+        /// How long streams keep what is committed, for `backfill` after a leader was restored from
+        /// a backup; 0: not at all. The price: a leaf's disk holds that many hours of events, and
         /// what is not consumed within that time is gone.
         std::size_t history_hours = 0;
         /// Disk of one region's stream of a kind; 0: whatever its server has. With all streams of a

@@ -3,11 +3,12 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "consumer/base/command_words.hpp"
+#include "consumer/base/command_output.hpp"
 #include "consumer/base/plain_text.hpp"
 #include "consumer/postgres/schema.hpp"
 #include "consumer/repair/conflict_acceptor.hpp"
 #include "consumer/repair/conflicts.hpp"
+#include "schemas/cli/options.hpp"
 
 namespace homeward::consumer {
 namespace {
@@ -22,35 +23,6 @@ struct Order {
     bool all = false;
     std::int64_t conflicts_max = kListedDefault;
 };
-
-Order parse(const std::vector<std::string>& words) {
-    Order order;
-    for (WordReader reader(words, 1); reader.next();) {
-        const std::string& word = reader.word();
-        if (word == "--json") {
-            order.as_json = true;
-        } else if (word == "--all") {
-            order.all = true;
-        } else if (word == "--limit") {
-            order.conflicts_max = number_of(reader.value(), word);
-        } else if (word == "--state") {
-            order.filter.states = states_of(reader.value(), {"open", "accepted", "discarded"});
-        } else if (word == "--region") {
-            order.filter.region = reader.value();
-        } else if (word == "--app") {
-            order.filter.app = reader.value();
-        } else if (word == "--reason") {
-            order.filter.reason = reader.value();
-        } else if (word == "--since") {
-            order.filter.since = reader.value();
-        } else if (word.rfind("--", 0) == 0) {
-            throw UsageError("conflicts does not know " + word);
-        } else {
-            order.filter.ids.push_back(number_of(word, "a conflict's number"));
-        }
-    }
-    return order;
-}
 
 std::string origin_of(const Conflict& one) {
     if (one.publisher.empty()) return "forgotten";
@@ -117,7 +89,6 @@ std::string body_of(const std::string& frame) {
 }
 
 int show(PgConnection& leader, Order order) {
-    if (order.filter.ids.empty()) throw UsageError("conflicts show needs a number");
     order.filter.states.clear();
     const auto conflicts = read_conflicts(leader, order.filter, 0, true);
     for (const Conflict& one : conflicts) {
@@ -171,24 +142,91 @@ int discard(PgConnection& leader, const Order& order) {
     return 0;
 }
 
+using Run = int (*)(PgConnection& leader, const Config& config, const Order& order);
+
+CLI::App& add(const Commands& commands, const std::shared_ptr<Order>& order, const char* name,
+              const char* description, Run run) {
+    CLI::App& command =
+        add_command(commands, name, description, [order, run](const Config& config) {
+            PgConnection leader(config.postgres.upkeep_url, config.postgres);
+            return run(leader, config, *order);
+        });
+    command.add_flag("-j,--json", order->as_json, "print JSON");
+    return command;
+}
+
+CLI::Option* add_numbers(CLI::App& command, ConflictFilter& filter) {
+    return cli::add_numbers(command, "NUMBER", filter.ids, "numbers of conflicts")
+        ->type_name("NUMBER");
+}
+
+void add_filters(CLI::App& command, ConflictFilter& filter) {
+    add_numbers(command, filter);
+    command.option_defaults()->group("Filters");
+    cli::add_text(command, "-r,--region", "REGION", filter.region, "received from this region");
+    cli::add_text(command, "-a,--app", "APP", filter.app, "received from this app");
+    cli::add_text(command, "--reason", "TEXT", filter.reason,
+                  "whose reason contains this text, in upper or lower case");
+    cli::add_text(command, "-s,--since", "TIME", filter.since,
+                  "seen at this time or later, in any format that PostgreSQL reads");
+    cli::add_choice(
+        command, "--state", {"open", "accepted", "discarded", "all"},
+        [&filter](const std::string& state) {
+            filter.states = state == "all" ? std::vector<std::string>{} : std::vector{state};
+        },
+        "in this state");
+}
+
+/// One that changes what its filters select: never everything by accident.
+void add_change(const Commands& commands, const char* name, const char* description, Run run) {
+    const auto order = std::make_shared<Order>();
+    CLI::App& command = add(commands, order, name, description, run);
+    command.add_flag("--all", order->all, "every quarantined frame in the state");
+    add_filters(command, order->filter);
+    command.parse_complete_callback([order, name] {
+        if (order->all || order->filter.is_narrow()) return;
+        throw UsageError(std::string("conflicts ") + name +
+                         " needs numbers, a filter, or --all for every frame that waits");
+    });
+}
+
 }  // namespace
 
-int run_conflicts(const Config& config, const std::vector<std::string>& words) {
-    const std::string command = words.empty() ? "" : words[0];
-    if (command != "list" && command != "show" && command != "accept" && command != "discard") {
-        throw UsageError("conflicts needs list, show, accept or discard");
-    }
-    const Order order = parse(words);
-    const bool judges = command == "accept" || command == "discard";
-    if (judges && !order.all && !order.filter.is_narrow()) {
-        throw UsageError("conflicts " + command +
-                         " needs numbers or a filter, or --all for every frame that waits");
-    }
-    PgConnection leader(config.postgres.upkeep_url, config.postgres);
-    if (command == "list") return list(leader, order);
-    if (command == "show") return show(leader, order);
-    if (command == "accept") return accept(leader, config, order);
-    return discard(leader, order);
+void add_conflict_commands(const Commands& commands) {
+    const Commands group = add_command_group(
+        commands, "conflicts",
+        "list, accept or discard frames that conflict with the ledger\n\n"
+        "A frame is quarantined when its origin belongs to another region or app, "
+        "or when a part of its seqs is settled.");
+    const auto list_order = std::make_shared<Order>();
+    CLI::App& list_command = add(group, list_order, "list", "list quarantined frames",
+                                 [](PgConnection& leader, const Config&, const Order& order) {
+                                     return list(leader, order);
+                                 });
+    cli::add_number(list_command, "-n,--limit", {}, list_order->conflicts_max,
+                    "list at most N; 0: all");
+    add_filters(list_command, list_order->filter);
+    const auto show_order = std::make_shared<Order>();
+    CLI::App& show_command =
+        add(group, show_order, "show", "print quarantined frames with their events",
+            [](PgConnection& leader, const Config&, const Order& order) {
+                return show(leader, order);
+            });
+    add_numbers(show_command, show_order->filter)->required();
+    add_change(
+        group, "accept",
+        "take frames for their origins\n\n"
+        "Events that the ledger lacks are written; those that it has stay as they are. Needs "
+        "numbers, a filter or --all.",
+        accept);
+    add_change(
+        group, "discard",
+        "give frames up\n\n"
+        "Seqs that the origin's own frame had and the ledger lacks become tombstones. A frame "
+        "of another app leaves no trace. Needs numbers, a filter or --all.",
+        [](PgConnection& leader, const Config&, const Order& order) {
+            return discard(leader, order);
+        });
 }
 
 }  // namespace homeward::consumer

@@ -1,14 +1,10 @@
 #pragma once
 
-#include <string>
-#include <vector>
-
-#include "consumer/base/config.hpp"
+#include "consumer/base/command.hpp"
 
 namespace homeward::consumer {
 
-/// `homeward-consumer conflicts …`; `words` begins behind "conflicts". Returns the exit status.
-/// Throws UsageError, LeaderError.
-int run_conflicts(const Config& config, const std::vector<std::string>& words);
+/// `homeward-consumer conflicts list|show|accept|discard`.
+void add_conflict_commands(const Commands& commands);
 
 }  // namespace homeward::consumer

@@ -1,14 +1,14 @@
 #include "consumer/repair/dead_letter_command.hpp"
 
-#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "consumer/base/command_words.hpp"
+#include "consumer/base/command_output.hpp"
 #include "consumer/base/plain_text.hpp"
 #include "consumer/postgres/schema.hpp"
 #include "consumer/repair/dead_letters.hpp"
 #include "consumer/repair/progress_bar.hpp"
+#include "schemas/cli/options.hpp"
 
 namespace homeward::consumer {
 namespace {
@@ -23,40 +23,6 @@ struct Order {
     bool all = false;
     std::int64_t letters_max = kListedDefault;
 };
-
-Order parse(const std::vector<std::string>& words) {
-    Order order;
-    for (WordReader reader(words, 1); reader.next();) {
-        const std::string& word = reader.word();
-        if (word == "--json") {
-            order.as_json = true;
-        } else if (word == "--all") {
-            order.all = true;
-        } else if (word == "--limit") {
-            order.letters_max = number_of(reader.value(), word);
-        } else if (word == "--state") {
-            order.filter.states =
-                states_of(reader.value(), {"open", "parked", "redriven", "discarded"});
-        } else if (word == "--type") {
-            order.filter.type = reader.value();
-        } else if (word == "--region") {
-            order.filter.region = reader.value();
-        } else if (word == "--app") {
-            order.filter.app = reader.value();
-        } else if (word == "--sqlstate") {
-            order.filter.sqlstate = reader.value();
-        } else if (word == "--reason") {
-            order.filter.reason = reader.value();
-        } else if (word == "--since") {
-            order.filter.since = reader.value();
-        } else if (word.rfind("--", 0) == 0) {
-            throw UsageError("dead-letters does not know " + word);
-        } else {
-            order.filter.ids.push_back(number_of(word, "a dead letter's number"));
-        }
-    }
-    return order;
-}
 
 json to_json(const DeadLetter& letter, bool with_payload) {
     json object{{"id", letter.id},
@@ -131,7 +97,6 @@ int list_sources(PgConnection& leader, const Config& config, const Order& order)
 }
 
 int show(PgConnection& leader, Order order) {
-    if (order.filter.ids.empty()) throw UsageError("dead-letters show needs a number");
     order.filter.states.clear();
     const auto letters = read_letters(leader, order.filter, 0, true);
     for (const DeadLetter& letter : letters) {
@@ -176,28 +141,92 @@ int discard(PgConnection& leader, const Order& order) {
     return 0;
 }
 
-void require_choice(const std::string& command, const Order& order) {
-    if (order.all || order.filter.is_narrow()) return;
-    throw UsageError("dead-letters " + command +
-                     " needs numbers or a filter, or --all for every letter that waits");
+using Run = int (*)(PgConnection& leader, const Config& config, const Order& order);
+
+CLI::App& add(const Commands& commands, const std::shared_ptr<Order>& order, const char* name,
+              const char* description, Run run) {
+    CLI::App& command =
+        add_command(commands, name, description, [order, run](const Config& config) {
+            PgConnection leader(config.postgres.upkeep_url, config.postgres);
+            return run(leader, config, *order);
+        });
+    command.add_flag("-j,--json", order->as_json, "print JSON");
+    return command;
+}
+
+CLI::Option* add_numbers(CLI::App& command, LetterFilter& filter) {
+    return cli::add_numbers(command, "NUMBER", filter.ids, "numbers of dead letters")
+        ->type_name("NUMBER");
+}
+
+void add_filters(CLI::App& command, LetterFilter& filter) {
+    add_numbers(command, filter);
+    command.option_defaults()->group("Filters");
+    cli::add_text(command, "-t,--type", "TYPE", filter.type, "of this event type");
+    cli::add_text(command, "-r,--region", "REGION", filter.region, "from this region");
+    cli::add_text(command, "-a,--app", "APP", filter.app, "from this app");
+    cli::add_text(command, "--sqlstate", "SQLSTATE", filter.sqlstate,
+                  "refused by PostgreSQL with this code");
+    cli::add_text(command, "--reason", "TEXT", filter.reason,
+                  "whose reason contains this text, in upper or lower case");
+    cli::add_text(command, "-s,--since", "TIME", filter.since,
+                  "first seen at this time or later, in any format that PostgreSQL reads");
+    cli::add_choice(
+        command, "--state", {"open", "parked", "redriven", "discarded", "all"},
+        [&filter](const std::string& state) {
+            filter.states = state == "all" ? std::vector<std::string>{} : std::vector{state};
+        },
+        "in this state")
+        ->default_str("open and parked");
+}
+
+/// One that changes what its filters select: never everything by accident.
+void add_change(const Commands& commands, const char* name, const char* description, Run run) {
+    const auto order = std::make_shared<Order>();
+    CLI::App& command = add(commands, order, name, description, run);
+    command.add_flag("--all", order->all, "every dead letter in the state");
+    add_filters(command, order->filter);
+    command.parse_complete_callback([order, name] {
+        if (order->all || order->filter.is_narrow()) return;
+        throw UsageError(std::string("dead-letters ") + name +
+                         " needs numbers, a filter, or --all for every dead letter that waits");
+    });
 }
 
 }  // namespace
 
-int run_dead_letters(const Config& config, const std::vector<std::string>& words) {
-    const std::string command = words.empty() ? "" : words[0];
-    const std::vector<std::string> known{"list", "sources", "show", "redrive", "discard"};
-    if (std::find(known.begin(), known.end(), command) == known.end()) {
-        throw UsageError("dead-letters needs list, sources, show, redrive or discard");
-    }
-    const Order order = parse(words);
-    if (command == "redrive" || command == "discard") require_choice(command, order);
-    PgConnection leader(config.postgres.upkeep_url, config.postgres);
-    if (command == "list") return list(leader, order);
-    if (command == "sources") return list_sources(leader, config, order);
-    if (command == "show") return show(leader, order);
-    if (command == "redrive") return redrive(leader, config, order);
-    return discard(leader, order);
+void add_dead_letter_commands(const Commands& commands) {
+    const Commands group = add_command_group(
+        commands, "dead-letters", "list, redrive or discard events that could not become rows");
+    const auto list_order = std::make_shared<Order>();
+    CLI::App& list_command = add(group, list_order, "list", "list dead letters",
+                                 [](PgConnection& leader, const Config&, const Order& order) {
+                                     return list(leader, order);
+                                 });
+    cli::add_number(list_command, "-n,--limit", {}, list_order->letters_max,
+                    "list at most N; 0: all");
+    add_filters(list_command, list_order->filter);
+    add(group, std::make_shared<Order>(), "sources",
+        "list regions and apps with dead letters\n\n"
+        "Of each: how many there are, the first reason, and a sample.",
+        [](PgConnection& leader, const Config& config, const Order& order) {
+            return list_sources(leader, config, order);
+        });
+    const auto show_order = std::make_shared<Order>();
+    CLI::App& show_command =
+        add(group, show_order, "show", "print dead letters with their payloads",
+            [](PgConnection& leader, const Config&, const Order& order) {
+                return show(leader, order);
+            });
+    add_numbers(show_command, show_order->filter)->required();
+    add_change(group, "redrive",
+               "write dead letters again, with the current schema\n\n"
+               "Needs numbers, a filter or --all. Exit status 1 if some still cannot become rows.",
+               redrive);
+    add_change(group, "discard", "give dead letters up\n\nNeeds numbers, a filter or --all.",
+               [](PgConnection& leader, const Config&, const Order& order) {
+                   return discard(leader, order);
+               });
 }
 
 }  // namespace homeward::consumer

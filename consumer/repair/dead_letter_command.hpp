@@ -1,14 +1,10 @@
 #pragma once
 
-#include <string>
-#include <vector>
-
-#include "consumer/base/config.hpp"
+#include "consumer/base/command.hpp"
 
 namespace homeward::consumer {
 
-/// `homeward-consumer dead-letters …`; `words` begins behind "dead-letters". Returns the exit
-/// status. Throws UsageError, LeaderError.
-int run_dead_letters(const Config& config, const std::vector<std::string>& words);
+/// `homeward-consumer dead-letters list|sources|show|redrive|discard`.
+void add_dead_letter_commands(const Commands& commands);
 
 }  // namespace homeward::consumer

@@ -4,10 +4,11 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "consumer/base/command_words.hpp"
+#include "consumer/base/command_output.hpp"
 #include "consumer/postgres/schema.hpp"
 #include "consumer/repair/erasure.hpp"
 #include "consumer/repair/progress_bar.hpp"
+#include "schemas/cli/options.hpp"
 
 namespace homeward::consumer {
 namespace {
@@ -22,30 +23,9 @@ struct Order {
 FieldValue condition_of(const std::string& text) {
     const std::size_t sign = text.find('=');
     if (sign == std::string::npos || sign == 0) {
-        throw UsageError("--where is \"" + text + "\"; expected field=value");
+        throw UsageError("--where: expected field=value, not \"" + text + "\"");
     }
     return {text.substr(0, sign), text.substr(sign + 1)};
-}
-
-Order parse(const std::vector<std::string>& words) {
-    Order order;
-    for (WordReader reader(words, 0); reader.next();) {
-        const std::string& word = reader.word();
-        if (word == "--type") {
-            order.type = reader.value();
-        } else if (word == "--where") {
-            order.conditions.push_back(condition_of(reader.value()));
-        } else if (word == "--dry-run") {
-            order.is_dry = true;
-        } else if (word == "--json") {
-            order.as_json = true;
-        } else {
-            throw UsageError("erase does not know " + word);
-        }
-    }
-    if (order.type.empty()) throw UsageError("erase needs --type");
-    if (order.conditions.empty()) throw UsageError("erase needs --where field=value");
-    return order;
 }
 
 void note(const ErasureResult& result) {
@@ -65,10 +45,7 @@ void note(const ErasureResult& result) {
     }
 }
 
-}  // namespace
-
-int run_erase(const Config& config, const std::vector<std::string>& words) {
-    const Order order = parse(words);
+int erase(const Config& config, const Order& order) {
     const std::vector<EventType> types = known_event_types(config);
     const auto type = std::find_if(types.begin(), types.end(),
                                    [&](const EventType& one) { return one.name == order.type; });
@@ -88,6 +65,36 @@ int run_erase(const Config& config, const std::vector<std::string>& words) {
                                  {"dead_letters", result.dead_letters}});
     note(result);
     return result.doubtful_letters.empty() && result.open_conflicts == 0 ? 0 : 1;
+}
+
+}  // namespace
+
+void add_erase_command(const Commands& commands) {
+    const auto order = std::make_shared<Order>();
+    CLI::App& command = add_command(
+        commands, "erase",
+        "delete the events of a type that have given values\n\n"
+        "Dead letters are included. It connects as the owner and deletes some MB per transaction; "
+        "if interrupted, the same command continues. The proof counts the events as erased. Exit "
+        "status 1 if something is left for you to look at.",
+        [order](const Config& config) { return erase(config, *order); });
+    cli::add_text(command, "-t,--type", "TYPE", order->type, "the event type")->required();
+    command
+        .add_option_function<std::vector<std::string>>(
+            "--where",
+            [order](const std::vector<std::string>& conditions) {
+                for (const std::string& text : conditions) {
+                    order->conditions.push_back(condition_of(text));
+                }
+            },
+            "erase events in which FIELD has this value; FIELD is one of the type's, or extra.KEY. "
+            "May be given again: all must match")
+        ->type_name("FIELD=VALUE")
+        ->allow_extra_args(false)
+        ->take_all()
+        ->required();
+    command.add_flag("--dry-run", order->is_dry, "only count the events");
+    command.add_flag("-j,--json", order->as_json, "print JSON");
 }
 
 }  // namespace homeward::consumer

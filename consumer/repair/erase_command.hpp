@@ -1,14 +1,10 @@
 #pragma once
 
-#include <string>
-#include <vector>
-
-#include "consumer/base/config.hpp"
+#include "consumer/base/command.hpp"
 
 namespace homeward::consumer {
 
-/// `homeward-consumer erase …`; `words` begins behind "erase". Returns the exit status. Throws
-/// UsageError, LeaderError.
-int run_erase(const Config& config, const std::vector<std::string>& words);
+/// `homeward-consumer erase`.
+void add_erase_command(const Commands& commands);
 
 }  // namespace homeward::consumer

@@ -6,8 +6,8 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
-#include "consumer/base/command_words.hpp"
 #include "consumer/postgres/schema.hpp"
+#include "schemas/cli/usage_error.hpp"
 
 namespace homeward::consumer {
 namespace {
@@ -38,8 +38,8 @@ std::string condition_sql(PgConnection& leader, const EventType& type, const Fie
     if (field == type.fields.end()) {
         std::string known;
         for (const Field& candidate : type.fields) known += " " + candidate.name;
-        throw UsageError("type \"" + type.name + "\" has no field \"" + one.field + "\"; it has" +
-                         known + ", and extra.KEY for others");
+        throw cli::UsageError("type \"" + type.name + "\" has no field \"" + one.field +
+                              "\"; it has" + known + ", and extra.KEY for others");
     }
     const std::string column = "e." + leader.quote(field->name);
     if (field->array) {
@@ -124,9 +124,10 @@ std::vector<Erasure::Partition> Erasure::partitions() {
     std::vector<Partition> partitions;
     for (int i = 0; i < found.rows(); ++i) {
         if (found.at(i, 2) != "r") {
-            throw UsageError("partition " + std::string(found.at(i, 1)) +
-                             " is no table with rows of its own; detach it, and erase in it by "
-                             "hand");
+            throw cli::UsageError(
+                "partition " + std::string(found.at(i, 1)) +
+                " is no table with rows of its own; detach it, and erase in it by "
+                "hand");
         }
         partitions.push_back({found.number(i, 0), std::string(found.at(i, 1))});
     }

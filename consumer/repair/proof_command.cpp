@@ -1,16 +1,15 @@
 #include "consumer/repair/proof_command.hpp"
 
-#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <optional>
 #include <thread>
 
-#include "consumer/base/command_words.hpp"
 #include "consumer/ledger/closed_days.hpp"
 #include "consumer/ledger/proof.hpp"
 #include "consumer/nats/stream.hpp"
 #include "consumer/repair/progress_bar.hpp"
+#include "schemas/cli/options.hpp"
 
 namespace homeward::consumer {
 namespace {
@@ -24,38 +23,6 @@ struct Order {
     std::optional<std::string> origin;
     std::chrono::seconds patience{0};
 };
-
-std::chrono::seconds seconds_of(const std::string& text) {
-    constexpr int kMax = 86'400;
-    int seconds = 0;
-    const auto end = text.data() + text.size();
-    const auto parsed = std::from_chars(text.data(), end, seconds);
-    if (parsed.ec != std::errc{} || parsed.ptr != end || seconds < 0 || seconds > kMax) {
-        throw UsageError("--wait is \"" + text + "\"; expected whole seconds, up to a day");
-    }
-    return std::chrono::seconds(seconds);
-}
-
-Order parse(const std::vector<std::string>& words) {
-    Order order;
-    for (WordReader reader(words, 0); reader.next();) {
-        const std::string& word = reader.word();
-        if (word == "--json") {
-            order.as_json = true;
-        } else if (word == "--final") {
-            order.is_final = true;
-        } else if (word == "--recount") {
-            order.recount = true;
-        } else if (word == "--origin") {
-            order.origin = reader.value();
-        } else if (word == "--wait") {
-            order.patience = seconds_of(reader.value());
-        } else {
-            throw UsageError("proof does not know " + word);
-        }
-    }
-    return order;
-}
 
 bool has_undelivered(NatsConnection& nats, const Config& config) {
     for (const Stream& stream : streams_of(config)) {
@@ -110,23 +77,61 @@ int show(const Config& config, const Order& order) {
     return proof.is_clean() && differing.empty() ? 0 : 1;
 }
 
-int abandon_all(const Config& config, const std::vector<std::string>& words) {
-    if (words.size() < 2) throw UsageError("proof abandon needs an origin");
+int abandon_all(const Config& config, const std::vector<std::string>& origins) {
     PgConnection leader(config.postgres.owner_url, config.postgres);
     bool all = true;
-    for (std::size_t i = 1; i < words.size(); ++i) {
-        const Abandonment done = abandon(leader, words[i]);
+    for (const std::string& origin : origins) {
+        const Abandonment done = abandon(leader, origin);
         for (const std::string& line : done.lines) std::printf("%s\n", line.c_str());
         all = all && done.abandoned > 0;
     }
     return all ? 0 : 1;
 }
 
+void add_abandon_command(const Commands& commands) {
+    const auto origins = std::make_shared<std::vector<std::string>>();
+    CLI::App& command = add_command(
+        commands, "abandon",
+        "declare that origins will not deliver their missing events\n\n"
+        "For a machine that is lost with its disk. An origin is a number, or at least 8 hex digits "
+        "of its publisher's id. The name of a stream gives its missing messages up. It connects as "
+        "the owner.",
+        [origins](const Config& config) { return abandon_all(config, *origins); });
+    command.add_option("ORIGIN", *origins, "origins, publishers or streams")
+        ->type_name("ORIGIN")
+        ->required();
+    const CLI::App& proof = commands.app;
+    command.parse_complete_callback([&proof] {
+        for (const CLI::Option* option : proof.get_options()) {
+            if (option->get_group() != "Options" || option->count() == 0) continue;
+            throw UsageError(option->get_name() + " is not an option of proof abandon");
+        }
+    });
+}
+
 }  // namespace
 
-int run_proof(const Config& config, const std::vector<std::string>& words) {
-    if (!words.empty() && words[0] == "abandon") return abandon_all(config, words);
-    return show(config, parse(words));
+void add_proof_commands(const Commands& commands) {
+    const auto order = std::make_shared<Order>();
+    CLI::App& command = add_command(commands, "proof",
+                                    "account for every event, per origin and in total\n\n"
+                                    "It names what is missing. Exit status 1 if an event is "
+                                    "missing or doubled. Days in the past "
+                                    "were counted once and are not read again.",
+                                    [order](const Config& config) { return show(config, *order); });
+    command.add_flag("-j,--json", order->as_json, "print JSON");
+    cli::add_seconds(command, "-w,--wait", order->patience,
+                     "wait this long until nothing is in flight and the streams are empty");
+    command.add_flag("--final", order->is_final,
+                     "nothing is being sent any more: count what is in flight as missing");
+    cli::add_text(
+        command, "-o,--origin", "ORIGIN", order->origin,
+        "only this origin: its number, or at least 8 hex digits of the publisher's id for "
+        "all of its origins");
+    command.add_flag("--recount", order->recount,
+                     "read past days again, and name those whose rows differ from their count");
+    command.require_subcommand(0, 1);
+    add_abandon_command({command, commands.chosen});
 }
 
 }  // namespace homeward::consumer

@@ -1,14 +1,10 @@
 #pragma once
 
-#include <string>
-#include <vector>
-
-#include "consumer/base/config.hpp"
+#include "consumer/base/command.hpp"
 
 namespace homeward::consumer {
 
-/// `homeward-consumer proof …`; `words` begins behind "proof". Returns the exit status. Throws
-/// UsageError, LeaderError.
-int run_proof(const Config& config, const std::vector<std::string>& words);
+/// `homeward-consumer proof`, and `proof abandon`.
+void add_proof_commands(const Commands& commands);
 
 }  // namespace homeward::consumer

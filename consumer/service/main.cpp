@@ -9,10 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "consumer/base/command_words.hpp"
+#include "consumer/base/command.hpp"
 #include "consumer/base/config.hpp"
 #include "consumer/base/log_format.hpp"
-#include "consumer/decode/column_value.hpp"
 #include "consumer/ledger/leader_fence.hpp"
 #include "consumer/nats/stream.hpp"
 #include "consumer/postgres/schema.hpp"
@@ -20,100 +19,38 @@
 #include "consumer/repair/dead_letter_command.hpp"
 #include "consumer/repair/erase_command.hpp"
 #include "consumer/repair/proof_command.hpp"
+#include "consumer/service/backfill.hpp"
 #include "consumer/service/check.hpp"
-#include "consumer/service/replay.hpp"
 #include "consumer/service/service.hpp"
 #include "consumer/tune/tune.hpp"
+#include "schemas/cli/options.hpp"
 
 namespace {
 
 using namespace homeward::consumer;
+namespace cli = homeward::cli;
 using namespace std::chrono_literals;
 
-constexpr const char* kHelp =
-    R"(homeward-consumer - commits events from NATS JetStream to the PostgreSQL leader, exactly once
+constexpr const char* kSummary =
+    R"(commits events from NATS JetStream to the PostgreSQL leader, exactly once
 
-  homeward-consumer [--config FILE] COMMAND
+Every setting section.key of the configuration is overridden by the environment variable
+HOMEWARD_SECTION_KEY, and the regions by HOMEWARD_SOURCES=region[@domain][:replicas],...)";
 
-  run                    consume until SIGTERM; SIGHUP reads [batch] anew
-  check                  test the configuration against the live NATS and PostgreSQL
-  streams plan|apply     show or make what streams and durables lack of what the configuration
-                         says; nothing is deleted
-  schema plan|apply      show or run the DDL for the ledger and the event tables
-  leader accept          take the leader as it is now for the right one, also if it lacks what was
-                         acknowledged, as after a restore; run and all others refuse that
-  proof [--json] [--wait SECONDS] [--final] [--origin ORIGIN] [--recount]
-                         account for every event, per origin and in sum; names what is missing;
-                         exit status 1 if anything is missing or doubled. Days that are over are
-                         not read again: their rows were counted
-      --wait SECONDS     until nothing is in flight and the streams are empty, or so long
-      --final            nothing is under way any more: call what is in flight missing
-      --origin ORIGIN    of one: by number, or all of a publisher by 8 digits or more of it
-      --recount          read closed days, too, and name those whose rows are others than counted
-  proof abandon ORIGIN…  what these have not delivered will never come, as a machine is lost with its
-                         disk. By number, or 8 digits or more of the publisher; or a stream, whose
-                         missing messages are given up; as the owner
-  dead-letters list|show|redrive|discard [NUMBER…] [FILTER…] [--json]
-                         events that could not become rows. redrive tries them again, with the
-                         schema as it is now; exit status 1 if some still cannot. discard gives
-                         them up. Both want numbers, a filter or --all
-      FILTER             --type T --region R --app A --sqlstate S --reason PART --since TIME
-                         --state open|parked|redriven|discarded|all (what waits: open and parked)
-      --limit N          list so many, 100 without it; 0 for all
-  dead-letters sources [--json]
-                         whose they are: region and app, how many, the first reason and a sample
-  conflicts list|show|accept|discard [NUMBER…] [FILTER…] [--json]
-                         frames quarantined because they are at odds with the ledger: of another's
-                         origin, or of seqs that are settled in part. accept takes one for its
-                         origin's: what the ledger lacks of it lands, and what it has stays as it
-                         is. discard gives one up: what the origin's own frame had and the ledger
-                         lacks becomes tombstones; a stranger's leaves no trace. Both want numbers,
-                         a filter or --all
-      FILTER             --region R --app A (it came from) --reason PART --since TIME
-                         --state open|accepted|discarded|all (what waits: open)
-  erase --type T --where FIELD=VALUE… [--dry-run] [--json]
-                         delete the events of a type in which all these fields have these values,
-                         dead letters included; FIELD is one of the type's, or extra.KEY. As the
-                         owner, some MB at a time: broken off, the same command goes on. proof counts
-                         them as erased. Exit status 1 if something is left for you to look at
-      --dry-run          delete nothing, and say how many
+constexpr const char* kExitStatus =
+    "Exit status: 0: success; 1: the check, proof or change found something wrong, as each command "
+    "says; 2: wrong usage or configuration.";
 
-  replay --since TIME    read the streams' history again from that time on (RFC 3339), after the
-                         leader was restored from a backup; its ledger decides what is missing.
-                         For streams made with streams.history_hours. Exit status 1 if frames at
-                         odds with the ledger were quarantined
-  tune [--seconds N] [--report FILE] [--plots DIR] [--type T] [--fresh-ms N] [--load N]
-       [--rows N,…] [--delays N,…] [--writers N,…]
-                         measure batch settings on your leader: writes invented events for N
-                         seconds (120) the way that run writes, as postgres.owner_url, into a
-                         scratch schema that is dropped in any case. Touches none of your tables;
-                         needs CREATE on the database and nothing else. It loads the leader, and
-                         its WAL goes to standbys and archive: a few GB in 2 minutes
-      --report FILE      a page with plots (homeward-tune.html); --plots: each as SVG, too
-      --type T           events of which type (audit)
-      --fresh-ms N       the p99 of freshness that you accept (no worse than it is now)
-      --load N           events a second for what is not measured at full speed (a quarter of that)
+constexpr const char* kApply = R"(create what is missing and change what differs
 
-  --env-file FILE        lines NAME=value, for what is not in the environment already; secrets may
-                         lie here, as in the unit's /etc/homeward/consumer.env
-  --config FILE          TOML, /etc/homeward/consumer.toml if that is there; every key section.key is overridden by HOMEWARD_SECTION_KEY, and
-                         the regions by HOMEWARD_SOURCES=region[@domain][:replicas],…
-  --help, --version
+Nothing is deleted.)";
 
-Exit status: 0 well; 1 the answer is no; 2 wrong usage or configuration.
-)";
-
-struct CommandLine {
+/// How this process was called.
+struct Invocation {
     std::string program;
     std::string config_file;
     std::string env_file;
-    std::vector<std::string> words;
 };
-
-int usage(const std::string& what) {
-    std::fprintf(stderr, "homeward-consumer: %s\nTry 'homeward-consumer --help'.\n", what.c_str());
-    return 2;
-}
 
 int show_lines(const std::vector<std::string>& lines, const char* nothing) {
     for (const std::string& line : lines) std::printf("%s\n", line.c_str());
@@ -121,27 +58,20 @@ int show_lines(const std::vector<std::string>& lines, const char* nothing) {
     return 0;
 }
 
-int maintain_streams(const Config& config, const std::string& how) {
+int maintain_streams(const Config& config, bool applies) {
     NatsConnection nats(config.nats, 5s, [](std::string_view) {});
-    return show_lines(how == "apply" ? apply_streams(nats, config) : plan_streams(nats, config),
+    return show_lines(applies ? apply_streams(nats, config) : plan_streams(nats, config),
                       "all streams and durables are there");
 }
 
-int maintain_schema(const Config& config, const std::string& how) {
+int maintain_schema(const Config& config, bool applies) {
     PgConnection leader(config.postgres.owner_url, config.postgres);
     Schema schema(leader, config);
     const auto types = known_event_types(config);
     std::vector<std::string> statements = schema.plan(types);
-    if (how == "apply") schema.apply(types);
+    if (applies) schema.apply(types);
     for (std::string& statement : statements) statement += ";\n";
     return show_lines(statements, "the ledger and all event tables are up to date");
-}
-
-int replay_history(const Config& config, const std::vector<std::string>& words) {
-    if (words.size() != 3 || words[1] != "--since") return usage("replay wants --since TIME");
-    const auto since_us = parse_rfc3339(words[2]);
-    if (!since_us) return usage("\"" + words[2] + "\" is no time like 2026-11-24T10:00:00Z");
-    return run_replay(config, *since_us);
 }
 
 int accept_leader(const Config& config) {
@@ -180,12 +110,13 @@ bool is_in_path(const std::filesystem::path& directory) {
 }
 
 /// The program with the options that this process was given.
-std::string command_of(const CommandLine& line) {
-    const std::filesystem::path program(line.program);
+std::string command_of(const Invocation& invocation) {
+    const std::filesystem::path program(invocation.program);
     const bool is_found = !program.has_parent_path() || is_in_path(program.parent_path());
-    std::string command = is_found ? "homeward-consumer" : shell_path(line.program);
-    if (!line.config_file.empty()) command += " --config " + shell_path(line.config_file);
-    if (!line.env_file.empty()) command += " --env-file " + shell_path(line.env_file);
+    std::string command = is_found ? "homeward-consumer" : shell_path(invocation.program);
+    if (!invocation.config_file.empty())
+        command += " --config " + shell_path(invocation.config_file);
+    if (!invocation.env_file.empty()) command += " --env-file " + shell_path(invocation.env_file);
     return command;
 }
 
@@ -196,67 +127,85 @@ std::string default_config_file() {
     return std::filesystem::exists(kFile, error) ? kFile : "";
 }
 
-int dispatch(const CommandLine& line) {
-    const std::string& command = line.words[0];
-    const std::string how = line.words.size() > 1 ? line.words[1] : "";
-    if (!line.env_file.empty()) read_env_file(line.env_file);
-    const std::string file = line.config_file.empty() ? default_config_file() : line.config_file;
-    Config config = load_config(file);
-    config.command = command_of(line);
+std::string config_file_of(const Invocation& invocation) {
+    return invocation.config_file.empty() ? default_config_file() : invocation.config_file;
+}
+
+void add_plan_and_apply(const Commands& commands, const char* name, const char* description,
+                        const char* plan, int (*maintain)(const Config&, bool applies)) {
+    const Commands group = add_command_group(commands, name, description);
+    add_command(group, "plan", plan,
+                [maintain](const Config& one) { return maintain(one, false); });
+    add_command(group, "apply", kApply,
+                [maintain](const Config& one) { return maintain(one, true); });
+}
+
+void add_commands(const Commands& commands, const Invocation& invocation) {
+    add_command(commands, "run", "consume until SIGTERM\n\nSIGHUP reloads the settings in [batch].",
+                [&invocation](const Config& config) {
+                    for (const std::string& one : config.warnings) spdlog::warn("{}", one);
+                    return run_service(config, config_file_of(invocation));
+                });
+    add_command(commands, "check", "test the configuration against the live NATS and PostgreSQL",
+                [](const Config& config) { return run_check(config) == 0 ? 0 : 1; });
+    add_plan_and_apply(commands, "streams", "show or make the streams and durables in NATS",
+                       "show which streams and durables are missing or differ", maintain_streams);
+    add_plan_and_apply(commands, "schema", "show or run the DDL of the ledger and the event tables",
+                       "show the DDL that is due", maintain_schema);
+    add_command(add_command_group(commands, "leader", "accept a leader that run refuses"), "accept",
+                "accept the current leader\n\n"
+                "Also if it lacks what was acknowledged, as after a restore. Until then run and "
+                "other commands refuse such a leader.",
+                accept_leader);
+    add_proof_commands(commands);
+    add_dead_letter_commands(commands);
+    add_conflict_commands(commands);
+    add_erase_command(commands);
+    add_backfill_command(commands);
+    add_tune_command(commands);
+}
+
+void add_common_options(CLI::App& app, Invocation& invocation) {
+    const auto add_to = [&invocation](CLI::App& command) {
+        command.option_defaults()->group("Common options");
+        cli::add_text(command, "-c,--config", "FILE", invocation.config_file,
+                      "TOML file (default: /etc/homeward/consumer.toml, if it exists)");
+        cli::add_text(command, "-e,--env-file", "FILE", invocation.env_file,
+                      "lines NAME=value, for variables that the environment does not have; may "
+                      "contain secrets, as /etc/homeward/consumer.env of the systemd unit");
+    };
+    cli::for_each_command(app, add_to);
+}
+
+int run_command(const Command& command, const Invocation& invocation) {
+    if (!invocation.env_file.empty()) read_env_file(invocation.env_file);
+    Config config = load_config(config_file_of(invocation));
+    config.command = command_of(invocation);
     spdlog::set_level(spdlog::level::from_str(config.log.level));
     set_log_format(config.log.format, config.command);
-    if (command == "run") {
-        for (const std::string& warning : config.warnings) spdlog::warn("{}", warning);
-        return run_service(config, file);
-    }
-    if (command == "replay") return replay_history(config, line.words);
-    if (command == "check") return run_check(config) == 0 ? 0 : 1;
-    if (command == "dead-letters") {
-        return run_dead_letters(config, {line.words.begin() + 1, line.words.end()});
-    }
-    if (command == "conflicts") {
-        return run_conflicts(config, {line.words.begin() + 1, line.words.end()});
-    }
-    if (command == "erase") return run_erase(config, {line.words.begin() + 1, line.words.end()});
-    if (command == "tune") return run_tune(config, {line.words.begin() + 1, line.words.end()});
-    if (command == "proof") return run_proof(config, {line.words.begin() + 1, line.words.end()});
-    if (command == "leader" && how == "accept") return accept_leader(config);
-    const bool known_how = how == "plan" || how == "apply";
-    if (command == "streams" && known_how) return maintain_streams(config, how);
-    if (command == "schema" && known_how) return maintain_schema(config, how);
-    return usage("unknown command " + command + (how.empty() ? "" : " " + how));
+    return command(config);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    CommandLine line;
-    if (argc > 0) line.program = argv[0];
-    for (int i = 1; i < argc; ++i) {
-        const std::string word = argv[i];
-        if (word == "--help") {
-            std::fputs(kHelp, stdout);
-            return 0;
-        }
-        if (word == "--version") {
-            std::puts("homeward-consumer " HOMEWARD_VERSION);
-            return 0;
-        }
-        if (word == "--config" || word == "--env-file") {
-            if (++i == argc) return usage(word + " needs a file");
-            (word == "--config" ? line.config_file : line.env_file) = argv[i];
-        } else {
-            line.words.push_back(word);
-        }
-    }
-    if (line.words.empty()) return usage("a command is missing");
-    const auto say = [&line](const std::string& what) {
-        std::fprintf(stderr, "homeward-consumer: %s\n", runnable(what, command_of(line)).c_str());
+    Invocation invocation;
+    if (argc > 0) invocation.program = argv[0];
+    Command command;
+    cli::CommandLine line("homeward-consumer", kSummary, HOMEWARD_VERSION);
+    line.app().require_subcommand(1);
+    add_commands({line.app(), command}, invocation);
+    add_common_options(line.app(), invocation);
+    line.app().footer(kExitStatus);
+    if (const auto status = line.parse(argc, argv)) return *status;
+    const auto say = [&invocation](const std::string& what) {
+        std::fprintf(stderr, "homeward-consumer: %s\n",
+                     runnable(what, command_of(invocation)).c_str());
     };
     try {
-        return dispatch(line);
+        return run_command(command, invocation);
     } catch (const UsageError& error) {
-        return usage(error.what());
+        return line.report(error);
     } catch (const LeaderError& error) {
         say(std::string("PostgreSQL: ") + error.what() + " [" + error.sqlstate() + "]");
     } catch (const std::exception& error) {

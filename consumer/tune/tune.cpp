@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
@@ -13,17 +12,16 @@
 #include <numeric>
 #include <random>
 #include <set>
-#include <sstream>
 #include <stdexcept>
 #include <thread>
 
-#include "consumer/base/command_words.hpp"
 #include "consumer/base/thread_body.hpp"
 #include "consumer/postgres/schema.hpp"
 #include "consumer/tune/advice.hpp"
 #include "consumer/tune/progress.hpp"
 #include "consumer/tune/trial.hpp"
 #include "consumer/tune/tune_report.hpp"
+#include "schemas/cli/options.hpp"
 
 namespace homeward::consumer {
 namespace {
@@ -33,8 +31,8 @@ using SteadyClock = std::chrono::steady_clock;
 using Values = std::vector<std::size_t>;
 
 constexpr const char* kReportDefault = "homeward-tune.html";
-constexpr std::size_t kSecondsMin = 2;
-constexpr std::size_t kSecondsMax = 3'600;
+constexpr std::int64_t kSecondsMin = 2;
+constexpr std::int64_t kSecondsMax = 3'600;
 /// The rest goes to the many trials at a steady load.
 constexpr double kFullShare = 0.4;
 /// Without --load: so much of the most that was measured.
@@ -54,61 +52,6 @@ struct TuneOptions {
     std::filesystem::path report = kReportDefault;
     std::filesystem::path plots;
 };
-
-std::size_t number_of(const std::string& text, const std::string& what, std::size_t min,
-                      std::size_t max) {
-    std::size_t value = 0;
-    const auto end = text.data() + text.size();
-    const auto result = std::from_chars(text.data(), end, value);
-    if (result.ec != std::errc{} || result.ptr != end || value < min || value > max) {
-        throw UsageError(what + " is \"" + text + "\"; expected a whole number from " +
-                         std::to_string(min) + " to " + std::to_string(max));
-    }
-    return value;
-}
-
-Values list_of(const std::string& text, const std::string& what, std::size_t min, std::size_t max) {
-    std::set<std::size_t> values;
-    std::istringstream stream(text);
-    for (std::string part; std::getline(stream, part, ',');) {
-        values.insert(number_of(part, what, min, max));
-    }
-    if (values.empty()) throw UsageError(what + " needs numbers, separated by commas");
-    return {values.begin(), values.end()};
-}
-
-TuneOptions parse(const std::vector<std::string>& words) {
-    TuneOptions options;
-    for (std::size_t i = 0; i < words.size(); ++i) {
-        const std::string& word = words[i];
-        const auto value = [&]() -> const std::string& {
-            if (i + 1 == words.size()) throw UsageError(word + " needs a value");
-            return words[++i];
-        };
-        if (word == "--seconds") {
-            options.seconds = number_of(value(), word, kSecondsMin, kSecondsMax);
-        } else if (word == "--rows") {
-            options.rows = list_of(value(), word, 1, 1'000'000);
-        } else if (word == "--delays") {
-            options.delays = list_of(value(), word, 0, 10'000);
-        } else if (word == "--writers") {
-            options.writers = list_of(value(), word, 1, 64);
-        } else if (word == "--load") {
-            options.load = number_of(value(), word, 1, 10'000'000);
-        } else if (word == "--fresh-ms") {
-            options.fresh_ms = number_of(value(), word, 1, 600'000);
-        } else if (word == "--type") {
-            options.type = value();
-        } else if (word == "--report") {
-            options.report = value();
-        } else if (word == "--plots") {
-            options.plots = value();
-        } else {
-            throw UsageError("tune does not know " + word);
-        }
-    }
-    return options;
-}
 
 /// What is in force must be among what is tried, or nobody could say whether to change it.
 Values with(Values values, std::size_t current) {
@@ -296,10 +239,7 @@ void write_plots(const std::filesystem::path& directory, const TuneResults& resu
     }
 }
 
-}  // namespace
-
-int run_tune(const Config& config, const std::vector<std::string>& words) {
-    const TuneOptions options = parse(words);
+int tune(const Config& config, const TuneOptions& options) {
     check_writable(options.report);
     const StopSignals signals;
     const TuneResults results = Tuner(config, options, signals.stopping()).run();
@@ -318,6 +258,55 @@ int run_tune(const Config& config, const std::vector<std::string>& words) {
     std::printf("%s\nThe same with plots: %s\n", text_report(results, advice).c_str(),
                 options.report.c_str());
     return 0;
+}
+
+void add_list(CLI::App& command, const std::string& name, cli::Range range, Values& target,
+              const std::string& description) {
+    const auto take = [name, range, &target](const std::string& text) {
+        std::set<std::size_t> values;
+        for (const std::string& part : cli::split(text)) {
+            values.insert(static_cast<std::size_t>(cli::whole_number(part, name, range)));
+        }
+        if (values.empty()) throw UsageError(name + " needs numbers, separated by commas");
+        target.assign(values.begin(), values.end());
+    };
+    std::string shown;
+    for (const std::size_t value : target) {
+        shown += (shown.empty() ? "" : ",") + std::to_string(value);
+    }
+    command.add_option_function<std::string>(name, take, description)
+        ->type_name("N,...")
+        ->default_str(shown);
+}
+
+}  // namespace
+
+void add_tune_command(const Commands& commands) {
+    const auto options = std::make_shared<TuneOptions>();
+    CLI::App& command = add_command(
+        commands, "tune",
+        "measure batch settings on your leader\n\n"
+        "It writes invented events, with the same code as run, into a scratch schema that it drops "
+        "in any case. It connects as postgres.owner_url, needs CREATE on the database, and touches "
+        "none of your tables. It loads the leader, and its WAL goes to standbys and archive: a few "
+        "GB in 2 minutes.",
+        [options](const Config& config) { return tune(config, *options); });
+    cli::add_number(command, "--seconds", {kSecondsMin, kSecondsMax}, options->seconds,
+                    "how long to measure");
+    cli::add_text(command, "--report", "FILE", options->report, "write a page with plots")
+        ->default_str(kReportDefault);
+    cli::add_text(command, "--plots", "DIR", options->plots, "write each plot as SVG, too");
+    cli::add_text(command, "-t,--type", "TYPE", options->type, "write events of this type")
+        ->default_str(options->type);
+    cli::add_number(command, "--fresh-ms", {1, 600'000}, options->fresh_ms,
+                    "the p99 of freshness that you accept")
+        ->default_str("no worse than now");
+    cli::add_number(command, "--load", {1, 10'000'000}, options->load,
+                    "events per second of the measurements below full speed")
+        ->default_str("a quarter of full speed");
+    add_list(command, "--rows", {1, 1'000'000}, options->rows, "values of batch.rows_max");
+    add_list(command, "--delays", {0, 10'000}, options->delays, "values of batch.delay_ms");
+    add_list(command, "--writers", {1, 64}, options->writers, "values of batch.writers");
 }
 
 }  // namespace homeward::consumer

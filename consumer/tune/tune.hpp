@@ -1,13 +1,10 @@
 #pragma once
 
-#include <string>
-#include <vector>
-
-#include "consumer/base/config.hpp"
+#include "consumer/base/command.hpp"
 
 namespace homeward::consumer {
 
-/// homeward-consumer tune: `words` behind that word. Returns the exit status; throws UsageError.
-int run_tune(const Config& config, const std::vector<std::string>& words);
+/// `homeward-consumer tune`.
+void add_tune_command(const Commands& commands);
 
 }  // namespace homeward::consumer

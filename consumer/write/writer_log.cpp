@@ -2,7 +2,6 @@
 
 #include <spdlog/spdlog.h>
 
-#include "consumer/base/command_words.hpp"
 #include "consumer/base/plain_text.hpp"
 #include "consumer/base/printed_commands.hpp"
 

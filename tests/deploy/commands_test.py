@@ -37,28 +37,29 @@ def options_in(text):
     return set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", text))
 
 
+def help_of(program, *words):
+    return subprocess.run([program, *words, "--help"], capture_output=True, text=True, check=True,
+                          timeout=60).stdout
+
+
+def commands_in(text):
+    """Names below "Commands:"."""
+    section = re.search(r"^Commands:\n((?:  .*\n)+)", text, re.MULTILINE)
+    return re.findall(r"^  ([a-z][a-z-]*)", section[1], re.MULTILINE) if section else []
+
+
 def read_help(program):
     """Its verbs by name; under "" what it takes without one."""
-    text = subprocess.run([program, "--help"], capture_output=True, text=True, check=True,
-                          timeout=60).stdout
+    text = help_of(program)
     verbs = {"": Verb()}
     verbs[""].options = options_in(text)
-    if os.path.basename(program) not in ("homeward-consumer", "homeward-spool"):
-        return verbs
-    under = []
-    for line in text.splitlines():
-        # A verb begins a line of its own: "  streams plan|apply  …" or "drain DIR  …".
-        begin = re.match(r" {0,2}([a-z][a-z-]+)((?: [a-z][a-z-]*(?:\|[a-z-]+)*)?)(?=$|  | [\[A-Z-])", line)
-        if begin and not begin.group(1).startswith("homeward-"):
-            verb = verbs.setdefault(begin.group(1), Verb())
-            verb.seconds |= set(begin.group(2).strip().split("|")) - {""}
-            under = [verb]
-            indent = len(line) - len(line.lstrip())
-        elif not line or re.match(r"Exit", line) or (
-                under and re.match(" {0,%d}--" % indent, line)):
-            under = []
-        for verb in under:
-            verb.options |= options_in(line)
+    for name in commands_in(text):
+        verb = verbs.setdefault(name, Verb())
+        text = help_of(program, name)
+        verb.seconds = set(commands_in(text))
+        verb.options = options_in(text)
+        for second in verb.seconds:
+            verb.options |= options_in(help_of(program, name, second))
     return verbs
 
 

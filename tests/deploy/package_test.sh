@@ -29,6 +29,13 @@ case $contents in
     *./etc/homeward/consumer.toml*) ;;
     *) complain "no configuration file" ;;
 esac
+for file in share/man/man1/homeward-consumer{,-proof}.1.gz share/zsh/vendor-completions/_homeward-consumer \
+    share/bash-completion/completions/homeward-consumer; do
+    case $contents in
+        *./usr/$file*) ;;
+        *) complain "no $file" ;;
+    esac
+done
 dpkg -I $consumer conffiles | grep -qx /etc/homeward/consumer.toml || complain "no conffile"
 dpkg -f $consumer Depends | grep -q libpq5 || complain "the consumer depends on no libpq"
 dpkg -f "$work"/debs/homeward-publisher_*.deb Depends | grep -Eq 'libpq|libpqxx' &&

@@ -73,7 +73,7 @@ TEST_CASE("what a backup lacks is read again from the streams' history, and noth
     INFO(lacking.output);
     CHECK(lacking.exit_code == 1);
 
-    const CommandResult replay = bridge.consumer_command({"replay", "--since", since}, 180s);
+    const CommandResult replay = bridge.consumer_command({"backfill", "--since", since}, 180s);
     const CommandResult proof =
         bridge.consumer_command({"proof", "--wait", "120", "--final"}, 180s);
     const Verdict verdict = load.verdict();
@@ -85,7 +85,7 @@ TEST_CASE("what a backup lacks is read again from the streams' history, and noth
     CHECK(metrics() == 60);
     CHECK(bridge.leader().number("SELECT count(*) FROM homeward.conflict") == 0);
 
-    const CommandResult again = bridge.consumer_command({"replay", "--since", since}, 180s);
+    const CommandResult again = bridge.consumer_command({"backfill", "--since", since}, 180s);
     INFO(again.output);
     CHECK(again.exit_code == 0);
     CHECK(again.output.find(" 0 events were missing") != std::string::npos);

@@ -1,7 +1,5 @@
-#include "consumer/base/command_words.hpp"
+#include "consumer/base/command_output.hpp"
 
-#include <algorithm>
-#include <charconv>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -10,31 +8,6 @@
 namespace homeward::consumer {
 
 using nlohmann::json;
-
-const std::string& WordReader::value() {
-    if (at_ >= words_.size()) throw UsageError(word_ + " needs a value");
-    return words_[at_++];
-}
-
-std::int64_t number_of(const std::string& text, const std::string& what) {
-    std::int64_t value = 0;
-    const auto end = text.data() + text.size();
-    const auto result = std::from_chars(text.data(), end, value);
-    if (result.ec != std::errc{} || result.ptr != end || value < 0) {
-        throw UsageError(what + " is \"" + text + "\"; expected a whole number");
-    }
-    return value;
-}
-
-std::vector<std::string> states_of(const std::string& text, const std::vector<std::string>& known) {
-    if (text == "all") return {};
-    std::string all;
-    for (const std::string& state : known) {
-        if (text == state) return {text};
-        all += state + ", ";
-    }
-    throw UsageError("--state is \"" + text + "\"; expected " + all + "or all");
-}
 
 // What payloads and reasons hold may be anything; JSON and terminals take only valid text.
 std::string dumped(const json& value) {

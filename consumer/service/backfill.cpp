@@ -1,4 +1,4 @@
-#include "consumer/service/replay.hpp"
+#include "consumer/service/backfill.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -9,6 +9,7 @@
 #include "consumer/postgres/schema.hpp"
 #include "consumer/service/housekeeper.hpp"
 #include "consumer/service/pipeline.hpp"
+#include "schemas/text/rfc3339.hpp"
 
 namespace homeward::consumer {
 namespace {
@@ -19,7 +20,7 @@ constexpr auto kNatsPatience = 10s;
 constexpr auto kLookInterval = 500ms;
 constexpr auto kTellInterval = 10s;
 
-/// Of every stream that has a history: the stream with a durable for this replay alone.
+/// Of every stream that has a history: the stream with a durable for this backfill alone.
 std::vector<Stream> open_histories(NatsConnection& nats, const Config& config,
                                    std::int64_t since_us) {
     std::vector<Stream> histories;
@@ -48,7 +49,7 @@ StreamStates states_of(NatsConnection& nats, const std::vector<Stream>& streams)
     StreamStates states;
     for (const Stream& stream : streams) {
         const auto state = read_state(nats, stream);
-        if (!state) throw NatsError(stream.name + " or its durable for the replay is gone");
+        if (!state) throw NatsError(stream.name + " or its durable for the backfill is gone");
         states[stream.name] = *state;
     }
     return states;
@@ -78,9 +79,7 @@ void wait_until_read(NatsConnection& nats, const std::vector<Stream>& streams) {
     }
 }
 
-}  // namespace
-
-int run_replay(const Config& config, std::int64_t since_us) {
+int backfill(const Config& config, std::int64_t since_us) {
     const std::vector<EventType> types = known_event_types(config);
     if (config.schema.automatic) {
         PgConnection owner(config.postgres.owner_url, config.postgres);
@@ -109,6 +108,40 @@ int run_replay(const Config& config, std::int64_t since_us) {
         count(metrics.messages), count(metrics.rows), count(metrics.dead_letters),
         count(metrics.parked), count(metrics.skipped_events), count(metrics.conflicts));
     return metrics.conflicts == 0 ? 0 : 1;
+}
+
+CLI::App& add_as(const Commands& commands, const std::string& name) {
+    const auto since_us = std::make_shared<std::int64_t>(0);
+    CLI::App& command = add_command(
+        commands, name,
+        "read the streams' history again after a restore of the leader\n\n"
+        "It needs streams that were made with streams.history_hours. The restored leader's ledger "
+        "decides which events are missing. Exit status 1 if frames that conflict with the ledger "
+        "were quarantined.",
+        [since_us](const Config& config) { return backfill(config, *since_us); });
+    command
+        .add_option_function<std::string>(
+            "-s,--since",
+            [since_us](const std::string& text) {
+                const auto time = parse_rfc3339(text);
+                if (!time) {
+                    throw UsageError(
+                        "--since: expected a time such as 2026-11-24T10:00:00Z, not \"" + text +
+                        "\"");
+                }
+                *since_us = *time;
+            },
+            "begin with messages of this time (RFC 3339)")
+        ->type_name("TIME")
+        ->required();
+    return command;
+}
+
+}  // namespace
+
+void add_backfill_command(const Commands& commands) {
+    add_as(commands, "backfill");
+    cli::deprecate(add_as(commands, "replay"), "backfill");
 }
 
 }  // namespace homeward::consumer
