@@ -19,7 +19,7 @@
 ///     PRIMARY_REGION, FLY_REGION, DATABASE_URL, DATABASE_REPLICA_URL, DATABASE_REPLICA_PORT,
 ///     DATABASE_REPLICA_RULE, HOMEWARD_REPLAY_KEYS, REPLAY_ACCEL_PREFIX: replay/helper.hpp
 ///
-/// deploy/nats/generate writes an env file with those of NATS for each app and region.
+/// The generator of NATS configurations writes those of NATS into an env file for each app.
 
 #include <chrono>
 #include <functional>
