@@ -25,6 +25,16 @@ if grep -rlE 'nats/|zstd|nlohmann|openssl/' "$work/prefix/include"; then
     exit 1
 fi
 
+# The publisher has no OpenSSL but the one that nats.c brings.
+needed() { readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'; }
+library=$(find "$work/prefix" -name libhomeward.so.0)
+nats=$(ldd "$library" | sed -n 's/.*libnats[^ ]* => \([^ ]*\) .*/\1/p')
+for name in $(needed "$library" | grep -E 'ssl|crypto'); do
+    needed "$nats" | grep -qx "$name" && continue
+    echo "FAILED: $library needs $name, which $nats does not" >&2
+    exit 1
+done
+
 mkdir "$work/types"
 "$work/prefix/bin/homeward-generate" --out "$work/types" "$work/app/parcel.json" \
     "$work/prefix/share/homeward/schemas/audit.json"

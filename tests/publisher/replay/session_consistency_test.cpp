@@ -62,9 +62,9 @@ class ScriptedSource : public PositionSource {
 };
 
 struct Stage {
-    explicit Stage(const PollOptions& options = {}) {
+    explicit Stage(const PollOptions& poll = {}) {
         REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, script->sockets.data()) == 0);
-        poller = std::make_unique<ReplicaPoller>(std::make_unique<ScriptedSource>(script), options);
+        poller = std::make_unique<ReplicaPoller>(std::make_unique<ScriptedSource>(script), poll);
         SessionConsistencyOptions options;
         options.wait_max_ms = 20;
         reads = std::make_unique<SessionConsistency>(TokenSigner({kKey}), poller.get(), options);
