@@ -45,7 +45,7 @@ enum class Coverage : std::uint8_t {
     covered,             ///< the replica has all that the session has seen
     behind,              ///< it has not, and did not within the wait
     different_timeline,  ///< the token is of another timeline or system: a failover, a restore
-    other_history [[deprecated("use different_timeline")]] = different_timeline,
+    other_history [[deprecated("use different_timeline")]] = different_timeline,  ///< in 0.1
     position_unknown,  ///< the replica cannot be asked just now
     primary_only,      ///< the app wants this read to be served by the primary
 };
@@ -122,7 +122,7 @@ enum class Reason : std::uint8_t {
     replica_down,            ///< a read whose replica cannot be reached
     replica_behind,          ///< the session has seen more than the replica
     different_timeline,      ///< the session's token is of another timeline or system
-    other_history [[deprecated("use different_timeline")]] = different_timeline,
+    other_history [[deprecated("use different_timeline")]] = different_timeline,  ///< in 0.1
     position_unknown,          ///< nobody knows where the replica is
     strong_read,               ///< the app asked for the primary
     primary_is_read_only,      ///< 25006 of a server that is no standby: 503

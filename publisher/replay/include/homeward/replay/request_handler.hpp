@@ -136,11 +136,15 @@ class RequestHandler {
     mutable Counters counters_;
 };
 
-// Names of version 0.1; they go with 1.0.
+/// The name of RequestHandler in version 0.1; it goes with 1.0.
 using Gate [[deprecated("use RequestHandler")]] = RequestHandler;
+/// The name of RequestHandlerOptions in version 0.1; it goes with 1.0.
 using GateOptions [[deprecated("use RequestHandlerOptions")]] = RequestHandlerOptions;
+/// The name of ReplicaStatus in version 0.1; it goes with 1.0.
 using Sight [[deprecated("use ReplicaStatus")]] = ReplicaStatus;
+/// The name of HandlerResult in version 0.1; it goes with 1.0.
 using Visit [[deprecated("use HandlerResult")]] = HandlerResult;
+/// The name of Completion in version 0.1; it goes with 1.0.
 using Settle [[deprecated("use Completion")]] = Completion;
 
 }  // namespace homeward::replay

@@ -114,8 +114,9 @@ class SessionConsistency {
     SessionConsistencyOptions options_;
 };
 
-// Names of version 0.1; they go with 1.0.
+/// The name of SessionConsistency in version 0.1; it goes with 1.0.
 using ReadGate [[deprecated("use SessionConsistency")]] = SessionConsistency;
+/// The name of SessionConsistencyOptions in version 0.1; it goes with 1.0.
 using ReadGateOptions [[deprecated("use SessionConsistencyOptions")]] = SessionConsistencyOptions;
 
 }  // namespace homeward::replay
