@@ -384,7 +384,7 @@ TEST_CASE("a consumer of v0.1.0 beside it takes no message twice, nor leaves one
     hand.pick(messages(20, 5));
     CHECK(hand.reserve() == 5);
     hand.begin();
-    CHECK_THROWS_WITH(old_claim(22), Catch::Matchers::Contains("hands of another"));
+    CHECK_THROWS_WITH(old_claim(22), Catch::Matchers::Contains("reserved by another"));
     hand.write();
     hand.commit();
     CHECK(old_claim(22).empty());

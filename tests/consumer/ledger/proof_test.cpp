@@ -219,7 +219,7 @@ TEST_CASE("a row of 400 days ago still has its region and app when the ledger ha
     ledger.ask("UPDATE homeward.ledger SET last_seen_at = now() - interval '400 days'");
     ledger.ask("UPDATE homeward.origin SET abandoned_at = now() - interval '400 days' WHERE id = " +
                std::to_string(abandoned));
-    ledger.ask("UPDATE homeward.ledger SET closed = false WHERE origin = " +
+    ledger.ask("UPDATE homeward.ledger SET is_closed = false WHERE origin = " +
                std::to_string(abandoned));
     REQUIRE(ledger.number("SELECT homeward.complete_origins()") == 1);
     REQUIRE(ledger.number("SELECT homeward.forget(365)") == 2);
