@@ -358,8 +358,9 @@ TEST_CASE("a command line that can never work is refused with what to change") {
     };
     CHECK_THAT(refusal({"--durability", "disk"}), Catch::Matchers::Contains("needs --spool"));
     CHECK_THAT(refusal({"--durability", "paper"}),
-               Catch::Matchers::Contains("--durability must be process or disk"));
-    CHECK_THAT(refusal({"--wait", "long"}), Catch::Matchers::Contains("--wait must be a number"));
+               Catch::Matchers::Contains("--durability: expected process or disk"));
+    CHECK_THAT(refusal({"--wait", "long"}),
+               Catch::Matchers::Contains("--wait: expected a whole number"));
     CHECK_THAT(refusal({"--tls-ca", "/nowhere/ca.pem"}),
                Catch::Matchers::Contains("/nowhere/ca.pem cannot be read"));
     CHECK_THAT(refusal({"--tls-cert", "/nowhere/us.pem", "--tls-key", "/nowhere/us.key"}),

@@ -221,5 +221,6 @@ TEST_CASE("a line that the leader could not read is refused with the reason, and
     CHECK_THAT(emit("", {"--type", "metric", "--class", "audit"}).output,
                Contains("type \"metric\" is of class metric"));
     CHECK_THAT(emit("", {"--metrics", "audit"}).output, Contains("of class audit"));
-    CHECK_THAT(emit("", {"--type", "homeward.tombstone"}).output, Contains("no name of an event"));
+    CHECK_THAT(emit("", {"--type", "homeward.tombstone"}).output,
+               Contains("is not a valid event type name"));
 }
