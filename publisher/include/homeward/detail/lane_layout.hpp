@@ -2,10 +2,10 @@
 
 // A lane: the ring of one thread and one class, or the shared one of a class; a mapped file.
 //
-//    0       64         128      192     256     320     2048    4096              4096 +
-//    ring_bytes ├───────┼──────────┼────────┼───────┼───────┼───────┼───────┼──────────────────┤ │
-//    shape │ producer │ tail   │ grant │ mark  │ mark  │ shape │ ring             │
-//    └───────┴──────────┴────────┴───────┴───────┴───────┴───────┴──────────────────┘
+//    0       64         128    192     256     320     2048    4096    4096 + ring_bytes
+//    ├───────┼──────────┼──────┼───────┼───────┼───────┼───────┼───────┤
+//    │ shape │ producer │ tail │ grant │ mark  │ mark  │ shape │ ring  │
+//    └───────┴──────────┴──────┴───────┴───────┴───────┴───────┴───────┘
 //    shape:    magic, version, class, ring_bytes, kind, checksum kind, crc32c of those; twice,
 //              since nothing in the ring can be read without it
 //    producer: head (bytes ever written, or reserved in a shared lane), records, drops, refusals,
