@@ -93,10 +93,10 @@ class ReplayBench {
         replica_ = PostgresServer::standby_of(leader_);
         poller_ =
             std::make_unique<ReplicaPoller>(std::make_unique<LibpqPositionSource>(replica_->url()));
-        SessionConsistencyOptions options;
-        options.wait_max_ms = 10'000;
+        SessionConsistencyOptions consistency;
+        consistency.wait_max_ms = 10'000;
         reads_ = std::make_unique<SessionConsistency>(TokenSigner({{"k1", std::string(32, 'k')}}),
-                                                      poller_.get(), options);
+                                                      poller_.get(), consistency);
     }
 
     void run() {
