@@ -20,7 +20,7 @@ inline constexpr std::chrono::seconds kApiPatience{5};
 inline constexpr int kStreamNotFound = 10059;
 inline constexpr int kConsumerNotFound = 10014;
 
-/// The reply to one request of a stream's JetStream API. Throws NatsError when nobody answers.
+/// The reply to one request of a stream's JetStream API. Throws NatsError if there is none.
 std::string call(NatsConnection& nats, const Stream& stream, const std::string& method,
                  const nlohmann::json& body = nlohmann::json::object(),
                  std::chrono::milliseconds patience = kApiPatience);

@@ -26,4 +26,7 @@ CREATE FUNCTION homeward.await_lock(wanted text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, homeward, pg_temp AS $$
 BEGIN
     PERFORM FROM homeward.lock_row r WHERE r.name = wanted FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no lock row "%"', wanted;
+    END IF;
 END $$;

@@ -26,11 +26,11 @@ ALTER INDEX homeward.ledger_ragged RENAME TO ledger_fragmented;
 COMMENT ON COLUMN homeward.ledger.is_fragmented IS
     'has so many ranges (ledger.ranges_max) that a frame may only extend one, not begin another';
 
--- An origin that has ended and is complete: its seqs from 1 to `accepted` are settled.
 ALTER TABLE homeward.place RENAME TO source;
 ALTER INDEX homeward.place_pkey RENAME TO source_pkey;
 ALTER INDEX homeward.place_class_region_app_key RENAME TO source_class_region_app_key;
 ALTER SEQUENCE homeward.place_id_seq RENAME TO source_id_seq;
+-- An origin that has ended and is complete: its seqs from 1 to `accepted` are settled.
 ALTER TABLE homeward.finished RENAME TO completed_origin;
 ALTER TABLE homeward.completed_origin RENAME COLUMN place TO source;
 ALTER TABLE homeward.completed_origin RENAME COLUMN finished_on TO completed_on;

@@ -247,6 +247,9 @@ TEST_CASE("no login holds up upkeep, schema changes or writing at the next midni
               .refusal("migrator",
                        "SET lock_timeout = '5s'; SELECT homeward.record_erased('{1}', '{3}')")
               .empty());
+    // A name without a row would lock nothing.
+    CHECK_THAT(guarded.refusal("migrator", "SELECT homeward.await_lock('unheard_of')"),
+               Contains("there is no lock row \"unheard_of\""));
     guarded.leader().query("COMMENT ON TABLE homeward_events.audit_events IS NULL");
     auto& environment = guarded.bridge().environment();
     environment["HOMEWARD_POSTGRES_OWNER_URL"] = guarded.leader().url("migrator");

@@ -3,10 +3,11 @@
 /// @file
 /// One object that wires an app: publisher, database and replay helper, made from the environment.
 ///
-///     homeward::App app("shop");
-///     app.publisher().emit(event);
-///     const auto replay = homeward::replay::install(server, app);  //
-///     <homeward/replay/httplib.hpp>
+/// @code
+/// homeward::App app("shop");
+/// app.publisher().emit(event);
+/// const auto replay = homeward::replay::install(server, app);
+/// @endcode
 ///
 /// Variables that are read:
 ///
