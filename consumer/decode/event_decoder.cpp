@@ -230,6 +230,10 @@ std::int64_t EventDecoder::past_max_us(const EventType& type) const {
     return std::min(limits_.past_max_us, static_cast<std::int64_t>(type.retention_days) * kDayUs);
 }
 
+bool EventDecoder::is_near(const EventType& type, std::int64_t time_us, std::int64_t now_us) const {
+    return time_us >= now_us - past_max_us(type) && time_us <= now_us + limits_.future_max_us;
+}
+
 EventOutcome EventDecoder::decode(std::string_view line, std::int32_t origin, std::int64_t seq,
                                   std::int64_t time_us, std::int64_t now_us, std::string& rows) {
     EventOutcome outcome;
@@ -270,9 +274,8 @@ EventOutcome EventDecoder::decode(std::string_view line, std::int32_t origin, st
     }
     outcome.time_us = head.time_us.value_or(time_us);
     const EventType& type = catalog_->types()[static_cast<std::size_t>(outcome.type)];
-    const Limits limits{past_max_us(type), limits_.future_max_us};
-    if (outcome.time_us < now_us - limits.past_max_us ||
-        outcome.time_us > now_us + limits.future_max_us) {
+    if (!is_near(type, outcome.time_us, now_us)) {
+        const Limits limits{past_max_us(type), limits_.future_max_us};
         return bad(explain_far_time(outcome.time_us, now_us, limits));
     }
     const std::size_t start = rows.size();

@@ -67,13 +67,18 @@ class EventDecoder {
 
     /// Whether it is one JSON text of any kind; padded like a line.
     bool is_json(std::string_view text);
+    /// Parses a JSON text, padded like a line. `root` is valid until the next call of any function.
+    bool parse(std::string_view text, simdjson::dom::element& root);
+    /// Whether an event of that time may become a row now.
+    bool is_near(const EventType& type, std::int64_t time_us, std::int64_t now_us) const;
 
+    const Catalog& catalog() const { return *catalog_; }
     /// NUL characters in text, which PostgreSQL cannot hold, were replaced by U+FFFD.
     std::uint64_t replaced_nuls() const { return replaced_nuls_; }
+    void count_replaced_nuls(std::uint64_t count) { replaced_nuls_ += count; }
 
   private:
     struct Head;
-    bool parse(std::string_view text, simdjson::dom::element& root);
     std::string explain_bad_json(std::string_view line) const;
     std::string_view as_stored(std::string_view key);
     bool read_head(const simdjson::dom::object& object, Head& head);

@@ -1,6 +1,7 @@
 #include "consumer/decode/frame_decoder.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "schemas/nats/subject.hpp"
 
@@ -202,20 +203,31 @@ void UnitDecoder::decode(MessageWork& unit, std::int64_t now_us) {
                              std::string(text_of(unit.pulled.message.data))});
         return;
     }
-    if (!unit.is_plain) {
-        FrameHeader header;
-        content_.body.swap(unit.body);
-        const FrameError error =
-            frames_.decode(unit.pulled.message.data, header, content_, EventDecoder::padding());
-        content_.body.swap(unit.body);
-        if (error != FrameError::none) {
-            refuse_whole(unit, std::string(explain(error)),
-                         std::string(text_of(unit.pulled.message.data)));
-            return;
-        }
-        unit.tombstones = tombstones_of(content_, unit.seq_first);
+    if (!unit.is_plain && !unpack(unit)) return;
+    if (unit.is_columns) {
+        decode_columns(unit, now_us);
+    } else {
+        decode_lines(unit, now_us);
     }
-    decode_lines(unit, now_us);
+}
+
+/// The content of a frame into its unit. False: it is refused as a whole.
+bool UnitDecoder::unpack(MessageWork& unit) {
+    FrameHeader header;
+    content_.body.swap(unit.body);
+    content_.types.swap(unit.types);
+    const FrameError error =
+        frames_.decode(unit.pulled.message.data, header, content_, EventDecoder::padding());
+    content_.body.swap(unit.body);
+    content_.types.swap(unit.types);
+    unit.is_columns = content_.body_kind == BodyKind::columns;
+    if (error != FrameError::none) {
+        refuse_whole(unit, std::string(explain(error)),
+                     std::string(text_of(unit.pulled.message.data)));
+        return false;
+    }
+    unit.tombstones = tombstones_of(content_, unit.seq_first);
+    return true;
 }
 
 void UnitDecoder::decode_lines(MessageWork& unit, std::int64_t now_us) {
@@ -237,33 +249,66 @@ void UnitDecoder::decode_lines(MessageWork& unit, std::int64_t now_us) {
 void UnitDecoder::decode_line(MessageWork& unit, SeqCursor& cursor, Range line,
                               std::int64_t now_us) {
     if (!cursor.has_more()) return cursor.advance(1);
-    const std::uint64_t seq = cursor.seq();
-    const auto row_begin = static_cast<std::uint32_t>(unit.rows.size());
+    const EventRow place{-1,
+                         cursor.seq(),
+                         static_cast<std::uint32_t>(unit.rows.size()),
+                         0,
+                         static_cast<std::uint32_t>(line.begin),
+                         static_cast<std::uint32_t>(line.end),
+                         0};
     const std::string_view text = std::string_view(unit.body).substr(line.begin, line.size());
     const EventOutcome outcome =
-        events_.decode(text, unit.origin, static_cast<std::int64_t>(seq),
+        events_.decode(text, unit.origin, static_cast<std::int64_t>(place.seq),
                        unit.pulled.message.delivery.time_us, now_us, unit.rows);
+    take_outcome(unit, cursor, outcome, place, text);
+}
+
+void UnitDecoder::decode_columns(MessageWork& unit, std::int64_t now_us) {
+    if (!columns_.open(unit)) {
+        refuse_whole(unit, "the frame's columns are not as its header and definitions say",
+                     std::string(text_of(unit.pulled.message.data)));
+        return;
+    }
+    // Rows take some twice what columns take, and memory is reserved once.
+    unit.rows.reserve(2 * unit.body.size());
+    unit.events.reserve(columns_.order().size());
+    SeqCursor cursor(unit);
+    std::array<std::uint32_t, columns::kBlocksMax> next{};
+    for (const char index : columns_.order()) {
+        const auto block = static_cast<unsigned char>(index);
+        const ColumnPlace at{block, next[block]++};
+        const EventRow place{-1, cursor.seq(), static_cast<std::uint32_t>(unit.rows.size()),
+                             0,  at.block,     at.event,
+                             0};
+        const EventOutcome outcome = columns_.decode(unit, at, place.seq, now_us, unit.rows, line_);
+        take_outcome(unit, cursor, outcome, place, line_);
+    }
+}
+
+void UnitDecoder::take_outcome(MessageWork& unit, SeqCursor& cursor, const EventOutcome& outcome,
+                               EventRow place, std::string_view line) {
     switch (outcome.kind) {
         case EventOutcome::Kind::row:
-            unit.events.push_back({outcome.type, seq, row_begin,
-                                   static_cast<std::uint32_t>(unit.rows.size()),
-                                   static_cast<std::uint32_t>(line.begin),
-                                   static_cast<std::uint32_t>(line.end), outcome.time_us});
+            place.type = outcome.type;
+            place.end = static_cast<std::uint32_t>(unit.rows.size());
+            place.time_us = outcome.time_us;
+            unit.events.push_back(place);
             break;
         case EventOutcome::Kind::tombstone:
             if (cursor.may_lose(outcome.count)) {
-                unit.tombstones.push_back({seq, seq + outcome.count - 1, outcome.reason});
+                unit.tombstones.push_back(
+                    {place.seq, place.seq + outcome.count - 1, outcome.reason});
                 return cursor.advance(outcome.count);
             }
             // Whoever emits such an event must not destroy those of others.
-            unit.dead.push_back({seq, false, outcome.type_name,
+            unit.dead.push_back({place.seq, false, outcome.type_name,
                                  "a tombstone that covers no seqs of its sender", "",
-                                 std::string(text)});
+                                 std::string(line)});
             break;
         case EventOutcome::Kind::unknown:
         case EventOutcome::Kind::bad:
-            unit.dead.push_back({seq, outcome.kind == EventOutcome::Kind::unknown,
-                                 outcome.type_name, outcome.reason, "", std::string(text)});
+            unit.dead.push_back({place.seq, outcome.kind == EventOutcome::Kind::unknown,
+                                 outcome.type_name, outcome.reason, "", std::string(line)});
             break;
     }
     cursor.advance(1);

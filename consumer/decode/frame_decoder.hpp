@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "consumer/decode/column_rows.hpp"
 #include "consumer/decode/event_decoder.hpp"
 #include "consumer/decode/message_work.hpp"
 #include "schemas/wire/frame.hpp"
@@ -35,14 +36,21 @@ class UnitDecoder {
         std::size_t size() const { return end - begin; }
     };
     void open_plain(MessageWork& unit);
+    bool unpack(MessageWork& unit);
     void decode_line(MessageWork& unit, SeqCursor& cursor, Range line, std::int64_t now_us);
     void decode_lines(MessageWork& unit, std::int64_t now_us);
+    void decode_columns(MessageWork& unit, std::int64_t now_us);
+    /// What became of the next event, whose row begins at `row_begin`.
+    static void take_outcome(MessageWork& unit, SeqCursor& cursor, const EventOutcome& outcome,
+                             EventRow place, std::string_view line);
     static void refuse_whole(MessageWork& unit, std::string reason, std::string payload);
 
     std::shared_ptr<const Catalog> catalog_;
     FrameDecoder frames_;
     FrameContent content_;  // its body is the unit's, but while a frame is decoded
     EventDecoder events_;
+    ColumnRows columns_{events_};
+    std::string line_;  // of an event of columns that becomes no row
 };
 
 }  // namespace homeward::consumer

@@ -9,13 +9,14 @@
 
 namespace homeward::consumer {
 
-/// One row of one event, in the unit's `rows`; where its line stands, in case it has to become a
+/// One row of one event, in the unit's `rows`; where the event stands, in case it has to become a
 /// dead letter.
 struct EventRow {
     int type;
     std::uint64_t seq;
-    std::uint32_t begin, end;            ///< in MessageWork::rows
-    std::uint32_t line_begin, line_end;  ///< in MessageWork::body
+    std::uint32_t begin, end;  ///< in MessageWork::rows
+    /// Where it stands in MessageWork::body; of columns, its block and its place there.
+    std::uint32_t line_begin, line_end;
     std::int64_t time_us;
 };
 
@@ -61,6 +62,8 @@ struct MessageWork {
     bool is_conflict = false;  ///< quarantined; counted once it is committed
     bool is_refused = false;   ///< its body cannot be read: one dead letter for all of it
     std::string body;
+    bool is_columns = false;  ///< how the body has its events: else as lines
+    std::string types;        ///< of columns: their definitions
     std::string rows;
     std::vector<EventRow> events;
     std::vector<DeadEvent> dead;

@@ -33,6 +33,12 @@ double value_beyond_json(std::string_view text) {
     return text == "NaN" ? std::nan("") : text[0] == '-' ? -HUGE_VAL : HUGE_VAL;
 }
 
+/// Empty if it is no string, which is neither a UUID nor an address.
+std::string_view text_of(const Value& value) {
+    std::string_view text;
+    return value.parsed.get(text) == simdjson::SUCCESS ? text : std::string_view();
+}
+
 bool is_allowed(const Field& field, std::string_view text) {
     return std::find(field.allowed.begin(), field.allowed.end(), text) != field.allowed.end();
 }
@@ -113,9 +119,9 @@ bool ValueWriter::write_scalar(const Field& field, const Value& value) {
         case FieldKind::timestamp:
             return write_timestamp(field, value);
         case FieldKind::uuid:
-            return write_converted(field, value, append_uuid, "not a UUID");
+            return write_uuid(field, text_of(value));
         case FieldKind::inet:
-            return write_converted(field, value, append_inet, "not an IP address");
+            return write_inet(field, text_of(value));
         case FieldKind::json:
             return write_json(field, value);
     }
@@ -125,6 +131,10 @@ bool ValueWriter::write_scalar(const Field& field, const Value& value) {
 bool ValueWriter::write_text(const Field& field, const Value& value) {
     std::string_view text;
     if (value.parsed.get(text) != simdjson::SUCCESS) return mismatch(field, "not a string");
+    return write_text(field, text);
+}
+
+bool ValueWriter::write_text(const Field& field, std::string_view text) {
     if (text.size() > kFieldBytesMax) {
         return mismatch(field, "longer than 64 KiB; a jsonb field takes more");
     }
@@ -160,6 +170,10 @@ bool ValueWriter::write_integer(const Field& field, const Value& value) {
         return mismatch(
             field, is_whole_number(value.text) ? "beyond bigint" : "not a whole number of 64 bits");
     }
+    return write_integer(field, number);
+}
+
+bool ValueWriter::write_integer(const Field& field, std::int64_t number) {
     if (!in_bounds(field, static_cast<double>(number))) return false;
     switch (field.column) {
         case ColumnType::int2:
@@ -203,8 +217,19 @@ bool ValueWriter::write_double(const Field& field, const Value& value) {
         if (!nearest) return mismatch(field, "beyond double precision");
         number = *nearest;
     }
+    return write_real(field, number);
+}
+
+bool ValueWriter::write_real(const Field& field, double number) {
     if (!in_bounds(field, number)) return false;
-    row_.float8(number);
+    if (field.column != ColumnType::float4) {
+        row_.float8(number);
+        return true;
+    }
+    const auto rounded = static_cast<float>(number);
+    const bool is_beyond = std::isinf(rounded) != std::isinf(number);
+    if (is_beyond || (rounded == 0 && number != 0)) return mismatch(field, "beyond real");
+    row_.float4(rounded);
     return true;
 }
 
@@ -228,6 +253,10 @@ bool ValueWriter::write_decimal(const Field& field, const Value& value) {
         return mismatch(field, "not a number");
     }
     if (is_whole_only && !is_whole_number(digits)) return mismatch(field, "not a whole number");
+    return write_decimal(field, digits);
+}
+
+bool ValueWriter::write_decimal(const Field& field, std::string_view digits) {
     if (field.minimum || field.maximum) {
         // A number beyond double is an infinity to a bound, one too close to zero is zero.
         const double number = std::strtod(std::string(digits).c_str(), nullptr);
@@ -266,6 +295,10 @@ bool ValueWriter::write_timestamp(const Field& field, const Value& value) {
     } else if (value.parsed.get(time_us) != simdjson::SUCCESS) {
         return mismatch(field, "neither RFC 3339 text nor whole microseconds");
     }
+    return write_timestamp(field, time_us);
+}
+
+bool ValueWriter::write_timestamp(const Field& field, std::int64_t time_us) {
     // PostgreSQL begins at 4714 BC; its end, 294276 AD, is beyond 64 bits of microseconds.
     if (time_us < -210'866'803'200'000'000) {
         return mismatch(field, "a time that PostgreSQL cannot hold");
@@ -274,14 +307,19 @@ bool ValueWriter::write_timestamp(const Field& field, const Value& value) {
     return true;
 }
 
-bool ValueWriter::write_converted(const Field& field, const Value& value,
+bool ValueWriter::write_uuid(const Field& field, std::string_view text) {
+    return write_converted(field, text, append_uuid, "not a UUID");
+}
+
+bool ValueWriter::write_inet(const Field& field, std::string_view text) {
+    return write_converted(field, text, append_inet, "not an IP address");
+}
+
+bool ValueWriter::write_converted(const Field& field, std::string_view text,
                                   bool (*append)(std::string_view, std::string&),
                                   std::string_view what) {
-    std::string_view text;
     scratch_.clear();
-    if (value.parsed.get(text) != simdjson::SUCCESS || !append(text, scratch_)) {
-        return mismatch(field, what);
-    }
+    if (!append(text, scratch_)) return mismatch(field, what);
     row_.bytes(scratch_);
     return true;
 }

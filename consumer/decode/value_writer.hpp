@@ -34,6 +34,17 @@ class ValueWriter {
 
     /// False: it does not fit; reason() says why, for an operator.
     bool write(const Field& field, const Value& value);
+    // Values of columns, of fields whose kind fits (ColumnRows); what JSON has for them would be
+    // written as the same bytes.
+    bool write_text(const Field& field, std::string_view text);
+    bool write_decimal(const Field& field, std::string_view digits);
+    bool write_integer(const Field& field, std::int64_t number);
+    bool write_real(const Field& field, double number);
+    bool write_timestamp(const Field& field, std::int64_t time_us);
+    void write_boolean(bool value) { row_.boolean(value); }
+    void write_null() { row_.null(); }
+    bool write_uuid(const Field& field, std::string_view text);
+    bool write_inet(const Field& field, std::string_view text);
     /// Keys that the type does not name, as the text of a JSON object.
     bool write_extra(std::string& json);
 
@@ -52,7 +63,7 @@ class ValueWriter {
     bool write_boolean(const Field& field, const Value& value);
     bool write_timestamp(const Field& field, const Value& value);
     bool write_json(const Field& field, const Value& value);
-    bool write_converted(const Field& field, const Value& value,
+    bool write_converted(const Field& field, std::string_view text,
                          bool (*append)(std::string_view, std::string&), std::string_view what);
     bool in_bounds(const Field& field, double number);
     std::string_view without_nul(std::string_view text);

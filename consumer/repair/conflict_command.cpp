@@ -9,6 +9,7 @@
 #include "consumer/repair/conflict_acceptor.hpp"
 #include "consumer/repair/conflicts.hpp"
 #include "schemas/cli/options.hpp"
+#include "schemas/columns/event_line.hpp"
 
 namespace homeward::consumer {
 namespace {
@@ -82,6 +83,7 @@ std::string body_of(const std::string& frame) {
     const FrameError error =
         FrameDecoder().decode(std::as_bytes(std::span<const char>(frame)), header, content);
     if (error != FrameError::none) return "(" + std::string(explain(error)) + ")";
+    if (!columns::to_lines(content, header.line_count)) return "(its columns are damaged)";
     for (const FrameTombstone& one : content.tombstones) {
         append_tombstone(content.body, one.reason, one.count, header.cut_time_us);
     }

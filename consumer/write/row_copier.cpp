@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "consumer/base/time.hpp"
+#include "consumer/decode/column_rows.hpp"
 #include "consumer/decode/copy_row.hpp"
 #include "consumer/postgres/schema_drift.hpp"
 
@@ -247,13 +248,12 @@ void RowCopier::isolate_bad_rows(PgConnection& leader, const Places& places,
     }
 }
 
-void RowCopier::make_dead(const Refusal& refusal) {
+void RowCopier::make_dead(const Refusal& refusal, Payloads& payloads) {
     MessageWork& unit = *refusal.place.unit;
     const auto event = unit.events.begin() + static_cast<std::ptrdiff_t>(refusal.place.event);
     const EventType& type = catalog_.types()[static_cast<std::size_t>(event->type)];
     unit.dead.push_back({event->seq, false, type.name, refusal.error.what(),
-                         refusal.error.sqlstate(),
-                         unit.body.substr(event->line_begin, event->line_end - event->line_begin)});
+                         refusal.error.sqlstate(), payloads.of(unit, *event)});
     unit.events.erase(event);
 }
 
@@ -291,7 +291,8 @@ void RowCopier::add_dead_letters(std::vector<Refusal> refused) {
     std::sort(refused.begin(), refused.end(), [](const Refusal& a, const Refusal& b) {
         return std::pair(a.place.unit, a.place.event) > std::pair(b.place.unit, b.place.event);
     });
-    for (const Refusal& refusal : refused) make_dead(refusal);
+    Payloads payloads;
+    for (const Refusal& refusal : refused) make_dead(refusal, payloads);
 }
 
 }  // namespace homeward::consumer

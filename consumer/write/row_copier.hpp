@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 
+#include "consumer/decode/column_rows.hpp"
 #include "consumer/decode/event_decoder.hpp"
 #include "consumer/decode/message_work.hpp"
 #include "consumer/postgres/partitions.hpp"
@@ -73,7 +74,7 @@ class RowCopier {
     void send(PgConnection& leader, int type, std::span<const RowPlace> places);
     void isolate_bad_rows(PgConnection& leader, const Places& places, std::size_t refused_max,
                           CopyOutcome& outcome);
-    void make_dead(const Refusal& refusal);
+    void make_dead(const Refusal& refusal, Payloads& payloads);
     std::string statement_of(PgConnection& leader, const EventType& type) const;
     std::size_t piece_rows(int type) const;
     void timed_out(int type, std::size_t rows);

@@ -273,7 +273,7 @@ typedef struct homeward_class_stats {
     uint64_t refused;       /**< not taken, and not among accepted */
     uint64_t retries;       /**< frames sent again */
     uint64_t wire_bytes;    /**< frames as first sent */
-    uint64_t json_bytes;    /**< the same before compression */
+    uint64_t json_bytes;    /**< their events as JSON; of frames in columns, about */
     uint64_t log_bytes;     /**< that the frame log takes on disk */
     uint64_t log_bytes_max; /**< homeward_options.log_bytes_max */
 } homeward_class_stats;

@@ -20,9 +20,27 @@ FrameBuilder::FrameBuilder(EventClass event_class, const PublisherId& publisher,
     assert((key != nullptr) == publisher.is_self_certifying());
 }
 
-void FrameBuilder::count_event() {
+RecordError FrameBuilder::add_event(std::span<const std::byte> record, const FindDescriptor& find,
+                                    std::size_t* replaced) {
+    RecordError error = RecordError::none;
+    if (is_version_2()) {
+        error = columns_.add(record, find, replaced);
+    } else {
+        error = append_record_json(record, find, content_.body, replaced);
+        if (error == RecordError::none) content_.body += '\n';
+    }
+    if (error != RecordError::none) return error;
     ++seqs_;
     ++lines_;
+    return RecordError::none;
+}
+
+std::size_t FrameBuilder::body_bytes() const {
+    return is_version_2() ? columns_.bytes() : content_.body.size();
+}
+
+std::size_t FrameBuilder::json_bytes() const {
+    return is_version_2() ? columns_.json_bytes() : content_.body.size();
 }
 
 void FrameBuilder::add_lost(std::string_view reason, std::uint32_t count) {
@@ -45,8 +63,8 @@ void FrameBuilder::add_lost(std::string_view reason, std::uint32_t count) {
 }
 
 bool FrameBuilder::is_full(std::size_t frame_bytes) const {
-    return content_.body.size() >= frame_bytes || lines_ >= kLinesMax ||
-           content_.tombstones.size() >= kTombstonesMax;
+    return body_bytes() >= frame_bytes || lines_ >= kLinesMax ||
+           content_.tombstones.size() >= kTombstonesMax || columns_.is_full();
 }
 
 FrameHeader FrameBuilder::header_at(const Position& position) const {
@@ -65,6 +83,11 @@ void FrameBuilder::cut(const Position& position, std::vector<std::byte>& frame) 
     FrameHeader header = header_at(position);
     header.seq_count = seqs_;
     header.line_count = lines_;
+    content_.body_kind = BodyKind::json_lines;
+    if (columns_.events() > 0) {
+        content_.body_kind = BodyKind::columns;
+        columns_.write(content_.body, content_.types);
+    }
     const bool is_encoded = is_version_2() ? encoder_.encode(header, content_, key_, frame)
                                            : encoder_.encode(header, content_.body, frame);
     assert(is_encoded && "kEventBytesMax and frame_bytes keep every frame below kFrameBytesMax");
@@ -82,7 +105,9 @@ void FrameBuilder::cut_count_only(const Position& position, std::vector<std::byt
 }
 
 void FrameBuilder::clear() {
+    columns_.clear();
     content_.body.clear();
+    content_.types.clear();
     content_.tombstones.clear();
     seqs_ = lines_ = lost_ = 0;
 }

@@ -1,18 +1,22 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <string>
+#include <span>
+
 #include <string_view>
 #include <vector>
 
+#include "schemas/columns/encoder.hpp"
+#include "schemas/text/record_json.hpp"
 #include "schemas/wire/frame.hpp"
 #include "schemas/wire/frame_signature.hpp"
 
 namespace homeward {
 
 /// Gathers events and lost seqs until they are cut into a frame. An origin's frames are of version
-/// 2, and signed, if its publisher id is self-certifying; else of version 1. One thread.
+/// 2, in columns and signed, if its publisher id is self-certifying; else of version 1, in lines.
+/// One thread.
 class FrameBuilder {
   public:
     /// What a frame says of its origin at the time of the cut.
@@ -28,9 +32,9 @@ class FrameBuilder {
     /// `key`: of the publisher; nullptr unless the id is self-certifying. Must outlive this.
     FrameBuilder(EventClass event_class, const PublisherId& publisher, const SigningKey* key);
 
-    /// Where the next event's line goes, its '\n' included. To be followed by count_event().
-    std::string& body() { return content_.body; }
-    void count_event();
+    /// Adds the event of a lane record, as append_record_json() would. On error nothing was added.
+    RecordError add_event(std::span<const std::byte> record, const FindDescriptor& find,
+                          std::size_t* replaced);
     /// `reason`: [a-z_]{1,32}. Precondition: count is at most room_for_lost(), and not 0.
     void add_lost(std::string_view reason, std::uint32_t count);
 
@@ -38,7 +42,10 @@ class FrameBuilder {
     /// How many seqs the frame will cover, and how many of these are lost.
     std::uint32_t seqs() const { return seqs_; }
     std::uint32_t lost() const { return lost_; }
-    std::size_t body_bytes() const { return content_.body.size(); }
+    /// Of the body, before compression.
+    std::size_t body_bytes() const;
+    /// What the body takes, or would take, as lines.
+    std::size_t json_bytes() const;
     /// Whether it should be cut now: its body has `frame_bytes`, or its lines are as many as a
     /// reader takes.
     bool is_full(std::size_t frame_bytes) const;
@@ -57,6 +64,7 @@ class FrameBuilder {
     PublisherId publisher_;
     const SigningKey* key_;
     FrameEncoder encoder_;
+    columns::Encoder columns_;  // of version 2: the body until it is cut
     FrameContent content_;
     std::uint32_t seqs_ = 0;
     std::uint32_t lines_ = 0;  // of the body; in version 1 tombstones, too

@@ -101,16 +101,13 @@ void Origin::note_body_begins() {
     if (builder_.seqs() == 0) body_since_ = SteadyClock::now();
 }
 
-void Origin::append_line(std::span<const std::byte> payload) {
-    std::string& body = builder_.body();
+void Origin::append_event(std::span<const std::byte> payload) {
     std::size_t replaced = 0;
-    if (append_record_json(payload, find_type_, body, &replaced) != RecordError::none) {
+    note_body_begins();
+    if (builder_.add_event(payload, find_type_, &replaced) != RecordError::none) {
         return append_damaged(1);
     }
     if (replaced > 0) ++scrubbed_;
-    body += '\n';
-    note_body_begins();
-    builder_.count_event();
 }
 
 void Origin::take_drops(Source& source) {
@@ -131,7 +128,7 @@ bool Origin::fill_body(Source& source, std::uint64_t turn_end) {
     while (!builder_.is_full(limits_.frame_bytes) && source.reader.position() < turn_end) {
         std::span<const std::byte> payload;
         const LaneReader::Outcome outcome = source.reader.read(payload);
-        if (outcome == LaneReader::Outcome::record) append_line(payload);
+        if (outcome == LaneReader::Outcome::record) append_event(payload);
         if (outcome != LaneReader::Outcome::empty) continue;
         append_damaged(source.reader.take_lost());
         break;
@@ -195,7 +192,7 @@ Origin::Cut Origin::log_frame() {
         departures_.push_back({logged, {}, false});
         unreleased_[seq_first] = {builder_.seqs(), builder_.lost()};
         wire_bytes_ += frame_.size();
-        json_bytes_ += builder_.body_bytes();
+        json_bytes_ += builder_.json_bytes();
         seq_next_.store(seq_next, std::memory_order_release);
     }
     for (Source& source : sources_) {

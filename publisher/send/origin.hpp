@@ -146,7 +146,7 @@ class Origin {
     bool fill_body(Source& source, std::uint64_t turn_end);
     void note_body_begins();
     bool is_due() const;
-    void append_line(std::span<const std::byte> payload);
+    void append_event(std::span<const std::byte> payload);
     void take_drops(Source& source);
     void append_damaged(std::uint64_t count);
     void report_lost(SeqRange seqs, std::string_view reason);
@@ -160,7 +160,7 @@ class Origin {
     EventClass event_class_;
     Limits limits_;
     FrameLog log_;
-    std::function<const OwnedDescriptor*(std::uint32_t)> find_type_;
+    FindDescriptor find_type_;
 
     // The sender's own.
     FrameBuilder builder_;

@@ -128,35 +128,53 @@ void append_json_line(std::string& out, std::string_view json) {
     out.append(json);
 }
 
-std::size_t append_json_value(std::string& out, std::string_view json) {
-    std::size_t replaced = 0;
-    std::size_t valid = 0;  // bytes at the front that are UTF-8 and not yet appended
-    const auto flush = [&] {
-        append_json_line(out, json.substr(0, valid));
-        json.remove_prefix(valid);
-        valid = 0;
-    };
-    while (valid < json.size()) {
-        if (valid + 8 <= json.size() && are_ascii(json.data() + valid)) {
+namespace {
+
+/// How many bytes at the front are UTF-8.
+std::size_t count_utf8(std::string_view text) {
+    std::size_t valid = 0;
+    while (valid < text.size()) {
+        if (valid + 8 <= text.size() && are_ascii(text.data() + valid)) {
             valid += 8;
-            continue;
-        }
-        if (static_cast<unsigned char>(json[valid]) < 0x80) {
+        } else if (static_cast<unsigned char>(text[valid]) < 0x80) {
             ++valid;
-            continue;
-        }
-        const Multibyte sequence = multibyte_at(json.substr(valid));
-        if (sequence.is_whole) {
+        } else {
+            const Multibyte sequence = multibyte_at(text.substr(valid));
+            if (!sequence.is_whole) break;
             valid += sequence.bytes;
-            continue;
         }
-        flush();
+    }
+    return valid;
+}
+
+/// `append`: of what is UTF-8.
+template <typename Append>
+std::size_t append_scrubbed(std::string& out, std::string_view text, const Append& append) {
+    std::size_t replaced = 0;
+    for (;;) {
+        const std::size_t valid = count_utf8(text);
+        append(out, text.substr(0, valid));
+        text.remove_prefix(valid);
+        if (text.empty()) return replaced;
         out.append(kReplacement);
         ++replaced;
-        json.remove_prefix(sequence.bytes);
+        text.remove_prefix(multibyte_at(text).bytes);
     }
-    flush();
-    return replaced;
+}
+
+}  // namespace
+
+bool is_utf8(std::string_view text) {
+    return count_utf8(text) == text.size();
+}
+
+std::size_t append_utf8(std::string& out, std::string_view text) {
+    return append_scrubbed(out, text,
+                           [](std::string& to, std::string_view valid) { to.append(valid); });
+}
+
+std::size_t append_json_value(std::string& out, std::string_view json) {
+    return append_scrubbed(out, json, append_json_line);
 }
 
 std::string_view whole_characters(std::string_view text, std::size_t bytes_max) {

@@ -23,6 +23,10 @@ std::size_t utf8_length(std::string_view text);
 /// does not become some.
 void append_json_line(std::string& out, std::string_view json);
 
+bool is_utf8(std::string_view text);
+/// Appends text, with U+FFFD for what is not UTF-8, as append_json_string() does. Returns how many.
+std::size_t append_utf8(std::string& out, std::string_view text);
+
 /// As append_json_line(), of text that nobody has checked: invalid UTF-8 becomes U+FFFD, as in
 /// append_json_string(). Returns how many.
 std::size_t append_json_value(std::string& out, std::string_view json);

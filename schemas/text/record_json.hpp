@@ -36,15 +36,16 @@ enum class RecordError : std::uint8_t {
     unknown_type,  ///< no descriptor of that hash
 };
 
+/// The descriptor of a hash, or nullptr.
+using FindDescriptor = std::function<const OwnedDescriptor*(std::uint32_t hash)>;
+
 /// Appends one event line (without '\n') to `out`:
 ///   {"type":"audit","time":1700000000000000,"actor":"user:42",…}
 /// Text is escaped as JSON demands; invalid UTF-8 becomes U+FFFD; NaN and infinities become the
 /// strings "NaN", "Infinity", "-Infinity". On error `out` is unchanged.
-/// `find`: returns the descriptor of a hash, or nullptr. `replaced`: told how many U+FFFD stand for
+/// `replaced`: told how many U+FFFD stand for
 /// what was not UTF-8, of a typed event (emit_json() takes no other).
-RecordError append_record_json(
-    std::span<const std::byte> record,
-    const std::function<const OwnedDescriptor*(std::uint32_t hash)>& find, std::string& out,
-    std::size_t* replaced = nullptr);
+RecordError append_record_json(std::span<const std::byte> record, const FindDescriptor& find,
+                               std::string& out, std::size_t* replaced = nullptr);
 
 }  // namespace homeward

@@ -31,10 +31,10 @@ FrameError read_body_section(std::span<const std::byte> content, Parts& parts) {
     if (content.size() != kBodySectionBytes || parts.header.body_bytes != 0) {
         return FrameError::bad_field;
     }
-    if (load<std::uint8_t>(content, 0) != static_cast<std::uint8_t>(BodyKind::json_lines) ||
-        load<std::uint8_t>(content, 1) != static_cast<std::uint8_t>(Codec::zstd)) {
-        return FrameError::bad_version;
-    }
+    parts.body_kind = load<BodyKind>(content, 0);
+    const bool is_kind_known =
+        parts.body_kind == BodyKind::json_lines || parts.body_kind == BodyKind::columns;
+    if (!is_kind_known || load<Codec>(content, 1) != Codec::zstd) return FrameError::bad_version;
     parts.header.line_count = load<std::uint32_t>(content, 4);
     parts.header.body_bytes = load<std::uint32_t>(content, 8);
     if (load<std::uint16_t>(content, 2) != 0 || parts.header.body_bytes == 0 ||
@@ -94,7 +94,7 @@ FrameError read_section(std::uint16_t kind, std::span<const std::byte> content, 
         case Section::signature:
             return take_once(parts.signature, kSignatureBytes);
         case Section::types:
-            break;
+            return take_once(parts.types, 0);
     }
     return FrameError::none;
 }
@@ -139,6 +139,7 @@ bool is_plausible(const Parts& parts) {
     if ((header.flags & ~kFlagsKnown) != 0 || header.seq_first == 0) return false;
     if (header.seq_first > seq_max - header.seq_count || header.accepted >= seq_max) return false;
     if ((header.body_bytes == 0) != parts.body.empty()) return false;
+    if (!parts.types.empty() && parts.body_kind != BodyKind::columns) return false;
     if ((header.flags & kFrameCountOnly) != 0) {
         return header.seq_count == 0 && parts.body.empty() && parts.tombstones.empty() &&
                header.accepted >= header.seq_first - 1;
@@ -217,8 +218,8 @@ void read_tombstones(std::span<const std::byte> section, std::vector<FrameTombst
     }
 }
 
-std::vector<std::byte> encode_header(const FrameHeader& header,
-                                     std::span<const FrameTombstone> tombstones, bool is_signed) {
+std::vector<std::byte> encode_header(const FrameHeader& header, const FrameContent& content,
+                                     bool is_signed) {
     std::vector<std::byte> out(kFixedBytes);
     store(out.data(), 0, kMagic);
     store(out.data(), 4, kVersion);
@@ -231,12 +232,16 @@ std::vector<std::byte> encode_header(const FrameHeader& header,
     store(out.data(), 56, header.cut_time_us);
     if (header.body_bytes > 0) {
         std::byte* body = add_section(out, Section::body, kBodySectionBytes).data();
-        store(body, 0, BodyKind::json_lines);
+        store(body, 0, content.body_kind);
         store(body, 1, Codec::zstd);
         store(body, 4, header.line_count);
         store(body, 8, header.body_bytes);
     }
-    if (!tombstones.empty()) add_tombstones(out, tombstones);
+    if (!content.tombstones.empty()) add_tombstones(out, content.tombstones);
+    if (!content.types.empty()) {
+        std::byte* types = add_section(out, Section::types, content.types.size()).data();
+        std::memcpy(types, content.types.data(), content.types.size());
+    }
     if (is_signed) {
         add_section(out, Section::key, kKeyBytes);
         add_section(out, Section::signature, kSignatureBytes);
@@ -255,9 +260,12 @@ FrameSize claimed_size(std::span<const std::byte> frame) {
     const bool has_body = frame.size() >= kBodyAt + kBodySectionBytes &&
                           load<Section>(frame, kFixedBytes) == Section::body;
     if (!has_body) return {1, static_cast<std::uint32_t>(std::min(frame.size(), kFrameBytesMax))};
+    // Columns say once what lines say again and again; as rows they take as much.
+    const bool is_columns = load<BodyKind>(frame, kBodyAt) == BodyKind::columns;
+    const auto bytes_max = static_cast<std::uint32_t>(kBodyBytesMax);
+    const std::uint32_t bytes = std::min(load<std::uint32_t>(frame, kBodyAt + 8), bytes_max);
     return {std::min(load<std::uint32_t>(frame, kBodyAt + 4), kFrameLinesMax),
-            std::min(load<std::uint32_t>(frame, kBodyAt + 8),
-                     static_cast<std::uint32_t>(kBodyBytesMax))};
+            is_columns ? std::min(2 * bytes, bytes_max) : bytes};
 }
 
 SignatureRoom signature_room(std::span<std::byte> frame) {

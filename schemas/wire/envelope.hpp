@@ -26,12 +26,12 @@
 //        4    4  bytes              of its content, without the padding
 //        8       content
 //
-//   kind 1, body       at most one; byte 0: body kind (1: lines of JSON, each ended by '\n'),
-//                      byte 1: codec (1: one zstd frame), then u16 zero, u32 events, u32 bytes
-//                      before compression
+//   kind 1, body       at most one; byte 0: body kind (1: lines of JSON, each ended by '\n';
+//                      2: columns, see schemas/columns/layout.hpp), byte 1: codec (1: one zstd
+//                      frame), then u16 zero, u32 events, u32 bytes before compression
 //   kind 2, tombstones entries of u32 offset from seq_first, u32 count, u8 length, reason;
 //                      ascending and disjoint. The events of the body take the other seqs, in order
-//   kind 3, types      reserved for the definitions that columns use; skipped by this version
+//   kind 3, types      the definitions that columns use
 //   kind 4, key        32 bytes: the origin's Ed25519 public key
 //   kind 5, signature  64 bytes, the last section: Ed25519 over the SHA-256 of all other bytes of
 //                      the frame but the checksum's
@@ -62,14 +62,15 @@ enum class Section : std::uint16_t {
     key = 4,
     signature = 5,
 };
-enum class BodyKind : std::uint8_t { json_lines = 1 };
 enum class Codec : std::uint8_t { zstd = 1 };
 
 /// Where the parts of a frame are. Views into its bytes.
 struct Parts {
     FrameHeader header;  ///< line_count: events of the body; body_bytes: before compression
     std::span<const std::byte> body;
+    BodyKind body_kind = BodyKind::json_lines;
     std::span<const std::byte> tombstones;
+    std::span<const std::byte> types;
     std::span<const std::byte> key;
     std::span<const std::byte> signature;
     std::size_t signature_offset = 0;  ///< 0 if the frame is not signed
@@ -87,8 +88,8 @@ void read_tombstones(std::span<const std::byte> section, std::vector<FrameTombst
 
 /// Writes everything in front of the body, with room for key and signature if `is_signed`.
 /// Empty if the sections exceed kHeaderBytesMax.
-std::vector<std::byte> encode_header(const FrameHeader& header,
-                                     std::span<const FrameTombstone> tombstones, bool is_signed);
+std::vector<std::byte> encode_header(const FrameHeader& header, const FrameContent& content,
+                                     bool is_signed);
 
 /// Completes encode_header()'s bytes once the body is compressed.
 void set_body_bytes(std::span<std::byte> header, std::uint32_t compressed_bytes);

@@ -154,8 +154,7 @@ bool FrameEncoder::encode(FrameHeader header, const FrameContent& content, const
     assert(key == nullptr || key->publisher() == header.publisher);
     header.body_bytes = static_cast<std::uint32_t>(body.size());
     // What precedes the body is as long whatever the body's compressed size will be.
-    std::vector<std::byte> before =
-        envelope::encode_header(header, content.tombstones, key != nullptr);
+    std::vector<std::byte> before = envelope::encode_header(header, content, key != nullptr);
     frame.clear();
     if (before.empty()) return false;
     frame.resize(before.size() + (body.empty() ? 0 : ZSTD_compressBound(body.size())));
@@ -246,12 +245,16 @@ FrameError FrameDecoder::decode(std::span<const std::byte> frame, FrameHeader& h
     const FrameError error = decode_header(frame, header);
     if (error != FrameError::none) return error;
     content.tombstones.clear();
+    content.types.clear();
+    content.body_kind = BodyKind::json_lines;
     auto compressed = frame.subspan(std::min(kFrameHeaderBytes, frame.size()));
     if (header.version == envelope::kVersion) {
         envelope::Parts parts;
         envelope::parse(frame, parts, envelope::Checksum::trust);
         compressed = parts.body;
         envelope::read_tombstones(parts.tombstones, content.tombstones);
+        content.body_kind = parts.body_kind;
+        content.types.assign(reinterpret_cast<const char*>(parts.types.data()), parts.types.size());
     }
     std::string& body = content.body;
     body.reserve(header.body_bytes + tail_padding);

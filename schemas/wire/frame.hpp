@@ -81,10 +81,18 @@ struct FrameTombstone {
     bool operator==(const FrameTombstone&) const = default;
 };
 
+/// How a body has its events. Version 1 knows lines alone.
+enum class BodyKind : std::uint8_t {
+    json_lines = 1,  ///< each ended by '\n'
+    columns = 2,     ///< schemas/columns/layout.hpp
+};
+
 /// What a frame carries besides its header. In version 1 tombstones are lines of the body.
 struct FrameContent {
     std::string body;
-    std::vector<FrameTombstone> tombstones;  ///< ascending, disjoint
+    std::vector<FrameTombstone> tombstones{};  ///< ascending, disjoint
+    BodyKind body_kind = BodyKind::json_lines;
+    std::string types{};  ///< of columns: the definitions that they use
 
     bool operator==(const FrameContent&) const = default;
 };

@@ -184,7 +184,7 @@ TEST_CASE("what a later version adds is skipped where it may be, else left to th
     };
     CHECK(decode_changed(set_kind(77, 0)) == FrameError::none);
     CHECK(decode_changed(set_kind(77, 1)) == FrameError::bad_version);
-    CHECK(decode_changed(put(kBodyContent, std::uint8_t{2})) == FrameError::bad_version);
+    CHECK(decode_changed(put(kBodyContent, std::uint8_t{3})) == FrameError::bad_version);
     CHECK(decode_changed(put(kBodyContent + 1, std::uint8_t{9})) == FrameError::bad_version);
     CHECK(decode_changed(put(4, std::uint8_t{3})) == FrameError::bad_version);
 }

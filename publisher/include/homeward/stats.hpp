@@ -35,7 +35,7 @@ struct ClassStats {
     std::uint64_t scrubbed = 0;
     std::uint64_t retries = 0;        ///< frames sent again
     std::uint64_t wire_bytes = 0;     ///< frames as first sent
-    std::uint64_t json_bytes = 0;     ///< the same frames before compression
+    std::uint64_t json_bytes = 0;     ///< their events as JSON; of frames in columns, about
     std::uint64_t log_bytes = 0;      ///< that the frame log takes on disk
     std::uint64_t log_bytes_max = 0;  ///< PublisherOptions::log_bytes_max
     RefusalStats refused_by{};        ///< why events were refused

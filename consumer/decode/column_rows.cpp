@@ -1,0 +1,180 @@
+#include "consumer/decode/column_rows.hpp"
+
+#include <simdjson.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "consumer/decode/copy_row.hpp"
+#include "consumer/decode/value_writer.hpp"
+#include "schemas/columns/event_line.hpp"
+#include "schemas/text/event.hpp"
+
+namespace homeward::consumer {
+namespace {
+
+constexpr std::uint16_t kOwnColumns = 4;  // origin, seq, time, extra
+
+std::int64_t signed_word(const columns::Column& column, std::uint32_t event) {
+    return static_cast<std::int64_t>(column.words[event]);
+}
+
+}  // namespace
+
+bool ColumnRows::find_form(const Field& field, RecordKind kind, Form& form) {
+    if (field.array) {
+        form = Form::json;
+        return kind == RecordKind::json;
+    }
+    switch (field.kind) {
+        case FieldKind::text:
+            form = Form::text;
+            return kind == RecordKind::text;
+        case FieldKind::uuid:
+            form = Form::uuid;
+            return kind == RecordKind::text;
+        case FieldKind::inet:
+            form = Form::inet;
+            return kind == RecordKind::text;
+        case FieldKind::integer:
+            form = Form::integer;
+            return kind == RecordKind::integer && field.column != ColumnType::numeric;
+        case FieldKind::real:
+            form = field.column == ColumnType::numeric ? Form::decimal : Form::real;
+            return kind == (form == Form::decimal ? RecordKind::text : RecordKind::real);
+        case FieldKind::boolean:
+            form = Form::boolean;
+            return kind == RecordKind::boolean;
+        case FieldKind::timestamp:
+            form = Form::timestamp;
+            return kind == RecordKind::timestamp;
+        case FieldKind::json:
+            form = Form::json;
+            return kind == RecordKind::json;
+    }
+    return false;
+}
+
+void ColumnRows::make_plan(const columns::Block& block, Plan& plan) const {
+    plan.is_direct = false;
+    plan.type = block.type == nullptr ? -1 : events_.catalog().find(block.type->name);
+    if (plan.type < 0) return;
+    const EventType& type = events_.catalog().types()[static_cast<std::size_t>(plan.type)];
+    plan.sources.assign(type.fields.size(), {});
+    for (std::size_t i = 0; i < block.columns.size(); ++i) {
+        if (block.columns[i].is_absent) continue;
+        const auto field =
+            std::find_if(type.fields.begin(), type.fields.end(),
+                         [&](const Field& one) { return one.name == block.type->fields[i].name; });
+        if (field == type.fields.end()) return;
+        Source& source = plan.sources[static_cast<std::size_t>(field - type.fields.begin())];
+        if (source.form != Form::absent) return;  // of two fields with one name
+        source.column = static_cast<std::uint32_t>(i);
+        if (!find_form(*field, block.columns[i].kind, source.form)) return;
+    }
+    plan.is_direct = true;
+}
+
+bool ColumnRows::open(const MessageWork& unit) {
+    if (!decoder_.decode(unit.body, unit.types, unit.header.line_count)) return false;
+    const auto blocks = decoder_.blocks();
+    if (plans_.size() < blocks.size()) plans_.resize(blocks.size());
+    for (std::size_t i = 0; i < blocks.size(); ++i) make_plan(blocks[i], plans_[i]);
+    return true;
+}
+
+/// False: its line may tell why, or what it becomes.
+bool ColumnRows::append_row(const columns::Block& block, const Plan& plan, std::uint32_t event,
+                            ValueWriter& writer) {
+    const EventType& type = events_.catalog().types()[static_cast<std::size_t>(plan.type)];
+    for (std::size_t i = 0; i < type.fields.size(); ++i) {
+        const Source source = plan.sources[i];
+        if (source.form == Form::absent || !block.columns[source.column].has(event)) {
+            if (type.fields[i].required) return false;
+            writer.write_null();
+        } else if (!write(type.fields[i], block.columns[source.column], source.form, event,
+                          writer)) {
+            return false;
+        }
+    }
+    writer.write_null();  // extra
+    return true;
+}
+
+bool ColumnRows::write(const Field& field, const columns::Column& column, Form form,
+                       std::uint32_t event, ValueWriter& writer) {
+    switch (form) {
+        case Form::text:
+            return writer.write_text(field, column.texts[event]);
+        case Form::decimal:
+            return writer.write_decimal(field, column.texts[event]);
+        case Form::uuid:
+            return writer.write_uuid(field, column.texts[event]);
+        case Form::inet:
+            return writer.write_inet(field, column.texts[event]);
+        case Form::integer:
+            return writer.write_integer(field, signed_word(column, event));
+        case Form::real:
+            return writer.write_real(field, std::bit_cast<double>(column.words[event]));
+        case Form::boolean:
+            writer.write_boolean(column.words[event] != 0);
+            return true;
+        case Form::timestamp:
+            return writer.write_timestamp(field, signed_word(column, event));
+        case Form::json: {
+            Value value{{}, column.texts[event]};
+            return events_.parse(value.text, value.parsed) && writer.write(field, value);
+        }
+        case Form::absent:
+            break;
+    }
+    return false;
+}
+
+EventOutcome ColumnRows::decode(const MessageWork& unit, ColumnPlace place, std::uint64_t seq,
+                                std::int64_t now_us, std::string& rows, std::string& line) {
+    const columns::Block& block = decoder_.blocks()[place.block];
+    const Plan& plan = plans_[place.block];
+    if (plan.is_direct) {
+        const EventType& type = events_.catalog().types()[static_cast<std::size_t>(plan.type)];
+        const auto time_us = static_cast<std::int64_t>(block.times[place.event]);
+        const std::size_t start = rows.size();
+        CopyRow row(rows);
+        row.begin(static_cast<std::uint16_t>(type.fields.size() + kOwnColumns));
+        row.int4(unit.origin);
+        row.int8(static_cast<std::int64_t>(seq));
+        row.timestamptz(time_us);
+        replaced_nuls_ = 0;
+        ValueWriter writer(row, scratch_, replaced_nuls_);
+        if (events_.is_near(type, time_us, now_us) &&
+            append_row(block, plan, place.event, writer)) {
+            events_.count_replaced_nuls(replaced_nuls_);
+            EventOutcome outcome;
+            outcome.kind = EventOutcome::Kind::row;
+            outcome.type = plan.type;
+            outcome.time_us = time_us;
+            return outcome;
+        }
+        rows.resize(start);
+    }
+    line.clear();
+    columns::append_line(line, block, place.event);
+    line.reserve(line.size() + EventDecoder::padding());
+    return events_.decode(line, unit.origin, static_cast<std::int64_t>(seq),
+                          unit.pulled.message.delivery.time_us, now_us, rows);
+}
+
+std::string Payloads::of(const MessageWork& unit, const EventRow& event) {
+    if (!unit.is_columns) {
+        return unit.body.substr(event.line_begin, event.line_end - event.line_begin);
+    }
+    if (unit_ != &unit && !decoder_.decode(unit.body, unit.types, unit.header.line_count)) {
+        return {};  // it was decoded before
+    }
+    unit_ = &unit;
+    std::string line;
+    columns::append_line(line, decoder_.blocks()[event.line_begin], event.line_end);
+    return line;
+}
+
+}  // namespace homeward::consumer

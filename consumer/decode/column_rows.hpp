@@ -1,0 +1,90 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "consumer/decode/event_decoder.hpp"
+#include "consumer/decode/message_work.hpp"
+#include "schemas/columns/decoder.hpp"
+
+namespace homeward::consumer {
+
+class ValueWriter;
+
+/// Where an event of columns is.
+struct ColumnPlace {
+    std::uint32_t block;
+    std::uint32_t event;  ///< within the block
+};
+
+/// Rows from a body of columns, without JSON in between. What does not fit its table's columns one
+/// by one (an unknown type or field, a field of another kind, a value that the leader would not
+/// take) goes through EventDecoder as a line, so that each event becomes what its line would.
+/// One thread; borrows the EventDecoder.
+class ColumnRows {
+  public:
+    explicit ColumnRows(EventDecoder& events) : events_(events) {}
+
+    /// False: the body is damaged. `unit` has the body, its types and its header.
+    bool open(const MessageWork& unit);
+    /// For each event, in order, the index of its block.
+    std::string_view order() const { return decoder_.order(); }
+    /// As EventDecoder::decode(), of one event of the unit that was opened. If it becomes no row,
+    /// `line` is set to its JSON.
+    EventOutcome decode(const MessageWork& unit, ColumnPlace place, std::uint64_t seq,
+                        std::int64_t now_us, std::string& rows, std::string& line);
+
+  private:
+    /// How a column's values are written.
+    enum class Form : std::uint8_t {
+        absent,
+        text,
+        decimal,
+        uuid,
+        inet,
+        integer,
+        real,
+        boolean,
+        timestamp,
+        json,
+    };
+    struct Source {
+        Form form = Form::absent;
+        std::uint32_t column = 0;
+    };
+    /// How a block's events become rows of one type.
+    struct Plan {
+        int type = -1;
+        bool is_direct = false;
+        std::vector<Source> sources;  // of each field of the type
+    };
+
+    static bool find_form(const Field& field, RecordKind kind, Form& form);
+    void make_plan(const columns::Block& block, Plan& plan) const;
+    bool append_row(const columns::Block& block, const Plan& plan, std::uint32_t event,
+                    ValueWriter& writer);
+    bool write(const Field& field, const columns::Column& column, Form form, std::uint32_t event,
+               ValueWriter& writer);
+
+    EventDecoder& events_;
+    columns::Decoder decoder_;
+    std::vector<Plan> plans_;  // the first are this body's blocks'
+    std::string scratch_;
+    std::uint64_t replaced_nuls_ = 0;
+};
+
+/// What an event was before it became a row, for its dead letter. Reads columns anew, once for each
+/// unit; one thread.
+class Payloads {
+  public:
+    std::string of(const MessageWork& unit, const EventRow& event);
+
+  private:
+    const MessageWork* unit_ = nullptr;
+    columns::Decoder decoder_;
+};
+
+}  // namespace homeward::consumer

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "schemas/columns/layout.hpp"
+#include "schemas/text/record_json.hpp"
+
+namespace homeward::columns {
+
+/// The values of one field, one for each event of its block.
+struct Column {
+    RecordKind kind = RecordKind::text;
+    bool is_absent = false;              ///< no event has a value, and the vectors are not filled
+    std::vector<std::uint8_t> presence;  ///< one byte an event; empty: all have a value
+    /// Of kinds that are no text: an int64, a double or a boolean, as bits.
+    std::vector<std::uint64_t> words;
+    std::vector<std::string_view> texts;  ///< of text and json
+
+    bool has(std::size_t event) const {
+        return !is_absent && (presence.empty() || presence[event] != 0);
+    }
+};
+
+struct Block {
+    /// nullptr: lines. From the decoder's cache: valid until its next decode().
+    const OwnedDescriptor* type = nullptr;
+    std::uint32_t events = 0;
+    std::vector<std::string_view> lines;  ///< one an event, without '\n'
+    std::vector<std::uint64_t> times;     ///< of columns: microseconds since 1970, as int64
+    std::vector<Column> columns;          ///< in the order of the type's fields
+};
+
+/// A body of columns (layout.hpp), checked. Keeps its memory from frame to frame; one thread.
+class Decoder {
+  public:
+    /// Views of what is returned point into `body`. False: no encoder writes that; blocks() is
+    /// unspecified. `definitions`: of the same frame; `events`: of its header.
+    bool decode(std::string_view body, std::string_view definitions, std::uint32_t events);
+
+    std::span<const Block> blocks() const { return {blocks_.data(), used_}; }
+    /// For each event, in order, the index of its block.
+    std::string_view order() const { return order_; }
+
+  private:
+    bool decode_order(std::string_view& body, std::uint32_t events);
+    bool decode_block(std::string_view& body, Block& block);
+    bool decode_columns(std::string_view content, Block& block);
+    bool decode_column(std::string_view& in, Column& column, std::uint32_t events);
+    bool decode_presence(std::string_view& in, Column& column, std::uint32_t events);
+    bool decode_values(std::string_view& in, std::uint8_t encoding, Column& column,
+                       std::uint32_t events);
+    bool decode_texts(std::string_view& in, Column& column, std::uint32_t events);
+    bool decode_dictionary(std::string_view& in, Column& column, std::uint32_t events);
+    bool decode_lines(std::string_view content, Block& block);
+    bool count_values(std::size_t bytes);
+    const OwnedDescriptor* type_of(std::string_view definition);
+
+    /// Few types are ever used; whoever sends more has them read anew.
+    static constexpr std::size_t kTypesKept = 256;
+    std::map<std::string, std::unique_ptr<const OwnedDescriptor>, std::less<>> types_;
+    std::vector<std::string_view> definitions_;
+    std::vector<Block> blocks_;  // the first `used_` are this frame's
+    std::size_t used_ = 0;
+    std::string single_order_;  // of frames with one block
+    std::string_view order_;
+    std::vector<std::uint64_t> lengths_;
+    std::vector<std::string_view> entries_;
+    std::size_t values_bytes_ = 0;
+};
+
+}  // namespace homeward::columns
