@@ -1,5 +1,6 @@
 // A whole message: whatever it is, each of its seqs becomes a row, a dead event or part of a
-// tombstone, once; and the rows lie behind one another where their events say.
+// tombstone, once; and the rows lie behind one another where their events say. Frames have lines or
+// columns.
 
 #include "consumer/decode/frame_decoder.hpp"
 #include "schemas/nats/subject.hpp"
@@ -22,7 +23,8 @@ void check(const MessageWork& unit) {
     std::uint32_t end = 0;
     for (const EventRow& event : unit.events) {
         require(event.begin == end && event.end > end && event.end <= unit.rows.size());
-        require(event.line_begin < event.line_end && event.line_end <= unit.body.size());
+        require(unit.is_columns ||
+                (event.line_begin < event.line_end && event.line_end <= unit.body.size()));
         require(event.seq >= unit.seq_first && event.seq <= unit.seq_last());
         end = event.end;
     }
@@ -38,7 +40,18 @@ std::string frame_of(fuzz::Bytes& input) {
     header.accepted = header.seq_last();
     std::vector<std::byte> frame;
     FrameEncoder encoder;
-    require(encoder.encode(header, input.take_text(input.size()), frame));
+    if (input.take<std::uint8_t>() % 2 == 0) {
+        require(encoder.encode(header, input.take_text(input.size()), frame));
+    } else {
+        header.version = 2;
+        header.line_count = header.seq_count;
+        FrameContent content;
+        content.body_kind = BodyKind::columns;
+        content.types = input.take_text(input.take<std::uint8_t>());
+        content.body = input.take_text(input.size());
+        content.body += '\n';
+        require(encoder.encode(header, content, nullptr, frame));
+    }
     return {reinterpret_cast<const char*>(frame.data()), frame.size()};
 }
 

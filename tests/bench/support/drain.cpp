@@ -1,5 +1,7 @@
 #include "tests/bench/support/drain.hpp"
 
+#include <time.h>
+
 #include <chrono>
 #include <cstdlib>
 #include <stdexcept>
@@ -26,6 +28,17 @@ std::string clause_of(CopyFormat format) {
     return format == CopyFormat::binary ? " (FORMAT binary)" : " (FORMAT text)";
 }
 
+double cpu_seconds(clockid_t clock) {
+    timespec time{};
+    clock_gettime(clock, &time);
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
+}
+
+/// Of all threads of this process but the calling one.
+double cpu_seconds_of_others() {
+    return cpu_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu_seconds(CLOCK_THREAD_CPUTIME_ID);
+}
+
 void finish(Publisher& publisher) {
     if (!publisher.close(120s).done) throw std::runtime_error("the stream does not take events");
 }
@@ -39,15 +52,26 @@ std::string psql(const testing::PostgresServer& leader, const std::string& comma
 
 }  // namespace
 
-void fill_audit(Line& line, std::uint64_t events) {
+Filled fill_audit(Line& line, std::uint64_t events, std::uint8_t frame_version) {
     const auto samples = audit_samples(kSamples);
     const AppHome home;
-    Publisher publisher(home.options(line.nats().url()));
+    PublisherOptions options = home.options(line.nats().url());
+    options.frame_version = frame_version;
+    const double others_at_start = cpu_seconds_of_others();
+    const double nats_at_start = consumer::family_seconds(line.nats().pid());
+    Publisher publisher(options);
+    Filled filled;
     for (std::uint64_t i = 0; i < events; ++i) {
-        const events::Audit event = samples[i % samples.size()].event();
+        const AuditSample& sample = samples[i % samples.size()];
+        const events::Audit event = sample.event();
+        filled.json_bytes += static_cast<double>(sample.json.size() + 1);
         while (publisher.emit(event) == EmitResult::full) std::this_thread::sleep_for(100us);
     }
     finish(publisher);
+    filled.wire_bytes = static_cast<double>(publisher.stats().audit.wire_bytes);
+    filled.publisher_cpu_seconds = cpu_seconds_of_others() - others_at_start;
+    filled.nats_cpu_seconds = consumer::family_seconds(line.nats().pid()) - nats_at_start;
+    return filled;
 }
 
 void fill_metric(Line& line, std::uint64_t events) {

@@ -23,8 +23,17 @@ struct Ingest {
     }
 };
 
+/// What it took to bring events into the stream.
+struct Filled {
+    double publisher_cpu_seconds = 0;  ///< of its threads, without the one that emits
+    double nats_cpu_seconds = 0;
+    double wire_bytes = 0;
+    double json_bytes = 0;  ///< of the same events, a line of JSON each
+    double wire_percent() const { return 100 * wire_bytes / json_bytes; }
+};
+
 /// Publishes so many audit events, or metric events, and waits until the stream has them.
-void fill_audit(Line& line, std::uint64_t events);
+Filled fill_audit(Line& line, std::uint64_t events, std::uint8_t frame_version = 1);
 void fill_metric(Line& line, std::uint64_t events);
 
 /// Starts the consumer on a filled stream, until all is in the table, the ledger folded. The clock
