@@ -32,7 +32,7 @@ void check(const MessageWork& unit) {
     for (const DeadEvent& dead : unit.dead) require(!dead.reason.empty());
 }
 
-std::string frame_of(fuzz::Bytes& input) {
+std::string frame_of(fuzz::Bytes& input, bool has_columns) {
     FrameHeader header;
     header.publisher.bytes[0] = 1;
     header.seq_count = 1 + input.take<std::uint8_t>();
@@ -40,7 +40,7 @@ std::string frame_of(fuzz::Bytes& input) {
     header.accepted = header.seq_last();
     std::vector<std::byte> frame;
     FrameEncoder encoder;
-    if (input.take<std::uint8_t>() % 2 == 0) {
+    if (!has_columns) {
         require(encoder.encode(header, input.take_text(input.size()), frame));
     } else {
         header.version = 2;
@@ -62,9 +62,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         std::make_shared<const Catalog>(load_event_types(HOMEWARD_SAMPLE_TYPES)),
         {3'650 * testing::kDayUs, 2 * testing::kDayUs});
     fuzz::Bytes input(data, size);
-    const bool is_plain = input.take<std::uint8_t>() % 2 == 0;
+    const std::uint8_t kind = input.take<std::uint8_t>() % 4;
+    const bool is_plain = kind % 2 == 0;
     const std::string message =
-        is_plain ? std::string(input.take_text(input.size())) : frame_of(input);
+        is_plain ? std::string(input.take_text(input.size())) : frame_of(input, kind == 3);
     const std::string subject =
         is_plain ? plain_subject("ams", "web") : frame_subject(EventClass::audit, "ams", "web");
     Stream stream;
