@@ -86,6 +86,8 @@ int main(int argc, char** argv) {
     options.region = "ams";
     options.app = "shop";
     options.spool_dir = argv[2];
+    // Each run writes the other frame version: lines first, then columns.
+    options.frame_version = run % 2 != 0 ? 1 : 2;
     if (const char* lane_dir = std::getenv("EMITTER_LANE_DIR")) options.lane_dir = lane_dir;
     options.on_log = [](std::string_view line) {
         std::fprintf(stderr, "%.*s\n", static_cast<int>(line.size()), line.data());
