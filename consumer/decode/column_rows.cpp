@@ -15,6 +15,10 @@ namespace {
 
 constexpr std::uint16_t kOwnColumns = 4;  // origin, seq, time, extra
 
+columns::Decoder::Frame frame_of(const MessageWork& unit) {
+    return {unit.types, unit.header.line_count, unit.values_bytes};
+}
+
 std::int64_t signed_word(const columns::Column& column, std::uint32_t event) {
     return static_cast<std::int64_t>(column.words[event]);
 }
@@ -76,7 +80,7 @@ void ColumnRows::make_plan(const columns::Block& block, Plan& plan) const {
 }
 
 bool ColumnRows::open(const MessageWork& unit) {
-    if (!decoder_.decode(unit.body, unit.types, unit.header.line_count)) return false;
+    if (!decoder_.decode(unit.body, frame_of(unit))) return false;
     const auto blocks = decoder_.blocks();
     if (plans_.size() < blocks.size()) plans_.resize(blocks.size());
     for (std::size_t i = 0; i < blocks.size(); ++i) make_plan(blocks[i], plans_[i]);
@@ -168,7 +172,7 @@ std::string Payloads::of(const MessageWork& unit, const EventRow& event) {
     if (!unit.is_columns) {
         return unit.body.substr(event.line_begin, event.line_end - event.line_begin);
     }
-    if (unit_ != &unit && !decoder_.decode(unit.body, unit.types, unit.header.line_count)) {
+    if (unit_ != &unit && !decoder_.decode(unit.body, frame_of(unit))) {
         return {};  // it was decoded before
     }
     unit_ = &unit;

@@ -220,6 +220,7 @@ bool UnitDecoder::unpack(MessageWork& unit) {
         frames_.decode(unit.pulled.message.data, header, content_, EventDecoder::padding());
     content_.body.swap(unit.body);
     content_.types.swap(unit.types);
+    unit.values_bytes = content_.values_bytes;
     unit.is_columns = content_.body_kind == BodyKind::columns;
     if (error != FrameError::none) {
         refuse_whole(unit, std::string(explain(error)),
@@ -270,7 +271,7 @@ void UnitDecoder::decode_columns(MessageWork& unit, std::int64_t now_us) {
         return;
     }
     // Rows take some twice what columns take, and memory is reserved once.
-    unit.rows.reserve(2 * unit.body.size());
+    unit.rows.reserve(2 * std::size_t{unit.values_bytes});
     unit.events.reserve(columns_.order().size());
     SeqCursor cursor(unit);
     std::array<std::uint32_t, columns::kBlocksMax> next{};

@@ -62,8 +62,9 @@ struct MessageWork {
     bool is_conflict = false;  ///< quarantined; counted once it is committed
     bool is_refused = false;   ///< its body cannot be read: one dead letter for all of it
     std::string body;
-    bool is_columns = false;  ///< how the body has its events: else as lines
-    std::string types;        ///< of columns: their definitions
+    bool is_columns = false;         ///< how the body has its events: else as lines
+    std::string types;               ///< of columns: their definitions
+    std::uint32_t values_bytes = 0;  ///< of columns: FrameContent::values_bytes
     std::string rows;
     std::vector<EventRow> events;
     std::vector<DeadEvent> dead;

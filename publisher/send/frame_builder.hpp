@@ -42,7 +42,8 @@ class FrameBuilder {
     /// How many seqs the frame will cover, and how many of these are lost.
     std::uint32_t seqs() const { return seqs_; }
     std::uint32_t lost() const { return lost_; }
-    /// Of the body, before compression.
+    /// What counts against `frame_bytes`: of lines, the body before compression; of columns, a
+    /// quarter of their values.
     std::size_t body_bytes() const;
     /// What the body takes, or would take, as lines.
     std::size_t json_bytes() const;

@@ -9,6 +9,10 @@
 namespace homeward::columns {
 namespace {
 
+/// Behind all texts: what a pattern takes more than the text that it makes, and what a JSON parser
+/// may read ahead.
+constexpr std::size_t kSlack = 4096;
+
 template <typename T>
 T take(std::string_view& in) {
     T value;
@@ -56,7 +60,7 @@ bool take_deltas(std::string_view& in, const Column* column, std::uint32_t event
 
 bool Decoder::count_values(std::size_t bytes) {
     values_bytes_ += bytes;
-    return values_bytes_ <= kValuesBytesMax;
+    return values_bytes_ <= values_bytes_max_;
 }
 
 const OwnedDescriptor* Decoder::type_of(std::string_view definition) {
@@ -68,11 +72,15 @@ const OwnedDescriptor* Decoder::type_of(std::string_view definition) {
         .first->second.get();
 }
 
-bool Decoder::decode(std::string_view body, std::string_view definitions, std::uint32_t events) {
+bool Decoder::decode(std::string_view body, const Frame& frame) {
     values_bytes_ = 0;
+    values_bytes_max_ = std::min<std::size_t>(frame.values_bytes, kValuesBytesMax);
     used_ = 0;
+    reserve_made();
     if (types_.size() >= kTypesKept) types_.clear();
-    if (!split_definitions(definitions, definitions_) || !decode_order(body, events)) return false;
+    if (!split_definitions(frame.types, definitions_) || !decode_order(body, frame.events)) {
+        return false;
+    }
     std::uint64_t sum = 0;
     for (std::size_t i = 0; i < used_; ++i) {
         if (!decode_block(body, blocks_[i])) return false;
@@ -80,7 +88,7 @@ bool Decoder::decode(std::string_view body, std::string_view definitions, std::u
         if (static_cast<std::uint64_t>(places) != blocks_[i].events) return false;
         sum += blocks_[i].events;
     }
-    return body.empty() && sum == events;
+    return body.empty() && sum == frame.events;
 }
 
 bool Decoder::decode_order(std::string_view& body, std::uint32_t events) {
@@ -168,11 +176,9 @@ bool Decoder::decode_values(std::string_view& in, std::uint8_t encoding, Column&
             : static_cast<std::size_t>(
                   std::count(column.presence.begin(), column.presence.end(), std::uint8_t{1}));
     if (is_textual(column.kind)) {
-        if (encoding == static_cast<std::uint8_t>(Encoding::texts)) {
-            return decode_texts(in, column, events);
-        }
-        return encoding == static_cast<std::uint8_t>(Encoding::dictionary) &&
-               decode_dictionary(in, column, events);
+        if (!decode_textual(in, encoding, column, count)) return false;
+        spread(column, events);
+        return true;
     }
     if (!count_values(count * kValueBytes)) return false;
     const bool is_integer =
@@ -196,52 +202,124 @@ bool Decoder::decode_values(std::string_view& in, std::uint8_t encoding, Column&
     return true;
 }
 
-/// Of values that stand one after another; what is no value stays as it was.
-bool Decoder::decode_texts(std::string_view& in, Column& column, std::uint32_t events) {
+/// From one a value to one an event.
+void Decoder::spread(Column& column, std::uint32_t events) {
+    std::size_t value = column.texts.size();
     column.texts.resize(events);
-    lengths_.clear();
-    std::uint64_t sum = 0;
-    for (std::uint32_t i = 0; i < events; ++i) {
-        if (!column.has(i)) continue;
-        std::uint64_t length = 0;
-        if (!take_varint(in, length) || length > in.size()) return false;
-        lengths_.push_back(length);
-        sum += length;
+    for (std::size_t event = events; event-- > 0 && value <= event;) {
+        if (column.has(event)) column.texts[event] = column.texts[--value];
     }
-    if (sum > in.size() || !count_values(sum + lengths_.size())) return false;
-    std::size_t index = 0;
-    for (std::uint32_t i = 0; i < events; ++i) {
-        if (column.has(i)) column.texts[i] = in.substr(0, lengths_[index]);
-        if (column.has(i)) in.remove_prefix(lengths_[index++]);
+}
+
+bool Decoder::take_lengths(std::string_view& in, std::size_t count,
+                           std::vector<std::uint64_t>& lengths) {
+    lengths.resize(count);
+    for (std::uint64_t& length : lengths) {
+        if (!take_varint(in, length) || length > kValuesBytesMax) return false;
     }
     return true;
 }
 
-bool Decoder::decode_dictionary(std::string_view& in, Column& column, std::uint32_t events) {
-    std::uint64_t count = 0;
-    if (!take_varint(in, count) || count == 0 || count > kDictionaryMax) return false;
-    entries_.resize(count);
-    lengths_.resize(count);
-    for (std::uint64_t& length : lengths_) {
-        if (!take_varint(in, length) || length > in.size()) return false;
+/// `count`: values of the column.
+bool Decoder::decode_textual(std::string_view& in, std::uint8_t encoding, Column& column,
+                             std::size_t count) {
+    column.texts.clear();
+    column.texts.reserve(count);
+    switch (static_cast<Encoding>(encoding)) {
+        case Encoding::texts:
+            return decode_texts(in, column, count);
+        case Encoding::dictionary:
+            return decode_dictionary(in, column, count);
+        case Encoding::prefixes:
+            return decode_prefixes(in, column, count);
+        case Encoding::patterns:
+            return decode_patterns(in, column, count);
+        default:
+            return false;
     }
+}
+
+bool Decoder::decode_texts(std::string_view& in, Column& column, std::size_t count) {
+    if (!take_lengths(in, count, lengths_)) return false;
+    for (const std::uint64_t length : lengths_) {
+        if (length > in.size() || !count_values(length + 1)) return false;
+        column.texts.push_back(in.substr(0, length));
+        in.remove_prefix(length);
+    }
+    return true;
+}
+
+bool Decoder::decode_dictionary(std::string_view& in, Column& column, std::size_t count) {
+    std::uint64_t entries = 0;
+    if (!take_varint(in, entries) || entries == 0 || entries > kDictionaryMax) return false;
+    if (!take_lengths(in, entries, lengths_)) return false;
+    entries_.clear();
+    for (const std::uint64_t length : lengths_) {
+        if (length > in.size()) return false;
+        entries_.push_back(in.substr(0, length));
+        in.remove_prefix(length);
+    }
+    if (in.size() < count) return false;
+    for (const char place : in.substr(0, count)) {
+        const auto index = static_cast<unsigned char>(place);
+        if (index >= entries || !count_values(entries_[index].size() + 1)) return false;
+        column.texts.push_back(entries_[index]);
+    }
+    in.remove_prefix(count);
+    return true;
+}
+
+/// Room for all texts that the frame may have.
+void Decoder::reserve_made() {
+    const std::size_t wanted = values_bytes_max_ + kSlack;
+    if (made_capacity_ < wanted) {
+        made_ = std::make_unique<char[]>(wanted);
+        made_capacity_ = wanted;
+    }
+    made_end_ = made_.get();
+}
+
+/// The text between made_end_ and `end`, which were written.
+bool Decoder::add_made(Column& column, const char* end) {
+    const auto bytes = static_cast<std::size_t>(end - made_end_);
+    if (!count_values(bytes + 1)) return false;
+    column.texts.emplace_back(made_end_, bytes);
+    made_end_ += bytes;
+    return true;
+}
+
+bool Decoder::decode_prefixes(std::string_view& in, Column& column, std::size_t count) {
+    if (!take_lengths(in, count, shared_) || !take_lengths(in, count, lengths_)) return false;
+    std::string_view before = "";
     for (std::size_t i = 0; i < count; ++i) {
-        if (lengths_[i] > in.size()) return false;
-        entries_[i] = in.substr(0, lengths_[i]);
+        if (shared_[i] > before.size() || lengths_[i] > in.size()) return false;
+        if (!has_room(shared_[i] + lengths_[i])) return false;
+        std::memcpy(made_end_, before.data(), shared_[i]);
+        std::memcpy(made_end_ + shared_[i], in.data(), lengths_[i]);
         in.remove_prefix(lengths_[i]);
+        if (!add_made(column, made_end_ + shared_[i] + lengths_[i])) return false;
+        before = column.texts.back();
     }
-    column.texts.resize(events);
-    std::size_t bytes = 0;
-    for (std::uint32_t i = 0; i < events; ++i) {
-        if (!column.has(i)) continue;
-        if (in.empty()) return false;
-        const auto index = static_cast<unsigned char>(in.front());
-        in.remove_prefix(1);
-        if (index >= count) return false;
-        column.texts[i] = entries_[index];
-        bytes += entries_[index].size() + 1;
+    return true;
+}
+
+bool Decoder::decode_patterns(std::string_view& in, Column& column, std::size_t count) {
+    if (!patterns_.open(in, count)) return false;
+    for (std::size_t i = 0; i < count; ++i) {
+        const std::size_t bytes_max = patterns_.bytes_max();
+        const bool has_room = this->has_room(bytes_max);
+        if (!has_room) scratch_.resize(bytes_max);
+        char* const at = has_room ? made_end_ : scratch_.data();
+        const char* const end = patterns_.write_next(at);
+        if (end == nullptr) return false;
+        if (!has_room) {
+            const auto bytes = static_cast<std::size_t>(end - at);
+            if (!this->has_room(bytes)) return false;
+            std::memcpy(made_end_, at, bytes);
+        }
+        if (!add_made(column, made_end_ + (end - at))) return false;
     }
-    return count_values(bytes);
+    return true;
 }
 
 }  // namespace homeward::columns

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "schemas/columns/layout.hpp"
+#include "schemas/columns/patterns.hpp"
 #include "schemas/text/record_json.hpp"
 
 namespace homeward::columns {
@@ -40,9 +41,15 @@ struct Block {
 /// A body of columns (layout.hpp), checked. Keeps its memory from frame to frame; one thread.
 class Decoder {
   public:
-    /// Views of what is returned point into `body`. False: no encoder writes that; blocks() is
-    /// unspecified. `definitions`: of the same frame; `events`: of its header.
-    bool decode(std::string_view body, std::string_view definitions, std::uint32_t events);
+    /// Of the frame that has the body.
+    struct Frame {
+        std::string_view types;
+        std::uint32_t events;
+        std::uint32_t values_bytes;
+    };
+    /// What is returned points into `body`, and into memory of this decoder until its next call.
+    /// False: no encoder writes that; blocks() is unspecified.
+    bool decode(std::string_view body, const Frame& frame);
 
     std::span<const Block> blocks() const { return {blocks_.data(), used_}; }
     /// For each event, in order, the index of its block.
@@ -56,8 +63,19 @@ class Decoder {
     bool decode_presence(std::string_view& in, Column& column, std::uint32_t events);
     bool decode_values(std::string_view& in, std::uint8_t encoding, Column& column,
                        std::uint32_t events);
-    bool decode_texts(std::string_view& in, Column& column, std::uint32_t events);
-    bool decode_dictionary(std::string_view& in, Column& column, std::uint32_t events);
+    bool decode_textual(std::string_view& in, std::uint8_t encoding, Column& column,
+                        std::size_t count);
+    bool decode_texts(std::string_view& in, Column& column, std::size_t count);
+    bool decode_dictionary(std::string_view& in, Column& column, std::size_t count);
+    bool decode_prefixes(std::string_view& in, Column& column, std::size_t count);
+    bool decode_patterns(std::string_view& in, Column& column, std::size_t count);
+    bool take_lengths(std::string_view& in, std::size_t count, std::vector<std::uint64_t>& lengths);
+    void reserve_made();
+    bool has_room(std::size_t bytes) const {
+        return bytes <= made_capacity_ - static_cast<std::size_t>(made_end_ - made_.get());
+    }
+    bool add_made(Column& column, const char* end);
+    static void spread(Column& column, std::uint32_t events);
     bool decode_lines(std::string_view content, Block& block);
     bool count_values(std::size_t bytes);
     const OwnedDescriptor* type_of(std::string_view definition);
@@ -71,8 +89,16 @@ class Decoder {
     std::string single_order_;  // of frames with one block
     std::string_view order_;
     std::vector<std::uint64_t> lengths_;
+    std::vector<std::uint64_t> shared_;
+    std::string scratch_;
     std::vector<std::string_view> entries_;
+    PatternDecoder patterns_;
+    /// Texts that are not in the body as they are, one after another. They never move.
+    std::unique_ptr<char[]> made_;
+    std::size_t made_capacity_ = 0;
+    char* made_end_ = nullptr;
     std::size_t values_bytes_ = 0;
+    std::size_t values_bytes_max_ = 0;
 };
 
 }  // namespace homeward::columns

@@ -31,6 +31,22 @@ std::size_t digits_of(std::int64_t value) {
     return 1 + (static_cast<std::size_t>(std::bit_width(magnitude)) * 1233 >> 12);
 }
 
+/// Most texts are, and it takes less than is_utf8().
+bool is_ascii(std::string_view text) {
+    std::uint64_t word = 0;
+    std::uint64_t all = 0;
+    if (text.size() < sizeof word) {
+        for (const char c : text) all |= static_cast<unsigned char>(c);
+        return all < 0x80;
+    }
+    for (std::size_t at = 0; at + sizeof word < text.size(); at += sizeof word) {
+        std::memcpy(&word, text.data() + at, sizeof word);
+        all |= word;
+    }
+    std::memcpy(&word, text.data() + text.size() - sizeof word, sizeof word);
+    return ((all | word) & 0x8080808080808080u) == 0;
+}
+
 void set_bit(std::string& bits, std::uint32_t index) {
     if (index / 8 >= bits.size()) bits.resize(index / 8 + 1);
     bits[index / 8] =
@@ -74,8 +90,7 @@ void Encoder::Column::add_integer(std::int64_t value) {
     last = value;
 }
 
-void Encoder::Column::mark(std::uint32_t event, bool is_present) {
-    if (is_present && presence.empty()) return;
+void Encoder::Column::mark_slowly(std::uint32_t event, bool is_present) {
     if (presence.empty()) {
         presence.assign(event / 8 + 1, '\0');
         for (std::uint32_t i = 0; i < event; ++i) set_bit(presence, i);
@@ -84,7 +99,7 @@ void Encoder::Column::mark(std::uint32_t event, bool is_present) {
     if (is_present) set_bit(presence, event);
 }
 
-void Encoder::Column::write(std::string& out, std::uint32_t events) const {
+void Encoder::Column::write(std::string& out, std::uint32_t events) {
     if (count == 0) {
         out += static_cast<char>(Encoding::absent);
         return;
@@ -131,7 +146,6 @@ Encoder::Block& Encoder::block_of(const OwnedDescriptor* type) {
     if (block.place < 0) {
         block.place = static_cast<int>(used_.size());
         used_.push_back(&block);
-        bytes_ += kBlockPrefixBytes + block.columns.size();
         if (type != nullptr) definitions_bytes_ += 2 + type->name.size();
         for (const Column& column : block.columns) definitions_bytes_ += column.json_key_bytes;
     }
@@ -165,7 +179,8 @@ bool Encoder::read_fields(RecordReader& reader, const OwnedDescriptor& type, Fie
 std::size_t Encoder::add_text(Column& column, std::string_view text) {
     std::size_t replaced = 0;
     const bool is_json = column.kind == RecordKind::json;
-    if (!is_utf8(text) || (is_json && text.find('\n') != std::string_view::npos)) {
+    if ((!is_ascii(text) && !is_utf8(text)) ||
+        (is_json && text.find('\n') != std::string_view::npos)) {
         scrubbed_.clear();
         if (is_json) {
             replaced = append_json_value(scrubbed_, text);
@@ -174,9 +189,7 @@ std::size_t Encoder::add_text(Column& column, std::string_view text) {
         }
         text = scrubbed_;
     }
-    const std::size_t before = column.texts.bytes();
     column.texts.add(text);
-    bytes_ += column.texts.bytes() - before;
     values_bytes_ += text.size() + 1;
     json_bytes_ += text.size() + (is_json ? 0 : 2);
     return replaced;
@@ -187,7 +200,6 @@ std::size_t Encoder::add_value(Column& column, std::string_view value) {
     json_bytes_ += column.json_key_bytes;
     if (is_textual(column.kind)) return add_text(column, value);
     constexpr std::size_t kRealDigits = 8;  // of many that are measured
-    const std::size_t before = column.values.size();
     switch (encoding_of(column.kind)) {
         case Encoding::deltas:
             column.add_integer(value_of<std::int64_t>(value));
@@ -203,7 +215,6 @@ std::size_t Encoder::add_value(Column& column, std::string_view value) {
             json_bytes_ += value.front() != '\0' ? 4 : 5;
             break;
     }
-    bytes_ += column.values.size() - before;
     values_bytes_ += kValueBytes;
     return 0;
 }
@@ -211,7 +222,6 @@ std::size_t Encoder::add_value(Column& column, std::string_view value) {
 void Encoder::count_event(Block& block) {
     order_ += static_cast<char>(block.place);
     ++block.events;
-    bytes_ += used_.size() > 1 ? 1 : 0;
 }
 
 RecordError Encoder::add_typed(std::span<const std::byte> record, const OwnedDescriptor& type,
@@ -224,10 +234,8 @@ RecordError Encoder::add_typed(std::span<const std::byte> record, const OwnedDes
     Block& block = block_of(&type);
     const auto delta =
         static_cast<std::uint64_t>(time_us) - static_cast<std::uint64_t>(block.last_time);
-    const std::size_t before = block.times.size();
     append_varint(block.times, zigzag(static_cast<std::int64_t>(delta)));
     block.last_time = time_us;
-    bytes_ += block.times.size() - before;
     values_bytes_ += kValueBytes;
     constexpr std::size_t kFrameOfJson = 37;  // {"type":"","time":1700000000000000} and its '\n'
     json_bytes_ += kFrameOfJson + type.name.size();
@@ -250,7 +258,6 @@ RecordError Encoder::add_line(std::span<const std::byte> record, const FindDescr
     if (error != RecordError::none) return error;
     block.lines += '\n';
     const std::size_t added = block.lines.size() - before;
-    bytes_ += added;
     values_bytes_ += added;
     json_bytes_ += added;
     count_event(block);
@@ -264,18 +271,23 @@ RecordError Encoder::add(std::span<const std::byte> record, const FindDescriptor
     if (!reader.ok()) return RecordError::cut_short;
     const OwnedDescriptor* type = hash == 0 ? nullptr : find(hash);
     if (hash != 0 && type == nullptr) return RecordError::unknown_type;
-    return type != nullptr && is_describable(*type) ? add_typed(record, *type, replaced)
-                                                    : add_line(record, find, replaced);
+    const bool is_known = type != nullptr && !used_.empty() && used_.back()->type == type;
+    return is_known || (type != nullptr && is_describable(*type))
+               ? add_typed(record, *type, replaced)
+               : add_line(record, find, replaced);
 }
 
-void Encoder::write(std::string& body, std::string& definitions) const {
+void Encoder::write(FrameContent& content) {
+    std::string& body = content.body;
     body.clear();
-    definitions.clear();
+    content.body_kind = BodyKind::columns;
+    content.types.clear();
+    content.values_bytes = static_cast<std::uint32_t>(values_bytes_);
     append_u16(body, used_.size());
     append_u16(body, 0);
     if (used_.size() > 1) body += order_;
     std::size_t definition = 0;
-    for (const Block* block : used_) {
+    for (Block* block : used_) {
         const bool is_lines = block->type == nullptr;
         body += static_cast<char>(is_lines ? BlockKind::lines : BlockKind::columns);
         body += static_cast<char>(is_lines ? 0 : definition);
@@ -287,10 +299,10 @@ void Encoder::write(std::string& body, std::string& definitions) const {
             body += block->lines;
         } else {
             ++definition;
-            append_definition(definitions, *block->type);
+            append_definition(content.types, *block->type);
             body += static_cast<char>(Encoding::deltas);
             body += block->times;
-            for (const Column& column : block->columns) column.write(body, block->events);
+            for (Column& column : block->columns) column.write(body, block->events);
         }
         const auto bytes = static_cast<std::uint32_t>(body.size() - bytes_at - 4);
         std::memcpy(body.data() + bytes_at, &bytes, sizeof bytes);
@@ -308,7 +320,7 @@ void Encoder::clear() {
     }
     used_.clear();
     order_.clear();
-    bytes_ = values_bytes_ = definitions_bytes_ = json_bytes_ = 0;
+    values_bytes_ = definitions_bytes_ = json_bytes_ = 0;
 }
 
 }  // namespace homeward::columns

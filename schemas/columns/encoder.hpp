@@ -12,6 +12,7 @@
 #include "schemas/columns/text_column.hpp"
 #include "schemas/text/record_json.hpp"
 #include "schemas/text/record_reader.hpp"
+#include "schemas/wire/frame.hpp"
 
 namespace homeward::columns {
 
@@ -24,15 +25,15 @@ class Encoder {
                     std::size_t* replaced);
 
     std::uint32_t events() const { return static_cast<std::uint32_t>(order_.size()); }
-    /// Of the body, before compression.
-    std::size_t bytes() const { return bytes_; }
+    /// Of all values, as a reader counts them (layout.hpp).
+    std::size_t values_bytes() const { return values_bytes_; }
     /// About what the events would take as lines of JSON.
     std::size_t json_bytes() const { return json_bytes_; }
     /// Whether one more event might not fit, whatever it is.
     bool is_full() const;
 
-    /// Replaces `body` and `definitions` by what was gathered; keeps that until clear().
-    void write(std::string& body, std::string& definitions) const;
+    /// Replaces the content's body, kind and types by what was gathered; keeps that until clear().
+    void write(FrameContent& content);
     void clear();
 
   private:
@@ -46,8 +47,11 @@ class Encoder {
         std::string presence;  // empty while all events have a value
 
         void add_integer(std::int64_t value);
-        void mark(std::uint32_t event, bool is_present);
-        void write(std::string& out, std::uint32_t events) const;
+        void mark(std::uint32_t event, bool is_present) {
+            if (!is_present || !presence.empty()) mark_slowly(event, is_present);
+        }
+        void mark_slowly(std::uint32_t event, bool is_present);
+        void write(std::string& out, std::uint32_t events);
         void clear();
     };
     struct Block {
@@ -76,7 +80,6 @@ class Encoder {
     std::vector<Block*> used_;                    // of this frame, by first use
     std::string order_;                           // of each event: the place of its block
     std::string scrubbed_;
-    std::size_t bytes_ = 0;
     std::size_t values_bytes_ = 0;
     std::size_t definitions_bytes_ = 0;
     std::size_t json_bytes_ = 0;

@@ -50,7 +50,7 @@ void append_line(std::string& out, const Block& block, std::size_t event) {
 bool to_lines(FrameContent& content, std::uint32_t events) {
     if (content.body_kind == BodyKind::json_lines) return true;
     Decoder decoder;
-    if (!decoder.decode(content.body, content.types, events)) return false;
+    if (!decoder.decode(content.body, {content.types, events, content.values_bytes})) return false;
     std::array<std::size_t, kBlocksMax> next{};
     std::string lines;
     for (const char place : decoder.order()) {
@@ -61,6 +61,7 @@ bool to_lines(FrameContent& content, std::uint32_t events) {
     content.body = std::move(lines);
     content.body_kind = BodyKind::json_lines;
     content.types.clear();
+    content.values_bytes = 0;
     return true;
 }
 

@@ -32,6 +32,12 @@
 //   4 texts       text, json: all lengths as LEB128, then all bytes
 //   5 dictionary  text, json: number of entries (LEB128, 1 to 256), then these as texts; then one
 //                 byte for each value: its entry
+//   6 prefixes    text, json: how many bytes each value shares with the one before, the lengths of
+//                 the rests, all as LEB128, then all rests
+//   7 patterns    text, json: number of patterns (LEB128, 1 to 256; patterns.hpp), then these as
+//                 texts; with several, one byte for each value: its pattern; then for each
+//                 placeholder of each pattern: bytes of a number (1 byte, 0 to 8), the least number
+//                 (LEB128), and for each value of that pattern how much more its number is
 //
 // The section "types" has one definition after another:
 //
@@ -69,6 +75,8 @@ enum class Encoding : std::uint8_t {
     bits = 3,
     texts = 4,
     dictionary = 5,
+    prefixes = 6,
+    patterns = 7,
 };
 inline constexpr std::uint8_t kHasPresence = 0x80;
 

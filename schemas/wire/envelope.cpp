@@ -27,14 +27,22 @@ std::uint32_t checksum_of(std::span<const std::byte> frame) {
     return crc32c(frame.subspan(kChecksumOffset + 4), crc32c(frame.first(kChecksumOffset)));
 }
 
+std::size_t body_section_bytes(BodyKind kind) {
+    return kBodySectionBytes + (kind == BodyKind::columns ? sizeof(std::uint32_t) : 0);
+}
+
 FrameError read_body_section(std::span<const std::byte> content, Parts& parts) {
-    if (content.size() != kBodySectionBytes || parts.header.body_bytes != 0) {
+    if (content.size() < kBodySectionBytes || parts.header.body_bytes != 0) {
         return FrameError::bad_field;
     }
     parts.body_kind = load<BodyKind>(content, 0);
     const bool is_kind_known =
         parts.body_kind == BodyKind::json_lines || parts.body_kind == BodyKind::columns;
     if (!is_kind_known || load<Codec>(content, 1) != Codec::zstd) return FrameError::bad_version;
+    if (content.size() != body_section_bytes(parts.body_kind)) return FrameError::bad_field;
+    if (parts.body_kind == BodyKind::columns) {
+        parts.values_bytes = load<std::uint32_t>(content, kBodySectionBytes);
+    }
     parts.header.line_count = load<std::uint32_t>(content, 4);
     parts.header.body_bytes = load<std::uint32_t>(content, 8);
     if (load<std::uint16_t>(content, 2) != 0 || parts.header.body_bytes == 0 ||
@@ -42,8 +50,8 @@ FrameError read_body_section(std::span<const std::byte> content, Parts& parts) {
         return FrameError::bad_field;
     }
     const bool is_bomb = parts.header.body_bytes > kBodyRatioMax * parts.body.size();
-    if (parts.header.body_bytes > kBodyBytesMax || parts.header.line_count > kFrameLinesMax ||
-        is_bomb) {
+    if (parts.header.body_bytes > kBodyBytesMax || parts.values_bytes > kBodyBytesMax ||
+        parts.header.line_count > kFrameLinesMax || is_bomb) {
         return FrameError::too_large;
     }
     return FrameError::none;
@@ -231,11 +239,15 @@ std::vector<std::byte> encode_header(const FrameHeader& header, const FrameConte
     store(out.data(), 48, header.accepted);
     store(out.data(), 56, header.cut_time_us);
     if (header.body_bytes > 0) {
-        std::byte* body = add_section(out, Section::body, kBodySectionBytes).data();
+        std::byte* body =
+            add_section(out, Section::body, body_section_bytes(content.body_kind)).data();
         store(body, 0, content.body_kind);
         store(body, 1, Codec::zstd);
         store(body, 4, header.line_count);
         store(body, 8, header.body_bytes);
+        if (content.body_kind == BodyKind::columns) {
+            store(body, kBodySectionBytes, content.values_bytes);
+        }
     }
     if (!content.tombstones.empty()) add_tombstones(out, content.tombstones);
     if (!content.types.empty()) {
@@ -260,12 +272,12 @@ FrameSize claimed_size(std::span<const std::byte> frame) {
     const bool has_body = frame.size() >= kBodyAt + kBodySectionBytes &&
                           load<Section>(frame, kFixedBytes) == Section::body;
     if (!has_body) return {1, static_cast<std::uint32_t>(std::min(frame.size(), kFrameBytesMax))};
-    // Columns say once what lines say again and again; as rows they take as much.
-    const bool is_columns = load<BodyKind>(frame, kBodyAt) == BodyKind::columns;
-    const auto bytes_max = static_cast<std::uint32_t>(kBodyBytesMax);
-    const std::uint32_t bytes = std::min(load<std::uint32_t>(frame, kBodyAt + 8), bytes_max);
-    return {std::min(load<std::uint32_t>(frame, kBodyAt + 4), kFrameLinesMax),
-            is_columns ? std::min(2 * bytes, bytes_max) : bytes};
+    const bool is_columns = load<BodyKind>(frame, kBodyAt) == BodyKind::columns &&
+                            frame.size() >= kBodyAt + body_section_bytes(BodyKind::columns);
+    const std::size_t bytes_at = kBodyAt + (is_columns ? kBodySectionBytes : 8);
+    return {
+        std::min(load<std::uint32_t>(frame, kBodyAt + 4), kFrameLinesMax),
+        std::min(load<std::uint32_t>(frame, bytes_at), static_cast<std::uint32_t>(kBodyBytesMax))};
 }
 
 SignatureRoom signature_room(std::span<std::byte> frame) {

@@ -28,7 +28,8 @@
 //
 //   kind 1, body       at most one; byte 0: body kind (1: lines of JSON, each ended by '\n';
 //                      2: columns, see schemas/columns/layout.hpp), byte 1: codec (1: one zstd
-//                      frame), then u16 zero, u32 events, u32 bytes before compression
+//                      frame), then u16 zero, u32 events, u32 bytes before compression; with
+//                      columns also u32 bytes of all values
 //   kind 2, tombstones entries of u32 offset from seq_first, u32 count, u8 length, reason;
 //                      ascending and disjoint. The events of the body take the other seqs, in order
 //   kind 3, types      the definitions that columns use
@@ -69,6 +70,7 @@ struct Parts {
     FrameHeader header;  ///< line_count: events of the body; body_bytes: before compression
     std::span<const std::byte> body;
     BodyKind body_kind = BodyKind::json_lines;
+    std::uint32_t values_bytes = 0;  ///< of columns
     std::span<const std::byte> tombstones;
     std::span<const std::byte> types;
     std::span<const std::byte> key;

@@ -247,6 +247,7 @@ FrameError FrameDecoder::decode(std::span<const std::byte> frame, FrameHeader& h
     content.tombstones.clear();
     content.types.clear();
     content.body_kind = BodyKind::json_lines;
+    content.values_bytes = 0;
     auto compressed = frame.subspan(std::min(kFrameHeaderBytes, frame.size()));
     if (header.version == envelope::kVersion) {
         envelope::Parts parts;
@@ -254,6 +255,7 @@ FrameError FrameDecoder::decode(std::span<const std::byte> frame, FrameHeader& h
         compressed = parts.body;
         envelope::read_tombstones(parts.tombstones, content.tombstones);
         content.body_kind = parts.body_kind;
+        content.values_bytes = parts.values_bytes;
         content.types.assign(reinterpret_cast<const char*>(parts.types.data()), parts.types.size());
     }
     std::string& body = content.body;

@@ -93,6 +93,8 @@ struct FrameContent {
     std::vector<FrameTombstone> tombstones{};  ///< ascending, disjoint
     BodyKind body_kind = BodyKind::json_lines;
     std::string types{};  ///< of columns: the definitions that they use
+    /// Of columns: what their values take without any encoding, which a reader plans with.
+    std::uint32_t values_bytes = 0;
 
     bool operator==(const FrameContent&) const = default;
 };

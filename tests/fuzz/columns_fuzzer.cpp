@@ -15,7 +15,7 @@ namespace {
 
 void check(const FrameContent& content, std::uint32_t events) {
     static columns::Decoder decoder;
-    if (!decoder.decode(content.body, content.types, events)) return;
+    if (!decoder.decode(content.body, {content.types, events, content.values_bytes})) return;
     std::size_t count = 0;
     std::size_t bytes = 0;
     for (const columns::Block& block : decoder.blocks()) {
@@ -28,7 +28,7 @@ void check(const FrameContent& content, std::uint32_t events) {
         }
     }
     require(count == events && decoder.order().size() == events);
-    require(bytes <= columns::kValuesBytesMax);
+    require(bytes <= content.values_bytes);
     FrameContent lines = content;
     require(columns::to_lines(lines, events));
     require(static_cast<std::size_t>(std::count(lines.body.begin(), lines.body.end(), '\n')) >=
@@ -52,7 +52,7 @@ std::uint32_t encode(fuzz::Bytes& input, FrameContent& content) {
         encoder.add(
             record, [&](std::uint32_t hash) { return hash == 1 ? &type : nullptr; }, nullptr);
     }
-    if (encoder.events() > 0) encoder.write(content.body, content.types);
+    if (encoder.events() > 0) encoder.write(content);
     return encoder.events();
 }
 
@@ -65,6 +65,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (input.take<std::uint8_t>() % 2 == 0) {
         const std::uint32_t events = input.take<std::uint16_t>() + 1u;
         content.types = input.take_text(input.take<std::uint8_t>());
+        content.values_bytes = input.take<std::uint32_t>();
         content.body = input.take_text(input.size());
         check(content, events);
         return 0;

@@ -48,6 +48,7 @@ std::string frame_of(fuzz::Bytes& input, bool has_columns) {
         FrameContent content;
         content.body_kind = BodyKind::columns;
         content.types = input.take_text(input.take<std::uint8_t>());
+        content.values_bytes = input.take<std::uint32_t>() % kBodyBytesMax;
         content.body = input.take_text(input.size());
         content.body += '\n';
         require(encoder.encode(header, content, nullptr, frame));

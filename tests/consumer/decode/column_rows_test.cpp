@@ -81,8 +81,7 @@ Pair make_pair(std::uint64_t seed, std::size_t count) {
         pair.lines.body += '\n';
     }
     pair.events = encoder.events();
-    pair.columns.body_kind = BodyKind::columns;
-    encoder.write(pair.columns.body, pair.columns.types);
+    encoder.write(pair.columns);
     return pair;
 }
 
