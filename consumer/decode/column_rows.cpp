@@ -15,6 +15,23 @@ namespace {
 
 constexpr std::uint16_t kOwnColumns = 4;  // origin, seq, time, extra
 
+/// Beyond it a number might be too long for jsonb.
+constexpr std::size_t kAlikeBytesMax = 16'384;
+
+/// Whether JSON that differs from this only in its numbers is as good: they are part of no escape
+/// and of no exponent, which could make a number that jsonb does not hold.
+bool is_alike(std::string_view json) {
+    const bool is_container = json.front() == '{' || json.front() == '[';
+    if (!is_container || json.size() > kAlikeBytesMax || json.find('\\') != std::string_view::npos)
+        return false;
+    const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+    for (std::size_t at = json.find_first_of("eE"); at != std::string_view::npos;
+         at = json.find_first_of("eE", at + 1)) {
+        if (at > 0 && is_digit(json[at - 1])) return false;
+    }
+    return true;
+}
+
 columns::Decoder::Frame frame_of(const MessageWork& unit) {
     return {unit.types, unit.header.line_count, unit.values_bytes};
 }
@@ -65,6 +82,7 @@ void ColumnRows::make_plan(const columns::Block& block, Plan& plan) const {
     if (plan.type < 0) return;
     const EventType& type = events_.catalog().types()[static_cast<std::size_t>(plan.type)];
     plan.sources.assign(type.fields.size(), {});
+    plan.known.assign(block.columns.size(), {});
     for (std::size_t i = 0; i < block.columns.size(); ++i) {
         if (block.columns[i].is_absent) continue;
         const auto field =
@@ -88,7 +106,7 @@ bool ColumnRows::open(const MessageWork& unit) {
 }
 
 /// False: its line may tell why, or what it becomes.
-bool ColumnRows::append_row(const columns::Block& block, const Plan& plan, std::uint32_t event,
+bool ColumnRows::append_row(const columns::Block& block, Plan& plan, std::uint32_t event,
                             ValueWriter& writer) {
     const EventType& type = events_.catalog().types()[static_cast<std::size_t>(plan.type)];
     for (std::size_t i = 0; i < type.fields.size(); ++i) {
@@ -96,6 +114,10 @@ bool ColumnRows::append_row(const columns::Block& block, const Plan& plan, std::
         if (source.form == Form::absent || !block.columns[source.column].has(event)) {
             if (type.fields[i].required) return false;
             writer.write_null();
+        } else if (source.form == Form::json) {
+            KnownJson& known = plan.known[source.column];
+            const columns::Column& column = block.columns[source.column];
+            if (!write_json(type.fields[i], column, known, event, writer)) return false;
         } else if (!write(type.fields[i], block.columns[source.column], source.form, event,
                           writer)) {
             return false;
@@ -125,20 +147,35 @@ bool ColumnRows::write(const Field& field, const columns::Column& column, Form f
             return true;
         case Form::timestamp:
             return writer.write_timestamp(field, signed_word(column, event));
-        case Form::json: {
-            Value value{{}, column.texts[event]};
-            return events_.parse(value.text, value.parsed) && writer.write(field, value);
-        }
+        case Form::json:
         case Form::absent:
             break;
     }
     return false;
 }
 
+/// Good JSON of one entry or pattern is parsed once.
+bool ColumnRows::write_json(const Field& field, const columns::Column& column, KnownJson& known,
+                            std::uint32_t event, ValueWriter& writer) {
+    const std::string_view text = column.texts[event];
+    Known* const of_place =
+        column.places.empty() || field.array ? nullptr : &known[column.places[event]];
+    if (of_place != nullptr && *of_place == Known::good && text.size() <= kAlikeBytesMax) {
+        writer.write_jsonb(text);
+        return true;
+    }
+    Value value{{}, text};
+    const bool is_good = events_.parse(text, value.parsed) && writer.write(field, value);
+    if (of_place != nullptr && *of_place == Known::nothing) {
+        *of_place = is_good && is_alike(text) ? Known::good : Known::each_differs;
+    }
+    return is_good;
+}
+
 EventOutcome ColumnRows::decode(const MessageWork& unit, ColumnPlace place, std::uint64_t seq,
                                 std::int64_t now_us, std::string& rows, std::string& line) {
     const columns::Block& block = decoder_.blocks()[place.block];
-    const Plan& plan = plans_[place.block];
+    Plan& plan = plans_[place.block];
     if (plan.is_direct) {
         const EventType& type = events_.catalog().types()[static_cast<std::size_t>(plan.type)];
         const auto time_us = static_cast<std::int64_t>(block.times[place.event]);

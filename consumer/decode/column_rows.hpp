@@ -55,19 +55,25 @@ class ColumnRows {
         Form form = Form::absent;
         std::uint32_t column = 0;
     };
+    /// What is known of JSON that has one entry of a dictionary, or one pattern.
+    enum class Known : std::uint8_t { nothing, good, each_differs };
+    using KnownJson = std::array<Known, columns::kDictionaryMax>;
     /// How a block's events become rows of one type.
     struct Plan {
         int type = -1;
         bool is_direct = false;
-        std::vector<Source> sources;  // of each field of the type
+        std::vector<Source> sources;   // of each field of the type
+        std::vector<KnownJson> known;  // of each column of the block
     };
 
     static bool find_form(const Field& field, RecordKind kind, Form& form);
     void make_plan(const columns::Block& block, Plan& plan) const;
-    bool append_row(const columns::Block& block, const Plan& plan, std::uint32_t event,
+    bool append_row(const columns::Block& block, Plan& plan, std::uint32_t event,
                     ValueWriter& writer);
     bool write(const Field& field, const columns::Column& column, Form form, std::uint32_t event,
                ValueWriter& writer);
+    bool write_json(const Field& field, const columns::Column& column, KnownJson& known,
+                    std::uint32_t event, ValueWriter& writer);
 
     EventDecoder& events_;
     columns::Decoder decoder_;

@@ -43,6 +43,7 @@ class ValueWriter {
     bool write_timestamp(const Field& field, std::int64_t time_us);
     void write_boolean(bool value) { row_.boolean(value); }
     void write_null() { row_.null(); }
+    void write_jsonb(std::string_view json) { row_.jsonb(json); }
     bool write_uuid(const Field& field, std::string_view text);
     bool write_inet(const Field& field, std::string_view text);
     /// Keys that the type does not name, as the text of a JSON object.

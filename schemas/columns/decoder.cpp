@@ -205,9 +205,13 @@ bool Decoder::decode_values(std::string_view& in, std::uint8_t encoding, Column&
 /// From one a value to one an event.
 void Decoder::spread(Column& column, std::uint32_t events) {
     std::size_t value = column.texts.size();
+    const bool has_places = !column.places.empty();
     column.texts.resize(events);
+    if (has_places) column.places.resize(events);
     for (std::size_t event = events; event-- > 0 && value <= event;) {
-        if (column.has(event)) column.texts[event] = column.texts[--value];
+        if (!column.has(event)) continue;
+        column.texts[event] = column.texts[--value];
+        if (has_places) column.places[event] = column.places[value];
     }
 }
 
@@ -225,6 +229,8 @@ bool Decoder::decode_textual(std::string_view& in, std::uint8_t encoding, Column
                              std::size_t count) {
     column.texts.clear();
     column.texts.reserve(count);
+    column.places.clear();
+    column.encoding = static_cast<Encoding>(encoding);
     switch (static_cast<Encoding>(encoding)) {
         case Encoding::texts:
             return decode_texts(in, column, count);
@@ -264,6 +270,7 @@ bool Decoder::decode_dictionary(std::string_view& in, Column& column, std::size_
         const auto index = static_cast<unsigned char>(place);
         if (index >= entries || !count_values(entries_[index].size() + 1)) return false;
         column.texts.push_back(entries_[index]);
+        column.places.push_back(index);
     }
     in.remove_prefix(count);
     return true;
@@ -306,6 +313,7 @@ bool Decoder::decode_prefixes(std::string_view& in, Column& column, std::size_t 
 bool Decoder::decode_patterns(std::string_view& in, Column& column, std::size_t count) {
     if (!patterns_.open(in, count)) return false;
     for (std::size_t i = 0; i < count; ++i) {
+        column.places.push_back(static_cast<std::uint8_t>(patterns_.place()));
         const std::size_t bytes_max = patterns_.bytes_max();
         const bool has_room = this->has_room(bytes_max);
         if (!has_room) scratch_.resize(bytes_max);

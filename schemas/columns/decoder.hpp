@@ -23,6 +23,10 @@ struct Column {
     /// Of kinds that are no text: an int64, a double or a boolean, as bits.
     std::vector<std::uint64_t> words;
     std::vector<std::string_view> texts;  ///< of text and json
+    /// How the texts were encoded. By a dictionary or by patterns, `places` has the entry or the
+    /// pattern of each event's text, so that what is known of one need not be asked of the next.
+    Encoding encoding = Encoding::absent;
+    std::vector<std::uint8_t> places;
 
     bool has(std::size_t event) const {
         return !is_absent && (presence.empty() || presence[event] != 0);

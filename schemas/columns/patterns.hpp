@@ -75,6 +75,10 @@ class PatternDecoder {
   public:
     /// Takes patterns and numbers of `values` values off the front. False: they are damaged.
     bool open(std::string_view& in, std::size_t values);
+    /// Which pattern the next value has.
+    std::size_t place() const {
+        return places_.empty() ? 0 : static_cast<unsigned char>(places_[place_]);
+    }
     /// Of the next value, at most.
     std::size_t bytes_max() const;
     /// Writes the next value, at most `values` times; see Pattern::write().
@@ -88,9 +92,6 @@ class PatternDecoder {
         std::vector<std::uint64_t> numbers;
     };
     static bool take_numbers(std::string_view& in, Entry& entry, std::size_t index);
-    std::size_t place() const {
-        return places_.empty() ? 0 : static_cast<unsigned char>(places_[place_]);
-    }
 
     std::vector<Entry> entries_;
     std::size_t used_ = 0;
