@@ -184,13 +184,16 @@ void PatternEncoder::append_numbers(const Entry& entry, std::size_t index, std::
     const std::size_t bytes = bytes_for(most - least);
     out += static_cast<char>(bytes);
     append_varint(out, least);
+    if (bytes == 0) return;
     std::size_t at = out.size();
-    out.resize(at + bytes * entry.values);
-    for (std::size_t i = index; bytes > 0 && i < entry.numbers.size(); i += stride) {
+    // All eight bytes of each, the next over those that it does not need.
+    out.resize(at + bytes * entry.values + sizeof least);
+    for (std::size_t i = index; i < entry.numbers.size(); i += stride) {
         const std::uint64_t number = entry.numbers[i] - least;
-        std::memcpy(out.data() + at, &number, bytes);
+        std::memcpy(out.data() + at, &number, sizeof number);
         at += bytes;
     }
+    out.resize(at);
 }
 
 bool PatternEncoder::encode(std::span<const std::uint32_t> lengths, std::string_view texts,
@@ -223,13 +226,21 @@ bool PatternDecoder::take_numbers(std::string_view& in, Entry& entry, std::size_
     if (bytes > sizeof least || !take_varint(in, least)) return false;
     if (in.size() < std::size_t{bytes} * entry.values) return false;
     const std::size_t stride = entry.pattern.numbers();
+    const std::uint64_t mask = bytes == 0 ? 0 : UINT64_MAX >> (64 - 8 * bytes);
+    std::uint64_t most = 0;
     for (std::uint32_t i = 0; i < entry.values; ++i) {
+        const std::size_t at = std::size_t{bytes} * i;
         std::uint64_t number = 0;
-        std::memcpy(&number, in.data() + std::size_t{bytes} * i, bytes);
-        number += least;
-        if (number > kNumberMax) return false;
+        if (at + sizeof number <= in.size()) [[likely]] {
+            std::memcpy(&number, in.data() + at, sizeof number);
+        } else {
+            std::memcpy(&number, in.data() + at, bytes);
+        }
+        number = (number & mask) + least;
+        most = std::max(most, number);
         entry.numbers[i * stride + index] = number;
     }
+    if (most > kNumberMax) return false;
     in.remove_prefix(std::size_t{bytes} * entry.values);
     return true;
 }
