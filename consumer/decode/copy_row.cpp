@@ -24,8 +24,12 @@ void append(std::string& out, T value) {
 
 template <typename T>
 void append_field(std::string& out, T value) {
-    append<std::uint32_t>(out, sizeof value);
-    append(out, value);
+    std::array<char, sizeof(std::uint32_t) + sizeof value> field;
+    const auto length = big_endian<std::uint32_t>(sizeof value);
+    const T swapped = big_endian(value);
+    std::memcpy(field.data(), &length, sizeof length);
+    std::memcpy(field.data() + sizeof length, &swapped, sizeof swapped);
+    out.append(field.data(), field.size());
 }
 
 }  // namespace

@@ -51,6 +51,17 @@ bool are_same(const char* one, const char* other, std::size_t bytes) {
     return true;
 }
 
+/// Most numbers are small, and std::to_chars() counts digits first.
+char* write_number(char* at, std::uint64_t number) {
+    if (number >= 10'000) return std::to_chars(at, at + Pattern::kDigitsMax, number).ptr;
+    const auto small = static_cast<unsigned>(number);
+    if (small >= 1'000) *at++ = static_cast<char>('0' + small / 1'000);
+    if (small >= 100) *at++ = static_cast<char>('0' + small / 100 % 10);
+    if (small >= 10) *at++ = static_cast<char>('0' + small / 10 % 10);
+    *at++ = static_cast<char>('0' + small % 10);
+    return at;
+}
+
 std::size_t bytes_for(std::uint64_t range) {
     return (static_cast<std::size_t>(std::bit_width(range)) + 7) / 8;
 }
@@ -136,7 +147,7 @@ char* Pattern::write(char* at, const std::uint64_t* numbers) const {
         std::memcpy(at, part.before.data(), part.before.size());
         at += part.before.size();
         char* const begin = at;
-        at = std::to_chars(at, at + kDigitsMax, *numbers++).ptr;
+        at = write_number(at, *numbers++);
         const std::size_t count = static_cast<std::size_t>(at - begin);
         if (part.digits == 0) continue;
         if (count > part.digits) return nullptr;

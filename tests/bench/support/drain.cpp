@@ -94,14 +94,16 @@ Ingest drain(Line& line, const std::string& table, std::uint64_t events,
     line.wait_for_metric("homeward_rows_total", 1);
     const auto began = SteadyClock::now();
     const double early = line.metric("homeward_rows_total");
+    const double client_at_start = line.consumer_cpu_seconds();
     line.wait_for_metric("homeward_rows_total", static_cast<double>(events));
     Ingest ingest;
     ingest.seconds = std::chrono::duration<double>(SteadyClock::now() - began).count();
     // What came before the clock ran counts neither as rows nor as time.
-    ingest.seconds *= static_cast<double>(events) / (static_cast<double>(events) - early);
+    const double all_to_late = static_cast<double>(events) / (static_cast<double>(events) - early);
+    ingest.seconds *= all_to_late;
+    ingest.client_cpu_seconds = (line.consumer_cpu_seconds() - client_at_start) * all_to_late;
     ingest.rows = static_cast<double>(events);
     ingest.nats_cpu_seconds = consumer::family_seconds(line.nats().pid()) - nats_at_start;
-    ingest.client_cpu_seconds = line.consumer_cpu_seconds();
     line.wait_for_metric("homeward_folded_frames_total", 1);
     line.stop_consumer();
     line.leader().query("CHECKPOINT");

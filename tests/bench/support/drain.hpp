@@ -13,7 +13,7 @@ struct Ingest {
     double seconds = 0;
     double leader_cpu_seconds = 0;  ///< of all processes of the leader, until it was idle again
     double nats_cpu_seconds = 0;    ///< of nats-server, until all rows were there
-    double client_cpu_seconds = 0;  ///< of whoever pulled and wrote, its start included
+    double client_cpu_seconds = 0;  ///< of whoever pulled and wrote; the consumer's without its start
 
     double rows_per_second() const { return rows / seconds; }
     double cpu_per_million() const { return leader_cpu_seconds / rows * 1e6; }

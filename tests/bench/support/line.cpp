@@ -89,7 +89,7 @@ void Line::wait_for_metric(const std::string& name, double value) {
                                      std::to_string(value) + ":\n" +
                                      testing::read_file(dir_ / "consumer.log"));
         }
-        testing::sleep_ms(20);
+        testing::sleep_ms(50);
     }
 }
 
