@@ -2,7 +2,8 @@
 //
 // Workload: audit events of six fields, their frames already in the stream; homeward-consumer with
 // its defaults, then with 1 and 4 writers; then metric events. Beside it, in turns: `psql \copy` of
-// the same rows as text into the same table. The same leader, with the same settings, for both.
+// the same rows as text into the same table, and frames of columns beside binary `\copy` over as
+// many connections. The same leader, with the same settings, for both.
 // And batches of a fixed size, each awaited however long it takes: what growing by itself must not
 // be much worse than.
 
@@ -24,6 +25,7 @@ constexpr int kRounds = 2;
 constexpr double kAuditMin = 300'000;
 constexpr double kMetricMin = 500'000;
 constexpr double kOfBestFixedMin = 0.95;
+constexpr double kOfBinaryCopyMin = 0.95;
 constexpr int kFixedRows[] = {1'000, 5'000, 20'000, 80'000};
 constexpr const char* kTable = "audit_events";
 
@@ -66,6 +68,7 @@ class DrainBench {
                 {"drain audit, " + std::to_string(count) + (count == 1 ? " writer" : " writers"),
                  rate, "rows/s", opponent, rate / copy});
         }
+        compare_columns();
         compare_fixed(best_ours);
         fill_metric(line_, events_);
         report_.add({"drain metric", drain(line_, "metric_events", events_).rows_per_second(),
@@ -73,6 +76,19 @@ class DrainBench {
     }
 
   private:
+    /// With columns the leader is what limits: as many connections as writers, and nothing else.
+    void compare_columns() {
+        double ours = 0, copy = 0;
+        for (int round = 0; round < kRounds; ++round) {
+            fill_audit(line_, events_, 2);
+            ours += drain(line_, kTable, events_).rows_per_second() / kRounds;
+            copy += copy_in_parallel(line_, kTable, 2).rows_per_second() / kRounds;
+        }
+        report_.add({"drain audit in columns, 2 writers", ours, "rows/s",
+                     "binary \\copy, 2 connections: " + short_number(copy) + "/s", ours / copy,
+                     ratio_at_least(kOfBinaryCopyMin)});
+    }
+
     void compare_fixed(double ours) {
         double best = 0;
         int best_rows = 0;

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <stdexcept>
 #include <thread>
+#include <vector>
 
 #include <homeward/publisher.hpp>
 
@@ -119,6 +120,35 @@ Ingest drain(Line& line, const std::string& table, std::uint64_t events,
 void dump_table(Line& line, const std::string& table, const std::string& file, CopyFormat format) {
     psql(line.leader(),
          "\\copy (SELECT * FROM " + table + ") to '" + file + "'" + clause_of(format));
+}
+
+Ingest copy_in_parallel(Line& line, const std::string& table, int connections) {
+    const auto rows = static_cast<double>(line.leader().number("SELECT count(*) FROM " + table));
+    const auto file_of = [&](int share) {
+        return (line.dir() / ("share." + std::to_string(share))).string();
+    };
+    for (int share = 0; share < connections; ++share) {
+        psql(line.leader(), "\\copy (SELECT * FROM " + table + " WHERE seq % " +
+                                std::to_string(connections) + " = " + std::to_string(share) +
+                                ") to '" + file_of(share) + "'" + clause_of(CopyFormat::binary));
+    }
+    line.empty_table(table);
+    const LeaderCpu cpu(line.leader());
+    const auto began = SteadyClock::now();
+    std::vector<std::thread> copies;
+    for (int share = 0; share < connections; ++share) {
+        copies.emplace_back([&, share] {
+            psql(line.leader(), "\\copy " + table + " from '" + file_of(share) + "'" +
+                                    clause_of(CopyFormat::binary));
+        });
+    }
+    for (std::thread& copy : copies) copy.join();
+    Ingest ingest;
+    ingest.rows = rows;
+    ingest.seconds = std::chrono::duration<double>(SteadyClock::now() - began).count();
+    line.leader().query("CHECKPOINT");
+    ingest.leader_cpu_seconds = cpu.seconds();
+    return ingest;
 }
 
 Ingest copy_in(Line& line, const std::string& table, const std::string& file, CopyFormat format) {

@@ -13,7 +13,8 @@ struct Ingest {
     double seconds = 0;
     double leader_cpu_seconds = 0;  ///< of all processes of the leader, until it was idle again
     double nats_cpu_seconds = 0;    ///< of nats-server, until all rows were there
-    double client_cpu_seconds = 0;  ///< of whoever pulled and wrote; the consumer's without its start
+    double client_cpu_seconds =
+        0;  ///< of whoever pulled and wrote; the consumer's without its start
 
     double rows_per_second() const { return rows / seconds; }
     double cpu_per_million() const { return leader_cpu_seconds / rows * 1e6; }
@@ -49,5 +50,8 @@ void dump_table(Line& line, const std::string& table, const std::string& file,
 /// `psql \copy` of that file into the emptied table, as psql itself times it.
 Ingest copy_in(Line& line, const std::string& table, const std::string& file,
                CopyFormat format = CopyFormat::text);
+/// Binary `\copy` of the table's rows into it again, by so many connections at once, each with an
+/// equal share of them.
+Ingest copy_in_parallel(Line& line, const std::string& table, int connections);
 
 }  // namespace homeward::bench
