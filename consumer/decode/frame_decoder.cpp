@@ -86,7 +86,8 @@ std::string explain_subject(std::string_view subject, const Stream& stream) {
 }
 
 void fill_from_header(MessageWork& unit) {
-    unit.is_mark = (unit.header.flags & kFrameCountOnly) != 0;
+    const bool is_heartbeat = (unit.header.flags & kFrameCountOnly) != 0;
+    unit.kind = is_heartbeat ? MessageWork::Kind::heartbeat : MessageWork::Kind::frame;
     unit.closing = (unit.header.flags & kFrameClosing) != 0;
     unit.seq_first = unit.header.seq_first;
     unit.seq_count = unit.header.seq_count;
@@ -101,7 +102,7 @@ class UnitDecoder::SeqCursor {
     explicit SeqCursor(const MessageWork& unit)
         : lost_(unit.tombstones), seq_(unit.seq_first), end_(unit.seq_first + unit.seq_count) {
         // In version 1 what the lines do not cover one by one is lost, by lines that say so.
-        if (!unit.is_plain && unit.header.version == 1 && unit.header.line_count <= end_ - seq_) {
+        if (!unit.is_plain() && unit.header.version == 1 && unit.header.line_count <= end_ - seq_) {
             announced_ = end_ - seq_ - unit.header.line_count;
             may_lose_ = true;
         }
@@ -145,7 +146,7 @@ MessageWork UnitDecoder::open(PulledMessage pulled) {
     // Whoever owns a leaf can make his stream take any subject.
     const auto subject = parse_subject(unit.pulled.message.subject);
     if (!subject || subject->kind != stream.kind || subject->region != stream.region) {
-        unit.is_plain = true;
+        unit.kind = MessageWork::Kind::plain_lines;
         unit.seq_count = 1;
         unit.refusal = explain_subject(unit.pulled.message.subject, stream);
         return unit;
@@ -156,13 +157,14 @@ MessageWork UnitDecoder::open(PulledMessage pulled) {
     }
     const FrameError error = FrameDecoder::decode_header(data, unit.header);
     if (error == FrameError::bad_version) {
-        unit.is_newer = unit.nak_later = true;
+        unit.kind = MessageWork::Kind::newer_frame;
+        unit.state = MessageWork::State::returned;
         return unit;
     }
     unit.refusal = refusal_of(error, unit);
     // Nothing that it says of its origin is believed, not even that the origin exists.
     if (!unit.refusal.empty()) {
-        unit.is_plain = true;
+        unit.kind = MessageWork::Kind::plain_lines;
         unit.seq_count = 1;
         return unit;
     }
@@ -179,7 +181,7 @@ bool UnitDecoder::open_frame(MessageWork& unit) {
 }
 
 void UnitDecoder::open_plain(MessageWork& unit) {
-    unit.is_plain = true;
+    unit.kind = MessageWork::Kind::plain_lines;
     const std::string_view data = text_of(unit.pulled.message.data);
     unit.body.reserve(data.size() + EventDecoder::padding());
     unit.body = data;
@@ -192,18 +194,18 @@ void UnitDecoder::open_plain(MessageWork& unit) {
         return;
     }
     unit.seq_count = 1;
-    unit.is_one_event = true;
+    unit.kind = MessageWork::Kind::plain_event;
     if (lines.all == 0) unit.refusal = "an empty message";
 }
 
 void UnitDecoder::decode(MessageWork& unit, std::int64_t now_us) {
-    if (unit.is_mark) return;
+    if (unit.is_heartbeat()) return;
     if (!unit.refusal.empty()) {
         unit.dead.push_back({unit.seq_first, false, "", unit.refusal, "",
                              std::string(text_of(unit.pulled.message.data))});
         return;
     }
-    if (!unit.is_plain && !unpack(unit)) return;
+    if (!unit.is_plain() && !unpack(unit)) return;
     if (unit.is_columns) {
         decode_columns(unit, now_us);
     } else {
@@ -237,7 +239,7 @@ void UnitDecoder::decode_lines(MessageWork& unit, std::int64_t now_us) {
     const auto decode_one = [&](std::size_t begin, std::size_t end) {
         decode_line(unit, cursor, {begin, end}, now_us);
     };
-    if (unit.is_one_event) {
+    if (unit.kind == MessageWork::Kind::plain_event) {
         decode_one(0, unit.body.size());
     } else {
         for_each_line(unit.body, decode_one);

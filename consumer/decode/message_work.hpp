@@ -39,28 +39,35 @@ struct Tombstone {
 /// For a message without an origin the seqs are reserved before the transaction; until then they
 /// count from 1 within the message.
 struct MessageWork {
+    enum class Kind : std::uint8_t {
+        frame,
+        heartbeat,    ///< a frame that only says how many events there are: no seqs
+        newer_frame,  ///< one that only a newer consumer can read
+        plain_lines,  ///< of any NATS client: one event a line; also what is no frame at all
+        plain_event,  ///< the same, with line ends within its one event
+    };
+    /// What the batch at hand does with it.
+    enum class State : std::uint8_t {
+        writing,      ///< its events become rows, or dead letters
+        settled,      ///< nothing: the ledger, or the batch, has it already
+        quarantined,  ///< keeps it as a conflict
+        returned,     ///< the stream shall have it again later, as there is no room for it now
+    };
+
     PulledMessage pulled;
+    Kind kind = Kind::frame;
+    State state = State::writing;
     std::int32_t origin = 0;
-    bool is_plain = false;
     std::int32_t plain_source = 0;  ///< of a plain message: the leader's number for its stream
-    bool is_one_event = false;      ///< a plain message whose line ends are within its one event
-    bool is_mark = false;           ///< count only: no seqs
     bool closing = false;
     std::uint64_t seq_first = 1;
     std::uint64_t seq_count = 0;
     std::uint64_t accepted = 0;
-    FrameHeader header;  ///< of a frame
-
-    bool is_newer = false;  ///< a frame that only a newer consumer can read
-    /// The stream shall have it again later: there is no room for its dead events.
-    bool nak_later = false;
+    FrameHeader header;   ///< of a frame
     std::string refusal;  ///< set: no frame at all; the message is one dead letter
 
     // What follows is made anew by every attempt to write the batch; see reset().
-    bool skip = false;         ///< settled already, quarantined, or given back
-    bool is_settled = false;   ///< skipped as the ledger, or its batch, has it already
-    bool is_conflict = false;  ///< quarantined; counted once it is committed
-    bool is_refused = false;   ///< its body cannot be read: one dead letter for all of it
+    bool is_refused = false;  ///< its body cannot be read: one dead letter for all of it
     std::string body;
     bool is_columns = false;         ///< how the body has its events: else as lines
     std::string types;               ///< of columns: their definitions
@@ -70,10 +77,14 @@ struct MessageWork {
     std::vector<DeadEvent> dead;
     std::vector<Tombstone> tombstones;
 
+    bool is_plain() const { return kind == Kind::plain_lines || kind == Kind::plain_event; }
+    bool is_heartbeat() const { return kind == Kind::heartbeat; }
+    bool is_returned() const { return state == State::returned; }
+    /// Whether nothing of it is written.
+    bool is_skipped() const { return state != State::writing; }
+    /// What is to go back to its stream stays so.
     void reset() {
-        skip = false;
-        is_settled = false;
-        is_conflict = false;
+        if (!is_returned()) state = State::writing;
         is_refused = false;
         rows.clear();
         events.clear();

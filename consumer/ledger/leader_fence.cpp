@@ -55,7 +55,7 @@ void LeaderFence::for_each_stream(const std::function<void(const Stream&)>& acti
             error = caught.what();
         }
     }
-    if (answers == 0) throw LeaderError("HW005", error, "");
+    if (answers == 0) throw NatsError(error);
 }
 
 std::optional<LeaderIdentity> LeaderFence::read() const {
@@ -74,15 +74,21 @@ void LeaderFence::write(const LeaderIdentity& leader) const {
     });
 }
 
-void LeaderFence::admit(const LeaderIdentity& leader) {
+LeaderFence::Answer LeaderFence::ask(const LeaderIdentity& leader) {
     const std::lock_guard lock(mutex_);
-    // Asked each time, as another consumer may have seen a failover that we have not.
-    const auto known = read();
-    if (known && (leader.system != known->system || leader.timeline < known->timeline)) {
-        throw LeaderError("HW004", refusal(leader, *known), "");
+    try {
+        // Asked each time, as another consumer may have seen a failover that we have not.
+        const auto known = read();
+        if (known && (leader.system != known->system || leader.timeline < known->timeline)) {
+            return {Verdict::refused, refusal(leader, *known)};
+        }
+        if (!known || leader != *known) write(leader);
+    } catch (const NatsError& error) {
+        return {Verdict::unknown,
+                std::string("no stream says which leader is the right one: ") + error.what()};
     }
-    if (!known || leader != *known) write(leader);
     admitted_ = leader;
+    return {};
 }
 
 void LeaderFence::renew() {

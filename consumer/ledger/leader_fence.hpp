@@ -22,11 +22,19 @@ class LeaderFence {
     LeaderFence(NatsConnection& nats, std::vector<Stream> streams)
         : nats_(nats), streams_(std::move(streams)) {}
 
-    /// Throws LeaderError: HW004 when this leader must not be written to, HW005 when no stream can
-    /// be asked or told just now.
-    void admit(const LeaderIdentity& leader);
-    /// Tells all streams again which leader was admitted last, as one was made anew. Throws as
-    /// admit() does.
+    enum class Verdict : std::uint8_t {
+        admitted,
+        refused,  ///< must not be written to
+        unknown,  ///< no stream can be asked or told just now
+    };
+    struct Answer {
+        Verdict verdict = Verdict::admitted;
+        std::string reason{};  ///< unless it is admitted
+    };
+    /// Whether this leader may be written to; if so, all streams are told.
+    Answer ask(const LeaderIdentity& leader);
+    /// Tells all streams again which leader was admitted last, as one was made anew. Throws
+    /// NatsError if none can be told.
     void renew();
     /// From now on this one and what comes after it, whatever was acknowledged before. Throws
     /// NatsError unless all streams were told.

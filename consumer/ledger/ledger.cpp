@@ -18,7 +18,7 @@ struct FrameArrays {
     explicit FrameArrays(const Units& all) {
         for (std::size_t i = 0; i < all.size(); ++i) {
             const MessageWork& unit = all[i];
-            if (unit.skip || unit.is_mark || unit.is_plain) continue;
+            if (unit.is_skipped() || unit.is_heartbeat() || unit.is_plain()) continue;
             origins.push_back(unit.origin);
             firsts.push_back(static_cast<std::int64_t>(unit.seq_first));
             lasts.push_back(static_cast<std::int64_t>(unit.seq_last()));
@@ -56,7 +56,7 @@ constexpr std::size_t kHeadersBytesMax = 16u << 10;
 /// and for frames, whose headers are ours and say nothing. Beyond the limit they are left out, and
 /// "…" says how many.
 std::string headers_json(const MessageWork& unit) {
-    if (!unit.is_plain) return "";
+    if (!unit.is_plain()) return "";
     nlohmann::json kept = nlohmann::json::object();
     std::size_t bytes = 0, left_out = 0;
     for (const auto& [name, value] : read_headers(unit.pulled.message)) {
@@ -115,7 +115,7 @@ std::int64_t commit(PgConnection& leader) {
 void write_dead(PgConnection& leader, const Units& units) {
     DeadLetterArrays letters;
     for (const MessageWork& unit : units) {
-        if (unit.skip || unit.dead.empty()) continue;
+        if (unit.is_skipped() || unit.dead.empty()) continue;
         const std::string headers = headers_json(unit);
         for (const DeadEvent& dead : unit.dead) {
             letters.add(unit, dead, headers);
@@ -131,7 +131,7 @@ void write_tombstones(PgConnection& leader, const Units& units) {
     std::vector<std::int64_t> origins, firsts, lasts;
     std::vector<std::string> reasons;
     for (const MessageWork& unit : units) {
-        if (unit.skip) continue;
+        if (unit.is_skipped()) continue;
         for (const Tombstone& tombstone : unit.tombstones) {
             origins.push_back(unit.origin);
             firsts.push_back(static_cast<std::int64_t>(tombstone.seq_first));
@@ -150,7 +150,7 @@ void write_marks(PgConnection& leader, const Units& units) {
     std::vector<std::int64_t> origins, counts, repeating;
     std::vector<bool> closings;
     for (const MessageWork& unit : units) {
-        if (unit.skip || !unit.is_mark) continue;
+        if (unit.is_skipped() || !unit.is_heartbeat()) continue;
         if ((unit.header.flags & kFramePossibleDuplicates) != 0) repeating.push_back(unit.origin);
         origins.push_back(unit.origin);
         counts.push_back(static_cast<std::int64_t>(unit.accepted));
@@ -168,6 +168,18 @@ void write_marks(PgConnection& leader, const Units& units) {
 }
 
 }  // namespace
+
+std::string_view explain(Verdict verdict) {
+    switch (verdict) {
+        case Verdict::fragmented:
+            return "its origin has more holes than ledger.ranges_max allows";
+        case Verdict::differs:
+            return "its seqs are settled by a frame of other bytes: one of the two is forged, or a "
+                   "spool was copied";
+        default:
+            return "another frame has settled a part of it";
+    }
+}
 
 std::vector<Verdict> claim(PgConnection& leader, const Units& units) {
     std::vector<Verdict> verdicts(units.size(), Verdict::fresh);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "consumer/decode/message_work.hpp"
@@ -19,6 +20,8 @@ enum class Verdict : unsigned char {
     fragmented,  ///< would begin one range more in an origin that has ledger.ranges_max of them
     differs      ///< settled, but from a frame of other bytes; known until that one is compacted
 };
+/// Why a frame with that verdict is quarantined.
+std::string_view explain(Verdict verdict);
 /// For a batch that is to be careful: what of it is new; that is claimed at once. One verdict a
 /// unit; for marks and skipped units `fresh`.
 std::vector<Verdict> claim(PgConnection& leader, const Units& units);

@@ -105,11 +105,11 @@ bool PlainReservations::apply(PgConnection& leader, const QueryResult& answer,
         for (; place != chosen.end() && place->seq <= last; ++place) {
             const bool is_in_it =
                 place->time_us >= answer.number(row, 5) && place->time_us <= answer.number(row, 6);
-            place->unit->skip = place->unit->skip || is_in_it;
+            if (is_in_it) place->unit->state = MessageWork::State::settled;
             place->alone = true;
         }
     }
-    std::erase_if(chosen, [](const Place& place) { return place.unit->skip; });
+    std::erase_if(chosen, [](const Place& place) { return place.unit->is_skipped(); });
     if (!in_hand.empty()) {
         leader.query("SELECT homeward.await_plain($1::int8[])", {array_text(in_hand)});
     }
@@ -123,10 +123,11 @@ void PlainReservations::reserve_of(PgConnection& leader, std::int32_t source,
     });
     // Redelivered while its first delivery still waited here.
     for (std::size_t i = 1; i < places.size(); ++i) {
-        places[i].unit->skip =
+        const bool is_same =
             places[i].seq == places[i - 1].seq && places[i].time_us == places[i - 1].time_us;
+        if (is_same) places[i].unit->state = MessageWork::State::settled;
     }
-    std::erase_if(places, [](const Place& place) { return place.unit->skip; });
+    std::erase_if(places, [](const Place& place) { return place.unit->is_skipped(); });
     for (int tries = 0; !places.empty(); ++tries) {
         if (tries == kTriesMax) {
             throw LeaderError("55P03", "plain messages are in the hands of others again and again",
@@ -147,7 +148,7 @@ void PlainReservations::reserve(PgConnection& leader, Units& units) {
     batches_.clear();
     std::map<std::int32_t, std::vector<Place>> by_source;
     for (MessageWork& unit : units) {
-        if (!unit.is_plain || unit.skip) continue;
+        if (!unit.is_plain() || unit.is_skipped()) continue;
         const Delivery& delivery = unit.pulled.message.delivery;
         by_source[unit.plain_source].push_back(
             {static_cast<std::int64_t>(delivery.stream_seq), delivery.time_us, &unit});

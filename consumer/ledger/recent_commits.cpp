@@ -25,7 +25,7 @@ void RecentCommits::remember(const Units& units, const LeaderIdentity& leader) {
     const auto now = SteadyClock::now();
     const std::lock_guard lock(mutex_);
     for (const MessageWork& unit : units) {
-        if (unit.skip || unit.is_plain || unit.is_mark) continue;
+        if (unit.is_skipped() || unit.is_plain() || unit.is_heartbeat()) continue;
         const auto subject = parse_subject(unit.pulled.message.subject);
         if (!subject) continue;
         frames_.push_back(

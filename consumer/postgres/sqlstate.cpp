@@ -15,8 +15,6 @@ struct Rule {
 // The first rule whose prefix fits decides, so the exceptions stand above their class.
 constexpr Rule kRules[] = {
     {"HW001", ErrorClass::settled},  // homeward.settle(): seqs are in the ledger
-    {"HW004", ErrorClass::unknown},  // a leader that lacks what was acknowledged
-    {"HW005", ErrorClass::retry},    // the streams cannot say which leader is the right one
     {"HW007", ErrorClass::schema},   // homeward.check_columns(): a column has another type
     {"23505", ErrorClass::settled},  // unique_violation: perhaps the ledger's own key
     {"25006", ErrorClass::retry},    // read_only_sql_transaction: look for the new leader

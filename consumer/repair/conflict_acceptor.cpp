@@ -94,7 +94,7 @@ Acceptance ConflictAcceptor::accept_once(PgConnection& leader, std::int64_t id) 
     if (unit.is_refused) return result;
     result.kind = Acceptance::Kind::accepted;
     copier_.make_room(leader, units);
-    if (!unit.is_mark) {
+    if (!unit.is_heartbeat()) {
         const Runs rest = ledger::claim_rest(leader, unit);
         result.settled = unit.seq_count - seqs_of(rest);
         keep_only(unit, rest);

@@ -10,7 +10,7 @@ std::vector<Overlap> skip_overlaps(Units& units) {
     std::vector<Overlap> overlaps;
     std::map<std::int32_t, std::map<std::uint64_t, const MessageWork*>> taken;
     for (MessageWork& unit : units) {
-        if (unit.skip || unit.is_mark || unit.is_plain) continue;
+        if (unit.is_skipped() || unit.is_heartbeat() || unit.is_plain()) continue;
         auto& of_origin = taken[unit.origin];
         auto after = of_origin.upper_bound(unit.seq_last());
         const MessageWork* other = after == of_origin.begin() ? nullptr : std::prev(after)->second;
@@ -26,7 +26,7 @@ std::vector<Overlap> skip_overlaps(Units& units) {
                    stored_checksum(unit.pulled.message.data)) {
             overlaps.push_back({&unit, ledger::Verdict::differs});
         } else {
-            unit.skip = unit.is_settled = true;
+            unit.state = MessageWork::State::settled;
         }
     }
     // Invariant: what is left of an origin is disjoint, so the lengths add up to its union.

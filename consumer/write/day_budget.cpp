@@ -27,7 +27,7 @@ std::vector<Refusal> DayBudget::refuse_beyond(Units& units, std::int64_t now_us)
     std::size_t made = 0;
     const std::int64_t free_from = day_of(now_us) - 1;
     for (MessageWork& unit : units) {
-        if (unit.skip) continue;
+        if (unit.is_skipped()) continue;
         for (std::size_t i = 0; i < unit.events.size(); ++i) {
             const EventRow& event = unit.events[i];
             const std::int64_t day = day_of(event.time_us);

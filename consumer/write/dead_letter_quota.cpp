@@ -24,7 +24,7 @@ void make_tombstones(MessageWork& unit, const std::string& reason) {
 bool return_what_exceeds_quota(Units& units, const DeadLetterQuota& room, Metrics& metrics) {
     DeadLetterQuota::Sum all;
     for (const MessageWork& unit : units) {
-        if (!unit.skip) all.add(letters_of(unit));
+        if (!unit.is_skipped()) all.add(letters_of(unit));
     }
     if (all.letters == 0) return false;
     const bool fits = room.fits(all);
@@ -32,11 +32,12 @@ bool return_what_exceeds_quota(Units& units, const DeadLetterQuota& room, Metric
     if (fits) return false;
     bool any = false;
     for (MessageWork& unit : units) {
-        if (unit.skip || unit.dead.empty()) continue;
+        if (unit.is_skipped() || unit.dead.empty()) continue;
         if (unit.pulled.stream->kind == StreamKind::metric) {
             make_tombstones(unit, "dead_letters_full");
         } else {
-            any = unit.nak_later = true;
+            unit.state = MessageWork::State::returned;
+            any = true;
         }
     }
     if (any) {

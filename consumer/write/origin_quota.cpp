@@ -37,7 +37,7 @@ OriginQuota::Counts count_new_origins(PgConnection& leader) {
 std::vector<OriginRegistry::NewOrigin> origins_of(const Units& units) {
     std::vector<OriginRegistry::NewOrigin> origins;
     for (const MessageWork& unit : units) {
-        if (unit.is_plain || unit.nak_later) continue;
+        if (unit.is_plain() || unit.is_returned()) continue;
         const auto subject = parse_subject(unit.pulled.message.subject);
         origins.push_back({unit.header.publisher, std::string(to_string(unit.header.event_class)),
                            subject ? std::string(subject->region) : "?",
@@ -111,9 +111,10 @@ void register_origins(PgConnection& leader, OriginRegistry& origins, OriginQuota
     origins.add(leader, unknown);
     if (quota == nullptr) return;
     for (MessageWork& unit : units) {
-        if (unit.is_plain || unit.nak_later) continue;
-        unit.nak_later =
-            !origins.knows(unit.header.publisher, std::string(to_string(unit.header.event_class)));
+        if (unit.is_plain() || unit.is_returned()) continue;
+        const std::string event_class(to_string(unit.header.event_class));
+        if (origins.knows(unit.header.publisher, event_class)) continue;
+        unit.state = MessageWork::State::returned;
     }
 }
 

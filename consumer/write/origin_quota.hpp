@@ -47,7 +47,7 @@ class OriginQuota {
     std::map<std::string, Time> refused_at_;  // by held source
 };
 
-/// Registers the origins of these frames, and marks `nak_later` on the frames of those that `quota`
+/// Registers the origins of these frames, and marks `returned` on the frames of those that `quota`
 /// has no room for. `quota` null: there is room for any. Throws LeaderError.
 void register_origins(PgConnection& leader, OriginRegistry& origins, OriginQuota* quota,
                       Units& units);

@@ -21,9 +21,10 @@ std::string joined(const std::vector<std::string>& sentences) {
 
 void RefusalJudge::return_all(Units& units, int type) {
     for (MessageWork& unit : units) {
-        if (unit.skip) continue;
-        unit.nak_later |= std::any_of(unit.events.begin(), unit.events.end(),
-                                      [type](const EventRow& event) { return event.type == type; });
+        if (unit.is_skipped()) continue;
+        const bool has_any = std::any_of(unit.events.begin(), unit.events.end(),
+                                         [type](const EventRow& one) { return one.type == type; });
+        if (has_any) unit.state = MessageWork::State::returned;
     }
 }
 
@@ -31,9 +32,13 @@ bool RefusalJudge::return_held(Units& units) {
     if (!holds_.any()) return false;
     bool any = false;
     for (MessageWork& unit : units) {
-        if (unit.skip) continue;
-        for (const EventRow& event : unit.events) unit.nak_later |= !may_write(event.type);
-        any |= unit.nak_later;
+        if (unit.is_skipped()) continue;
+        const bool may_write_all =
+            std::all_of(unit.events.begin(), unit.events.end(),
+                        [this](const EventRow& one) { return may_write(one.type); });
+        if (may_write_all) continue;
+        unit.state = MessageWork::State::returned;
+        any = true;
     }
     return any;
 }
@@ -63,7 +68,8 @@ bool RefusalJudge::judge_type(PgConnection& leader, Units& units, CopyOutcome& o
         if (is_dead(outcome, refusal)) {
             dead.push_back(std::move(refusal));
         } else {
-            any = refusal.place.unit->nak_later = true;
+            refusal.place.unit->state = MessageWork::State::returned;
+            any = true;
         }
     }
     return any;

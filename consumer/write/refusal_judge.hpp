@@ -23,10 +23,10 @@ class RefusalJudge {
     /// To be called before a batch is written for the first time.
     void begin_batch() { may_write_.clear(); }
     /// Fills `dead` with the refusals that make dead letters. True: units have been marked
-    /// `nak_later`, so the transaction must be redone without them.
+    /// `returned`, so the transaction must be redone without them.
     bool judge(PgConnection& leader, Units& units, std::vector<CopyOutcome>& outcomes,
                std::vector<Refusal>& dead);
-    /// Marks `nak_later` on units with events of a type that is held, unless it is time to try the
+    /// Marks `returned` on units with events of a type that is held, unless it is time to try the
     /// type again. True if there were any.
     bool return_held(Units& units);
 

@@ -77,7 +77,7 @@ TableDays days_of(const Catalog& catalog, const Units& units, const Wanted& is_w
     const EventType* last_type = nullptr;
     std::int64_t last_day = 0;
     for (const MessageWork& unit : units) {
-        if (unit.skip) continue;
+        if (unit.is_skipped()) continue;
         for (const EventRow& event : unit.events) {
             const EventType& type = catalog.types()[static_cast<std::size_t>(event.type)];
             const std::int64_t day = day_of(event.time_us);
@@ -96,7 +96,7 @@ TableDays days_of(const Catalog& catalog, const Units& units, const Wanted& is_w
 RowCopier::Places RowCopier::places_of(Units& units, int type) {
     Places places;
     for (MessageWork& unit : units) {
-        if (unit.skip) continue;
+        if (unit.is_skipped()) continue;
         for (std::size_t i = 0; i < unit.events.size(); ++i) {
             if (unit.events[i].type == type) places.push_back({&unit, i});
         }

@@ -36,8 +36,8 @@ struct CopyOutcome {
     bool is_cut_short = false;  ///< more rows were refused than allowed; not every row was tried
 };
 
-/// The rows of units into their tables by binary COPY, inside the transaction at hand. Units with
-/// `skip` are left out. One thread; borrows all it is given.
+/// The rows of units into their tables by binary COPY, inside the transaction at hand. Units that
+/// are skipped are left out. One thread; borrows all it is given.
 class RowCopier {
   public:
     RowCopier(const Config& config, const Catalog& catalog, Partitions& partitions)

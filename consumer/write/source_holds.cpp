@@ -28,7 +28,7 @@ std::string source_of(const MessageWork& unit) {
 SourceHolds::Counts SourceHolds::count(const Units& units) {
     Counts counts;
     for (const MessageWork& unit : units) {
-        if (unit.skip || unit.dead.empty()) continue;
+        if (unit.is_skipped() || unit.dead.empty()) continue;
         Count& count = counts[source_of(unit)];
         count.sum.add(letters_of(unit));
         for (const DeadEvent& dead : unit.dead) {
@@ -68,7 +68,7 @@ bool SourceHolds::return_bad(Units& units, std::size_t bad_events_max) {
     bool any = false;
     std::map<std::string, DeadLetterQuota::Sum> taken;
     for (MessageWork& unit : units) {
-        if (unit.skip || unit.dead.empty()) continue;
+        if (unit.is_skipped() || unit.dead.empty()) continue;
         const std::string source = source_of(unit);
         const auto held = holds_.find(source);
         const DeadLetterQuota::Sum sum = letters_of(unit);
@@ -81,7 +81,8 @@ bool SourceHolds::return_bad(Units& units, std::size_t bad_events_max) {
         if (unit.pulled.stream->kind == StreamKind::metric) {
             make_tombstones(unit, "source_held");
         } else {
-            any = unit.nak_later = true;
+            unit.state = MessageWork::State::returned;
+            any = true;
         }
     }
     return any;

@@ -29,7 +29,7 @@ class SourceHolds {
     SourceHolds(const Config::DeadLetters& config, DeadLetterQuota& room, Metrics& metrics)
         : config_(config), room_(room), metrics_(metrics) {}
 
-    /// Holds who has too many dead events in these units, and marks `nak_later` on what of held
+    /// Holds who has too many dead events in these units, and marks `returned` on what of held
     /// sources finds no room. True if there were such.
     bool return_bad(Units& units, std::size_t bad_events_max);
 

@@ -19,21 +19,9 @@ using SteadyClock = std::chrono::steady_clock;
 constexpr auto kRetryFirst = 50ms;
 constexpr auto kRetryMax = 2s;
 constexpr auto kPause = 5s;
+constexpr std::string_view kNothingLost = "; nothing is lost, writing goes on when this is mended";
 /// Rows that one transaction isolates, unless all are of one message.
 constexpr std::size_t kRefusedMax = 256;
-
-/// Why a frame is quarantined.
-std::string explain(ledger::Verdict verdict) {
-    switch (verdict) {
-        case ledger::Verdict::fragmented:
-            return "its origin has more holes than ledger.ranges_max allows";
-        case ledger::Verdict::differs:
-            return "its seqs are settled by a frame of other bytes: one of the two is forged, or a "
-                   "spool was copied";
-        default:
-            return "another frame has settled a part of it";
-    }
-}
 
 }  // namespace
 
@@ -75,7 +63,8 @@ void Writer::run() {
             oldest = std::min(oldest, one.touched);
             replies.emplace_back(one.message.reply);
             units.push_back(decoder_.open(std::move(one)));
-            if (units.back().is_newer) probe_.newer_frame(units.back());
+            const bool is_newer = units.back().kind == MessageWork::Kind::newer_frame;
+            if (is_newer) probe_.newer_frame(units.back());
         }
         const std::size_t messages = units.size();
         const auto held = context_.ack_deadlines.hold(std::move(replies), oldest);
@@ -89,8 +78,9 @@ void Writer::run() {
     }
 }
 
-void Writer::connect() {
-    if (leader_ && !leader_->is_broken()) return;
+/// Whether there is a leader to write to. If not, it has paused, at least for `wait`.
+bool Writer::connect(std::chrono::milliseconds wait) {
+    if (leader_ && !leader_->is_broken()) return true;
     leader_.reset();
     leader_.emplace(context_.config.postgres.url, context_.config.postgres);
     // Also what this leader never had: it may be a standby that lacks the last commits, or restored
@@ -98,13 +88,21 @@ void Writer::connect() {
     has_worked_ = true;
     partitions_.forget();
     origins_.forget();
-    try {
-        if (context_.leader_fence != nullptr) context_.leader_fence->admit(leader_->identity());
-    } catch (...) {
-        leader_.reset();
-        throw;
+    LeaderFence::Answer answer;
+    if (context_.leader_fence != nullptr) answer = context_.leader_fence->ask(leader_->identity());
+    if (answer.verdict == LeaderFence::Verdict::admitted) {
+        context_.metrics.leader_up = true;
+        return true;
     }
-    context_.metrics.leader_up = true;
+    leader_.reset();
+    ++context_.metrics.retries;
+    if (answer.verdict == LeaderFence::Verdict::refused) {
+        pause(answer.reason + std::string(kNothingLost), kPause);
+    } else {
+        context_.log.leader_failed(answer.reason);
+        pause("", wait);
+    }
+    return false;
 }
 
 /// The leader's objection costs a batch that was written in vain. One is enough to notice that a
@@ -113,8 +111,8 @@ void Writer::connect() {
 bool Writer::is_to_ask_first(const Units& units) const {
     return context_.ledger_first ||
            std::any_of(units.begin(), units.end(), [this](const MessageWork& unit) {
-               return !unit.is_plain && (unit.pulled.message.delivery.deliveries > 1 ||
-                                         settled_streams_.count(unit.pulled.stream) != 0);
+               return !unit.is_plain() && (unit.pulled.message.delivery.deliveries > 1 ||
+                                           settled_streams_.count(unit.pulled.stream) != 0);
            });
 }
 
@@ -122,7 +120,7 @@ bool Writer::is_to_ask_first(const Units& units) const {
 void Writer::note_settled(const Units& units, const std::vector<ledger::Verdict>& verdicts) {
     std::set<const Stream*> fresh, settled;
     for (std::size_t i = 0; i < units.size(); ++i) {
-        if (units[i].is_plain || units[i].is_mark || units[i].skip) continue;
+        if (units[i].is_plain() || units[i].is_heartbeat() || units[i].is_skipped()) continue;
         (verdicts[i] == ledger::Verdict::settled ? settled : fresh).insert(units[i].pulled.stream);
     }
     for (const Stream* stream : fresh) settled_streams_.erase(stream);
@@ -138,7 +136,10 @@ bool Writer::write(Units& units) {
     int redos = 0;
     while (true) {
         try {
-            connect();
+            if (!connect(wait)) {
+                if (context_.stopping) return false;
+                continue;
+            }
             prepare(units);
             const bool is_done = careful ? write_carefully(units) : write_optimistically(units);
             if (is_too_much_) return write_halves(units);
@@ -162,8 +163,8 @@ bool Writer::write(Units& units) {
                 pause("", wait);
             } else {
                 partitions_.forget();
-                pause(std::string(error.what()) + " [" + error.sqlstate() +
-                          "]; nothing is lost, writing goes on when this is mended",
+                pause(std::string(error.what()) + " [" + error.sqlstate() + "]" +
+                          std::string(kNothingLost),
                       kPause);
             }
             if (redos != 1) wait = std::min<std::chrono::milliseconds>(wait * 2, kRetryMax);
@@ -228,10 +229,10 @@ void Writer::finish(const Units& units) {
     committed.reserve(units.size());
     for (const MessageWork& unit : units) {
         std::string reply(unit.pulled.message.reply);
-        if (unit.nak_later) ++context_.metrics.given_back;
+        if (unit.is_returned()) ++context_.metrics.given_back;
         if (has_given_up_) {
             context_.nats.publish(reply, "-NAK");
-        } else if (unit.nak_later) {
+        } else if (unit.is_returned()) {
             context_.returns.push(std::move(reply), unit.pulled.message.delivery.deliveries);
         } else {
             committed.push_back(std::move(reply));
@@ -248,7 +249,7 @@ void Writer::finish(const Units& units) {
 void Writer::resolve_origin(MessageWork& unit) {
     const PulledMessage& pulled = unit.pulled;
     const auto subject = parse_subject(pulled.message.subject);
-    if (unit.is_plain) {
+    if (unit.is_plain()) {
         // Who may make his stream take any subject may not speak in the name of other regions.
         const bool is_own = subject && subject->region == pulled.stream->region;
         const auto& entry =
@@ -276,12 +277,11 @@ void Writer::resolve_origin(MessageWork& unit) {
 /// Kept for an operator to judge; goes back to its stream when there is no room for it. It has the
 /// room of the dead letters, so that nobody who may publish can fill the leader's disk.
 void Writer::quarantine(MessageWork& unit, const std::string& reason) {
-    unit.skip = true;
     const std::size_t bytes = unit.pulled.message.data.size();
     const bool fits = context_.dead_letter_quota.fits({1, bytes, 0});
     context_.metrics.quota_full = !fits;
     if (!fits) {
-        unit.nak_later = true;
+        unit.state = MessageWork::State::returned;
         spdlog::error(
             "no room for a frame that contradicts the ledger (dead_letters.letters_max, "
             ".bytes_max): it waits in its stream; see {}",
@@ -289,26 +289,17 @@ void Writer::quarantine(MessageWork& unit, const std::string& reason) {
         return;
     }
     ledger::quarantine(*leader_, unit, reason);
-    unit.is_conflict = true;
-}
-
-/// In transactions of their own, so that nobody waits for ours; see PlainReservations.
-void Writer::reserve_plain(Units& units) {
-    plain_.reserve(*leader_, units);
-    for (MessageWork& unit : units) {
-        unit.is_settled |= unit.is_plain && unit.skip && !unit.nak_later;
-    }
+    unit.state = MessageWork::State::quarantined;
 }
 
 void Writer::prepare(Units& units) {
     register_origins(*leader_, origins_, context_.origin_quota, units);
     for (MessageWork& unit : units) {
         unit.reset();
-        unit.skip = unit.nak_later;
-        if (!unit.skip) resolve_origin(unit);
+        if (!unit.is_skipped()) resolve_origin(unit);
     }
     for (const Overlap& overlap : skip_overlaps(units)) {
-        quarantine(*overlap.unit, explain(overlap.verdict));
+        quarantine(*overlap.unit, std::string(ledger::explain(overlap.verdict)));
     }
 }
 
@@ -318,7 +309,7 @@ void Writer::decode(Units& units) {
     const std::uint64_t nuls = decoder_.replaced_nuls();
     const std::int64_t now_us = system_us();
     for (MessageWork& unit : units) {
-        if (!unit.skip) decoder_.decode(unit, now_us);
+        if (!unit.is_skipped()) decoder_.decode(unit, now_us);
     }
     copier_.add_dead_letters(day_budget_.refuse_beyond(units, now_us));
     context_.metrics.replaced_nuls += decoder_.replaced_nuls() - nuls;
@@ -334,7 +325,7 @@ bool Writer::return_any(Units& units) {
 }
 
 bool Writer::write_optimistically(Units& units) {
-    reserve_plain(units);
+    plain_.reserve(*leader_, units);
     decode(units);
     if (return_any(units)) return false;
     copier_.make_room(*leader_, units);
@@ -355,19 +346,19 @@ bool Writer::write_optimistically(Units& units) {
 
 bool Writer::write_carefully(Units& units) {
     stage_.enter(Stage::ledger);
-    reserve_plain(units);
+    plain_.reserve(*leader_, units);
     // What is checked only at COMMIT could not be laid to one event.
     leader_->execute("BEGIN; SET CONSTRAINTS ALL IMMEDIATE; " + plain_.take_statement());
     const auto verdicts = ledger::claim(*leader_, units);
     note_settled(units, verdicts);
     for (std::size_t i = 0; i < units.size(); ++i) {
         MessageWork& unit = units[i];
-        if (unit.skip || verdicts[i] == ledger::Verdict::fresh) continue;
+        if (unit.is_skipped() || verdicts[i] == ledger::Verdict::fresh) continue;
         if (verdicts[i] == ledger::Verdict::settled) {
-            unit.skip = unit.is_settled = true;
+            unit.state = MessageWork::State::settled;
             continue;
         }
-        quarantine(unit, explain(verdicts[i]));
+        quarantine(unit, std::string(ledger::explain(verdicts[i])));
     }
     decode(units);
     const TableDays days = copier_.missing_days(units);

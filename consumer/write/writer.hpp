@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -76,7 +77,6 @@ class Writer {
     void prepare(Units& units);
     void resolve_origin(MessageWork& unit);
     void quarantine(MessageWork& unit, const std::string& reason);
-    void reserve_plain(Units& units);
     bool is_to_ask_first(const Units& units) const;
     void note_settled(const Units& units, const std::vector<ledger::Verdict>& verdicts);
     void decode(Units& units);
@@ -88,7 +88,7 @@ class Writer {
     void recover(const LeaderError& error);
     void finish(const Units& units);
     void pause(const std::string& why, std::chrono::milliseconds time);
-    void connect();
+    bool connect(std::chrono::milliseconds wait);
 
     WriterContext& context_;
     std::optional<PgConnection> leader_;

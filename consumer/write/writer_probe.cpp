@@ -71,12 +71,13 @@ void WriterProbe::committed(const Units& units, SteadyClock::duration took) {
     std::vector<bool> has_passed(catalog_.types().size());
     metrics_.messages += units.size();
     for (const MessageWork& unit : units) {
-        if (unit.is_conflict) {
+        if (unit.state == MessageWork::State::quarantined) {
             ++metrics_.conflicts;
             dead_letter_quota_.add(source_of(unit), {1, unit.pulled.message.data.size(), 0});
         }
-        if (unit.is_settled) metrics_.skipped_events += unit.seq_count;
-        if (unit.skip) continue;
+        const bool is_settled = unit.state == MessageWork::State::settled;
+        if (is_settled) metrics_.skipped_events += unit.seq_count;
+        if (unit.is_skipped()) continue;
         auto& [messages, events] = written[unit.pulled.stream];
         ++messages;
         events += unit.seq_count;

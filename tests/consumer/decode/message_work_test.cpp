@@ -149,7 +149,7 @@ TEST_CASE("seqs and counts beyond 2^48 are refused, and settle nothing") {
         INFO(header.seq_first << " accepted " << header.accepted);
         const bool is_mark = header.seq_count == 0;
         const MessageWork unit = opener.frame(header, is_mark ? "" : repeated(kLine, 2));
-        CHECK(unit.is_plain);
+        CHECK(unit.is_plain());
         REQUIRE(unit.dead.size() == 1);
         CHECK_THAT(unit.dead[0].reason, Contains("beyond 2^48"));
     }
@@ -196,7 +196,7 @@ TEST_CASE("marks carry no seqs; a frame may close its origin") {
     mark.seq_first = 8;
     mark.accepted = 7;
     const MessageWork unit = opener.frame(mark, "");
-    CHECK(unit.is_mark);
+    CHECK(unit.is_heartbeat());
     CHECK(unit.closing);
     CHECK(unit.accepted == 7);
     CHECK(unit.refusal.empty());
@@ -213,12 +213,12 @@ TEST_CASE("what is no frame, or one of the other class, is one dead letter of no
     const std::string frame(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     const MessageWork other_class =
         opener.message(opener.metric(), frame_subject(EventClass::metric, "ams", "shop"), frame);
-    CHECK(other_class.is_plain);
+    CHECK(other_class.is_plain());
     CHECK_THAT(other_class.refusal, Contains("other class"));
     for (std::size_t cut = 0; cut < frame.size(); ++cut) {
         const MessageWork unit = opener.message(
             opener.audit(), frame_subject(EventClass::audit, "ams", "shop"), frame.substr(0, cut));
-        CHECK(unit.is_plain);
+        CHECK(unit.is_plain());
         REQUIRE(unit.dead.size() == 1);
         CHECK(unit.dead[0].payload == frame.substr(0, cut));
     }

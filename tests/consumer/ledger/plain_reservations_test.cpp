@@ -57,7 +57,7 @@ class Hand {
         units_.clear();
         for (const Sent& one : sent) {
             MessageWork unit;
-            unit.is_plain = true;
+            unit.kind = MessageWork::Kind::plain_event;
             unit.seq_count = 1;
             unit.pulled.message.delivery.stream_seq = static_cast<std::uint64_t>(one.seq);
             unit.pulled.message.delivery.time_us = one.time_us;
@@ -72,13 +72,13 @@ class Hand {
         for (MessageWork& unit : units_) unit.reset();
         plain_.reserve(*leader_, units_);
         return static_cast<std::size_t>(std::count_if(
-            units_.begin(), units_.end(), [](const MessageWork& unit) { return !unit.skip; }));
+            units_.begin(), units_.end(), [](const MessageWork& unit) { return !unit.is_skipped(); }));
     }
     void begin() { leader_->execute("BEGIN; " + plain_.take_statement()); }
     void write() {
         std::string rows;
         for (const MessageWork& unit : units_) {
-            if (unit.skip) continue;
+            if (unit.is_skipped()) continue;
             rows += (rows.empty() ? "(" : ",(") + std::to_string(unit.origin) + "," +
                     std::to_string(unit.seq_first) + "," +
                     std::to_string(unit.pulled.message.delivery.stream_seq) + "," +

@@ -13,8 +13,6 @@ TEST_CASE("every row of the table, and what stands in none, leads to its own ans
     // PostgreSQL's documentation, appendix A.
     const Row rows[] = {
         {"HW001", ErrorClass::settled},  // homeward.settle(): in the ledger already
-        {"HW004", ErrorClass::unknown},  // a leader that lacks what was acknowledged: pause
-        {"HW005", ErrorClass::retry},    // NATS cannot say which leader is the right one
         {"HW007", ErrorClass::schema},   // homeward.check_columns(): a column was altered
         {"23505", ErrorClass::settled},  // unique_violation
         {"08000", ErrorClass::retry},    // connection_exception
@@ -54,7 +52,7 @@ TEST_CASE("every row of the table, and what stands in none, leads to its own ans
         {"XX000", ErrorClass::unknown},  // internal_error
         {"P0002", ErrorClass::unknown},  // no_data_found
         {"02000", ErrorClass::unknown},  // no_data
-        {"HW002", ErrorClass::unknown},  // too many bad events: pause
+        {"HW002", ErrorClass::unknown},  // none of ours
         {"99999", ErrorClass::unknown}, {"", ErrorClass::unknown},
     };
     for (const Row& row : rows) {
