@@ -172,7 +172,7 @@ bool ColumnRows::write_json(const Field& field, const columns::Column& column, K
     return is_good;
 }
 
-EventOutcome ColumnRows::decode(const MessageWork& unit, ColumnPlace place, std::uint64_t seq,
+EventOutcome ColumnRows::decode(const MessageWork& unit, const ColumnPlace& place,
                                 std::int64_t now_us, std::string& rows, std::string& line) {
     const columns::Block& block = decoder_.blocks()[place.block];
     Plan& plan = plans_[place.block];
@@ -183,7 +183,7 @@ EventOutcome ColumnRows::decode(const MessageWork& unit, ColumnPlace place, std:
         CopyRow row(rows);
         row.begin(static_cast<std::uint16_t>(type.fields.size() + kOwnColumns));
         row.int4(unit.origin);
-        row.int8(static_cast<std::int64_t>(seq));
+        row.int8(static_cast<std::int64_t>(place.seq));
         row.timestamptz(time_us);
         replaced_nuls_ = 0;
         ValueWriter writer(row, scratch_, replaced_nuls_);
@@ -201,7 +201,7 @@ EventOutcome ColumnRows::decode(const MessageWork& unit, ColumnPlace place, std:
     line.clear();
     columns::append_line(line, block, place.event);
     line.reserve(line.size() + EventDecoder::padding());
-    return events_.decode(line, unit.origin, static_cast<std::int64_t>(seq),
+    return events_.decode(line, unit.origin, static_cast<std::int64_t>(place.seq),
                           unit.pulled.message.delivery.time_us, now_us, rows);
 }
 

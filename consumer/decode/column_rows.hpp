@@ -14,10 +14,11 @@ namespace homeward::consumer {
 
 class ValueWriter;
 
-/// Where an event of columns is.
+/// Where an event of columns is, and its seq.
 struct ColumnPlace {
     std::uint32_t block;
     std::uint32_t event;  ///< within the block
+    std::uint64_t seq;
 };
 
 /// Rows from a body of columns, without JSON in between. What does not fit its table's columns one
@@ -34,8 +35,8 @@ class ColumnRows {
     std::string_view order() const { return decoder_.order(); }
     /// As EventDecoder::decode(), of one event of the unit that was opened. If it becomes no row,
     /// `line` is set to its JSON.
-    EventOutcome decode(const MessageWork& unit, ColumnPlace place, std::uint64_t seq,
-                        std::int64_t now_us, std::string& rows, std::string& line);
+    EventOutcome decode(const MessageWork& unit, const ColumnPlace& place, std::int64_t now_us,
+                        std::string& rows, std::string& line);
 
   private:
     /// How a column's values are written.

@@ -279,11 +279,11 @@ void UnitDecoder::decode_columns(MessageWork& unit, std::int64_t now_us) {
     std::array<std::uint32_t, columns::kBlocksMax> next{};
     for (const char index : columns_.order()) {
         const auto block = static_cast<unsigned char>(index);
-        const ColumnPlace at{block, next[block]++};
+        const ColumnPlace at{block, next[block]++, cursor.seq()};
         const EventRow place{-1, cursor.seq(), static_cast<std::uint32_t>(unit.rows.size()),
                              0,  at.block,     at.event,
                              0};
-        const EventOutcome outcome = columns_.decode(unit, at, place.seq, now_us, unit.rows, line_);
+        const EventOutcome outcome = columns_.decode(unit, at, now_us, unit.rows, line_);
         take_outcome(unit, cursor, outcome, place, line_);
     }
 }
