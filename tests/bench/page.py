@@ -3,7 +3,7 @@
 
   page.py gather ROWS_DIR JSON COMMAND   rows of each bench (ROWS_DIR/<bench>, a line of JSON each),
                                          each with its run, into JSON
-  page.py html JSON HTML                 one page with everything in it; loads nothing
+  page.py html JSON HTML [FLAMES_DIR]    one page with everything in it; loads nothing
   page.py readme JSON README             replaces the marked block, or puts it before "## Tests"
   page.py front JSON README              replaces the marked block by the five rows of FRONT_ROWS
 """
@@ -209,6 +209,8 @@ th { color: var(--soft); font-weight: 500 } .n { text-align: right; white-space:
 svg { width: 100%; max-width: 62rem; height: auto; display: block; margin-bottom: .8rem }
 svg text { fill: var(--ink); font: 12px system-ui, sans-serif } svg .soft { fill: var(--soft) }
 svg .line { stroke: var(--line) } svg .one { stroke: var(--soft); stroke-dasharray: 4 3 }
+.flame { overflow-x: auto } .flame svg { width: 1200px; max-width: none }
+.flame text { fill: #000; font: 11px monospace }
 svg .bar { fill: var(--bar) } svg .met { fill: var(--good) } svg .missed { fill: var(--bad) }
 """
 NAME_WIDTH, PLOT_WIDTH, VALUE_WIDTH, ROW_HEIGHT = 330, 420, 130, 24
@@ -275,7 +277,14 @@ def table(rows):
             f"<th class=n>budget<th></tr>{cells}</table>")
 
 
-def page(document):
+def flame_graphs(directory):
+    """What flame_graph.py has drawn there."""
+    files = sorted(pathlib.Path(directory).glob("*.svg")) if directory else []
+    return "".join(f"<h3>{html.escape(file.stem)}</h3><div class=flame>"
+                   f"{file.read_text(encoding='utf-8')}</div>" for file in files)
+
+
+def page(document, flames=None):
     rows = document["rows"]
     budgets = [row for row in rows if row["met"] is not None]
     met = sum(row["met"] for row in budgets)
@@ -302,7 +311,7 @@ def page(document):
     for bench in dict.fromkeys(row["bench"] for row in rows):
         of_bench = [row for row in rows if row["bench"] == bench]
         out.append(f"<section><h2>{html.escape(bench)}</h2>{value_plots(of_bench)}"
-                   f"{table(of_bench)}</section>")
+                   f"{table(of_bench)}{flame_graphs(flames) if bench == 'cpu' else ''}</section>")
     return "".join(out) + "</body></html>\n"
 
 
@@ -367,8 +376,8 @@ def with_block(readme, text):
 def main(words):
     if len(words) == 4 and words[0] == "gather":
         gather(*words[1:])
-    elif len(words) == 3 and words[0] == "html":
-        write(words[2], page(read(words[1])))
+    elif len(words) in (3, 4) and words[0] == "html":
+        write(words[2], page(read(words[1]), *words[3:]))
     elif len(words) == 3 and words[0] == "readme":
         readme = pathlib.Path(words[2]).read_text(encoding="utf-8")
         write(words[2], with_block(readme, block(read(words[1]))))

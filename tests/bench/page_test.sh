@@ -46,6 +46,30 @@ grep -q 'spdlog &lt;async&gt;' page.html || fail "text is taken for markup"
 grep -q '1.15×' page.html || fail "60 ns for 52.4 is no margin of 1.15"
 if grep -E -o '(src|href)=|url\(|@import|<script' page.html; then fail "the page loads something"; fi
 
+# A perf script of two programs: one sample of main() that calls work<int>(), and three of idle().
+mkdir flames
+python3 "$(dirname "$page")/flame_graph.py" flames <<'SAMPLES'
+app 17
+	    55d0 homeward::work<int>(long, char const*)
+	    55c0 main
+
+sleeper 18
+	    6600 idle
+
+sleeper 18
+	    6600 idle
+
+sleeper 18
+	    6600 idle
+
+SAMPLES
+[ "$(ls flames | tr '\n' ' ')" = 'app.svg sleeper.svg ' ] || fail "flame graphs of $(ls flames)"
+grep -q '<title>work, 100.0%</title>' flames/app.svg || fail "a name with its parameters"
+sed 's/"bench": "drain"/"bench": "cpu"/' run.json >cpu.json
+python3 "$page" html cpu.json cpu.html flames
+[ "$(grep -o '<h3>' cpu.html | wc -l)" -eq 2 ] || fail "flame graphs are not on the page"
+if grep -E -o '(src|href)=|url\(|@import|<script' cpu.html; then fail "flame graphs load something"; fi
+
 printf '# X\n\nabove\n\n## Tests\nbelow\n' >README.md
 python3 "$page" readme run.json README.md
 grep -q '^| emit p50, 1 thread | 52.4 ns |  |  | ≤ 60 ns | met |$' README.md || fail "no row: $(cat README.md)"
