@@ -15,12 +15,6 @@
 #include "publisher/spool/run.hpp"
 
 namespace homeward {
-namespace {
-
-/// What any lane takes.
-constexpr std::size_t kSmallestRing = 64u << 10;
-
-}  // namespace
 
 detail::LaneWriter* Publisher::find_lane(EventClass event_class,
                                          const TypeDescriptor* descriptor) noexcept {
@@ -86,7 +80,7 @@ EmitResult Publisher::emit_shared(detail::LaneWriter* lane, EventClass event_cla
     const auto write_now = [&](std::byte* at) {
         write(at, clock_.load(std::memory_order_relaxed)->now_us(), context);
     };
-    if (is_cached && record_bytes <= detail::record_bytes_max(kSmallestRing)) {
+    if (is_cached && record_bytes <= detail::kRecordBytesInAnyLane) {
         LanePool& lanes = impl_.load(std::memory_order_relaxed)->lanes;
         if (detail::LaneWriter* own = lanes.leave_shared(event_class)) {
             cached.writer = own;

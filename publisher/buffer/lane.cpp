@@ -12,53 +12,21 @@
 
 #include <homeward/publisher.hpp>
 
-#include "publisher/buffer/accepted_counts.hpp"
 #include "schemas/wire/crc32c.hpp"
 
 namespace homeward {
-
-std::uint32_t detail::record_checksum(std::uint64_t position, const std::byte* payload,
-                                      std::size_t payload_bytes) noexcept {
-    std::array<std::byte, 12> prefix;
-    put_raw(put_raw(prefix.data(), position), static_cast<std::uint32_t>(payload_bytes));
-    return crc32c({payload, payload_bytes}, crc32c(prefix));
-}
-
-bool detail::LaneWriter::append(std::span<const std::byte> spans, std::size_t records) noexcept {
-    if (!has_room(spans.size())) return false;
-    std::byte* at = ring_ + (head_ & mask_);  // mapped twice, so that nothing is split
-    std::memcpy(at, spans.data(), spans.size());
-    for (std::size_t offset = 0; offset < spans.size();) {
-        std::uint32_t payload_bytes;
-        std::memcpy(&payload_bytes, at + offset, sizeof payload_bytes);
-        const std::byte* payload = at + offset + kRecordPrefixBytes;
-        put_raw(at + offset + 4, record_checksum(head_ + offset, payload, payload_bytes));
-        offset += record_span(payload_bytes);
-    }
-    make_visible(spans.size(), records);
-    return true;
-}
-
-void detail::LaneWriter::count_in_spool(std::uint64_t records) noexcept {
-    if (cell_ != nullptr) cell_->raise(records);
-}
-
-void detail::LaneWriter::count_drops(std::size_t events) noexcept {
-    if (cell_ != nullptr) cell_->drops.fetch_add(events, std::memory_order_relaxed);
-    header_->drops.fetch_add(events, std::memory_order_release);
-}
-
 namespace {
 
 using detail::kLaneHeaderBytes;
+using detail::kRingBytesMin;
 using detail::LaneCheckpoint;
+using detail::LaneChecksum;
 using detail::LaneHeader;
 using detail::LaneKind;
 using detail::LaneSuperblock;
 
 /// Bounds what a damaged header makes us map.
 constexpr std::size_t kRingBytesMax = 1u << 20;
-constexpr std::size_t kRingBytesMin = 64u << 10;
 
 /// Of nearly all records.
 constexpr std::size_t kMirrorBytesUsed = 4096;
@@ -78,13 +46,14 @@ std::uint32_t checksum_of(const Checked& checked) {
     return crc32c(std::as_bytes(std::span(&checked, 1)).first(offsetof(Checked, checksum)));
 }
 
-LaneSuperblock shape_of(EventClass event_class, std::size_t ring_bytes, LaneKind kind) {
+LaneSuperblock shape_of(EventClass event_class, std::size_t ring_bytes, LaneKind kind,
+                        LaneChecksum checksum) {
     LaneSuperblock shape{detail::kLaneMagic,
                          detail::kLaneVersion,
                          static_cast<std::uint32_t>(event_class),
                          static_cast<std::uint32_t>(ring_bytes),
                          kind,
-                         detail::LaneChecksum::crc32c,
+                         checksum,
                          0};
     shape.checksum = checksum_of(shape);
     return shape;
@@ -96,7 +65,7 @@ bool take_version_1(LaneSuperblock& shape) {
     std::memcpy(&old, &shape, sizeof old);
     if (old.version != detail::kLaneVersionMin || old.checksum != checksum_of(old)) return false;
     shape.kind = LaneKind::own;
-    shape.record_checksum = detail::LaneChecksum::crc32c;
+    shape.record_checksum = LaneChecksum::crc32c;
     return true;
 }
 
@@ -106,7 +75,8 @@ bool is_sound(LaneSuperblock& shape) {
     return is_whole && shape.magic == detail::kLaneMagic && is_ring_size(shape.ring_bytes) &&
            (shape.event_class == 1 || shape.event_class == 2) &&
            (shape.kind == LaneKind::own || shape.kind == LaneKind::shared) &&
-           shape.record_checksum == detail::LaneChecksum::crc32c;
+           (shape.record_checksum == LaneChecksum::crc32c ||
+            shape.record_checksum == LaneChecksum::stamp);
 }
 
 /// The mark that knows most, of those that are whole; none in a lane that was never released.
@@ -144,6 +114,7 @@ LaneMapping::LaneMapping(const File& file, EventClass event_class, std::size_t r
 LaneMapping::LaneMapping(LaneMapping&& other) noexcept
     : event_class_(other.event_class_),
       kind_(other.kind_),
+      checksum_(other.checksum_),
       seats_(std::move(other.seats_)),
       ring_bytes_(other.ring_bytes_),
       base_(std::exchange(other.base_, nullptr)),
@@ -155,16 +126,18 @@ LaneMapping::~LaneMapping() {
 }
 
 LaneMapping LaneMapping::create(File file, EventClass event_class, std::size_t ring_bytes,
-                                LaneKind kind) {
+                                LaneKind kind, std::optional<LaneChecksum> checksum) {
     const int error = file.allocate(kLaneHeaderBytes + ring_bytes);
     if (error != 0) {
         throw SetupError(std::string("no space for a lane: ") + std::strerror(error) +
                          "; free some, or lower lane_bytes");
     }
     LaneMapping mapping(file, event_class, ring_bytes, kind);
+    mapping.checksum_ =
+        checksum.value_or(file.is_in_memory() ? LaneChecksum::stamp : LaneChecksum::crc32c);
     if (mapping.is_shared()) mapping.seats_ = std::make_unique<detail::SharedLaneSeats>();
     auto* header = new (mapping.base_) LaneHeader{};
-    header->shape = shape_of(event_class, ring_bytes, kind);
+    header->shape = shape_of(event_class, ring_bytes, kind, mapping.checksum_);
     header->granted = UINT64_MAX;  // until somebody counts
     header->first_mark = header->second_mark = {0, 0, 0, 1, 0, 0};
     new (mapping.base_ + detail::kSecondShapeOffset) LaneSuperblock(header->shape);
@@ -192,7 +165,8 @@ std::unique_ptr<LaneMapping> LaneMapping::open(File file) {
         if (there < whole && file.allocate(whole) != 0) return nullptr;
         std::unique_ptr<LaneMapping> mapping(new LaneMapping(
             file, static_cast<EventClass>(shape.event_class), shape.ring_bytes, shape.kind));
-        mapping->has_whole_header_ = there >= kLaneHeaderBytes;
+        mapping->checksum_ = shape.record_checksum;
+        if (there < whole) mapping->file_bytes_ = there;
         return mapping;
     }
     return nullptr;
@@ -202,6 +176,8 @@ LaneReader::LaneReader(const LaneMapping& mapping)
     : header_(mapping.header()),
       ring_(mapping.ring()),
       mask_(mapping.ring_bytes() - 1),
+      bytes_found_(mapping.ring_bytes_found()),
+      checksum_(mapping.checksum()),
       has_whole_header_(mapping.has_whole_header()),
       shared_(mapping.is_shared()),
       seats_(mapping.seats()) {}
@@ -254,8 +230,11 @@ bool LaneReader::is_record(std::uint64_t position, std::uint64_t end, bool may_f
     const std::uint64_t prefix = prefix_at(position);
     const auto length = static_cast<std::uint32_t>(prefix);
     if (length > end - position || detail::record_span(length) > end - position) return false;
+    if (bytes_found_ <= mask_ && (position & mask_) + detail::record_span(length) > bytes_found_) {
+        return false;  // cut off
+    }
     const std::byte* payload = ring_ + (position & mask_) + detail::kRecordPrefixBytes;
-    const std::uint64_t right = detail::record_prefix(position, {payload, length});
+    const std::uint64_t right = detail::record_prefix(checksum_, position, {payload, length});
     return prefix == right || (may_follow && prefix == (right ^ detail::kFollowerMask));
 }
 

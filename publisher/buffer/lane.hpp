@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include <homeward/detail/lane_layout.hpp>
@@ -18,9 +19,11 @@ namespace homeward {
 /// descriptor: the mapping keeps the file's bytes.
 class LaneMapping {
   public:
-    /// A new lane; throws SetupError when the space cannot be had.
+    /// A new lane; throws SetupError when the space cannot be had. `checksum`: of its records;
+    /// nullopt: what the file needs where it lies (lane_layout.hpp).
     static LaneMapping create(File file, EventClass event_class, std::size_t ring_bytes,
-                              detail::LaneKind kind = detail::LaneKind::own);
+                              detail::LaneKind kind = detail::LaneKind::own,
+                              std::optional<detail::LaneChecksum> checksum = std::nullopt);
     /// One that a dead process left; a file that was cut short is made whole with zeros. nullptr if
     /// both copies of its shape are damaged, or there is no space to make it whole.
     static std::unique_ptr<LaneMapping> open(File file);
@@ -32,9 +35,14 @@ class LaneMapping {
     std::byte* ring() const { return ring_; }
     std::size_t ring_bytes() const { return ring_bytes_; }
     /// False if the file was cut off within the header: its counters say nothing.
-    bool has_whole_header() const { return has_whole_header_; }
+    bool has_whole_header() const { return file_bytes_ >= detail::kLaneHeaderBytes; }
+    /// Of the ring, what the file had when it was opened; what is behind was made up.
+    std::size_t ring_bytes_found() const {
+        return has_whole_header() ? file_bytes_ - detail::kLaneHeaderBytes : 0;
+    }
     EventClass event_class() const { return event_class_; }
     bool is_shared() const { return kind_ == detail::LaneKind::shared; }
+    detail::LaneChecksum checksum() const { return checksum_; }
     /// Of a shared lane that is written to here; else nullptr.
     detail::SharedLaneSeats* seats() const { return seats_.get(); }
     /// Or each page's first record pays for a page fault, some 2 µs. Takes some 300 µs: by the
@@ -50,9 +58,10 @@ class LaneMapping {
 
     EventClass event_class_;
     detail::LaneKind kind_;
+    detail::LaneChecksum checksum_ = detail::LaneChecksum::crc32c;
     std::unique_ptr<detail::SharedLaneSeats> seats_;
     std::size_t ring_bytes_;
-    bool has_whole_header_ = true;
+    std::size_t file_bytes_ = SIZE_MAX;
     std::byte* base_ = nullptr;
     detail::LaneHeader* header_ = nullptr;
     std::byte* ring_ = nullptr;
@@ -106,6 +115,8 @@ class LaneReader {
     detail::LaneHeader* header_;
     std::byte* ring_;
     std::size_t mask_;
+    std::size_t bytes_found_;
+    detail::LaneChecksum checksum_;
     bool has_whole_header_;
     bool shared_;
     detail::SharedLaneSeats* seats_;  ///< nullptr: nobody writes to it any more

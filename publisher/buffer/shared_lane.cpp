@@ -106,7 +106,7 @@ bool SharedLaneWriter::append(std::span<const std::byte> spans, std::size_t reco
         std::uint32_t payload_bytes;
         std::memcpy(&payload_bytes, spans.data() + offset, sizeof payload_bytes);
         const auto payload = spans.subspan(offset + kRecordPrefixBytes, payload_bytes);
-        const std::uint64_t prefix = record_prefix(*position + offset, payload);
+        const std::uint64_t prefix = record_prefix(checksum(), *position + offset, payload);
         std::memcpy(at + offset + kRecordPrefixBytes, payload.data(), payload.size());
         if (offset == 0) {
             first_prefix = prefix;

@@ -22,11 +22,6 @@
 
 namespace homeward::detail {
 
-/// Of a record whose payload stands behind it already, or `payload` will.
-inline std::uint64_t record_prefix(std::uint64_t position, std::span<const std::byte> payload) {
-    return payload.size() | std::uint64_t{record_checksum(position, payload.data(), payload.size())}
-                                << 32;
-}
 /// Of all but the first of records that become visible together.
 constexpr std::uint64_t kFollowerMask = std::uint64_t{UINT32_MAX} << 32;
 
@@ -87,7 +82,7 @@ class SharedLaneWriter : public LaneWriter {
         std::byte* payload = ring_ + (*position & mask_) + kRecordPrefixBytes;  // mapped twice
         if (!is_small) write(payload);
         const std::byte* written = is_small ? copy : payload;
-        const std::uint64_t prefix = record_prefix(*position, {written, payload_bytes});
+        const std::uint64_t prefix = record_prefix(checksum(), *position, {written, payload_bytes});
         if (is_small) std::memcpy(payload, copy, payload_bytes);
         publish(*position, prefix, 1, seat);
         return true;

@@ -23,21 +23,37 @@ bool is_counter_even() {
 }  // namespace
 
 Clock::Clock() {
+    measure();
+}
+
+Clock::Clock(const Clock& parents)
+    : is_even_(parents.is_even_), first_ticks_(parents.first_ticks_), first_us_(parents.first_us_) {
+    const std::uint32_t version = parents.version_.load(std::memory_order_acquire);
+    if ((version & 1u) != 0) {  // fork() fell into an adjust()
+        measure();
+        return;
+    }
+    base_ticks_.store(parents.base_ticks_.load(), std::memory_order_relaxed);
+    base_us_.store(parents.base_us_.load(), std::memory_order_relaxed);
+    us_per_tick_.store(parents.us_per_tick_.load(), std::memory_order_relaxed);
+    version_.store(version, std::memory_order_release);
+}
+
+void Clock::measure() {
 #if defined(__x86_64__)
-    if (!is_counter_even()) return;
+    is_even_ = is_counter_even();
+    if (!is_even_) return;
     first_us_ = system_us();
     first_ticks_ = time_stamp_counter();
     // Good to about 0.1 % at first; adjust() measures over ever longer times.
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    version_.store(2, std::memory_order_relaxed);
     adjust();
 #endif
 }
 
 void Clock::adjust() noexcept {
 #if defined(__x86_64__)
-    const std::uint32_t before = version_.load(std::memory_order_relaxed);
-    if (before == 0) return;
+    if (!is_even_) return;
     const std::int64_t now = system_us();
     const std::uint64_t ticks = time_stamp_counter();
     const std::int64_t elapsed_us = now - first_us_;
@@ -55,15 +71,14 @@ void Clock::adjust() noexcept {
             first_ticks_ = ticks;
         }
     }
-    version_.store(before + 1, std::memory_order_relaxed);
+    const std::uint32_t odd = version_.load(std::memory_order_relaxed) | 1u;
+    version_.store(odd, std::memory_order_relaxed);
     // Each releases, so that none is seen before the version is odd.
     base_ticks_.store(ticks, std::memory_order_release);
     base_us_.store(now, std::memory_order_release);
     us_per_tick_.store(rate, std::memory_order_release);
-    ticks_max_.store(rate == 0 ? 0 : UINT64_MAX / rate, std::memory_order_release);
-    std::uint32_t after = before + 2;
-    if (after == 0) after = 2;
-    version_.store(after, std::memory_order_release);
+    if (rate == 0 || rate > kRateMax) return;
+    version_.store(odd + 1, std::memory_order_release);
 #endif
 }
 

@@ -1,9 +1,11 @@
 #include "publisher/platform/file.hpp"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -138,6 +140,13 @@ int File::sync() noexcept {
     return ::fdatasync(descriptor_) == 0 ? 0 : errno;
 }
 
+bool File::is_in_memory() const noexcept {
+    struct statfs status {};
+    if (::fstatfs(descriptor_, &status) != 0) return false;
+    const auto type = static_cast<std::uint32_t>(status.f_type);
+    return type == TMPFS_MAGIC || type == RAMFS_MAGIC || type == HUGETLBFS_MAGIC;
+}
+
 std::size_t File::size() const noexcept {
     struct stat status {};
     return ::fstat(descriptor_, &status) == 0 ? static_cast<std::size_t>(status.st_size) : 0;
@@ -155,27 +164,29 @@ std::vector<std::filesystem::path> entries_of(const std::filesystem::path& direc
     return entries;
 }
 
-void write_text_file(const std::filesystem::path& path, std::string_view text) {
+void write_text_file(const std::filesystem::path& path, std::string_view text, bool is_synced) {
     const std::filesystem::path fresh = path.string() + ".new";
     File file = File::create(fresh);
     if (::ftruncate(file.descriptor(), 0) != 0) throw_setup(fresh, "cannot be emptied", errno);
     const int error =
         file.write_at(0, std::as_bytes(std::span<const char>(text.data(), text.size())));
     if (error != 0) throw_setup(fresh, "cannot be written", error);
-    if (const int failed = file.sync(); failed != 0) throw_setup(fresh, "cannot be synced", failed);
+    const int failed = is_synced ? file.sync() : 0;
+    if (failed != 0) throw_setup(fresh, "cannot be synced", failed);
     if (::rename(fresh.c_str(), path.c_str()) != 0) throw_setup(path, "cannot be replaced", errno);
 }
 
 std::string read_text_file(const std::filesystem::path& path) {
-    constexpr std::size_t kStep = 64u << 10;
+    std::size_t step = 1u << 10;
     std::string text;
     const int descriptor = open_regular(path, O_RDONLY);
     if (descriptor < 0) return text;
     ssize_t got = 0;
     do {  // not by its size, since what is in /proc has none
         const std::size_t before = text.size();
-        text.resize(before + kStep);
-        got = ::read(descriptor, text.data() + before, kStep);
+        text.resize(before + step);
+        got = ::read(descriptor, text.data() + before, step);
+        step = std::min<std::size_t>(2 * step, 64u << 10);
         text.resize(before + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
     } while ((got > 0 && text.size() <= kTextFileBytesMax) || (got < 0 && errno == EINTR));
     ::close(descriptor);
@@ -183,9 +194,12 @@ std::string read_text_file(const std::filesystem::path& path) {
 }
 
 std::string machine_boot_id() {
-    std::string id = read_text_file("/proc/sys/kernel/random/boot_id");
-    while (!id.empty() && id.back() == '\n') id.pop_back();
-    return id;
+    static const std::string kId = [] {  // no process outlives it
+        std::string id = read_text_file("/proc/sys/kernel/random/boot_id");
+        while (!id.empty() && id.back() == '\n') id.pop_back();
+        return id;
+    }();
+    return kId;
 }
 
 std::string process_start_time() {

@@ -40,6 +40,9 @@ class File {
     /// Bytes read, fewer only at the file's end; 0 also on an error.
     std::size_t read_at(std::size_t offset, std::span<std::byte> bytes) const noexcept;
     int sync() noexcept;
+    /// Whether its bytes are in memory alone, as on tmpfs: a restart of the machine loses all of
+    /// them, and no power cut leaves some newer than others.
+    bool is_in_memory() const noexcept;
     std::size_t size() const noexcept;
     int descriptor() const noexcept { return descriptor_; }
     bool is_open() const noexcept { return descriptor_ >= 0; }
@@ -74,9 +77,10 @@ std::filesystem::path make_in_private_directory(const std::filesystem::path& wan
 /// What lies in a directory, as far as it can be read.
 std::vector<std::filesystem::path> entries_of(const std::filesystem::path& directory);
 
-/// Replaces a small file as a whole, and syncs it: readers see the old text or the new, never half
-/// of one. Throws SetupError.
-void write_text_file(const std::filesystem::path& path, std::string_view text);
+/// Replaces a small file as a whole, and syncs it unless `is_synced` is false: readers see the old
+/// text or the new, never half of one. Throws SetupError.
+void write_text_file(const std::filesystem::path& path, std::string_view text,
+                     bool is_synced = true);
 /// Empty when it cannot be read to its end, is no regular file, or is larger than 64 MiB.
 std::string read_text_file(const std::filesystem::path& path);
 

@@ -68,7 +68,7 @@ concept MetricEvent = Event::kDescriptor.event_class == EventClass::metric;
 /// close() once. Two publishers in one process, or on one spool directory, are independent.
 ///
 /// fork(): both processes continue. The child becomes a publisher of its own at its first emit(),
-/// which takes some milliseconds: a new identity, lanes, spool lock and connection. Until then its
+/// which takes about a millisecond: a new identity, lanes and spool lock. Until then its
 /// copy costs nothing, and close() and the destructor do not touch the parent's. A child closes its
 /// copy of the parent's socket within fork(). (vfork(), and so system() and posix_spawn(), never
 /// copy it.) request_scope.hpp buffers a request's events until it is known which region handles
@@ -238,6 +238,8 @@ EmitResult Publisher::emit_typed(const Event& event) noexcept {
         static_cast<const Event*>(context)->write_record(at, time_us);
     };
     void* const context = const_cast<Event*>(&event);
+    // First, since it takes longest and nothing waits for it until the record is written.
+    const std::int64_t now_us = clock_.load(std::memory_order_relaxed)->now_us();
     if (!event.is_complete()) [[unlikely]]
         return refuse(event_class, EmitResult::incomplete);
     detail::LaneWriter* lane = lane_of(event_class, &Event::kDescriptor);
@@ -248,16 +250,15 @@ EmitResult Publisher::emit_typed(const Event& event) noexcept {
     if (lane == nullptr) [[unlikely]] {
         return emit_slow(event_class, &Event::kDescriptor, bytes, context, write);
     }
-    if (bytes > lane->record_bytes_max()) [[unlikely]] {
+    if (bytes > detail::kRecordBytesInAnyLane && bytes > lane->record_bytes_max()) [[unlikely]] {
         return emit_large(event_class, bytes, context, write);
     }
-    if (lane->is_shared()) return emit_shared(lane, event_class, bytes, context, write);
+    if (lane->is_shared()) [[unlikely]]
+        return emit_shared(lane, event_class, bytes, context, write);
     const detail::LaneUse use(*lane);
     if (is_closed()) [[unlikely]]
         return refuse(event_class, EmitResult::closed);
-    const bool fits = lane->append(bytes, [&](std::byte* at) {
-        event.write_record(at, clock_.load(std::memory_order_relaxed)->now_us());
-    });
+    const bool fits = lane->append(bytes, [&](std::byte* at) { event.write_record(at, now_us); });
     return fits ? EmitResult::accepted : no_room(lane, event_class);
 }
 

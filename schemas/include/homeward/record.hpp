@@ -13,6 +13,7 @@
 //               arrays                     as json: the text of a JSON array
 //   dynamic:  u16 length and bytes of the type's name, then the JSON object to the record's end
 
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -110,9 +111,35 @@ inline std::byte* put(std::byte* at, TimeUs value) {
 inline std::byte* put(std::byte* at, bool value) {
     return put_raw(at, static_cast<std::uint8_t>(value));
 }
+/// The first and the last of `Bytes`, which overlap unless there are twice as many.
+template <std::size_t Bytes>
+void copy_both_ends(std::byte* to, const char* from, std::size_t bytes) {
+    std::array<std::byte, Bytes> first;
+    std::array<std::byte, Bytes> last;
+    std::memcpy(first.data(), from, Bytes);
+    std::memcpy(last.data(), from + bytes - Bytes, Bytes);
+    std::memcpy(to, first.data(), Bytes);
+    std::memcpy(to + bytes - Bytes, last.data(), Bytes);
+}
+/// Without a call for a text of up to 64 bytes, as nearly all are: emit() copies several.
+inline void copy_text(std::byte* to, const char* from, std::size_t bytes) {
+    if (bytes > 64) [[unlikely]] {
+        std::memcpy(to, from, bytes);
+    } else if (bytes > 32) {
+        copy_both_ends<32>(to, from, bytes);
+    } else if (bytes >= 16) {
+        copy_both_ends<16>(to, from, bytes);
+    } else if (bytes >= 8) {
+        copy_both_ends<8>(to, from, bytes);
+    } else if (bytes >= 4) {
+        copy_both_ends<4>(to, from, bytes);
+    } else {
+        for (std::size_t i = 0; i < bytes; ++i) to[i] = static_cast<std::byte>(from[i]);
+    }
+}
 inline std::byte* put(std::byte* at, std::string_view text) {
     at = put_raw(at, static_cast<std::uint32_t>(text.size()));
-    std::memcpy(at, text.data(), text.size());
+    copy_text(at, text.data(), text.size());
     return at + text.size();
 }
 inline std::byte* put(std::byte* at, const JsonText& json) {

@@ -170,9 +170,12 @@ std::string enum_code(const EventType& type, const Field& field) {
         texts.append(literal(value)).append(last ? "" : ", ");
     }
     code += " };\n";
-    code += "    static constexpr std::string_view to_text(" + name +
-            " value) noexcept {\n        constexpr std::string_view kTexts[] = {" + texts +
-            "};\n        return kTexts[static_cast<std::size_t>(value)];\n    }\n\n";
+    // A member, because a constant within a constexpr function would be made at each call.
+    code += "    static constexpr std::array<std::string_view, " +
+            std::to_string(field.allowed.size()) + "> k" + name + "Texts{" + texts +
+            "};\n    static constexpr std::string_view to_text(" + name +
+            " value) noexcept {\n        return k" + name +
+            "Texts[static_cast<std::size_t>(value)];\n    }\n\n";
     return code;
 }
 

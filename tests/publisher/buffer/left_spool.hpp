@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include <homeward/detail/lane_layout.hpp>
+
 #include "publisher/spool/run.hpp"
 #include "tests/support/temp_dir.hpp"
 
@@ -19,7 +21,8 @@ namespace homeward::testing {
 /// resource i, from 1, and has seq i.
 class LeftSpool {
   public:
-    LeftSpool();
+    /// `checksum`: of the lane's records.
+    explicit LeftSpool(detail::LaneChecksum checksum = detail::LaneChecksum::crc32c);
 
     std::filesystem::path log_file() const { return directory() / "audit" / "log-00000001"; }
     std::filesystem::path lane_file() const;

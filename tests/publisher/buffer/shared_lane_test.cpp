@@ -33,9 +33,10 @@ namespace {
 constexpr std::size_t kRingBytes = 64u << 10;
 constexpr std::uint64_t kThreads = 4;
 
-LaneMapping make_lane(File file = File::anonymous("lane")) {
+LaneMapping make_lane(File file = File::anonymous("lane"),
+                      detail::LaneChecksum checksum = detail::LaneChecksum::stamp) {
     return LaneMapping::create(std::move(file), EventClass::audit, kRingBytes,
-                               detail::LaneKind::shared);
+                               detail::LaneKind::shared, checksum);
 }
 
 /// The n-th record of a thread; its length differs from the last one's.
@@ -152,7 +153,8 @@ TEST_CASE("a thread that is stopped in a shared lane delays the reader, and lose
     CHECK(reader.read(payload) == LaneReader::Outcome::empty);
     std::byte* at = lane.ring() + *position + detail::kRecordPrefixBytes;
     late.write(at);
-    writer.publish(*position, detail::record_prefix(*position, {at, late.bytes()}), 1, stopped);
+    writer.publish(*position, detail::record_prefix(lane.checksum(), *position, {at, late.bytes()}),
+                   1, stopped);
     Counted counted;
     counted.take_all(reader);
     CHECK(counted.is_orderly);
@@ -185,7 +187,9 @@ TEST_CASE("records that become visible together in a shared lane are all there, 
     // Method: the process ends between writing all but the first and publishing the first, and in
     // the other section just after.
     const TempDir dir;
-    LaneMapping lane = make_lane(File::create(dir / "lane"));
+    LaneMapping lane =
+        make_lane(File::create(dir / "lane"),
+                  GENERATE(detail::LaneChecksum::stamp, detail::LaneChecksum::crc32c));
     SharedLaneWriter writer(lane.header(), lane.ring());
     REQUIRE(append(writer, {0, 0}, nullptr));
     REQUIRE(append_together(writer, 1, 0, 10, nullptr));
@@ -212,7 +216,7 @@ TEST_CASE("records that become visible together in a shared lane are all there, 
 
 TEST_CASE("a damaged record of a left shared lane is counted, and costs no other") {
     const TempDir dir;
-    LaneMapping lane = make_lane(File::create(dir / "lane"));
+    LaneMapping lane = make_lane(File::create(dir / "lane"), detail::LaneChecksum::crc32c);
     SharedLaneWriter writer(lane.header(), lane.ring());
     for (std::uint64_t n = 0; n < 10; ++n)
         REQUIRE(append(writer, {n < 5 ? 0u : 1u, n % 5}, nullptr));
@@ -247,9 +251,10 @@ struct Files {
     std::filesystem::path counts() const { return dir / "accepted"; }
 };
 
-[[noreturn]] void live_as_child(const Files& files, Journal& journal) {
+[[noreturn]] void live_as_child(const Files& files, Journal& journal,
+                                detail::LaneChecksum checksum) {
     ::alarm(60);
-    LaneMapping lane = make_lane(File::create(files.lane()));
+    LaneMapping lane = make_lane(File::create(files.lane()), checksum);
     const auto counts = AcceptedCounts::create(File::create(files.counts()), 1);
     counts->cell(0)->event_class = 1;
     RecordGrant grant(lane.header(), counts->cell(0), true);
@@ -289,7 +294,8 @@ struct Files {
 TEST_CASE("a shared lane loses nothing when its process is killed at any moment") {
     // Method: four threads of a child write as fast as they can, single records and several at
     // once, while its reader reads, releases and tends the spool's count; SIGKILL after up to 10
-    // ms. What the child noted in shared memory judges what another process finds in the lane.
+    // ms; every other lane has stamps. What the child noted in shared memory judges what another
+    // process finds in the lane.
     if (!kCanForkThreads) {
         WARN("not tried: no sanitizer is fit for threads in a forked child");
         return;
@@ -305,7 +311,9 @@ TEST_CASE("a shared lane loses nothing when its process is killed at any moment"
         const Files files;
         auto& journal = *new (memory) Journal;
         const pid_t child = ::fork();
-        if (child == 0) live_as_child(files, journal);
+        const auto checksum =
+            round % 2 == 0 ? detail::LaneChecksum::stamp : detail::LaneChecksum::crc32c;
+        if (child == 0) live_as_child(files, journal, checksum);
         while (journal.threads_ready < static_cast<int>(kThreads)) ::usleep(200);
         ::usleep(static_cast<useconds_t>(random() % 10'000));
         REQUIRE(::kill(child, SIGKILL) == 0);

@@ -22,16 +22,22 @@
 //
 //    0        4         8                         8 + payload_bytes
 //    ├────────┼─────────┼──────────────────────────┼─ … ─┤ next multiple of 16
-//    │ length │ crc32c  │ payload (see record.hpp) │ pad │
+//    │ length │ check   │ payload (see record.hpp) │ pad │
 //    └────────┴─────────┴──────────────────────────┴─────┘
 //
-// crc32c covers the record's position (bytes ever written before it), its length and its payload,
-// so that a whole record of an earlier lap is not taken for a new one. All little-endian.
+// The check covers the record's position (bytes ever written before it), so that a whole record of
+// an earlier lap is not taken for a new one. All little-endian. The shape says which check:
+//    crc32c: of position, length and payload. For a lane on a disk, which writes its pages back in
+//            any order: after a power cut a record may be half of this lap and half of the last.
+//    stamp:  of position and length (record_stamp()). For a lane in memory, whose pages are lost
+//            together or not at all. Length and stamp are one store, after the payload's: a process
+//            that dies loses no store that it has executed, and x86-64 (or a release store) keeps
+//            their order. So what has its stamp is whole, and what was not finished has another's.
 //
 // A lane of one thread makes its records visible by one store of head. In a shared lane a record
 // becomes visible by the one store of its first eight bytes, which are zero until then: the sender
 // zeroes what it releases. Records that become visible together there, all or none: all but the
-// first have their crc32c inverted, count only right behind a record, and are written before the
+// first have their check inverted, count only right behind a record, and are written before the
 // first.
 //
 // Version 1 has no kind, no checksum kind and no grant: its shape ends with the crc32c of four
@@ -57,7 +63,10 @@ enum class LaneKind : std::uint16_t {
     shared = 2,  ///< any number do
 };
 /// How records are checked.
-enum class LaneChecksum : std::uint16_t { crc32c = 1 };
+enum class LaneChecksum : std::uint16_t {
+    crc32c = 1,  ///< on a disk
+    stamp = 2,   ///< in memory
+};
 
 struct LaneSuperblock {
     std::uint32_t magic;
@@ -117,11 +126,21 @@ constexpr std::size_t record_span(std::size_t payload_bytes) {
     return (kRecordPrefixBytes + payload_bytes + kRecordAlign - 1) / kRecordAlign * kRecordAlign;
 }
 
+/// The check of a record in memory. Two records of one length have the same only if a multiple of
+/// 64 GiB lies between them; no flipped bit of the length keeps it; zeros are no record. Inverted,
+/// it is no other record's at the same place of a ring: its lowest bit is that of the place.
+constexpr std::uint32_t record_stamp(std::uint64_t position, std::size_t payload_bytes) {
+    const auto place = static_cast<std::uint32_t>(position / kRecordAlign) + 1;
+    return (place * 0x9e3779b1u) ^ (static_cast<std::uint32_t>(payload_bytes) * 0x85ebca6bu);
+}
+
 /// Half the ring, so that one record never waits for the whole ring to drain.
 constexpr std::size_t record_bytes_max(std::size_t ring_bytes) {
     constexpr std::size_t kRecordBytesMax = 256u << 10;
     const std::size_t half = ring_bytes / 2 - kRecordPrefixBytes - kRecordAlign;
     return half < kRecordBytesMax ? half : kRecordBytesMax;
 }
+inline constexpr std::size_t kRingBytesMin = 64u << 10;
+inline constexpr std::size_t kRecordBytesInAnyLane = record_bytes_max(kRingBytesMin);
 
 }  // namespace homeward::detail

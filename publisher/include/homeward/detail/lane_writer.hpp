@@ -12,9 +12,13 @@
 
 namespace homeward::detail {
 
-/// CRC-32C of a record: position, length, payload.
-std::uint32_t record_checksum(std::uint64_t position, const std::byte* payload,
-                              std::size_t payload_bytes) noexcept;
+/// A record's first eight bytes: its length, and the check of that and of its position; CRC-32C is
+/// of its payload, too.
+std::uint64_t record_prefix(LaneChecksum checksum, std::uint64_t position,
+                            std::span<const std::byte> payload) noexcept;
+inline std::uint64_t stamped_prefix(std::uint64_t position, std::size_t payload_bytes) noexcept {
+    return payload_bytes | std::uint64_t{record_stamp(position, payload_bytes)} << 32;
+}
 
 /// The line will be written to. Not __builtin_prefetch(): for any x86-64 that only reads the line,
 /// and the store then waits for it once more.
@@ -31,7 +35,7 @@ struct SharedLaneSeat;
 
 /// The producer's end of a lane. One thread at a time, unless it is a SharedLaneWriter; the mapping
 /// belongs to the publisher, which outlives every writer that a thread can still reach.
-class LaneWriter {
+class alignas(64) LaneWriter {
   public:
     /// `cell`: where the spool counts what is accepted here; nullptr: nowhere.
     LaneWriter(LaneHeader* header, std::byte* ring, bool shared, AcceptedCell* cell = nullptr)
@@ -41,8 +45,9 @@ class LaneWriter {
           head_(header->head.load(std::memory_order_relaxed)),
           tail_(header->tail.load(std::memory_order_acquire)),
           records_(header->records.load(std::memory_order_relaxed)),
+          cell_(cell),
           shared_(shared),
-          cell_(cell) {}
+          is_stamped_(header->shape.record_checksum == LaneChecksum::stamp) {}
 
     std::size_t ring_bytes() const noexcept { return mask_ + 1; }
     std::size_t record_bytes_max() const noexcept { return detail::record_bytes_max(mask_ + 1); }
@@ -54,19 +59,21 @@ class LaneWriter {
         const std::size_t span = record_span(payload_bytes);
         if (!has_room(span)) [[unlikely]]
             return false;
-        std::byte* at = ring_ + (head_ & mask_);
-        for (std::size_t line = 0; line < span; line += 64) {
-            prefetch_for_write(at + kPrefetchBytes + line);
-        }
-        if (span <= kAsideBytesMax) [[likely]] {
-            // Not in the ring: the checksum would read what has just been written there, and wait
-            // for lines that the sender's processor still has.
-            alignas(kRecordAlign) std::byte aside[kAsideBytesMax];
-            std::memset(aside + span - kRecordAlign, 0, kRecordAlign);
-            finish(aside, payload_bytes, write);
-            std::memcpy(at, aside, span);
+        std::byte* const record = ring_ + (head_ & mask_);
+        prefetch_behind(record, span);
+        // Without a stamp not in the ring: the checksum would read what has just been written
+        // there, and wait for lines that the sender's processor still has.
+        alignas(kRecordAlign) std::byte aside[kAsideBytesMax];
+        const bool is_aside = !is_stamped_ && span <= kAsideBytesMax;
+        std::byte* const at = is_aside ? aside : record;
+        write(at + kRecordPrefixBytes);
+        if (is_stamped_) [[likely]] {
+            // One store, and behind the payload's: who finds it, finds the record whole.
+            std::atomic_ref(*reinterpret_cast<std::uint64_t*>(record))
+                .store(stamped_prefix(head_, payload_bytes), std::memory_order_release);
         } else {
-            finish(at, payload_bytes, write);
+            finish_checked(at, payload_bytes);
+            if (is_aside) std::memcpy(record, aside, span);
         }
         make_visible(span, 1);
         return true;
@@ -95,6 +102,10 @@ class LaneWriter {
         }
     }
 
+    LaneChecksum checksum() const noexcept {
+        return is_stamped_ ? LaneChecksum::stamp : LaneChecksum::crc32c;
+    }
+
     LaneHeader* header_;
     std::byte* ring_;
     std::size_t mask_;
@@ -102,12 +113,15 @@ class LaneWriter {
   private:
     friend class LaneUse;
     void count_in_spool(std::uint64_t records) noexcept;
-    template <typename Write>
-    void finish(std::byte* record, std::size_t payload_bytes, const Write& write) noexcept {
-        std::byte* payload = record + kRecordPrefixBytes;
-        write(payload);
-        put_raw(record, static_cast<std::uint32_t>(payload_bytes));
-        put_raw(record + 4, record_checksum(head_, payload, payload_bytes));
+    /// The prefix of a record with CRC-32C, and its pad.
+    void finish_checked(std::byte* record, std::size_t payload_bytes) const noexcept;
+    void prefetch_behind(const std::byte* record, std::size_t span) const noexcept {
+        const std::byte* const line = record + kPrefetchBytes;
+        prefetch_for_write(line);  // of nearly all records, and without a branch
+        prefetch_for_write(line + 64);
+        prefetch_for_write(line + 128);
+        prefetch_for_write(line + 192);
+        for (std::size_t more = 256; more < span; more += 64) prefetch_for_write(line + more);
     }
     void make_visible(std::size_t spans_bytes, std::size_t records) noexcept {
         count_first(records_ + records);
@@ -132,10 +146,12 @@ class LaneWriter {
     std::uint64_t head_;
     std::uint64_t tail_;     // as last seen; the sender may be further
     std::uint64_t records_;  // not read from the header, whose line the sender may have
-    bool shared_;
     AcceptedCell* cell_;
     std::atomic<std::uint32_t> users_{0};
+    bool shared_;
+    bool is_stamped_;
 };
+static_assert(sizeof(LaneWriter) == 64, "an emit() reads one cache line of it");
 
 /// Around what a thread does to a lane, so that close() can wait until nobody is at it. Whether the
 /// publisher is closed must be asked inside: by then either close() sees the use, or the use sees
