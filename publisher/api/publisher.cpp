@@ -50,14 +50,17 @@ const Run& counted(Run& run, const PublisherOptions& options) {
 
 }  // namespace
 
-Publisher::Impl::Impl(const PublisherOptions& wanted, FrameSender::Start start)
+Publisher::Impl::Impl(const PublisherOptions& wanted, FrameSender::Start start, const Impl* parents)
     : log(std::make_shared<AppLog>(wanted.on_log)),
       options(with_log(wanted, log)),
       // For close(); now there are fewer threads than then.
       owner((prepare_process_membarrier(), next_owner())),
       fork_page(owner),
-      run{Run::create(options.spool_dir, identity_of(options), key_of(options))},
+      clock(parents == nullptr ? detail::Clock() : detail::Clock(parents->clock)),
+      run{Run::create(options.spool_dir, identity_of(options), key_of(options),
+                      parents != nullptr)},
       lanes(counted(*run.run, options), options.lane_bytes, options.lanes_max),
+      is_run_unsynced(parents != nullptr),
       sender(options, {*run.run, clock, [this] { maintain(); }}, start) {
     lanes.connect([this](std::uint64_t number, LaneMapping* lane) {
         sender.origin(lane->event_class()).add_lane(number, lane);
@@ -79,6 +82,7 @@ Stats Publisher::Impl::stats() const {
 }
 
 void Publisher::Impl::maintain() {
+    if (std::exchange(is_run_unsynced, false)) run.run->sync_files();
     log->say_waiting();
     const std::string lanes_line = lanes.maintain();
     if (!lanes_line.empty()) log->say(lanes_line);
@@ -115,7 +119,7 @@ std::string Publisher::open_in_child(const Refusals& refused_before) noexcept {
         const std::string moved = use_writable_lane_dir(options);
         // The parent's is never destroyed: its threads are not here to end, and its connection,
         // spool and locks are not ours. The server may be slow: connecting must not wait for it.
-        auto* impl = new Impl(options, FrameSender::Start::in_background);
+        auto* impl = new Impl(options, FrameSender::Start::in_background, parents);
         impl->refusals.add(refused_before);
         if (!moved.empty()) impl->log->say(moved);
         clock_.store(&impl->clock, std::memory_order_relaxed);

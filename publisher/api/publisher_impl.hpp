@@ -19,7 +19,8 @@ namespace homeward {
 /// What a publisher has in one process. A forked child makes one of its own.
 class Publisher::Impl {
   public:
-    Impl(const PublisherOptions& wanted, FrameSender::Start start);
+    /// `parents`: of the process that has forked this one; nullptr: none has.
+    Impl(const PublisherOptions& wanted, FrameSender::Start start, const Impl* parents = nullptr);
     Stats stats() const;
 
     /// Removes what there is of it unless the publisher could be opened.
@@ -40,8 +41,10 @@ class Publisher::Impl {
     OwnRun run;
     LanePool lanes;
     Refusals refusals;
-    std::chrono::steady_clock::time_point next_news{};  ///< the sender's thread's own
-    LaneDrainer sender;                                 // last: its thread uses what is above
+    // the sender's thread's own
+    std::chrono::steady_clock::time_point next_news{};
+    bool is_run_unsynced;
+    LaneDrainer sender;  // last: its thread uses what is above
 
   private:
     void maintain();  // by the sender's thread

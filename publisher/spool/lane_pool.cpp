@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <thread>
+#include <utility>
 
 #include "publisher/platform/process_membarrier.hpp"
 
@@ -12,12 +13,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-using namespace std::chrono_literals;
-
 // Trivial, so that it may still be read when the thread's other things are already destroyed.
 constinit thread_local bool has_released = false;
 
-constexpr std::size_t kRingBytesMin = 64u << 10;
 /// A lane takes no more than this share of what is free: many threads find room, and so does
 /// another process. 64 MB hold some 110 lanes of a process so.
 constexpr std::size_t kShareOfFree = 16;
@@ -28,8 +26,12 @@ constexpr auto kBackoffMin = 1s;
 constexpr auto kBackoffMax = 30s;
 /// After so long without failure, the next is said again.
 constexpr auto kFailureQuiet = 10min;
-/// Made at a time, so that the sender is not kept from draining.
-constexpr int kMadeAtOnceMax = 4;
+/// For making lanes at a time, so that the sender is not kept from draining.
+constexpr auto kMakingMax = 2ms;
+/// Lanes of a class that lie ready for threads to come.
+constexpr int kSpareLanes = 2;
+/// Not made where less would be left: half of a container's 64 MB, for threads that are there.
+constexpr std::size_t kBytesKeptBySpares = 32u << 20;
 
 }  // namespace
 
@@ -94,7 +96,7 @@ std::size_t LanePool::ring_bytes_max() const {
 
 std::size_t LanePool::ring_bytes_for(std::size_t available) const {
     std::size_t bytes = lane_bytes_;
-    while (bytes > available / kShareOfFree && bytes > kRingBytesMin) bytes /= 2;
+    while (bytes > available / kShareOfFree && bytes > detail::kRingBytesMin) bytes /= 2;
     return bytes;
 }
 
@@ -152,9 +154,9 @@ LanePool::Lane* LanePool::take_free_locked(EventClass event_class) {
     return nullptr;
 }
 
-/// nullptr, and failure_ says why, when there is no room; that is remembered for a while.
-LanePool::Lane* LanePool::try_make(EventClass event_class) noexcept {
-    if (shelf_->lanes.size() >= lanes_max_ || SteadyClock::now() < retry_at_) return nullptr;
+/// False, and failure_ says why, when there is no room; that is remembered for a while.
+bool LanePool::make_free(EventClass event_class) noexcept {
+    if (shelf_->lanes.size() >= lanes_max_ || SteadyClock::now() < retry_at_) return false;
     try {
         const std::size_t available = run_.lane_bytes_available();
         const std::size_t ring_bytes = ring_bytes_for(available);
@@ -163,18 +165,21 @@ LanePool::Lane* LanePool::try_make(EventClass event_class) noexcept {
         }
         const std::uint64_t number = number_next_;
         LaneMapping mapping = make_mapping(event_class, ring_bytes, detail::LaneKind::own);
+        mapping.prefault();
         detail::AcceptedCell* cell = run_.accepted_cell(number, event_class);
         const RecordGrant grant(mapping.header(), cell, false);
         detail::LaneHeader* header = mapping.header();
         std::byte* ring = mapping.ring();
         std::unique_ptr<Lane> lane(
-            new Lane{std::move(mapping), {header, ring, false, cell}, grant});
+            new Lane{std::move(mapping), {header, ring, false, cell}, grant, true});
+        const std::lock_guard lock(shelf_->mutex);
         shelf_->lanes.reserve(shelf_->lanes.size() + 1);  // or it might be drained, and not be ours
         on_new_lane_(number, &lane->mapping);
         shelf_->lanes.push_back(std::move(lane));
+        ++free_[index(event_class)];
         backoff_ = {};
         failure_.clear();
-        return shelf_->lanes.back().get();
+        return true;
     } catch (const std::exception& error) {
         backoff_ = std::clamp<SteadyClock::duration>(2 * backoff_, kBackoffMin, kBackoffMax);
         retry_at_ = SteadyClock::now() + backoff_;
@@ -183,7 +188,7 @@ LanePool::Lane* LanePool::try_make(EventClass event_class) noexcept {
         } catch (const std::bad_alloc&) {
             // said another time
         }
-        return nullptr;
+        return false;
     }
 }
 
@@ -192,7 +197,6 @@ detail::LaneWriter* LanePool::lane_of_its_own(EventClass event_class) {
     std::erase_if(holding.held, [](const auto& one) { return one.shelf.expired(); });
     holding.held.reserve(holding.held.size() + 1);
     Lane* lane = take_free_locked(event_class);
-    if (lane == nullptr) lane = try_make(event_class);
     if (lane == nullptr) return nullptr;
     holding.held.push_back({shelf_, event_class, {&lane->writer, nullptr}});
     return &lane->writer;
@@ -211,12 +215,14 @@ LanePool::Place LanePool::seat_in_shared(EventClass event_class) {
 LanePool::Place LanePool::lane_for_this_thread(EventClass event_class) noexcept {
     try {
         const std::lock_guard lock(shelf_->mutex);
+        shelf_->is_used[index(event_class)] = true;
         if (!has_released) {
             // A thread that came back from another publisher still has the lane it had.
             for (const Holding::Held& one : Holding::of_this_thread().held) {
                 if (one.event_class == event_class && one.shelf.lock() == shelf_) return one.place;
             }
             if (detail::LaneWriter* own = lane_of_its_own(event_class)) return {own, nullptr};
+            shelf_->is_wanted[index(event_class)] = true;
         }
         return seat_in_shared(event_class);
     } catch (const std::exception&) {
@@ -239,17 +245,34 @@ detail::LaneWriter* LanePool::take_free(EventClass event_class) noexcept {
     return nullptr;
 }
 
-void LanePool::make_free_lanes() {
-    for (EventClass event_class : {EventClass::audit, EventClass::metric}) {
-        const auto threads =
-            static_cast<int>(shelf_->shared[index(event_class)]->mapping.seats()->taken());
-        std::atomic<int>& free = free_[index(event_class)];
-        for (int i = 0; i < kMadeAtOnceMax && free < threads; ++i) {
-            Lane* lane = try_make(event_class);
-            if (lane == nullptr) break;
-            lane->is_free = true;
-            ++free;
-        }
+bool LanePool::is_room_for_spare() const {
+    // The last is for whoever needs it, of either class.
+    return shelf_->lanes.size() + 1 < lanes_max_ &&
+           run_.lane_bytes_available() >= kBytesKeptBySpares + lane_bytes_;
+}
+
+/// Asked before each, for threads leave the shared lane while another is made.
+bool LanePool::is_lane_wanted(EventClass event_class) {
+    const std::size_t i = index(event_class);
+    const std::lock_guard lock(shelf_->mutex);
+    // One that shared for an instant and has ended: others like it will come.
+    const int asked = std::exchange(shelf_->is_wanted[i], false) ? 1 : 0;
+    const auto sharing = static_cast<int>(shelf_->shared[i]->mapping.seats()->taken());
+    return free_[i] < std::max(sharing, asked);
+}
+
+bool LanePool::is_spare_wanted(EventClass event_class) {
+    const std::size_t i = index(event_class);
+    const std::lock_guard lock(shelf_->mutex);
+    return shelf_->is_used[i] && free_[i] < kSpareLanes;
+}
+
+void LanePool::make_lanes(EventClass event_class, SteadyClock::time_point until) {
+    while (SteadyClock::now() < until && is_lane_wanted(event_class)) {
+        if (!make_free(event_class)) return;
+    }
+    while (SteadyClock::now() < until && is_spare_wanted(event_class) && is_room_for_spare()) {
+        if (!make_free(event_class)) return;
     }
 }
 
@@ -270,7 +293,6 @@ void LanePool::keep_counts() {
 }
 
 std::string LanePool::maintain() {
-    const std::lock_guard lock(shelf_->mutex);
     std::string line;
     if (!run_.keep_accepted_counts()) {
         for_each_lane([](auto& lane) { lane.grant.end(); });
@@ -279,7 +301,10 @@ std::string LanePool::maintain() {
             "know how many events they held";
     }
     keep_counts();
-    make_free_lanes();
+    const auto until = SteadyClock::now() + kMakingMax;
+    for (EventClass event_class : {EventClass::audit, EventClass::metric}) {
+        make_lanes(event_class, until);
+    }
     if (line.empty() && !failure_.empty() && SteadyClock::now() >= failure_quiet_until_) {
         line = "no room for another lane in " + run_.lanes_place() + " (" + failure_ +
                "): threads share one of each class; give it more room (in a container: "

@@ -23,9 +23,10 @@ namespace homeward {
 
 /// Gives each thread a lane per class, and takes back those of threads that have ended. Any thread.
 ///
-/// A thread shares the class's one lane, which is there from the start, beyond lanes_max, without
-/// room for another, and while its own things are being destroyed. It gets a lane of its own as
-/// soon as there is one: maintain() makes those, so that emit() makes no system call for it.
+/// To make a lane takes hundreds of microseconds, so the sender's thread does: it keeps a few ready
+/// for a class that is in use. A thread that finds none shares the class's one lane, which is there
+/// from the start, and gets a lane of its own as soon as there is one. It stays there beyond
+/// lanes_max, without room for another, and while its own things are being destroyed.
 class LanePool {
   public:
     using OnNewLane = std::function<void(std::uint64_t number, LaneMapping* lane)>;
@@ -41,8 +42,8 @@ class LanePool {
         detail::LaneWriter* writer = nullptr;
         detail::SharedLaneSeat* seat = nullptr;  ///< in a shared lane
     };
-    /// The calling thread's lane: the one it has, a dead thread's, a new one, or the shared one.
-    /// Allocates; called once per thread and class.
+    /// The calling thread's lane: the one it has, one that is free, or the shared one. Allocates,
+    /// and makes no system call for a lane; called once per thread and class.
     Place lane_for_this_thread(EventClass event_class) noexcept;
     /// For a thread in the shared lane, at each emit(): a lane of its own if one is free now, else
     /// nullptr.
@@ -56,8 +57,9 @@ class LanePool {
     /// The largest ring: what it cannot take, no lane can.
     std::size_t ring_bytes_max() const;
 
-    /// LaneDrainer, a few times a second: keeps the spool's counts, and makes lanes for threads
-    /// that share one. Returns what an operator should know, once for each cause; else "".
+    /// LaneDrainer, by its thread, some 50 times a second: keeps the spool's counts, and makes
+    /// lanes for threads that share one or will come. Returns what an operator should know, once
+    /// for each cause; else "".
     std::string maintain();
 
     /// False if a thread is still at a lane then. For close(), after which no thread begins.
@@ -87,6 +89,8 @@ class LanePool {
         std::mutex mutex;
         std::vector<std::unique_ptr<Lane>> lanes;
         std::array<std::unique_ptr<SharedLane>, 2> shared;
+        std::array<bool, 2> is_used{};                    // some thread has asked for a lane
+        std::array<bool, 2> is_wanted{};                  // since maintain(), and found none
         std::array<std::atomic<int>, 2>* free = nullptr;  // the pool's, while it lives
     };
     static constexpr std::size_t index(EventClass event_class) {
@@ -99,8 +103,12 @@ class LanePool {
     detail::LaneWriter* lane_of_its_own(EventClass event_class);
     Place seat_in_shared(EventClass event_class);
     Lane* take_free_locked(EventClass event_class);
-    Lane* try_make(EventClass event_class) noexcept;
-    void make_free_lanes();
+    // By maintain(), without it: only that adds lanes.
+    bool make_free(EventClass event_class) noexcept;
+    void make_lanes(EventClass event_class, SteadyClock::time_point until);
+    bool is_lane_wanted(EventClass event_class);
+    bool is_spare_wanted(EventClass event_class);
+    bool is_room_for_spare() const;
     LaneMapping make_mapping(EventClass event_class, std::size_t ring_bytes, detail::LaneKind kind);
     std::size_t ring_bytes_for(std::size_t available) const;
     void keep_counts();
@@ -113,6 +121,7 @@ class LanePool {
     std::shared_ptr<Shelf> shelf_;  // shared with the threads' holdings, which may outlive us
     std::array<std::atomic<int>, 2> free_{};
     OnNewLane on_new_lane_;
+    // maintain()'s own
     std::uint64_t number_next_ = 0;
     SteadyClock::time_point retry_at_{};  // after a lane could not be made
     SteadyClock::duration backoff_{};

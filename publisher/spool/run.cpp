@@ -19,6 +19,7 @@ namespace {
 
 /// After the disk has refused a type.
 constexpr std::chrono::milliseconds kDescribeAgainAfter{500};
+constexpr const char* kRunFile = "run.json";
 constexpr const char* kNonceFile = "nonce";
 constexpr const char* kCountsFile = "accepted";
 constexpr const char* kKeyFile = "key";
@@ -44,7 +45,7 @@ bool is_of_spools_owner(const std::filesystem::path& directory) {
 }  // namespace
 
 std::unique_ptr<Run> Run::create(const std::filesystem::path& spool, RunIdentity identity,
-                                 std::optional<SigningKey> key) {
+                                 std::optional<SigningKey> key, bool is_synced_later) {
     if (key) identity.publisher = key->publisher();
     identity.boot_id = machine_boot_id();
     identity.process = this_process();
@@ -55,7 +56,7 @@ std::unique_ptr<Run> Run::create(const std::filesystem::path& spool, RunIdentity
     run->key_ = std::move(key);
     if (directory.empty()) return run;
     try {
-        run->make();
+        run->make(!is_synced_later || run->identity_.synced);
     } catch (const SetupError&) {
         run->remove();
         throw;
@@ -63,7 +64,7 @@ std::unique_ptr<Run> Run::create(const std::filesystem::path& spool, RunIdentity
     return run;
 }
 
-void Run::make() {
+void Run::make(bool is_synced) {
     make_directory(directory_);
     if (is_private_directory(identity_.lane_dir)) {
         identity_.lane_dir =
@@ -71,7 +72,7 @@ void Run::make() {
     } else {
         make_directory(lanes_path());
     }
-    write_text_file(lanes_path() / kNonceFile, identity_.lane_nonce);
+    write_text_file(lanes_path() / kNonceFile, identity_.lane_nonce, is_synced);
     File::create(directory_ / "lock");
     lock_ = RunLock::take(directory_);
     if (lock_ == nullptr) throw SetupError(directory_.string() + ": cannot be locked");
@@ -79,9 +80,9 @@ void Run::make() {
     if (key_) {
         const SigningKey::Seed seed = key_->seed();
         write_text_file(directory_ / kKeyFile,
-                        {reinterpret_cast<const char*>(seed.data()), seed.size()});
+                        {reinterpret_cast<const char*>(seed.data()), seed.size()}, is_synced);
     }
-    write_text_file(directory_ / "run.json", identity_.to_json());
+    write_text_file(directory_ / kRunFile, identity_.to_json(), is_synced);
     if (!identity_.synced) return;
     for (const auto& path : {directory_, directory_.parent_path()}) {
         const int error = sync_directory(path);
@@ -91,17 +92,29 @@ void Run::make() {
     }
 }
 
+void Run::sync_files() const noexcept {
+    if (directory_.empty()) return;
+    for (const auto& path :
+         {lanes_path() / kNonceFile, directory_ / kKeyFile, directory_ / kRunFile}) {
+        try {
+            File::open(path).sync();
+        } catch (const std::exception&) {
+            // A power cut loses it then, with what "process" does not promise.
+        }
+    }
+}
+
 Run::Found Run::read(const std::filesystem::path& directory) {
     Found found{directory, Finding::none, nullptr};
     std::error_code error;
-    const auto there = std::filesystem::symlink_status(directory / "run.json", error).type();
+    const auto there = std::filesystem::symlink_status(directory / kRunFile, error).type();
     if (there == std::filesystem::file_type::not_found) return found;
     found.finding = Finding::unreadable;
     if (there != std::filesystem::file_type::regular || !is_of_spools_owner(directory)) {
         return found;
     }
     RunIdentity identity;
-    switch (RunIdentity::parse(read_text_file(directory / "run.json"), identity)) {
+    switch (RunIdentity::parse(read_text_file(directory / kRunFile), identity)) {
         case RunIdentity::Parsed::none:
             found.finding = Finding::unreadable;
             break;
@@ -142,8 +155,7 @@ Run::Found Run::adopt(const std::filesystem::path& directory) {
     }
     // Whoever had the lock until now may have removed the run: run.json first, its lock last.
     std::error_code error;
-    if (found.finding != Finding::alive &&
-        !std::filesystem::exists(directory / "run.json", error)) {
+    if (found.finding != Finding::alive && !std::filesystem::exists(directory / kRunFile, error)) {
         return {directory, Finding::none, nullptr};
     }
     return found;
@@ -152,7 +164,7 @@ Run::Found Run::adopt(const std::filesystem::path& directory) {
 bool Run::remove_unfinished(const std::filesystem::path& directory,
                             const std::filesystem::path& lane_dir) {
     std::error_code error;
-    const auto type = std::filesystem::symlink_status(directory / "run.json", error).type();
+    const auto type = std::filesystem::symlink_status(directory / kRunFile, error).type();
     if (type != std::filesystem::file_type::not_found) return false;
     const auto changed = std::filesystem::last_write_time(directory, error);
     const auto age = std::filesystem::file_time_type::clock::now() - changed;
@@ -167,7 +179,7 @@ bool Run::remove_unfinished(const std::filesystem::path& directory,
         if (lock == nullptr) return false;
     }
     // Under the lock: run.json is written before it is given up.
-    if (std::filesystem::exists(directory / "run.json", error)) return false;
+    if (std::filesystem::exists(directory / kRunFile, error)) return false;
     if (!lane_dir.empty()) {
         std::filesystem::remove_all(lane_dir / directory.filename(), error);
     }
@@ -369,7 +381,7 @@ void Run::remove() noexcept {
     std::error_code ignored;
     // run.json goes first: a directory without it is no run and is never adopted by halves, nor
     // would its lanes be taken for lost.
-    std::filesystem::remove(directory_ / "run.json", ignored);
+    std::filesystem::remove(directory_ / kRunFile, ignored);
     std::filesystem::remove_all(lanes_path(), ignored);
     // Which fails, as it should, while another run is in it.
     if (is_private_directory(identity_.lane_dir)) ::rmdir(identity_.lane_dir.c_str());

@@ -25,10 +25,11 @@ namespace homeward {
 /// Owns the lock on it. With an empty spool everything is anonymous memory.
 class Run {
   public:
-    /// A new run; with a key, which it keeps, `identity.publisher` becomes the key's. Throws
-    /// SetupError.
+    /// A new run; with a key, which it keeps, `identity.publisher` becomes the key's.
+    /// `is_synced_later`: by sync_files(); not for durability "disk". Throws SetupError.
     static std::unique_ptr<Run> create(const std::filesystem::path& spool, RunIdentity identity,
-                                       std::optional<SigningKey> key = std::nullopt);
+                                       std::optional<SigningKey> key = std::nullopt,
+                                       bool is_synced_later = false);
     /// Why a directory in the spool is, or is not, a run to look at or to send.
     enum class Finding : std::uint8_t {
         left,        ///< nobody holds the lock: its publisher is gone
@@ -58,6 +59,10 @@ class Run {
     std::filesystem::path log_directory(EventClass event_class) const;
     /// Of a run whose frames are signed; else nullptr.
     const SigningKey* signing_key() const { return key_ ? &*key_ : nullptr; }
+
+    /// Of a new run: its own files are on the disk when this returns. A forked child leaves that to
+    /// its LaneDrainer's thread, so that its first emit() need not wait for the disk.
+    void sync_files() const noexcept;
 
     /// A fresh lane file; anonymous without a spool. Throws SetupError.
     File create_lane_file(std::uint64_t number) const;
@@ -107,7 +112,7 @@ class Run {
   private:
     Run(std::filesystem::path directory, RunIdentity identity)
         : directory_(std::move(directory)), identity_(std::move(identity)) {}
-    void make();
+    void make(bool is_synced);
     bool add_type(const OwnedDescriptor& descriptor);  // mutex_ is held
     static Found read(const std::filesystem::path& directory);
     bool read_key();

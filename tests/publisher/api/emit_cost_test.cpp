@@ -10,13 +10,16 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <memory>
+#include <thread>
 #include <utility>
 
 #include "tests/publisher/api/shop.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/sanitizer.hpp"
+#include "tests/support/temp_dir.hpp"
 
 using namespace homeward;
 using namespace homeward::testing;
@@ -53,21 +56,37 @@ bool forbid_system_calls() {
            ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
-/// In a child of its own, which ends inside: how many system calls `call` made; -1 if that cannot
-/// be found out here.
-template <typename Prepare, typename Call>
-int count_system_calls(Prepare prepare, Call call) {
+/// In a child of its own, which ends inside `live`: what that exited with; -1 for 255, or a signal.
+template <typename Live>
+int exit_code_of_child(Live live) {
     const pid_t child = ::fork();
     if (child == 0) {
         ::alarm(60);
-        auto prepared = prepare();
-        if (!forbid_system_calls()) ::_exit(255);
-        call(*prepared);
-        ::_exit(std::min(trapped.load(), 100));
+        live();
+        ::_exit(255);
     }
     int status = 0;
     ::waitpid(child, &status, 0);
     return !WIFEXITED(status) || WEXITSTATUS(status) == 255 ? -1 : WEXITSTATUS(status);
+}
+
+/// How many system calls `call` makes; -1 if that cannot be found out here.
+template <typename Prepare, typename Call>
+int count_system_calls(Prepare prepare, Call call) {
+    return exit_code_of_child([&] {
+        auto prepared = prepare();
+        if (!forbid_system_calls()) ::_exit(255);
+        call(*prepared);
+        ::_exit(std::min(trapped.load(), 100));
+    });
+}
+
+std::chrono::nanoseconds time_of_emit(Publisher& publisher) {
+    const events::Audit event = sample_audit();
+    const auto began = std::chrono::steady_clock::now();
+    const bool is_accepted = publisher.emit(event) == EmitResult::accepted;
+    const auto took = std::chrono::steady_clock::now() - began;
+    return is_accepted ? took : std::chrono::nanoseconds::max();
 }
 
 }  // namespace
@@ -147,4 +166,59 @@ TEST_CASE("emit() makes no system call after a thread's first, with room and wit
     });
     CHECK(calls_of_emit == 0);
     CHECK(count_system_calls(prepare, [](Publisher&) { ::getppid(); }) == 1);  // the trap traps
+}
+
+TEST_CASE("a thread's first emit() makes no system call, whether a lane lies ready or not") {
+    if (kIsSanitized) {
+        WARN("not tried: a sanitizer makes system calls of its own");
+        return;
+    }
+    const bool is_lane_ready = GENERATE(true, false);
+    INFO("a lane lies ready: " << is_lane_ready);
+    const int calls = exit_code_of_child([&] {
+        PublisherOptions options = options_without_server();
+        options.lanes_max = is_lane_ready ? 8 : 1;
+        Publisher publisher(options);
+        for (int i = 0; i < 40; ++i) {  // its type is known, and this thread has a lane
+            emit_all(publisher, sample_audit(), sample_metric());
+            std::this_thread::sleep_for(5ms);
+        }
+        std::thread([&] {
+            std::free(std::malloc(100));  // the thread's arena
+            if (!forbid_system_calls()) ::_exit(255);
+            const bool is_accepted = publisher.emit(sample_audit()) == EmitResult::accepted;
+            ::_exit(is_accepted ? std::min(trapped.load(), 100) : 200);
+        }).join();
+    });
+    CHECK(calls == 0);
+}
+
+TEST_CASE("the first emit() of a thread, and of a forked child, is no matter of ten budgets") {
+    // Method: the fastest of some, since on a busy machine any instruction may take milliseconds.
+    if (!kCanForkThreads) {
+        WARN("not tried: no sanitizer is fit for threads in a forked child");
+        return;
+    }
+    const TempDir dir;
+    PublisherOptions options = options_without_server();
+    options.spool_dir = dir / "spool";
+    options.on_log = [](std::string_view) {};
+    Publisher publisher(options);
+    auto of_thread = std::chrono::nanoseconds::max();
+    for (int i = 0; i < 20; ++i) {
+        std::thread([&] { of_thread = std::min(of_thread, time_of_emit(publisher)); }).join();
+        std::this_thread::sleep_for(25ms);
+    }
+    CHECK(of_thread < 500us);
+    int of_child_ms = 255;
+    for (int i = 0; i < 10; ++i) {
+        const int took_ms = exit_code_of_child([&] {
+            const auto took = std::chrono::ceil<std::chrono::milliseconds>(time_of_emit(publisher));
+            publisher.close(0ms);
+            ::_exit(static_cast<int>(std::min<std::int64_t>(took.count(), 254)));
+        });
+        if (took_ms >= 0) of_child_ms = std::min(of_child_ms, took_ms);
+    }
+    CHECK(of_child_ms <= 10);
+    publisher.close(0ms);
 }
