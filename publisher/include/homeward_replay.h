@@ -34,6 +34,25 @@ typedef enum homeward_cause {
  * @param sqlstate PostgreSQL's, "25006"; NULL and "" are no error
  * @return its cause */
 homeward_cause homeward_cause_of_sqlstate(const char* sqlstate);
+/** What an error of MySQL or MariaDB means.
+ * @param code of mysql_errno(); 0 for no error
+ * @param sqlstate of mysql_sqlstate(), or NULL
+ * @return its cause */
+homeward_cause homeward_cause_of_mysql(uint32_t code, const char* sqlstate);
+/** What an error of MongoDB means.
+ * @param code of a command error or a write error; 0 for no error
+ * @param label "UnknownTransactionCommitResult" or "TransientTransactionError" if the error has it,
+ *        or NULL
+ * @return its cause */
+homeward_cause homeward_cause_of_mongodb(int32_t code, const char* label);
+/** What an error reply of Redis or Valkey means.
+ * @param error_line "READONLY You can't …"; NULL and "" are no error
+ * @return its cause */
+homeward_cause homeward_cause_of_redis(const char* error_line);
+/** What a result code of SQLite means, under LiteFS.
+ * @param extended_code of sqlite3_extended_errcode()
+ * @return its cause */
+homeward_cause homeward_cause_of_sqlite(int32_t extended_code);
 /** The name of a cause as in rules.json.
  * @param cause any
  * @return a text such as "read_only" */

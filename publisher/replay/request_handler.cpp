@@ -41,6 +41,10 @@ std::string history_of(const RequestView& request) {
     return text;
 }
 
+bool is_safe(std::string_view method) {
+    return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "TRACE";
+}
+
 /// Means one thing from a standby and another from a primary.
 bool depends_on_role(Cause cause) {
     return cause == Cause::read_only || cause == Cause::conflict;
@@ -138,7 +142,9 @@ Outcome RequestHandler::run(const RequestView& request,
         result.server_role = options_.ask_role();
     }
     situation.has_handler_run = true;
-    situation.cause = cause;
+    // A read that was lost has committed nothing.
+    const bool is_lost_read = cause == Cause::outcome_unknown && is_safe(request.method);
+    situation.cause = is_lost_read ? Cause::connection : cause;
     situation.server_role = result.server_role;
     if (!result.has_committed) decision = decide(situation, regions_, options_.policy);
     if (complete) complete(decision.verdict == Verdict::proceed);

@@ -12,8 +12,12 @@
 
 #include <homeward/replay/connection_url.hpp>
 #include <homeward/replay/decide.hpp>
+#include <homeward/replay/mongodb.hpp>
+#include <homeward/replay/mysql.hpp>
 #include <homeward/replay/position.hpp>
 #include <homeward/replay/postgres.hpp>
+#include <homeward/replay/redis.hpp>
+#include <homeward/replay/sqlite.hpp>
 #include <homeward/replay/token.hpp>
 
 namespace replay = homeward::replay;
@@ -123,6 +127,22 @@ std::uint64_t unix_now_s() {
 
 homeward_cause homeward_cause_of_sqlstate(const char* sqlstate) {
     return static_cast<homeward_cause>(replay::cause_of_sqlstate(text(sqlstate)));
+}
+
+homeward_cause homeward_cause_of_mysql(uint32_t code, const char* sqlstate) {
+    return static_cast<homeward_cause>(replay::cause_of_mysql(code, text(sqlstate)));
+}
+
+homeward_cause homeward_cause_of_mongodb(int32_t code, const char* label) {
+    return static_cast<homeward_cause>(replay::cause_of_mongodb(code, text(label)));
+}
+
+homeward_cause homeward_cause_of_redis(const char* error_line) {
+    return static_cast<homeward_cause>(replay::cause_of_redis(text(error_line)));
+}
+
+homeward_cause homeward_cause_of_sqlite(int32_t extended_code) {
+    return static_cast<homeward_cause>(replay::cause_of_sqlite(extended_code));
 }
 
 const char* homeward_cause_name(homeward_cause cause) {

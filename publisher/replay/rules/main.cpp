@@ -2,11 +2,16 @@
 // port of decide() to another language must pass. `ninja replay_rules` writes the file.
 
 #include <homeward/replay/decide.hpp>
+#include <homeward/replay/mongodb.hpp>
+#include <homeward/replay/mysql.hpp>
 #include <homeward/replay/postgres.hpp>
+#include <homeward/replay/redis.hpp>
+#include <homeward/replay/sqlite.hpp>
 
 #include <nlohmann/json.hpp>
 
 #include <iostream>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -74,6 +79,45 @@ Json policy_json(const Policy& policy) {
     return json;
 }
 
+/// The causes of an engine's codes: those of its table, and some that have no rule.
+template <typename Table, typename Codes, typename CauseOf>
+Json causes_of(const Table& table, const Codes& others, CauseOf cause_of) {
+    Json causes = Json::object();
+    const auto add = [&](const auto& code) {
+        std::ostringstream text;
+        text << code;
+        causes[text.str()] = name_of(cause_of(code));
+    };
+    for (const auto& row : table) add(row.code);
+    for (const auto& code : others) add(code);
+    return causes;
+}
+
+/// Of MySQL's SQLSTATEs those that decide about a code without a rule.
+Json mysql_states() {
+    Json causes = Json::object();
+    for (const char* state : {"25006", "40001", "42S02", "42S22", "08S01", "23000", "HY000"}) {
+        causes[state] = name_of(cause_of_mysql(1105, state));  // ER_UNKNOWN_ERROR
+    }
+    return causes;
+}
+
+/// One line an engine.
+void print_engines(std::ostream& out) {
+    const std::vector<unsigned> mysql{0, 1044, 1062, 1064, 1317, 1969, 3024};
+    const std::vector<int> mongodb{0, 13, 50, 11000, 11601};
+    const std::vector<std::string> redis{"", "ERR", "WRONGTYPE", "NOAUTH", "OOM", "BUSYGROUP"};
+    const std::vector<int> sqlite{0, 1, 10, 19, 100, 101, 261, 262, 264, 266, 517, 520, 776, 1544};
+    out << ",\n\"mysql\": "
+        << causes_of(kMysqlCauses, mysql, [](unsigned code) { return cause_of_mysql(code); })
+        << ",\n\"mysql_sqlstate\": " << mysql_states() << ",\n\"mongodb\": "
+        << causes_of(kMongodbCauses, mongodb, [](int code) { return cause_of_mongodb(code); })
+        << ",\n\"redis\": "
+        << causes_of(kRedisCauses, redis,
+                     [](std::string_view word) { return cause_of_redis(word); })
+        << ",\n\"sqlite\": " << causes_of(kSqliteCauses, sqlite, cause_of_sqlite);
+}
+
 class Table {
   public:
     void add(const Situation& situation, const Regions& regions, const Policy& policy = {}) {
@@ -101,7 +145,9 @@ class Table {
         for (const Flag& flag : kFlags) defaults[flag.name] = Policy().*flag.value;
         defaults["retry_after_s"] = Policy().retry_after_s;
         out << "{\n\"format\": 1,\n\"policy_defaults\": " << defaults
-            << ",\n\"postgresql\": " << states << ",\n\"cases\": [\n";
+            << ",\n\"postgresql\": " << states;
+        print_engines(out);
+        out << ",\n\"cases\": [\n";
         for (std::size_t i = 0; i < cases_.size(); ++i) {
             out << cases_[i] << (i + 1 < cases_.size() ? ",\n" : "\n");
         }

@@ -135,6 +135,22 @@ TEST_CASE("an error after a commit is the app's own, and nobody is told to come 
     CHECK(test.settled == std::vector<bool>(4, true));
 }
 
+TEST_CASE("a read without an answer is sent elsewhere, a write without one is in doubt") {
+    Case one;
+    const auto lose = [](HandlerResult& result) { result.cause = Cause::outcome_unknown; };
+    for (const char* method : {"GET", "HEAD", "OPTIONS", "TRACE"}) {
+        const Outcome outcome = one.request_handler().run(Asked{method, "/", {}}.view(), lose);
+        REQUIRE(outcome.instead);
+        CHECK(outcome.instead->status == 409);
+    }
+    for (const char* method : {"POST", "PUT", "PATCH", "DELETE"}) {
+        for (const char* region : {"ams", "scl"}) {
+            const Asked asked{method, "/", {}};
+            CHECK_FALSE(one.request_handler(region).run(asked.view(), lose).instead);
+        }
+    }
+}
+
 TEST_CASE("a handler without exceptions says what it met") {
     Case test;
     const Outcome outcome = test.request_handler().run(

@@ -5,6 +5,7 @@
 
 #include <cstring>
 #include <map>
+#include <set>
 #include <string>
 
 #include <nlohmann/json.hpp>
@@ -113,6 +114,35 @@ TEST_CASE("decide() by the C ABI passes each case of rules.json, in which each r
     for (const auto& [state, cause] : rules().at("postgresql").items()) {
         CHECK(cause == homeward_cause_name(homeward_cause_of_sqlstate(state.c_str())));
     }
+}
+
+TEST_CASE("rules.json has the codes of other engines, and the C ABI agrees") {
+    const auto check = [](const char* engine, std::size_t codes_min, auto cause_of) {
+        std::set<std::string> causes;
+        for (const auto& [code, cause] : rules().at(engine).items()) {
+            INFO(engine << " " << code);
+            CHECK(cause == homeward_cause_name(cause_of(code)));
+            causes.insert(cause.template get<std::string>());
+        }
+        CHECK(rules().at(engine).size() >= codes_min);
+        CHECK(causes.count("read_only") == 1);
+        CHECK(causes.count("other") == 1);
+    };
+    check("mysql", 30, [](const std::string& code) {
+        return homeward_cause_of_mysql(static_cast<std::uint32_t>(std::stoul(code)), nullptr);
+    });
+    check("mysql_sqlstate", 5,
+          [](const std::string& state) { return homeward_cause_of_mysql(1105, state.c_str()); });
+    check("mongodb", 20, [](const std::string& code) {
+        return homeward_cause_of_mongodb(std::stoi(code), nullptr);
+    });
+    check("redis", 12,
+          [](const std::string& word) { return homeward_cause_of_redis(word.c_str()); });
+    check("sqlite", 12,
+          [](const std::string& code) { return homeward_cause_of_sqlite(std::stoi(code)); });
+    CHECK(homeward_cause_of_mongodb(0, "UnknownTransactionCommitResult") ==
+          HOMEWARD_CAUSE_OUTCOME_UNKNOWN);
+    CHECK(homeward_cause_of_redis(nullptr) == HOMEWARD_CAUSE_NONE);
 }
 
 TEST_CASE("the C ABI of the replay helper takes what it is given, and no more") {

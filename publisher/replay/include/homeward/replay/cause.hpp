@@ -2,7 +2,8 @@
 
 /// @file
 /// What a database error means for the replay helper, independent of the engine. postgres.hpp maps
-/// PostgreSQL's SQLSTATE to it; another engine needs a similar header. Pure; any thread.
+/// PostgreSQL's SQLSTATE to it; mysql.hpp, mongodb.hpp, redis.hpp and sqlite.hpp map the codes of
+/// other engines. Pure; any thread.
 
 #include <cstddef>
 #include <cstdint>
@@ -23,6 +24,15 @@ enum class Cause : std::uint8_t {
 };
 /// The number of causes.
 inline constexpr std::size_t kCauses = static_cast<std::size_t>(Cause::other) + 1;
+
+/// One error of an engine: a row of its header's table.
+template <typename Code>
+struct CodedCause {
+    Code code;                ///< as the engine's client library gives it
+    std::string_view name;    ///< as the engine's source calls it
+    Cause cause;              ///< what it means
+    std::string_view source;  ///< of code and name: program, version, file
+};
 
 /// The name of a cause as in rules.json, "read_only". Any thread.
 /// @param cause any
