@@ -8,8 +8,7 @@ namespace homeward::replay {
 namespace {
 
 constexpr const char* kMalformed =
-    "DATABASE_URL must begin with postgres:// or postgresql://, or be of the form "
-    "\"host=… port=…\"";
+    "DATABASE_URL must be a URL, as postgres://…, or be of the form \"host=… port=…\"";
 
 bool is_space(char c) {
     return c == ' ' || (c >= '\t' && c <= '\r');

@@ -15,8 +15,21 @@ std::string from_environment(const char* name) {
     return value == nullptr ? "" : value;
 }
 
-bool is_uri(std::string_view text) {
-    return text.starts_with("postgres://") || text.starts_with("postgresql://");
+constexpr const char* kUnknownScheme =
+    "DATABASE_URL has a scheme whose replicas have no rule; set DATABASE_REPLICA_URL instead";
+
+/// "mongodb+srv://…", whose members DNS names, and schemes that nobody knows here.
+bool is_other_url(std::string_view text) {
+    const std::size_t colon = text.find("://");
+    return colon != std::string_view::npos && colon < text.find_first_of(" =");
+}
+
+Rewritten rewrite(std::string_view url, std::optional<Engine> engine, const HostRule& rule) {
+    if (!engine) {
+        return is_other_url(url) ? Rewritten{{}, kUnknownScheme} : rewrite_keywords(url, rule);
+    }
+    return *engine == Engine::postgresql ? rewrite_uri(url, rule)
+                                         : rewrite_engine_uri(url, *engine, rule);
 }
 
 RegionalUrl fail(std::string what) {
@@ -24,9 +37,11 @@ RegionalUrl fail(std::string what) {
 }
 
 /// False when it is set to what is no port.
-bool read_port(const std::string& text, unsigned& port) {
+bool read_port(const std::string& text, std::optional<unsigned>& found) {
     if (text.empty()) return true;
+    unsigned port = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+    found = port;
     return error == std::errc() && end == text.data() + text.size() && port <= kPortMax;
 }
 
@@ -47,9 +62,9 @@ RegionalUrl regional_url(std::string_view database_url, const Regions& regions,
     if (replay_to(regions.current).empty()) {
         return fail("FLY_REGION is not a region name: it must be of a-z, 0-9, - and _");
     }
-    const HostRule rule(regions, options);
-    Rewritten url = is_uri(database_url) ? rewrite_uri(database_url, rule)
-                                         : rewrite_keywords(database_url, rule);
+    const std::optional<Engine> engine = engine_of_url(database_url);
+    const HostRule rule(regions, options, engine.value_or(Engine::postgresql));
+    Rewritten url = rewrite(database_url, engine, rule);
     if (url.error != nullptr) return fail(url.error);
     return {std::move(url.text), true, std::nullopt};
 }

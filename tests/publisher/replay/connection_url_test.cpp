@@ -177,7 +177,7 @@ TEST_CASE("libpq reads the same from both, but for hosts, ports and target_sessi
 }
 
 TEST_CASE("a URL that no rule fits is refused with a reason that repeats nothing of it") {
-    for (const std::string url : {"mysql://u:secret@h/db",
+    for (const std::string url : {"mysqlx://u:secret@h/db",
                                   "postgres://u:secret@a,/db",
                                   "postgres://u:secret@[::1]:5432/db",
                                   "postgres://u:secret@10.1.2.3/db",
@@ -199,7 +199,15 @@ TEST_CASE("a URL that no rule fits is refused with a reason that repeats nothing
                                   "host=h secret",
                                   "host=pgbouncer.secret.flycast",
                                   "postgres:/u:secret@h",
-                                  "postgres://u:a@secret@h/db"}) {
+                                  "postgres://u:a@secret@h/db",
+                                  "mysql://u:a@secret@h/db",
+                                  "mysql://u:secret@10.1.2.3/db",
+                                  "mysql://u:secret@/db",
+                                  "redis://:secret@[::1]:6379/0",
+                                  "redis+sentinel://:secret@h:26379/0?x=y",
+                                  "mongodb+srv://u:secret@h/db?w=majority",
+                                  "mongodb://u:secret@a,b/db?replicaSet=rs",
+                                  "mongodb://u:secret@%2Ftmp%2Fmongodb.sock/db"}) {
         const RegionalUrl result = regional_url(url, {"scl", "ams"});
         INFO(url);
         REQUIRE(result.error);
@@ -210,6 +218,80 @@ TEST_CASE("a URL that no rule fits is refused with a reason that repeats nothing
         CHECK(regional_url(url, {"scl", "scl"}).url == url);
     }
     CHECK(regional_url("postgres://h/db", {"scl", "a b"}).error);
+}
+
+TEST_CASE("other engines' connection strings come out byte for byte, with the guide's rule") {
+    struct Row {
+        const char* given;
+        const char* in_ams;
+    };
+    const Row rows[] = {
+        {"mysql://app:p%40ss@db.internal:3306/shop?charset=utf8mb4",
+         "mysql://app:p%40ss@ams.db.internal:3306/shop?charset=utf8mb4"},
+        {"mysql://app@db.internal/shop", "mysql://app@ams.db.internal/shop"},
+        {"mysql://app@db.internal:3307/shop?host=x&port=1&target_session_attrs=primary",
+         "mysql://app@ams.db.internal:3307/shop?host=x&port=1&target_session_attrs=primary"},
+        {"mariadb://app:<secret>@db.flycast:3306/shop#a",
+         "mariadb://app:<secret>@ams.db.internal:3306/shop#a"},
+        {"mariadb://app@a.internal,b.internal:3307/shop",
+         "mariadb://app@ams.a.internal,ams.b.internal:3307/shop"},
+        {"redis://cache.internal", "redis://ams.cache.internal"},
+        {"redis://:p%2Fss@cache.internal:6379/2", "redis://:p%2Fss@ams.cache.internal:6379/2"},
+        {"rediss://app:p@scl.cache.internal:6380/0?db=2&protocol=resp3",
+         "rediss://app:p@ams.cache.internal:6380/0?db=2&protocol=resp3"},
+        {"mongodb://app:p@db.internal:27017/shop?replicaSet=rs&w=majority",
+         "mongodb://app:p@ams.db.internal:27017/shop?w=majority&directConnection=true"},
+        {"mongodb://db.internal", "mongodb://ams.db.internal/?directConnection=true"},
+        {"mongodb://db.internal/?replicaSet=rs",
+         "mongodb://ams.db.internal/?directConnection=true"},
+        {"mongodb://db.internal/shop?directConnection=false&tls=true",
+         "mongodb://ams.db.internal/shop?tls=true&directConnection=true"},
+    };
+    for (const Row& row : rows) {
+        INFO(row.given);
+        const RegionalUrl url = regional_url(row.given, {"scl", "ams"});
+        CHECK_FALSE(url.error);
+        CHECK(url.url == row.in_ams);
+        CHECK(url.is_replica);
+        CHECK(regional_url(row.given, {"scl", "scl"}).url == row.given);
+    }
+}
+
+TEST_CASE("host and port rules are options for other engines too") {
+    UrlOptions options;
+    const auto in_ams = [&](const char* url) {
+        return regional_url(url, {"scl", "ams"}, options).url;
+    };
+    options.replica_port = 3307;
+    CHECK(in_ams("mysql://u@db.internal:3306/shop") == "mysql://u@ams.db.internal:3307/shop");
+    CHECK(in_ams("mysql://u@db.internal/shop") == "mysql://u@ams.db.internal:3307/shop");
+    CHECK(in_ams("redis://db.internal") == "redis://ams.db.internal:3307");
+    options.rule = UrlRule::same_host;
+    CHECK(in_ams("redis://:p@10.0.0.7:6379/1") == "redis://:p@10.0.0.7:3307/1");
+    options.rule = UrlRule::nearest;
+    options.replica_port.reset();
+    CHECK(in_ams("mysql://u@db.flycast/shop") == "mysql://u@top1.nearest.of.db.internal/shop");
+    options.rule = UrlRule::region_host;
+    CHECK(in_ams("mysql://u@db.example/shop") == "mysql://u@ams.db.example/shop");
+    options.replica_url = "mysql://u@replica/shop";
+    CHECK(in_ams("mysql://u@db.example/shop") == "mysql://u@replica/shop");
+}
+
+TEST_CASE("a connection string says which engine it is of") {
+    CHECK(engine_of_url("postgres://h/db") == Engine::postgresql);
+    CHECK(engine_of_url("postgresql://h/db") == Engine::postgresql);
+    CHECK(engine_of_url("mysql://h/db") == Engine::mysql);
+    CHECK(engine_of_url("mariadb://h/db") == Engine::mariadb);
+    CHECK(engine_of_url("mongodb://h/db") == Engine::mongodb);
+    CHECK(engine_of_url("redis://h") == Engine::redis);
+    CHECK(engine_of_url("rediss://h") == Engine::redis);
+    for (const char* none : {"", "host=db", "mongodb+srv://h/db", "MySQL://h/db", "mysql:/h"}) {
+        CHECK_FALSE(engine_of_url(none));
+    }
+    for (const Engine engine :
+         {Engine::postgresql, Engine::mysql, Engine::mariadb, Engine::mongodb, Engine::redis}) {
+        CHECK(engine_of(name_of(engine)) == engine);
+    }
 }
 
 TEST_CASE("the environment says where we are and how to get to the replica") {

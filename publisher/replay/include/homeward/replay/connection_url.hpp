@@ -3,6 +3,7 @@
 /// @file
 /// The connection string of a region, as in the guide. In the primary region it is DATABASE_URL;
 /// elsewhere the host becomes "<region>.<host>" and the port 5433, which is the replica itself.
+/// MySQL, MariaDB, MongoDB and Redis have the same rule for the host, and keep their port.
 
 #include <cstdint>
 #include <optional>
@@ -10,6 +11,7 @@
 #include <string_view>
 
 #include <homeward/replay/decide.hpp>
+#include <homeward/replay/engine.hpp>
 
 namespace homeward::replay {
 
@@ -24,6 +26,9 @@ struct RegionalUrl {
     bool is_replica = false;        ///< of a replica, not of the primary
     std::optional<UrlError> error;  ///< set if no rule fits
 };
+
+/// The guide's port of a PostgreSQL replica: the server itself, past the platform's proxy.
+inline constexpr unsigned kReplicaPort = 5433;
 
 /// How a host name becomes the replica's.
 enum class UrlRule : std::uint8_t {
@@ -44,18 +49,19 @@ struct UrlOptions {
     /// Where no rule fits (another cloud, a laptop, managed databases): used as it is in every
     /// region but the primary.
     std::string replica_url;
-    /// 5433 is the server itself, past the platform's proxy; 0 keeps DATABASE_URL's port, for a
-    /// pooler that runs beside each server.
-    unsigned replica_port = 5433;
+    /// 0 keeps DATABASE_URL's port, for a pooler that runs beside each server. Not set:
+    /// kReplicaPort for PostgreSQL. For other engines DATABASE_URL's port stays; without one their
+    /// clients take the engine's (3306, 27017, 6379).
+    std::optional<unsigned> replica_port{};
     /// How the host changes.
     UrlRule rule = UrlRule::by_host;
 };
 
 /// Makes the connection string of the current region. Everything but hosts, ports and a
 /// target_session_attrs that would refuse a replica is kept byte for byte. Any thread.
-/// @param database_url postgres:// or postgresql://, or libpq's "host=… port=…"; the rule applies
-/// to
-///     each of several hosts
+/// @param database_url postgres:// or postgresql://, or libpq's "host=… port=…"; or mysql://,
+///     mariadb://, mongodb://, redis:// or rediss://. The rule applies to each of several hosts.
+///     MongoDB's URL must have one host, and gets directConnection=true instead of replicaSet
 /// @param regions where this process runs
 /// @param options rule and port
 /// @return the string, or an error that repeats nothing of it
