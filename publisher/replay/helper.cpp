@@ -70,7 +70,8 @@ std::unique_ptr<ReplicaPoller> make_poller(const HelperOptions& options,
     if (!options.position_source) {
         refuse(
             "HelperOptions::position_source is empty in a replica region: set it to "
-            "libpq_position_source of homeward/replay/libpq.hpp");
+            "libpq_position_source of homeward/replay/libpq.hpp, or that of libmariadb.hpp or "
+            "hiredis.hpp");
     }
     return std::make_unique<ReplicaPoller>(options.position_source(database.url), options.poll);
 }

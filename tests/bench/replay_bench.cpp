@@ -207,7 +207,7 @@ class ReplayBench {
         const double ours = replica_queries() / reads;
         const TokenSigner signer({{"k1", std::string(32, 'k')}});
         run_sessions([&](const Session& replica, const std::string& cookie) {
-            const std::string token = cookie.substr(cookie.find("v1."));
+            const std::string token = cookie.substr(cookie.find("v2."));
             const Lsn wanted =
                 signer.read(token, static_cast<std::uint64_t>(time(nullptr))).seen.lsn;
             while (parse_lsn(replica.ask(kReplayPosition)).value_or(0) < wanted) {

@@ -2,6 +2,7 @@
 // it; and nothing that a browser or a server can send makes their readers leave their bounds.
 
 #include <homeward/replay/cookie.hpp>
+#include <homeward/replay/engine_position.hpp>
 #include <homeward/replay/token.hpp>
 
 #include <string>
@@ -87,19 +88,43 @@ void check_rows(Bytes& input) {
         require(position->at.lsn == *parse_lsn(replica[3]));
 }
 
+/// Whatever another engine's server answers: what is a position of it is signed or refused whole,
+/// and reached by itself.
+void check_engine(Bytes& input) {
+    GtidRow row;
+    row[0] = input.take<std::uint8_t>() % 2 == 0 ? "0" : "1";
+    row[1] = input.take_text(input.take<std::uint8_t>());
+    row[2] = input.take_text(input.take<std::uint8_t>() % 64);
+    const std::string_view info = input.take_text(input.size());
+    for (const auto& seen :
+         {parse_mariadb_committed(row), parse_mysql_committed(row), parse_redis_committed(info)}) {
+        if (!seen) continue;
+        const Token token = signer().read(signer().sign(*seen, 1), 1);
+        require(token.is_genuine() && token.seen == *seen);
+        require(reach_of(*seen, *seen) == Reach::reached);
+    }
+    for (const auto& replica :
+         {parse_mariadb_replica(row), parse_mysql_replica(row), parse_redis_replica(info)}) {
+        if (replica) require(reach_of(replica->at, replica->at) != Reach::before);
+    }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     Bytes input(data, size);
-    switch (input.take<std::uint8_t>() % 3) {
+    switch (input.take<std::uint8_t>() % 4) {
         case 0:
             check_token(input);
             break;
         case 1:
             check_text(input.take_text(input.size()));
             break;
-        default:
+        case 2:
             check_rows(input);
+            break;
+        default:
+            check_engine(input);
     }
     return 0;
 }

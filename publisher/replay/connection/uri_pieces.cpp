@@ -1,20 +1,14 @@
 #include "publisher/replay/connection/uri_pieces.hpp"
 
 #include <algorithm>
-#include <utility>
 
 namespace homeward::replay {
-namespace {
-
-/// Splits "host:port"; the port with its colon. An IPv6 address has its colons in brackets.
 std::pair<std::string_view, std::string_view> split_port(std::string_view host_port) {
     const std::size_t bracket = host_port.rfind(']');
     const std::size_t colon = std::min(
         host_port.find(':', bracket == std::string_view::npos ? 0 : bracket), host_port.size());
     return {host_port.substr(0, colon), host_port.substr(colon)};
 }
-
-}  // namespace
 
 UriPieces take_apart(std::string_view uri) {
     const std::size_t authority_begin = uri.find("://") + 3;

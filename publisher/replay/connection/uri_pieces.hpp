@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string_view>
+#include <utility>
 
 #include "publisher/replay/connection/host_rule.hpp"
 
@@ -17,6 +18,9 @@ struct UriPieces {
 /// Cuts where libpq and the other engines' clients do: the first @ before any slash ends user and
 /// password.
 UriPieces take_apart(std::string_view uri);
+
+/// Splits "host:port"; the port with its colon. An IPv6 address has its colons in brackets.
+std::pair<std::string_view, std::string_view> split_port(std::string_view host_port);
 
 /// "host:port,host:port" for the replica.
 Rewritten rewrite_authority(std::string_view hosts, const HostRule& rule);

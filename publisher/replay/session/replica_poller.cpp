@@ -29,7 +29,10 @@ bool is_final(Coverage coverage) {
 class ReplicaPoller::Loop {
   public:
     Loop(std::unique_ptr<PositionSource> source, const PollOptions& options)
-        : source_(std::move(source)), options_(options), wake_(eventfd(0, EFD_CLOEXEC)) {
+        : source_(std::move(source)),
+          options_(options),
+          engine_(source_->engine()),
+          wake_(eventfd(0, EFD_CLOEXEC)) {
         if (wake_ < 0) throw std::runtime_error("the replay helper's poller got no eventfd");
         pause_ = Milliseconds(options_.pause_min_ms);
         thread_ = std::thread([this] { run(); });
@@ -84,6 +87,8 @@ class ReplicaPoller::Loop {
         return stats_;
     }
 
+    Engine engine() const { return engine_; }
+
   private:
     /// Lives on the stack of the thread that waits; in `waiters_` until it is settled or gives up.
     struct Waiter {
@@ -123,8 +128,10 @@ class ReplicaPoller::Loop {
         while (true) {
             if (!sleep_until_wanted()) return;
             const auto asked_at = Clock::now();
-            begin_question();
-            const auto answer = source_->ask();
+            const auto target = begin_question();
+            const auto answer =
+                target ? source_->wait_for(*target, Milliseconds(options_.pause_max_ms))
+                       : source_->ask();
             end_question(answer, asked_at);
         }
     }
@@ -162,9 +169,12 @@ class ReplicaPoller::Loop {
         return files[1].revents != 0;
     }
 
-    void begin_question() {
+    /// What the server may wait for: for whoever came first, when its answer can be "not yet".
+    std::optional<Position> begin_question() {
         const std::lock_guard lock(mutex_);
         ++stats_.asked;
+        if (waiters_.empty() || coverage(waiters_.front()->token) != Coverage::behind) return {};
+        return waiters_.front()->token.seen;
     }
 
     void end_question(const std::optional<ReplicaPosition>& answer, Clock::time_point asked_at) {
@@ -197,6 +207,7 @@ class ReplicaPoller::Loop {
 
     const std::unique_ptr<PositionSource> source_;
     const PollOptions options_;
+    const Engine engine_;
     const int wake_;
 
     mutable std::mutex mutex_;
@@ -229,6 +240,9 @@ Coverage ReplicaPoller::coverage_now(const Token& token) const {
 }
 ServerRole ReplicaPoller::role_now() const {
     return loop_->role_now();
+}
+Engine ReplicaPoller::engine() const {
+    return loop_->engine();
 }
 ReplicaPoller::Stats ReplicaPoller::stats() const {
     return loop_->stats();

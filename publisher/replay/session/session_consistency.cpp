@@ -1,3 +1,4 @@
+#include <homeward/replay/engine_position.hpp>
 #include <homeward/replay/session_consistency.hpp>
 
 #include <ctime>
@@ -11,9 +12,12 @@ std::uint64_t unix_now_s() {
 }
 
 /// Of several cookies the one that asks for most; a token of a newer timeline asks for more than
-/// any of an older one.
+/// any of an older one. Genuine ones are of the same engine.
 bool asks_for_more(const Token& one, const Token& other) {
     if (one.is_genuine() != other.is_genuine()) return one.is_genuine();
+    if (one.is_genuine() && one.seen.engine != Engine::postgresql) {
+        return reach_of(other.seen, one.seen) != Reach::reached;
+    }
     return std::pair(one.seen.timeline, one.seen.lsn) >
            std::pair(other.seen.timeline, other.seen.lsn);
 }
@@ -41,7 +45,7 @@ ReadAnswer SessionConsistency::answer(const SessionText& session, ReadMode mode,
         return answer;
     }
     if (mode == ReadMode::eventual || poller_ == nullptr) return answer;
-    const Token token = best_token(session);
+    const Token token = best_token(session, poller_->engine());
     answer.token = token.state;
     if (!token.is_genuine()) return answer;
     answer.coverage = poller_->coverage_now(token);
@@ -55,10 +59,13 @@ ReadAnswer SessionConsistency::answer(const SessionText& session, ReadMode mode,
     return answer;
 }
 
-Token SessionConsistency::best_token(const SessionText& session) const {
+Token SessionConsistency::best_token(const SessionText& session, Engine engine) const {
     Token best;
     const auto take = [&](std::string_view value) {
-        const Token token = signer_.read(value, unix_now_s());
+        Token token = signer_.read(value, unix_now_s());
+        if (token.is_genuine() && token.seen.engine != engine) {
+            token.state = TokenState::other_engine;
+        }
         const bool is_first = best.state == TokenState::malformed;
         if (is_first || asks_for_more(token, best)) best = token;
     };

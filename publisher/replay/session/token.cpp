@@ -1,3 +1,4 @@
+#include <homeward/replay/engine_position.hpp>
 #include <homeward/replay/token.hpp>
 
 #include <openssl/core_names.h>
@@ -15,7 +16,8 @@
 namespace homeward::replay {
 namespace {
 
-constexpr std::string_view kVersion = "v1";
+constexpr std::string_view kVersion = "v2";
+constexpr std::string_view kVersionWithoutEngine = "v1";
 constexpr std::size_t kKeyIdBytesMax = 16;
 constexpr std::size_t kSecretBytesMin = 32;
 constexpr std::size_t kMacBytes = 32;
@@ -106,6 +108,39 @@ bool take_number(std::string_view& rest, Number& number, int base = 10) {
     return error == std::errc() && end == field.data() + field.size();
 }
 
+/// What the positions of engine_position.hpp are made of, but for their commas.
+bool is_position_char(char c) {
+    return is_key_id_char(c) || c == ':';
+}
+
+/// Appends ".<position>"; false for what would be no position when it is read.
+bool append_text(std::string& token, std::string_view text) {
+    if (text.empty() || text.size() > kPositionTextMax) return false;
+    token += '.';
+    for (const char c : text) {
+        if (c == '_' || (c != ',' && !is_position_char(c))) return false;
+        token += c == ',' ? '_' : c;
+    }
+    return true;
+}
+
+bool take_text(std::string_view& rest, std::string& text) {
+    text = take_field(rest);
+    std::replace(text.begin(), text.end(), '_', ',');
+    return !text.empty() && text.size() <= kPositionTextMax;
+}
+
+bool take_position(std::string_view& rest, bool has_engine, Position& seen) {
+    if (has_engine) {
+        const auto engine = engine_of(take_field(rest));
+        if (!engine) return false;
+        seen.engine = *engine;
+    }
+    if (seen.engine != Engine::postgresql) return take_text(rest, seen.text);
+    return take_number(rest, seen.system_id) && take_number(rest, seen.timeline) &&
+           take_number(rest, seen.lsn, 16);
+}
+
 TokenState state_at(std::uint64_t expires_s, std::uint64_t now_s, const TokenOptions& options) {
     // Sums of what was signed cannot overflow: no clock shows more than 2^63 seconds.
     const std::uint64_t latest = now_s + options.lifetime_s + options.clock_skew_s;
@@ -173,9 +208,14 @@ std::string TokenSigner::sign(const Position& seen, std::uint64_t now_s) const {
     std::string text;
     text.reserve(kTokenBytesMax);
     text.append(kVersion).append(".").append(keys_.front()->id());
-    append(text, seen.system_id);
-    append(text, seen.timeline);
-    append(text, seen.lsn, 16);
+    text.append(".").append(name_of(seen.engine));
+    if (seen.engine == Engine::postgresql) {
+        append(text, seen.system_id);
+        append(text, seen.timeline);
+        append(text, seen.lsn, 16);
+    } else if (!append_text(text, seen.text)) {
+        return {};
+    }
     append(text, now_s + options_.lifetime_s);
     Mac mac;
     // An empty token is read as none: its bearer reads what the replica has, as without a cookie.
@@ -198,7 +238,10 @@ Token TokenSigner::read(std::string_view text, std::uint64_t now_s) const {
     rest.remove_suffix(1);
     const std::string_view is_signed = rest;
     Mac claimed;
-    if (take_field(rest) != kVersion || !read_hex(mac_digits, claimed.data())) return token;
+    const std::string_view version = take_field(rest);
+    const bool has_engine = version == kVersion;
+    if (!has_engine && version != kVersionWithoutEngine) return token;
+    if (!read_hex(mac_digits, claimed.data())) return token;
 
     const std::string_view key_id = take_field(rest);
     const auto key = std::find_if(keys_.begin(), keys_.end(),
@@ -213,8 +256,8 @@ Token TokenSigner::read(std::string_view text, std::uint64_t now_s) const {
     // From here on it is our own writing; should a later version write otherwise, it is no token.
     Position seen;
     token.state = TokenState::malformed;
-    if (!take_number(rest, seen.system_id) || !take_number(rest, seen.timeline) ||
-        !take_number(rest, seen.lsn, 16) || !take_number(rest, token.expires_s) || !rest.empty()) {
+    if (!take_position(rest, has_engine, seen) || !take_number(rest, token.expires_s) ||
+        !rest.empty()) {
         return token;
     }
     token.state = state_at(token.expires_s, now_s, options_);
@@ -222,9 +265,28 @@ Token TokenSigner::read(std::string_view text, std::uint64_t now_s) const {
     return token;
 }
 
+namespace {
+
+Coverage coverage_of_text(const Token& token, const Position& replica) {
+    switch (reach_of(replica, token.seen)) {
+        case Reach::reached:
+            return Coverage::covered;
+        case Reach::before:
+            return Coverage::behind;
+        case Reach::elsewhere:
+            break;
+    }
+    // No wait ends that, so the token's expiry does.
+    return token.state == TokenState::fresh ? Coverage::different_timeline : Coverage::not_asked;
+}
+
+}  // namespace
+
 Coverage coverage_of(const Token& token, const ReplicaPosition& replica) {
     if (!token.is_genuine()) return Coverage::not_asked;
     const Position& seen = token.seen;
+    if (seen.engine != replica.at.engine) return Coverage::not_asked;
+    if (seen.engine != Engine::postgresql) return coverage_of_text(token, replica.at);
     const bool is_same_system = seen.system_id == replica.at.system_id;
     if (is_same_system && seen.timeline == replica.at.timeline) {
         return replica.at.lsn >= seen.lsn ? Coverage::covered : Coverage::behind;
@@ -287,6 +349,8 @@ std::string_view name_of(TokenState state) {
             return "unknown_key";
         case TokenState::forged:
             return "forged";
+        case TokenState::other_engine:
+            return "other_engine";
     }
     return "malformed";
 }

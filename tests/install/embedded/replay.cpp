@@ -7,5 +7,5 @@ int main() {
     const homeward::replay::Helper helper(options);
     homeward::replay::HandlerResult result;
     helper.remember({7, 1, 42}, result);
-    return result.seen_token.starts_with("v1.k1.") ? 0 : 1;
+    return result.seen_token.starts_with("v2.k1.postgresql.") ? 0 : 1;
 }

@@ -32,6 +32,7 @@ struct Script {
     std::optional<ReplicaPosition> answer = ReplicaPosition{kStart, ServerRole::standby};
     std::array<int, 2> sockets{-1, -1};
     std::atomic<int> asked{0};
+    std::atomic<Lsn> waited_for{0};  ///< what the server was told to wait for
 
     void say(const std::optional<ReplicaPosition>& next) {
         const std::lock_guard lock(mutex);
@@ -54,6 +55,11 @@ class ScriptedSource : public PositionSource {
         ++script_->asked;
         const std::lock_guard lock(script_->mutex);
         return script_->answer;
+    }
+    std::optional<ReplicaPosition> wait_for(const Position& seen,
+                                            std::chrono::milliseconds) override {
+        script_->waited_for = seen.lsn;
+        return ask();
     }
     int socket() const override { return script_->sockets[0]; }
 
@@ -93,7 +99,7 @@ Token token_at(Lsn lsn, std::uint32_t timeline = 1) {
 TEST_CASE("the cookie is out of reach of scripts, other sites and plain HTTP") {
     Stage stage;
     const std::string cookie = stage.reads->set_cookie(kStart);
-    CHECK(cookie.find("__Host-homeward_seen=v1.k1.7.1.3e8.") == 0);
+    CHECK(cookie.find("__Host-homeward_seen=v2.k1.postgresql.7.1.3e8.") == 0);
     for (const char* attribute :
          {"; Path=/", "; Max-Age=86400", "; HttpOnly", "; Secure", "; SameSite=Lax"}) {
         CHECK(cookie.find(attribute) != std::string::npos);
@@ -246,7 +252,7 @@ TEST_CASE("another history is told after one fresh question, not from memory") {
 TEST_CASE("of several cookies of one name the genuine one that asks for most counts") {
     Stage stage;
     const std::string planted =
-        "__Host-homeward_seen=v1.k1.7.1.1.9999999999." + std::string(64, '0');
+        "__Host-homeward_seen=v2.k1.postgresql.7.1.1.9999999999." + std::string(64, '0');
     const std::string good = stage.cookie(2000);
     // Or the replica may not have been asked yet within the reads's wait.
     REQUIRE(stage.poller->wait_for(token_at(1000), 60s).coverage == Coverage::covered);
@@ -255,6 +261,42 @@ TEST_CASE("of several cookies of one name the genuine one that asks for most cou
     CHECK(stage.reads->ask(planted + "; " + good + "; " + stage.cookie(10)).coverage ==
           Coverage::behind);
     CHECK(stage.reads->ask(stage.cookie(10) + ";" + good).coverage == Coverage::behind);
+}
+
+TEST_CASE("a token of another engine is refused by name, and costs no question") {
+    Stage stage;
+    Position gtid;
+    gtid.engine = Engine::mariadb;
+    gtid.text = "0-1-100";
+    const std::string other = stage.reads->set_cookie(gtid);
+    const ReadAnswer answer = stage.reads->ask(other);
+    CHECK(answer.token == TokenState::other_engine);
+    CHECK(name_of(answer.token) == "other_engine");
+    CHECK(answer.coverage == Coverage::not_asked);
+    CHECK(stage.script->asked == 0);
+    // The one of this engine beside it counts, whichever comes first.
+    REQUIRE(stage.poller->wait_for(token_at(1000), 60s).coverage == Coverage::covered);
+    const std::string own = stage.cookie(2000);
+    const std::string foreign = other.substr(0, other.find(';'));
+    for (const std::string& cookies : {own + "; " + foreign, foreign + "; " + own}) {
+        CHECK(stage.reads->ask(cookies).token == TokenState::fresh);
+        CHECK(stage.reads->ask(cookies).coverage == Coverage::behind);
+    }
+}
+
+TEST_CASE("a server that can wait is told for what") {
+    Stage stage;
+    REQUIRE(stage.poller->wait_for(token_at(1000), 60s).coverage == Coverage::covered);
+    CHECK(stage.script->waited_for == 0);
+    std::thread reader(
+        [&] { CHECK(stage.poller->wait_for(token_at(3000), 60s).coverage == Coverage::covered); });
+    CHECK(wait_until(60s, [&] { return stage.script->waited_for == 3000; }));
+    stage.script->say(3000);
+    reader.join();
+    // Of another history no wait would ever end.
+    stage.script->waited_for = 0;
+    CHECK(stage.poller->wait_for(token_at(4000, 2), 60s).coverage == Coverage::different_timeline);
+    CHECK(stage.script->waited_for == 0);
 }
 
 TEST_CASE("a cookie is found among others, and only by its whole name") {

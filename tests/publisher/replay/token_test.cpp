@@ -1,5 +1,6 @@
 // Tokens, and what a bad one can do: nothing.
 
+#include <homeward/replay/engine_position.hpp>
 #include <homeward/replay/token.hpp>
 
 #include <set>
@@ -34,7 +35,73 @@ TEST_CASE("a token says what it was signed for") {
     CHECK(token.state == TokenState::fresh);
     CHECK(token.seen == kSeen);
     CHECK(token.expires_s == kNow + 300);
-    CHECK(text.substr(0, 50) == "v1.k1.7301234567890123456.3.16b374d848.1764091534.");
+    CHECK(text.substr(0, 61) == "v2.k1.postgresql.7301234567890123456.3.16b374d848.1764091534.");
+}
+
+TEST_CASE("a token of version 1 counts until it expires") {
+    // As version 0.1.0 signed it.
+    const std::string text =
+        "v1.k1.7301234567890123456.3.16b374d848.1764091534."
+        "1f1b2175fb6b157c4832023315563123b50a0e8ea8bfe56c8ff3011fd713785e";
+    const TokenSigner tokens = signer();
+    CHECK(tokens.read(text, kNow).state == TokenState::fresh);
+    CHECK(tokens.read(text, kNow).seen == kSeen);
+    CHECK(coverage_of(tokens.read(text, kNow), kSame) == Coverage::covered);
+    CHECK(tokens.read(text, kNow + kHour).state == TokenState::expired);
+    CHECK(tokens.read(text, kNow + 25 * kHour).state == TokenState::forgotten);
+    // Its bytes under the other version are somebody else's writing.
+    CHECK(tokens.read("v2" + text.substr(2), kNow).state == TokenState::forged);
+    CHECK(tokens.read("v3" + text.substr(2), kNow).state == TokenState::malformed);
+}
+
+TEST_CASE("a token of another engine says what it was signed for") {
+    const TokenSigner tokens = signer();
+    struct Row {
+        Engine engine;
+        const char* text;
+        const char* begin;
+    };
+    const Row rows[] = {
+        {Engine::mariadb, "0-1-100,7-2-5", "v2.k1.mariadb.0-1-100_7-2-5.1764091534."},
+        {Engine::mysql, "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5:7",
+         "v2.k1.mysql.3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5:7.1764091534."},
+        {Engine::mongodb, "1764091234-5", "v2.k1.mongodb.1764091234-5.1764091534."},
+        {Engine::redis, "8371b4fb1155b71f4a04d3e1bc3e18c4a990aeeb:1042",
+         "v2.k1.redis.8371b4fb1155b71f4a04d3e1bc3e18c4a990aeeb:1042.1764091534."},
+    };
+    for (const Row& row : rows) {
+        INFO(row.text);
+        Position seen;
+        seen.engine = row.engine;
+        seen.text = row.text;
+        const std::string text = tokens.sign(seen, kNow);
+        CHECK(text.find(row.begin) == 0);
+        const Token token = tokens.read(text, kNow);
+        CHECK(token.state == TokenState::fresh);
+        CHECK(token.seen == seen);
+        CHECK(coverage_of(token, {seen, ServerRole::standby}) == Coverage::covered);
+        // A replica of PostgreSQL has no such position, however far it is.
+        CHECK(coverage_of(token, replica_at(1, 1, ~Lsn{0})) == Coverage::not_asked);
+        CHECK(coverage_of(tokens.read(tokens.sign(kSeen, kNow), kNow),
+                          {seen, ServerRole::standby}) == Coverage::not_asked);
+    }
+}
+
+TEST_CASE("a position that no cookie could hold is not signed") {
+    const TokenSigner tokens = signer();
+    Position seen;
+    seen.engine = Engine::mariadb;
+    seen.text = std::string(kPositionTextMax, '7');
+    CHECK(tokens.sign(seen, ~std::uint64_t{0} / 2).size() <= kTokenBytesMax);
+    const std::string longest_id(16, 'k');
+    CHECK(TokenSigner({{longest_id, kFirst.secret}}).sign(seen, ~std::uint64_t{0} / 2).size() <=
+          kTokenBytesMax);
+    for (const std::string& text :
+         {std::string(kPositionTextMax + 1, '7'), std::string(), std::string("0-1-1;x"),
+          std::string("0-1-1 x"), std::string("0.1"), std::string("0_1")}) {
+        seen.text = text;
+        CHECK(tokens.sign(seen, kNow).empty());
+    }
 }
 
 TEST_CASE("the largest numbers fit") {
@@ -95,7 +162,7 @@ TEST_CASE("keys rotate without a token being lost") {
     const TokenSigner at_last({kSecond});
     const std::string old_token = before.sign(kSeen, kNow);
     const std::string new_token = after.sign(kSeen, kNow);
-    CHECK(new_token.find("v1.k2.") == 0);
+    CHECK(new_token.find("v2.k2.") == 0);
     CHECK(after.read(old_token, kNow).state == TokenState::fresh);
     CHECK(before.read(new_token, kNow).state == TokenState::fresh);
     CHECK(at_last.read(new_token, kNow).state == TokenState::fresh);

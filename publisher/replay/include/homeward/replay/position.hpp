@@ -7,21 +7,26 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include <homeward/replay/decide.hpp>
+#include <homeward/replay/engine.hpp>
 #include <homeward/replay/lsn.hpp>
 
 namespace homeward::replay {
 
-/// A point in the history of one database cluster. Two are on one line only if they are of the
-/// same system and timeline.
+/// A point in the history of one database cluster. Two of PostgreSQL are on one line only if they
+/// are of the same system and timeline.
 struct Position {
     std::uint64_t system_id = 0;  ///< made by initdb; a replica and a physical backup have the same
     std::uint32_t timeline = 0;   ///< one more after each promotion
     Lsn lsn = 0;                  ///< in bytes
+    /// Another engine has `text` instead (engine_position.hpp).
+    Engine engine = Engine::postgresql;
+    std::string text{};  ///< GTIDs, a time, a replication id with its offset
 
-    /// Whether all three parts are equal.
+    /// Whether all parts are equal.
     friend bool operator==(const Position&, const Position&) = default;
 };
 

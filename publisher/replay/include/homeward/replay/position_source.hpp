@@ -1,8 +1,10 @@
 #pragma once
 
 /// @file
-/// What a ReplicaPoller queries. LibpqPositionSource in libpq.hpp is ready-made.
+/// What a ReplicaPoller queries. LibpqPositionSource in libpq.hpp is ready-made, and so are those
+/// of libmariadb.hpp and hiredis.hpp.
 
+#include <chrono>
 #include <optional>
 
 #include <homeward/replay/position.hpp>
@@ -19,6 +21,22 @@ class PositionSource {
     /// and must not throw.
     /// @return nothing if the replica does not answer
     virtual std::optional<ReplicaPosition> ask() = 0;
+
+    /// Lets the server wait, where it can, and then queries the position. It must end within a
+    /// second or two after `wait_max`, and must not throw.
+    /// @param seen until it has this
+    /// @param wait_max milliseconds; it may return earlier
+    /// @return as ask()
+    virtual std::optional<ReplicaPosition> wait_for(const Position& seen,
+                                                    std::chrono::milliseconds wait_max) {
+        static_cast<void>(seen);
+        static_cast<void>(wait_max);
+        return ask();
+    }
+
+    /// The engine whose positions it gives. Any thread.
+    /// @return it never changes
+    virtual Engine engine() const { return Engine::postgresql; }
 
     /// The socket of its connection, which becomes readable when the server closes it: a restarted
     /// replica may for a moment be behind its earlier position.

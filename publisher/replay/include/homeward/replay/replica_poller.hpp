@@ -17,7 +17,8 @@ struct PollOptions {
     /// While somebody waits, the pause between two questions: doubles from min to max while the
     /// replica stands still, and begins anew when it moves.
     std::uint32_t pause_min_ms = 2;
-    /// Upper bound of the pause.
+    /// Upper bound of the pause. A server that can wait itself (PositionSource::wait_for()) does so
+    /// for as long, for whoever came first.
     std::uint32_t pause_max_ms = 25;
     /// After a question without an answer nobody waits and none is asked for this long.
     std::uint32_t retry_ms = 500;
@@ -63,6 +64,10 @@ class ReplicaPoller {
     /// The server's last known role, without a query: a promotion turns a standby into a primary.
     /// @return unknown if nothing is known
     ServerRole role_now() const;
+
+    /// The engine of the replica; tokens of another count for nothing.
+    /// @return it never changes
+    Engine engine() const;
 
     /// Counts since the poller was made.
     struct Stats {

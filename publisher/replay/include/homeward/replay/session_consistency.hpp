@@ -37,9 +37,10 @@ struct SessionText {
 
 /// What SessionConsistency found out about one request.
 struct ReadAnswer {
-    Coverage coverage = Coverage::not_asked;   ///< goes into Situation::coverage
-    TokenState token = TokenState::malformed;  ///< of the best cookie; malformed: there was none
-    bool has_waited = false;                   ///< for the replica, which has it now
+    Coverage coverage = Coverage::not_asked;  ///< goes into Situation::coverage
+    /// Of the best cookie; malformed: there was none; other_engine: there was none of this engine.
+    TokenState token = TokenState::malformed;
+    bool has_waited = false;                       ///< for the replica, which has it now
     ServerRole server_role = ServerRole::unknown;  ///< as the poller knows it, without a query
 };
 
@@ -107,7 +108,7 @@ class SessionConsistency {
   private:
     ReadAnswer answer(const SessionText& session, ReadMode mode,
                       std::chrono::milliseconds wait_max) const;
-    Token best_token(const SessionText& session) const;
+    Token best_token(const SessionText& session, Engine engine) const;
 
     TokenSigner signer_;
     ReplicaPoller* poller_;

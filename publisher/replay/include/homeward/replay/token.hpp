@@ -3,9 +3,12 @@
 /// @file
 /// A signed token of what a session has seen of the database; it travels in a cookie:
 ///
-///     v1.<key id>.<system id>.<timeline>.<LSN in hex>.<expiry, Unix seconds>.<HMAC-SHA256 in hex>
+///     v2.<key id>.postgresql.<system id>.<timeline>.<LSN in hex>.<expiry>.<HMAC-SHA256 in hex>
+///     v2.<key id>.<engine>.<position>.<expiry, Unix seconds>.<HMAC-SHA256 in hex>
 ///
-/// The HMAC covers everything before its dot. A token holds no secret; making one needs a key.
+/// A position of another engine has '_' for ',', which cookies must not contain. Version 1, of
+/// PostgreSQL alone, has no engine; it is still read. The HMAC covers everything before its dot. A
+/// token holds no secret; making one needs a key.
 
 #include <cstdint>
 #include <memory>
@@ -71,6 +74,8 @@ enum class TokenState : std::uint8_t {
     malformed,    ///< no token
     unknown_key,  ///< no token
     forged,       ///< no token
+    /// Genuine, but of another engine than the replica: no token. SessionConsistency finds it.
+    other_engine,
 };
 /// The name for metric labels, "fresh". Any thread.
 /// @param state any
@@ -109,7 +114,8 @@ class TokenSigner {
     /// Signs a token.
     /// @param seen what the session has seen
     /// @param now_s Unix seconds
-    /// @return the token, at most kTokenBytesMax
+    /// @return the token, at most kTokenBytesMax; empty for a longer position than
+    ///     kPositionTextMax, or with other characters than an engine's
     std::string sign(const Position& seen, std::uint64_t now_s) const;
     /// Verifies a token, comparing in constant time. It never throws.
     /// @param text the token
@@ -131,7 +137,8 @@ class TokenSigner {
 /// covered as the replica moves on; publisher/replay/RULES.md has the table. Any thread.
 /// @param token of TokenSigner::read()
 /// @param replica its position
-/// @return not_asked if the token does not count: not genuine, or expired and of another history
+/// @return not_asked if the token does not count: not genuine, of another engine, or expired and of
+///     another history
 Coverage coverage_of(const Token& token, const ReplicaPosition& replica);
 
 }  // namespace homeward::replay
