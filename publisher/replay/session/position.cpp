@@ -1,5 +1,6 @@
 #include <homeward/replay/position.hpp>
 
+#include <algorithm>
 #include <charconv>
 
 namespace homeward::replay {
@@ -31,6 +32,13 @@ bool is_power_of_two(std::uint32_t number) {
 }
 
 }  // namespace
+
+std::string wait_for_lsn_sql(Lsn lsn, std::chrono::milliseconds wait_max) {
+    // 0 would wait for ever.
+    const auto time_ms = std::max<std::int64_t>(wait_max.count(), 1);
+    return "WAIT FOR LSN '" + lsn_text(lsn) + "' WITH (TIMEOUT '" + std::to_string(time_ms) +
+           "ms', NO_THROW)";
+}
 
 std::optional<Position> parse_committed(const CommittedRow& row) {
     const auto system_id = parse_system_id(row[0]);

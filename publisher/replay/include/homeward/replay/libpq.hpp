@@ -114,7 +114,8 @@ inline std::optional<RoleCheck> verify_role(PGconn* connection, bool is_replica,
     return check_role(is_replica, *found, primary_system_id);
 }
 
-/// Queries the replica over a connection of its own, for at most two timeouts. One thread.
+/// Queries the replica over a connection of its own, for at most two timeouts. PostgreSQL 19 and
+/// newer wait themselves (WAIT FOR LSN), for at most one timeout more. One thread.
 class LibpqPositionSource : public PositionSource {
   public:
     /// @param url connection string of the replica
@@ -125,18 +126,32 @@ class LibpqPositionSource : public PositionSource {
 
     std::optional<ReplicaPosition> ask() override {
         if (connection_) {
-            const Answer answer = question();
-            if (answer.position) return answer.position;
+            const Answer answer = run(kReplicaPositionSql, timeout_);
+            if (auto position = position_of(answer)) return position;
             connection_.reset();
             // A connection that died while it was idle gets a second chance, a silent server none.
             if (answer.is_late) return std::nullopt;
         }
         if (connect()) {
-            const Answer answer = question();
-            if (answer.position) return answer.position;
+            if (auto position = position_of(run(kReplicaPositionSql, timeout_))) return position;
         }
         connection_.reset();
         return std::nullopt;
+    }
+
+    std::optional<ReplicaPosition> wait_for(const Position& seen,
+                                            std::chrono::milliseconds wait_max) override {
+        if (can_wait()) {
+            const Answer waited = run(wait_for_lsn_sql(seen.lsn, wait_max), wait_max + timeout_);
+            if (waited.is_late) {
+                connection_.reset();
+                return std::nullopt;
+            }
+            // What it answers does not matter: the position is queried anyway. An error means that
+            // this server cannot wait, whatever its version says.
+            can_wait_ = PQresultStatus(waited.result.get()) == PGRES_TUPLES_OK;
+        }
+        return ask();
     }
 
     int socket() const override { return connection_ ? PQsocket(connection_.get()) : -1; }
@@ -144,7 +159,7 @@ class LibpqPositionSource : public PositionSource {
   private:
     using Clock = std::chrono::steady_clock;
     struct Answer {
-        std::optional<ReplicaPosition> position;
+        detail::LibpqResult result;  ///< the last
         bool is_late = false;
     };
     struct Finish {
@@ -152,6 +167,7 @@ class LibpqPositionSource : public PositionSource {
     };
 
     bool connect() {
+        can_wait_ = true;
         const auto deadline = Clock::now() + timeout_;
         // What the url says comes last and wins. The keepalives notice within about five seconds a
         // server that lost its power, and before it can be up again.
@@ -169,21 +185,32 @@ class LibpqPositionSource : public PositionSource {
         return false;
     }
 
-    Answer question() {
-        const auto deadline = Clock::now() + timeout_;
-        if (PQsendQuery(connection_.get(), kReplicaPositionSql) != 1) return {};
+    static std::optional<ReplicaPosition> position_of(const Answer& answer) {
+        const auto row = detail::first_row<ReplicaRow>(answer.result.get());
+        return row ? parse_replica(*row) : std::nullopt;
+    }
+
+    /// By its version first; then it is tried, once per connection. Not inside a transaction, where
+    /// it is an error: this connection never begins one, but a pooler's server may be in one.
+    bool can_wait() const {
+        return connection_ && can_wait_ &&
+               PQserverVersion(connection_.get()) >= kWaitForLsnVersion &&
+               PQtransactionStatus(connection_.get()) == PQTRANS_IDLE;
+    }
+
+    Answer run(const std::string& sql, std::chrono::milliseconds time) {
+        const auto deadline = Clock::now() + time;
+        Answer answer;
+        if (PQsendQuery(connection_.get(), sql.c_str()) != 1) return answer;
         while (true) {
             if (PQconsumeInput(connection_.get()) != 1) return {};
             if (PQisBusy(connection_.get()) != 0) {
-                if (!wait(POLLIN, deadline)) return {std::nullopt, true};
+                if (!wait(POLLIN, deadline)) return {nullptr, true};
                 continue;
             }
-            const detail::LibpqResult result(PQgetResult(connection_.get()));
-            const auto row = detail::first_row<ReplicaRow>(result.get());
-            const auto position = row ? parse_replica(*row) : std::nullopt;
-            while (const detail::LibpqResult rest{PQgetResult(connection_.get())}) {
-            }
-            return {position, false};
+            detail::LibpqResult result(PQgetResult(connection_.get()));
+            if (!result) return answer;
+            answer.result = std::move(result);
         }
     }
 
@@ -198,6 +225,7 @@ class LibpqPositionSource : public PositionSource {
     const std::string url_;
     const std::chrono::milliseconds timeout_;
     std::unique_ptr<PGconn, Finish> connection_;
+    bool can_wait_ = true;
 };
 
 /// Makes a LibpqPositionSource, for HelperOptions::position_source. Any thread.

@@ -5,6 +5,7 @@
 /// row. Pure; any thread. libpq.hpp and libpqxx.hpp run the statements.
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -57,6 +58,16 @@ inline constexpr const char* kReplicaPositionSql =
     " CASE WHEN r.is_standby THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END"
     " FROM pg_control_system() s, pg_control_checkpoint() c, pg_control_recovery() m,"
     " (SELECT pg_is_in_recovery() AS is_standby OFFSET 0) r";
+
+/// The first PostgreSQL with WAIT FOR LSN, as PQserverVersion() has it.
+inline constexpr int kWaitForLsnVersion = 190000;
+/// Makes the statement that waits on a standby until it has replayed a position. It compares no
+/// timelines, must run outside of a transaction, and answers "success", "timeout" or "not in
+/// recovery". Any thread.
+/// @param lsn the position
+/// @param wait_max milliseconds, at least one
+/// @return the statement
+std::string wait_for_lsn_sql(Lsn lsn, std::chrono::milliseconds wait_max);
 
 /// The columns of kCommittedPositionSql's row as text; an empty view for NULL.
 using CommittedRow = std::array<std::string_view, 5>;
