@@ -73,7 +73,15 @@ std::unique_ptr<ReplicaPoller> make_poller(const HelperOptions& options,
             "libpq_position_source of homeward/replay/libpq.hpp, or that of libmariadb.hpp or "
             "hiredis.hpp");
     }
-    return std::make_unique<ReplicaPoller>(options.position_source(database.url), options.poll);
+    std::unique_ptr<PositionSource> source = options.position_source(database.url);
+    const auto engine = engine_of_url(database.url);
+    if (engine && !shares_client(*engine, source->engine())) {
+        refuse("DATABASE_URL or DATABASE_REPLICA_URL is of " + std::string(name_of(*engine)) +
+               ", but HelperOptions::position_source is of " +
+               std::string(name_of(source->engine())) +
+               ": set it to that of libpq.hpp, libmariadb.hpp or hiredis.hpp");
+    }
+    return std::make_unique<ReplicaPoller>(std::move(source), options.poll);
 }
 
 /// A route may still ask for the primary.

@@ -39,4 +39,11 @@ std::optional<Engine> engine_of_url(std::string_view url) {
     return engine_of(scheme);
 }
 
+bool shares_client(Engine one, Engine other) {
+    const auto is_mysql = [](Engine engine) {
+        return engine == Engine::mysql || engine == Engine::mariadb;
+    };
+    return one == other || (is_mysql(one) && is_mysql(other));
+}
+
 }  // namespace homeward::replay

@@ -63,7 +63,8 @@ Token SessionConsistency::best_token(const SessionText& session, Engine engine) 
     Token best;
     const auto take = [&](std::string_view value) {
         Token token = signer_.read(value, unix_now_s());
-        if (token.is_genuine() && token.seen.engine != engine) {
+        // Of MySQL and MariaDB the server's answer decides: a URL may name either.
+        if (token.is_genuine() && !shares_client(token.seen.engine, engine)) {
             token.state = TokenState::other_engine;
         }
         const bool is_first = best.state == TokenState::malformed;

@@ -152,7 +152,7 @@ TEST_CASE("an App with all parts given reads no environment") {
     CHECK(app.database_url().url == "host=replica");
     replay::HandlerResult result;
     app.replay().remember({7, 1, 1}, result);
-    CHECK(result.set_cookie.find("seen=v1.own.") == 0);
+    CHECK(result.set_cookie.find("seen=v2.own.") == 0);
     const replay::Outcome outcome = app.replay().request_handler().run(post(), meet_read_only);
     REQUIRE(outcome.instead);
     const auto& headers = outcome.instead->headers;

@@ -53,7 +53,8 @@ TEST_CASE("an App names each variable with a wrong value, and repeats no secret"
     check_refused("FLY_REGION", "Amsterdam!", "of a-z, 0-9");
     check_refused("HOMEWARD_REGION", "Amsterdam!", "of a-z, 0-9");
     check_refused("PRIMARY_REGION", "s c l", "of a-z, 0-9");
-    check_refused("DATABASE_URL", "mysql://app:secret@db.internal/shop", "DATABASE_URL");
+    check_refused("DATABASE_URL", "mysql://app:secret@db.internal/shop", "libmariadb.hpp");
+    check_refused("DATABASE_URL", "mysqlx://app:secret@db.internal/shop", "DATABASE_REPLICA_URL");
     check_refused("DATABASE_REPLICA_PORT", "five", "must be a port");
     check_refused("DATABASE_REPLICA_RULE", "farthest", "by_host");
     check_refused("HOMEWARD_NATS_URL", "https://app:secret@leaf", "nats://127.0.0.1:4222");

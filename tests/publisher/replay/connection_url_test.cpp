@@ -291,7 +291,10 @@ TEST_CASE("a connection string says which engine it is of") {
     for (const Engine engine :
          {Engine::postgresql, Engine::mysql, Engine::mariadb, Engine::mongodb, Engine::redis}) {
         CHECK(engine_of(name_of(engine)) == engine);
+        CHECK(shares_client(engine, engine));
     }
+    CHECK(shares_client(Engine::mysql, Engine::mariadb));
+    CHECK_FALSE(shares_client(Engine::mysql, Engine::postgresql));
 }
 
 TEST_CASE("the environment says where we are and how to get to the replica") {

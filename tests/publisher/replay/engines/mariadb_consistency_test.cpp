@@ -183,8 +183,17 @@ TEST_CASE(
     CHECK(other.token == TokenState::other_engine);
     CHECK(other.coverage == Coverage::not_asked);
     CHECK_THROWS_AS(libmariadb_position_source("postgres://u:secret@h/db"), std::invalid_argument);
-    // A source for MySQL makes nothing of MariaDB's positions.
+    // Many a URL of MariaDB has MySQL's scheme.
     const std::string as_mysql = "mysql" + url_of(leader).substr(std::string("mariadb").size());
-    CHECK_FALSE(libmariadb_position_source(as_mysql)->ask());
+    const auto source = libmariadb_position_source(as_mysql);
+    CHECK(source->engine() == Engine::mysql);
+    const auto position = source->ask();
+    REQUIRE(position);
+    CHECK(position->at.engine == Engine::mariadb);
+    ReplicaPoller poller(libmariadb_position_source(as_mysql));
+    const SessionConsistency reads(TokenSigner({kKey}), &poller);
+    CHECK(wait_until(30s, [&] {
+        return reads.ask(SessionText{{}, result.seen_token}).coverage == Coverage::covered;
+    }));
     CHECK(libmariadb_position_source(url_of(leader))->ask());
 }

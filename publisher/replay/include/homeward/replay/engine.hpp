@@ -32,4 +32,11 @@ std::optional<Engine> engine_of(std::string_view name);
 /// @return nothing for any other text, as libpq's "host=… port=…"
 std::optional<Engine> engine_of_url(std::string_view url);
 
+/// Whether one client library speaks to both, by URLs of either scheme: MySQL and MariaDB. Any
+/// thread.
+/// @param one any
+/// @param other any
+/// @return true also for the same engine
+bool shares_client(Engine one, Engine other);
+
 }  // namespace homeward::replay

@@ -151,7 +151,7 @@ class LibmariadbPositionSource : public PositionSource {
     using Connect = std::function<MYSQL*()>;
 
     /// @param connect called for each connection
-    /// @param engine Engine::mariadb or Engine::mysql
+    /// @param engine Engine::mariadb or Engine::mysql, as the URL has it; the server decides
     LibmariadbPositionSource(Connect connect, Engine engine)
         : connect_(std::move(connect)), engine_(engine) {}
 
@@ -159,12 +159,12 @@ class LibmariadbPositionSource : public PositionSource {
         const auto begin = Clock::now();
         const bool is_fresh = !connection_;
         if (is_fresh && !connect()) return std::nullopt;
-        if (const auto position = checked_position()) return position;
+        if (const auto position = replica_position(connection_.get())) return position;
         connection_.reset();
         // A connection that died while it was idle gets a second chance, a silent server none.
         const bool is_silent = Clock::now() - begin > kSilence;
         if (is_fresh || is_silent || !connect()) return std::nullopt;
-        const auto position = checked_position();
+        const auto position = replica_position(connection_.get());
         if (!position) connection_.reset();
         return position;
     }
@@ -173,10 +173,13 @@ class LibmariadbPositionSource : public PositionSource {
                                             std::chrono::milliseconds wait_max) override {
         const auto begin = Clock::now();
         const auto wait_ms = static_cast<std::uint32_t>(wait_max.count());
-        const std::string sql = engine_ == Engine::mariadb ? mariadb_wait_sql(seen, wait_ms)
-                                                           : mysql_wait_sql(seen, wait_ms);
+        std::string sql;
+        if (connection_) {
+            sql = detail::is_mariadb(connection_.get()) ? mariadb_wait_sql(seen, wait_ms)
+                                                        : mysql_wait_sql(seen, wait_ms);
+        }
         // What it answers does not matter: the position is queried anyway.
-        if (connection_ && !sql.empty()) detail::first_row(connection_.get(), sql, 1);
+        if (!sql.empty()) detail::first_row(connection_.get(), sql, 1);
         if (Clock::now() - begin < wait_max + kSilence) return ask();
         connection_.reset();
         return std::nullopt;
@@ -195,13 +198,6 @@ class LibmariadbPositionSource : public PositionSource {
     bool connect() {
         connection_.reset(connect_());
         return connection_ != nullptr;
-    }
-
-    /// Nothing also for a server of the other kind, whose positions mean nothing here.
-    std::optional<ReplicaPosition> checked_position() const {
-        auto position = replica_position(connection_.get());
-        if (position && position->at.engine != engine_) return std::nullopt;
-        return position;
     }
 
     const Connect connect_;

@@ -34,7 +34,8 @@ class PositionSource {
         return ask();
     }
 
-    /// The engine whose positions it gives. Any thread.
+    /// The engine whose positions it gives, or another of the same client (shares_client()). Any
+    /// thread.
     /// @return it never changes
     virtual Engine engine() const { return Engine::postgresql; }
 
