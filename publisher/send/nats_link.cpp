@@ -1,19 +1,15 @@
 #include "publisher/send/nats_link.hpp"
 
-#include <dlfcn.h>
 #include <nats/nats.h>
-#include <sys/random.h>
 
-#include <algorithm>
 #include <array>
 #include <cstdlib>
-#include <cstring>
-#include <fstream>
 #include <mutex>
 #include <shared_mutex>
 
 #include "publisher/platform/fork_guard.hpp"
 #include "publisher/platform/thread_body.hpp"
+#include "publisher/send/nats_handle.hpp"
 #include "publisher/send/nats_options.hpp"
 #include "schemas/nats/nats_probe.hpp"
 #include "schemas/nats/subject.hpp"
@@ -21,89 +17,7 @@
 namespace homeward {
 namespace {
 
-// A dead peer is noticed after at most interval × (pings + 1) = 9 s.
-constexpr std::int64_t kPingIntervalMs = 3'000;
-constexpr int kPingsOutMax = 2;
-constexpr std::int64_t kConnectTimeoutMs = 3'000;
-constexpr std::int64_t kWriteDeadlineMs = 1'000;
 constexpr std::chrono::milliseconds kProbePatience{500};
-
-template <typename T, void (*destroy)(T*)>
-struct Destroyer {
-    void operator()(T* object) const { destroy(object); }
-};
-using OptionsPtr = std::unique_ptr<natsOptions, Destroyer<natsOptions, natsOptions_Destroy>>;
-using ConnectionPtr =
-    std::unique_ptr<natsConnection, Destroyer<natsConnection, natsConnection_Destroy>>;
-using SubscriptionPtr =
-    std::unique_ptr<natsSubscription, Destroyer<natsSubscription, natsSubscription_Destroy>>;
-
-/// How every message of nats.c begins: with what its collecting thread calls to free it.
-struct Collected {
-    Collected* next;
-    void (*free)(void* message);
-};
-
-/// Whether messages of this nats.c begin so: its own function, the same for two fresh messages.
-bool can_free_directly() {
-    std::array<natsMsg*, 2> messages{};
-    std::array<Collected, 2> starts{};
-    bool is_known = true;
-    for (std::size_t i = 0; i < messages.size(); ++i) {
-        is_known = is_known && natsMsg_Create(&messages[i], "a", nullptr, "b", 1) == NATS_OK;
-        if (is_known) std::memcpy(&starts[i], messages[i], sizeof starts[i]);
-    }
-    Dl_info ours{};
-    Dl_info theirs{};
-    is_known = is_known && starts[0].next == nullptr && starts[1].next == nullptr &&
-               starts[0].free != nullptr && starts[0].free == starts[1].free &&
-               ::dladdr(reinterpret_cast<void*>(&natsMsg_Create), &ours) != 0 &&
-               ::dladdr(reinterpret_cast<void*>(starts[0].free), &theirs) != 0 &&
-               ours.dli_fbase == theirs.dli_fbase;
-    for (natsMsg* message : messages) natsMsg_Destroy(message);
-    return is_known;
-}
-
-/// natsMsg_Destroy() hands the message to a thread of the library, under a lock of the whole
-/// library. A forked child has no such thread, so there no message would ever be freed; and were
-/// the lock held at the fork, the child would wait for it for ever. So we free it ourselves.
-void free_message(natsMsg* message) {
-    static const bool is_direct = can_free_directly();
-    if (is_direct) {
-        Collected start;
-        std::memcpy(&start, message, sizeof start);
-        start.free(message);
-        return;
-    }
-    // An unknown nats.c: fork() must find its collecting thread at rest.
-    const auto nobody_forks = ForkGuard::hold();
-    ForkGuard::wait_at_fork();
-    natsMsg_Destroy(message);
-}
-using MsgPtr = std::unique_ptr<natsMsg, Destroyer<natsMsg, free_message>>;
-
-std::string random_hex() {
-    std::array<unsigned char, 16> bytes{};
-    if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
-        throw SetupError("getrandom() gives no random bytes for an inbox");
-    }
-    constexpr std::string_view kDigits = "0123456789abcdef";
-    std::string text;
-    for (const unsigned char byte : bytes) {
-        text += kDigits[byte >> 4];
-        text += kDigits[byte & 15];
-    }
-    return text;
-}
-
-/// nats.c opens it for everybody: children, and programs that they become.
-void keep_socket(natsConnection* connection) {
-    char* ip = nullptr;
-    int port = 0;
-    if (natsConnection_GetLocalIPAndPort(connection, &ip, &port) != NATS_OK) return;
-    ForkGuard::keep_socket(connection, ip, port);
-    std::free(ip);
-}
 
 PublishReply parse_answer(natsMsg* message) {
     PublishReply answer;
@@ -172,7 +86,8 @@ class NatsLink::Impl {
         set_server(made, wanted, url);
         set_credentials(made, wanted);
         auto hold = std::make_unique<Listener::Hold>(listener_);
-        set_behaviour(made, wanted, hold.get());
+        set_behaviour(made, wanted);
+        set_callbacks(made, hold.get());
         natsConnection* connection = nullptr;
         const natsStatus status = natsConnection_Connect(&connection, made);
         connection_.reset(connection);
@@ -242,18 +157,8 @@ class NatsLink::Impl {
                            what);
     }
 
-    static void set_behaviour(natsOptions* options, const PublisherOptions& wanted,
-                              Listener::Hold* hold) {
-        const std::string name = "homeward " + wanted.region + "/" + wanted.app;
-        natsStatus s = natsOptions_SetName(options, name.c_str());
-        // It would never say why it fails, give up after two refused logins, and go on with
-        // certificates that have been replaced.
-        if (s == NATS_OK) s = natsOptions_SetAllowReconnect(options, false);
-        if (s == NATS_OK) s = natsOptions_SetPingInterval(options, kPingIntervalMs);
-        if (s == NATS_OK) s = natsOptions_SetMaxPingsOut(options, kPingsOutMax);
-        if (s == NATS_OK) s = natsOptions_SetTimeout(options, kConnectTimeoutMs);
-        if (s == NATS_OK) s = natsOptions_SetWriteDeadline(options, kWriteDeadlineMs);
-        if (s == NATS_OK) s = natsOptions_SetDisconnectedCB(options, &Impl::on_disconnected, hold);
+    static void set_callbacks(natsOptions* options, Listener::Hold* hold) {
+        natsStatus s = natsOptions_SetDisconnectedCB(options, &Impl::on_disconnected, hold);
         if (s == NATS_OK) s = natsOptions_SetClosedCB(options, &Impl::on_closed, hold);
         // Without one, nats.c prints to the host's standard error.
         if (s == NATS_OK) s = natsOptions_SetErrorHandler(options, &Impl::on_error, hold);

@@ -9,6 +9,12 @@
 namespace homeward {
 namespace {
 
+// A dead peer is noticed after at most interval × (pings + 1) = 9 s.
+constexpr std::int64_t kPingIntervalMs = 3'000;
+constexpr int kPingsOutMax = 2;
+constexpr std::int64_t kConnectTimeoutMs = 3'000;
+constexpr std::int64_t kWriteDeadlineMs = 1'000;
+
 /// The public key in the file of a seed, which nats.c does not derive; a word that begins with U.
 std::string public_key_in(const std::filesystem::path& seed_file) {
     std::ifstream words(seed_file);
@@ -78,6 +84,19 @@ void set_server(natsOptions* options, const PublisherOptions& wanted, const std:
             "nats_urls: " + printable_address(url) + " is not usable as a NATS server");
     // Or a server in between that says it has no TLS would be believed.
     if (wants_tls(wanted)) require(natsOptions_SetSecure(options, true), "TLS");
+}
+
+void set_behaviour(natsOptions* options, const PublisherOptions& wanted) {
+    const std::string name = "homeward " + wanted.region + "/" + wanted.app;
+    natsStatus s = natsOptions_SetName(options, name.c_str());
+    // It would never say why it fails, give up after two refused logins, and go on with
+    // certificates that have been replaced.
+    if (s == NATS_OK) s = natsOptions_SetAllowReconnect(options, false);
+    if (s == NATS_OK) s = natsOptions_SetPingInterval(options, kPingIntervalMs);
+    if (s == NATS_OK) s = natsOptions_SetMaxPingsOut(options, kPingsOutMax);
+    if (s == NATS_OK) s = natsOptions_SetTimeout(options, kConnectTimeoutMs);
+    if (s == NATS_OK) s = natsOptions_SetWriteDeadline(options, kWriteDeadlineMs);
+    require(s, "the NATS connection's options");
 }
 
 std::string last_words(natsStatus status) {

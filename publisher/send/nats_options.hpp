@@ -17,6 +17,9 @@ void require(natsStatus status, const std::string& what);
 void set_credentials(natsOptions* options, const PublisherOptions& wanted);
 /// Throws SetupError for a URL that cannot be used.
 void set_server(natsOptions* options, const PublisherOptions& wanted, const std::string& url);
+/// How we want any connection: its name, when a peer counts as dead, and that it never reconnects
+/// by itself. Throws SetupError.
+void set_behaviour(natsOptions* options, const PublisherOptions& wanted);
 /// Whether any of the servers' URLs asks for TLS.
 bool wants_tls(const PublisherOptions& wanted);
 
