@@ -8,6 +8,8 @@
 --   homeward_upkeep  the consumer's housekeeping, and people at dead letters and conflicts: compacts
 --                    and forgets, makes and drops partitions, redrives (postgres.upkeep_url)
 --   homeward_reader  proof, dashboards, people: reads, and changes nothing
+--   homeward_caller  an app's login whose server runs forwarded calls (publisher/forward): stores and
+--                    finds how calls ended, and reads none of them otherwise
 --
 -- Logins are members of these: CREATE ROLE bridge LOGIN PASSWORD '…' IN ROLE homeward_writer. One
 -- that makes tables must make them as homeward_owner: ALTER ROLE migrator SET role = homeward_owner.
@@ -21,7 +23,7 @@ DECLARE
     wanted text;
 BEGIN
     FOREACH wanted IN ARRAY ARRAY['homeward_owner', 'homeward_writer', 'homeward_upkeep',
-                              'homeward_reader'] LOOP
+                              'homeward_reader', 'homeward_caller'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) THEN
             EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
         END IF;
@@ -41,6 +43,7 @@ CREATE SCHEMA IF NOT EXISTS homeward_events AUTHORIZATION homeward_owner;
 REVOKE ALL ON SCHEMA homeward, homeward_events FROM PUBLIC;
 GRANT USAGE ON SCHEMA homeward, homeward_events
     TO homeward_writer, homeward_upkeep, homeward_reader;
+GRANT USAGE ON SCHEMA homeward TO homeward_caller;
 
 -- Tables of event types that come later.
 ALTER DEFAULT PRIVILEGES FOR ROLE homeward_owner IN SCHEMA homeward_events
@@ -73,6 +76,7 @@ DECLARE
         'insert_dead_letters', 'replicated_lsn', 'seq_count', 'range_count', 'missing_after',
         'uncounted_days', 'begin_day_count', 'finish_day_count', 'record_late_rows',
         'register_consumer', 'record_plain_acks', 'check_columns'];
+    for_caller text[] := ARRAY['begin_call', 'store_call', 'ensure_call_days', 'drop_expired_calls'];
     one record;
 BEGIN
     IF to_regclass('homeward.origin') IS NULL THEN
@@ -81,7 +85,7 @@ BEGIN
     END IF;
     FOR one IN
         SELECT p.oid::regprocedure AS name, p.proname = ANY (for_writer) AS writes,
-               p.proname = ANY (for_upkeep) AS keeps
+               p.proname = ANY (for_upkeep) AS keeps, p.proname = ANY (for_caller) AS calls
         FROM pg_proc p WHERE p.pronamespace = 'homeward'::regnamespace
     LOOP
         IF one.writes THEN
@@ -89,6 +93,9 @@ BEGIN
         END IF;
         IF one.keeps THEN
             EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO homeward_upkeep', one.name);
+        END IF;
+        IF one.calls THEN
+            EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO homeward_caller', one.name);
         END IF;
     END LOOP;
     GRANT SELECT ON ALL TABLES IN SCHEMA homeward TO homeward_upkeep;

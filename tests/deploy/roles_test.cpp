@@ -274,3 +274,54 @@ TEST_CASE("homeward_reader sees proof and events, and changes nothing") {
         CHECK_THAT(guarded.refusal("auditor", sql), Contains("permission denied"));
     }
 }
+
+TEST_CASE("homeward_caller stores how calls ended, and neither reads nor changes them otherwise") {
+    GuardedBridge guarded;
+    guarded.leader().query("CREATE ROLE shop LOGIN IN ROLE homeward_caller");
+    CHECK(guarded.query_as("shop", "SELECT homeward.ensure_call_days()") == Rows{{"3"}});
+    CHECK(guarded.query_as("shop",
+                           "SELECT homeward.store_call(begun, 'shop', 'k1', 'ams', 'order.place',"
+                           " 'digest', 'ok', '', 'reply') FROM homeward.begin_call('shop', 'k1');"
+                           "SELECT outcome, convert_from(reply, 'UTF8')"
+                           " FROM homeward.begin_call('shop', 'k1')") == Rows{{"ok", "reply"}});
+    for (const char* sql : {
+             "SELECT * FROM homeward.forwarded_call",
+             "DELETE FROM homeward.forwarded_call",
+             "INSERT INTO homeward.call_claim VALUES ('shop', 'k1')",
+             "UPDATE homeward.call_retention SET days = 1",
+             "SELECT * FROM homeward.origin",
+             "SELECT homeward.compact()",
+             "SELECT homeward.settle('{1}', '{1}', '{10}', '{10}', '{f}')",
+             "SELECT homeward.await_lock('forwarded_call')",
+             "CREATE TABLE homeward_call.mine (a int)",
+         }) {
+        INFO(sql);
+        CHECK_THAT(guarded.refusal("shop", sql), Contains("permission denied"));
+    }
+    // The consumer's logins have no part in it.
+    for (const char* login : {"bridge", "keeper"}) {
+        CHECK_THAT(guarded.refusal(login, "SELECT homeward.begin_call('shop', 'k2')"),
+                   Contains("permission denied"));
+    }
+    // A day that has passed its retention goes, and the youngest that must stay does not.
+    CHECK(guarded.query_as("shop", "SELECT homeward.drop_expired_calls()") == Rows{{""}});
+    for (const int age : {8, 7}) {
+        const std::string day = "current_date - " + std::to_string(age);
+        guarded.leader().query(
+            "DO $$ BEGIN EXECUTE format('CREATE TABLE homeward_call.old_" + std::to_string(age) +
+            " PARTITION OF homeward.forwarded_call FOR VALUES FROM (%L) TO (%L)', " + day + ", " +
+            day + " + 1); END $$");
+    }
+    CHECK(guarded.query_as("shop",
+                           "SELECT homeward.drop_expired_calls() = (now() AT TIME ZONE"
+                           " 'UTC')::date - 8") == Rows{{"t"}});
+    CHECK(guarded.query_as("shop", "SELECT homeward.drop_expired_calls()") == Rows{{""}});
+    // A retry finds its key on whatever day it comes.
+    guarded.leader().query("UPDATE homeward.forwarded_call SET day = current_date - 7");
+    CHECK(guarded.query_as("shop", "SELECT outcome FROM homeward.begin_call('shop', 'k1')") ==
+          Rows{{"ok"}});
+    CHECK_THAT(guarded.refusal("shop",
+                               "SET default_transaction_isolation = 'repeatable read';"
+                               "COMMIT; SELECT homeward.begin_call('shop', 'k1')"),
+               Contains("needs READ COMMITTED, not REPEATABLE READ"));
+}
