@@ -1,0 +1,86 @@
+#include "publisher/forward/call_attempts.hpp"
+
+#include <charconv>
+
+namespace homeward::forward {
+namespace {
+
+template <typename Number>
+bool parse(std::string_view text, Number& number) {
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    return error == std::errc() && end == text.data() + text.size();
+}
+
+}  // namespace
+
+unsigned CallAttempts::begin() {
+    const std::lock_guard lock(mutex_);
+    is_answered_.push_back(false);
+    return begun_++;
+}
+
+void CallAttempts::cancel() {
+    const std::lock_guard lock(mutex_);
+    is_answered_.pop_back();
+    --begun_;
+}
+
+void CallAttempts::answer(unsigned number, Answer answer) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (number >= is_answered_.size() || is_answered_[number]) return;
+        is_answered_[number] = true;
+        if (answer.outcome != Outcome::in_doubt) ++closed_;
+        answers_.push_back(std::move(answer));
+    }
+    came_.notify_one();
+}
+
+std::optional<Answer> CallAttempts::wait(Clock::time_point until) {
+    std::unique_lock lock(mutex_);
+    came_.wait_until(lock, until, [this] { return !answers_.empty(); });
+    if (answers_.empty()) return std::nullopt;
+    Answer first = std::move(answers_.front());
+    answers_.pop_front();
+    return first;
+}
+
+bool CallAttempts::has_open() const {
+    const std::lock_guard lock(mutex_);
+    return closed_ < begun_;
+}
+
+CallRegistry::Entry::Entry(CallRegistry& registry) : registry_(registry) {
+    const std::lock_guard lock(registry_.mutex_);
+    id_ = registry_.next_id_++;
+    registry_.calls_.emplace(id_, attempts_);
+}
+
+CallRegistry::Entry::~Entry() {
+    const std::lock_guard lock(registry_.mutex_);
+    registry_.calls_.erase(id_);
+}
+
+std::string CallRegistry::Entry::token(unsigned number) const {
+    return std::to_string(id_) + "-" + std::to_string(number);
+}
+
+void CallRegistry::answer(std::string_view token, Answer answer) {
+    const std::size_t dash = std::min(token.find('-'), token.size());
+    std::uint64_t id = 0;
+    unsigned number = 0;
+    if (dash == token.size() || !parse(token.substr(0, dash), id) ||
+        !parse(token.substr(dash + 1), number)) {
+        return;
+    }
+    std::shared_ptr<CallAttempts> attempts;
+    {
+        const std::lock_guard lock(mutex_);
+        const auto found = calls_.find(id);
+        if (found == calls_.end()) return;
+        attempts = found->second;
+    }
+    attempts->answer(number, std::move(answer));
+}
+
+}  // namespace homeward::forward

@@ -1,0 +1,251 @@
+#include "publisher/forward/call_channel.hpp"
+
+#include <nats/nats.h>
+
+#include <mutex>
+#include <shared_mutex>
+#include <vector>
+
+#include "publisher/forward/call_wire.hpp"
+#include "publisher/platform/fork_guard.hpp"
+#include "publisher/platform/thread_body.hpp"
+#include "publisher/send/nats_handle.hpp"
+#include "publisher/send/nats_link.hpp"
+#include "publisher/send/nats_options.hpp"
+#include "schemas/nats/jetstream_reply.hpp"
+#include "schemas/nats/nats_probe.hpp"
+
+namespace homeward::forward {
+namespace {
+
+constexpr std::chrono::milliseconds kProbePatience{500};
+
+Received received(natsMsg* message, const char* header) {
+    Received parts;
+    parts.subject = natsMsg_GetSubject(message);
+    if (const char* reply = natsMsg_GetReply(message)) parts.reply = reply;
+    const char* value = nullptr;
+    if (natsMsgHeader_Get(message, header, &value) == NATS_OK && value != nullptr) {
+        parts.header = value;
+    }
+    parts.body = {natsMsg_GetData(message),
+                  static_cast<std::size_t>(natsMsg_GetDataLength(message))};
+    parts.has_no_responders = natsMsg_IsNoResponders(message);
+    return parts;
+}
+
+}  // namespace
+
+/// Whom nats.c's threads call. They may be at it when the channel ends, and still have a call or
+/// two in their queue: so each callback has a hold on this, and what comes too late is not passed
+/// on.
+class CallChannel::Listener {
+  public:
+    /// For a callback's closure; given back by the library's last word on it.
+    using Hold = std::shared_ptr<Listener>;
+
+    Listener(Callbacks callbacks, const char* header)
+        : callbacks_(std::move(callbacks)), header_(header) {}
+
+    void message(natsMsg* message) {
+        const std::shared_lock lock(mutex_);
+        if (!is_over_) callbacks_.on_message(received(message, header_));
+    }
+    void log(std::string_view line) {
+        const std::shared_lock lock(mutex_);
+        if (!is_over_) callbacks_.on_log(line);
+    }
+    void lose() {
+        const std::shared_lock lock(mutex_);
+        if (!is_over_) callbacks_.on_lost();
+    }
+    /// Waits for what is under way.
+    void end() {
+        const std::unique_lock lock(mutex_);
+        is_over_ = true;
+    }
+
+  private:
+    std::shared_mutex mutex_;
+    bool is_over_ = false;
+    const Callbacks callbacks_;
+    const char* const header_;
+};
+
+class CallChannel::Impl {
+  public:
+    Impl(const PublisherOptions& wanted, const std::string& url, bool wants_cause,
+         const char* header, Callbacks callbacks)
+        : listener_(std::make_shared<Listener>(std::move(callbacks), header)) {
+        ForkGuard::watch();
+        natsOptions* made = nullptr;
+        require(natsOptions_Create(&made), "nats.c");
+        OptionsPtr options(made);
+        set_server(made, wanted, url);
+        set_credentials(made, wanted);
+        set_behaviour(made, wanted);
+        auto hold = std::make_unique<Listener::Hold>(listener_);
+        set_callbacks(made, hold.get());
+        natsConnection* connection = nullptr;
+        const natsStatus status = natsConnection_Connect(&connection, made);
+        connection_.reset(connection);
+        if (status != NATS_OK) throw_cause(status, wanted, url, wants_cause);
+        static_cast<void>(hold.release());  // on_closed() has it
+        keep_socket(connection);
+    }
+
+    ~Impl() {
+        listener_->end();
+        ForkGuard::forget_socket(connection_.get());
+        for (const SubscriptionPtr& subscription : subscriptions_) {
+            natsSubscription_Unsubscribe(subscription.get());
+        }
+        if (connection_ != nullptr) natsConnection_Close(connection_.get());
+    }
+
+    void subscribe(const std::string& subject, const std::string& queue) {
+        natsSubscription* subscription = nullptr;
+        auto hold = std::make_unique<Listener::Hold>(listener_);
+        const natsStatus status =
+            queue.empty()
+                ? natsConnection_Subscribe(&subscription, connection_.get(), subject.c_str(),
+                                           &Impl::on_message, hold.get())
+                : natsConnection_QueueSubscribe(&subscription, connection_.get(), subject.c_str(),
+                                                queue.c_str(), &Impl::on_message, hold.get());
+        if (status != NATS_OK) {
+            throw ConnectError("cannot subscribe to " + subject + ": " +
+                               natsStatus_GetText(status));
+        }
+        subscriptions_.emplace_back(subscription);
+        // Else it is kept for as long as this object: on_message() may come until then.
+        if (natsSubscription_SetOnCompleteCB(subscription, &Impl::on_complete, hold.get()) !=
+            NATS_OK) {
+            unreturned_holds_.push_back(std::move(hold));
+            return;
+        }
+        static_cast<void>(hold.release());
+    }
+
+    bool drain(std::chrono::milliseconds time) {
+        bool is_drained = true;
+        for (const SubscriptionPtr& subscription : subscriptions_) {
+            natsSubscription_DrainTimeout(subscription.get(), time.count());
+        }
+        for (const SubscriptionPtr& subscription : subscriptions_) {
+            const natsStatus status =
+                natsSubscription_WaitForDrainCompletion(subscription.get(), time.count());
+            is_drained = is_drained && status == NATS_OK;
+        }
+        return is_drained;
+    }
+
+    Published publish(const Message& message) {
+        if (!is_connected() || message.body.size() + kHeaderBytesMax > payload_bytes_max()) {
+            return Published::not_sent;
+        }
+        natsMsg* made = nullptr;
+        if (natsMsg_Create(&made, message.subject.c_str(),
+                           message.reply.empty() ? nullptr : message.reply.c_str(),
+                           message.body.data(), static_cast<int>(message.body.size())) != NATS_OK) {
+            return Published::not_sent;
+        }
+        const MsgPtr owned(made);
+        if (natsMsgHeader_Set(made, message.header_name, message.header.c_str()) != NATS_OK) {
+            return Published::not_sent;
+        }
+        return natsConnection_PublishMsg(connection_.get(), made) == NATS_OK ? Published::sent
+                                                                             : Published::unknown;
+    }
+
+    bool flush(std::chrono::milliseconds time) {
+        return natsConnection_FlushTimeout(connection_.get(), time.count()) == NATS_OK;
+    }
+    bool is_connected() const {
+        return natsConnection_Status(connection_.get()) == NATS_CONN_STATUS_CONNECTED;
+    }
+    std::size_t payload_bytes_max() const {
+        return static_cast<std::size_t>(natsConnection_GetMaxPayload(connection_.get()));
+    }
+
+  private:
+    [[noreturn]] static void throw_cause(natsStatus status, const PublisherOptions& wanted,
+                                         const std::string& url, bool wants_cause) {
+        std::string cause = last_words(status);
+        const std::string what = advice(status, wanted);
+        if (what.empty() && wants_cause) {
+            const std::string found = probe_nats(url, wants_tls(wanted), kProbePatience);
+            if (!found.empty()) cause = found;
+        }
+        throw ConnectError("no connection to NATS at " + printable_address(url) + ": " + cause +
+                           what);
+    }
+
+    static void set_callbacks(natsOptions* options, Listener::Hold* hold) {
+        natsStatus s = natsOptions_SetDisconnectedCB(options, &Impl::on_disconnected, hold);
+        if (s == NATS_OK) s = natsOptions_SetClosedCB(options, &Impl::on_closed, hold);
+        if (s == NATS_OK) s = natsOptions_SetErrorHandler(options, &Impl::on_error, hold);
+        // Else a message waits 1 ms for others to leave with.
+        if (s == NATS_OK) s = natsOptions_SetSendAsap(options, true);
+        require(s, "the NATS connection's options");
+    }
+
+    // The library is C: an exception that left one of these would end the host application.
+    static void on_message(natsConnection*, natsSubscription*, natsMsg* message,
+                           void* hold) noexcept {
+        const MsgPtr owned(message);
+        contain(hold, [&] { listener(hold).message(message); });
+    }
+    static void on_disconnected(natsConnection*, void* hold) noexcept {
+        contain(hold, [&] { listener(hold).lose(); });
+    }
+    static void on_error(natsConnection* connection, natsSubscription*, natsStatus status,
+                         void* hold) noexcept {
+        contain(hold, [&] {
+            const char* words = nullptr;
+            natsConnection_GetLastError(connection, &words);
+            const bool has_words = words != nullptr && *words != '\0';
+            listener(hold).log(
+                "NATS: " + (has_words ? printable(words) : natsStatus_GetText(status)) +
+                (status == NATS_NOT_PERMITTED ? "; the login lacks that permission" : ""));
+        });
+    }
+    static void on_closed(natsConnection*, void* hold) noexcept { on_complete(hold); }
+    static void on_complete(void* hold) noexcept { delete static_cast<Listener::Hold*>(hold); }
+    static Listener& listener(void* hold) { return **static_cast<Listener::Hold*>(hold); }
+    template <typename Body>
+    static void contain(void* hold, Body&& body) noexcept {
+        run_contained(
+            "nats.c", "the call is sent again when its answer is late",
+            [&](std::string_view line) { listener(hold).log(line); }, body);
+    }
+
+    Listener::Hold listener_;
+    std::vector<std::unique_ptr<Listener::Hold>> unreturned_holds_;
+    ConnectionPtr connection_;
+    std::vector<SubscriptionPtr> subscriptions_;
+};
+
+CallChannel::CallChannel(const PublisherOptions& options, const std::string& url, bool wants_cause,
+                         const char* header, Callbacks callbacks)
+    : impl_(std::make_unique<Impl>(options, url, wants_cause, header, std::move(callbacks))) {}
+CallChannel::~CallChannel() = default;
+void CallChannel::subscribe(const std::string& subject, const std::string& queue) {
+    impl_->subscribe(subject, queue);
+}
+bool CallChannel::drain(std::chrono::milliseconds time) {
+    return impl_->drain(time);
+}
+CallChannel::Published CallChannel::publish(const Message& message) {
+    return impl_->publish(message);
+}
+bool CallChannel::flush(std::chrono::milliseconds time) {
+    return impl_->flush(time);
+}
+bool CallChannel::is_connected() const {
+    return impl_->is_connected();
+}
+std::size_t CallChannel::payload_bytes_max() const {
+    return impl_->payload_bytes_max();
+}
+
+}  // namespace homeward::forward

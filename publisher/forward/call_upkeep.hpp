@@ -1,0 +1,34 @@
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+
+namespace homeward::forward {
+
+/// Makes the day partitions of homeward.forwarded_call ahead and drops those that are past their
+/// retention, from a thread of its own, over a connection of a moment. Any number of servers may do
+/// it.
+class CallUpkeep {
+  public:
+    CallUpkeep(std::string database_url, std::function<void(std::string_view)> on_log);
+    ~CallUpkeep();
+    CallUpkeep(const CallUpkeep&) = delete;
+    CallUpkeep& operator=(const CallUpkeep&) = delete;
+
+  private:
+    void run();
+    void maintain();
+
+    const std::string database_url_;
+    const std::function<void(std::string_view)> on_log_;
+    std::mutex mutex_;  // guards what follows
+    std::condition_variable stopping_;
+    bool is_stopping_ = false;
+    std::thread thread_;
+};
+
+}  // namespace homeward::forward

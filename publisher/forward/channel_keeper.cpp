@@ -1,0 +1,132 @@
+#include "publisher/forward/channel_keeper.hpp"
+
+#include <algorithm>
+
+#include "publisher/platform/thread_body.hpp"
+#include "publisher/send/nats_link.hpp"
+#include "schemas/nats/nats_probe.hpp"
+
+namespace homeward::forward {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kBackoffFirst = 50ms;
+constexpr auto kBackoffMax = 2s;
+
+/// The last one to hold a channel must not be a callback of that channel: it would wait for its own
+/// end. Nobody takes further copies when the keeper has let go of it.
+void destroy(std::shared_ptr<CallChannel> channel) {
+    while (channel.use_count() > 1) std::this_thread::sleep_for(1ms);
+}
+
+}  // namespace
+
+ChannelKeeper::ChannelKeeper(Options options) : options_(std::move(options)) {
+    connect_first();
+    thread_ = std::thread([this] {
+        run_contained("forwarded calls", "there will be no new connection to NATS",
+                      options_.connection.on_log, [this] { run(); });
+    });
+}
+
+ChannelKeeper::~ChannelKeeper() {
+    stop();
+    thread_.join();
+    std::unique_lock lock(mutex_);
+    auto last = std::move(channel_);
+    lock.unlock();
+    destroy(std::move(last));
+}
+
+void ChannelKeeper::stop() {
+    {
+        const std::lock_guard lock(mutex_);
+        is_stopping_ = true;
+    }
+    wake_.notify_all();
+}
+
+std::shared_ptr<CallChannel> ChannelKeeper::channel() const {
+    const std::lock_guard lock(mutex_);
+    return channel_ && channel_->is_connected() ? channel_ : nullptr;
+}
+
+void ChannelKeeper::connect_first() {
+    for (const std::string& url : options_.connection.nats_urls) {
+        try {
+            if (try_server(url, false)) return;
+        } catch (const ConnectError&) {
+            // run() tries again at once, and says why it fails.
+        }
+    }
+    is_lost_ = true;
+}
+
+void ChannelKeeper::run() {
+    std::unique_lock lock(mutex_);
+    while (!is_stopping_) {
+        wake_.wait(lock, [this] { return is_lost_ || is_stopping_; });
+        if (is_stopping_) return;
+        is_lost_ = false;
+        // Destroyed without the lock, which its last callbacks may want.
+        std::shared_ptr<CallChannel> lost = std::move(channel_);
+        lock.unlock();
+        destroy(std::move(lost));
+        reconnect();
+        const auto pause = backoff();
+        lock.lock();
+        if (channel_ != nullptr) continue;
+        is_lost_ = true;
+        wake_.wait_for(lock, pause, [this] { return is_stopping_; });
+    }
+}
+
+void ChannelKeeper::reconnect() {
+    const auto& urls = options_.connection.nats_urls;
+    const std::string& url = urls[next_url_++ % urls.size()];
+    std::string cause;
+    try {
+        if (try_server(url, outage_.is_due(Clock::now()))) return;
+        cause = "connection to NATS at " + printable_address(url) + " ended at once";
+    } catch (const ConnectError& error) {
+        cause = error.what();
+    } catch (const SetupError& error) {
+        cause = error.what();  // a file that is just being replaced
+    }
+    const auto line = outage_.failed(cause + "; no calls are forwarded", Clock::now());
+    if (line) options_.connection.on_log(*line);
+}
+
+bool ChannelKeeper::try_server(const std::string& url, bool wants_cause) {
+    const auto lose = [this] {
+        {
+            const std::lock_guard lock(mutex_);
+            is_lost_ = true;
+        }
+        wake_.notify_all();
+    };
+    auto channel = std::make_shared<CallChannel>(
+        options_.connection, url, wants_cause, options_.header,
+        CallChannel::Callbacks{options_.on_message, options_.connection.on_log, lose});
+    options_.on_connected(*channel);
+    if (!channel->is_connected()) return false;
+    attempts_ = 0;
+    const auto line =
+        outage_.ended("connected to NATS at " + printable_address(url) + " again", Clock::now());
+    if (line) options_.connection.on_log(*line);
+    const std::lock_guard lock(mutex_);
+    channel_ = std::move(channel);
+    return true;
+}
+
+/// Half fixed, half random, so that clients that were cut off together do not return together.
+ChannelKeeper::Clock::duration ChannelKeeper::backoff() {
+    const auto base =
+        std::min<Clock::duration>(kBackoffFirst * (1 << std::min(attempts_, 10)), kBackoffMax);
+    ++attempts_;
+    const auto half = base.count() / 2;
+    return Clock::duration(half + static_cast<std::int64_t>(random_()) % (half + 1));
+}
+
+}  // namespace homeward::forward

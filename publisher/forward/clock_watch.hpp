@@ -1,0 +1,30 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+namespace homeward::forward {
+
+/// Compares callers' clocks with this machine's, and says which region's differ. Nothing is decided
+/// by it. Any thread.
+class ClockWatch {
+  public:
+    explicit ClockWatch(std::function<void(std::string_view)> on_log)
+        : on_log_(std::move(on_log)) {}
+
+    /// `sent_at`: Unix time of a message that has just come, by the clock of its sender.
+    void see(std::string_view region, std::chrono::microseconds sent_at);
+
+  private:
+    using Clock = std::chrono::steady_clock;
+
+    const std::function<void(std::string_view)> on_log_;
+    std::mutex mutex_;
+    std::map<std::string, Clock::time_point, std::less<>> said_;
+};
+
+}  // namespace homeward::forward

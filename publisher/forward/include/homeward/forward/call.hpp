@@ -1,0 +1,110 @@
+#pragma once
+
+/// @file
+/// Forwarded calls: what both sides know. publisher/forward/README.md has the rules.
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace homeward::forward {
+
+/// A key longer than this is refused; it is printable ASCII without spaces.
+inline constexpr std::size_t kKeyBytesMax = 128;
+/// An operation longer than this is refused; see is_valid_operation().
+inline constexpr std::size_t kOperationBytesMax = 64;
+
+/// How a call ended, as far as the caller can know.
+enum class Outcome : std::uint8_t {
+    ok,             ///< committed, by this call or by an earlier one with this key
+    failed,         ///< the handler refused; `code` and `body` are its own. A retry gets the same
+    abandoned,      ///< abandon() was faster; it never runs
+    refused,        ///< not done: the call cannot run as it is; `body` says why
+    busy,           ///< not done: workers and queue are full; try again after `retry_after`
+    expired,        ///< not done: the deadline passed before COMMIT
+    unavailable,    ///< not done: the leader cannot be written to, or NATS cannot be reached
+    no_responders,  ///< not done: no server in the primary region serves this operation
+    not_found,      ///< outcome(): no call with this key has ended so far
+    in_doubt,       ///< the deadline passed and nobody knows; outcome() and abandon() tell later
+};
+/// The number of outcomes.
+inline constexpr std::size_t kOutcomes = static_cast<std::size_t>(Outcome::in_doubt) + 1;
+
+/// The name for logs and metric labels, "ok". Any thread.
+/// @param outcome any
+/// @return a literal
+std::string_view name_of(Outcome outcome);
+
+/// Whether an operation may be called so: words of a-z 0-9 _ - with dots between them, up to
+/// kOperationBytesMax; the first does not begin with _ or -. Any thread.
+/// @param operation "order.place"
+/// @return true if it may
+bool is_valid_operation(std::string_view operation);
+/// Whether a key is printable ASCII without spaces, of 1 to kKeyBytesMax bytes. Any thread.
+/// @param key any
+/// @return true if it is
+bool is_valid_key(std::string_view key);
+/// Makes a random key of 128 bits. Any thread.
+/// @return 32 hexadecimal digits
+/// @throws SetupError if the kernel gives no random bytes
+std::string random_key();
+
+/// Whether the local replica has what the call has committed.
+enum class ReplicaState : std::uint8_t {
+    not_asked,  ///< there is nothing to wait for, or nobody to ask
+    covered,    ///< a read on the replica sees the write
+    behind,     ///< not within ClientOptions::replica_wait_max
+    away,       ///< the replica does not answer, or is of another history
+};
+
+/// What a caller gets. Only `outcome` says whether the call took effect; a replica that is behind
+/// or away does not change that.
+struct [[nodiscard]] Reply {
+    Outcome outcome = Outcome::in_doubt;  ///< how the call ended
+    std::string key{};                    ///< of the call, to ask for its outcome later
+    std::string body{};                   ///< ok: the handler's reply; else a text for a person
+    std::string code{};                   ///< failed: the handler's code, or an SQLSTATE
+    /// busy: when to try again.
+    std::chrono::milliseconds retry_after{0};
+    bool was_stored = false;  ///< an earlier call with this key has done it
+    /// The session token (v1) of the commit, for SessionConsistency::cookie_of(); empty if the
+    /// server has no token keys.
+    std::string session_token{};
+    ReplicaState replica = ReplicaState::not_asked;  ///< whether the local replica has the commit
+    unsigned attempts = 0;                           ///< how often the call was sent
+
+    /// Whether the call has committed.
+    explicit operator bool() const { return outcome == Outcome::ok; }
+};
+
+/// What a handler gets. Borrowed for the call.
+struct Call {
+    std::string_view region;     ///< of the caller, as its NATS login proves it
+    std::string_view app;        ///< of caller and server
+    std::string_view operation;  ///< "order.place"
+    std::string_view key;        ///< the idempotency key
+    std::string_view body;       ///< any bytes
+    /// When the caller stops waiting; nothing is committed after it.
+    std::chrono::steady_clock::time_point deadline;
+};
+
+/// Thrown by a handler to refuse a call: its transaction is rolled back, and the failure is stored
+/// as the answer to this key.
+class CallFailed : public std::runtime_error {
+  public:
+    /// @param code for programs, "out_of_stock"; 1 to 64 of A-Z a-z 0-9 _ . -
+    /// @param text for people; it becomes Reply::body
+    CallFailed(std::string code, const std::string& text)
+        : std::runtime_error(text), code_(std::move(code)) {}
+    /// The code.
+    /// @return as it was given
+    const std::string& code() const { return code_; }
+
+  private:
+    std::string code_;
+};
+
+}  // namespace homeward::forward

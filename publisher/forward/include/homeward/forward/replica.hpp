@@ -1,0 +1,44 @@
+#pragma once
+
+/// @file
+/// Waiting for the local replica with the replay helper's poller. Header only: only its users link
+/// homeward::replay.
+
+#include <ctime>
+#include <memory>
+#include <utility>
+
+#include <homeward/forward/client.hpp>
+#include <homeward/replay/replica_poller.hpp>
+#include <homeward/replay/token.hpp>
+
+namespace homeward::forward {
+
+/// Makes ClientOptions::replica_wait of a poller.
+/// @param signer with the keys of the primary region's servers
+/// @param poller of the replica that this process reads from; must outlive the client
+/// @return any thread may call it
+inline ReplicaWait replica_wait(std::shared_ptr<const replay::TokenSigner> signer,
+                                replay::ReplicaPoller& poller) {
+    return [signer = std::move(signer), &poller](const std::string& session_token,
+                                                 std::chrono::milliseconds wait_max) {
+        const auto now_s = static_cast<std::uint64_t>(std::time(nullptr));
+        const replay::Token token = signer->read(session_token, now_s);
+        if (!token.is_genuine()) return ReplicaState::not_asked;
+        switch (poller.wait_for(token, wait_max).coverage) {
+            case replay::Coverage::covered:
+                return ReplicaState::covered;
+            case replay::Coverage::behind:
+                return ReplicaState::behind;
+            case replay::Coverage::not_asked:
+                return ReplicaState::not_asked;
+            case replay::Coverage::different_timeline:
+            case replay::Coverage::position_unknown:
+            case replay::Coverage::primary_only:
+                break;
+        }
+        return ReplicaState::away;
+    };
+}
+
+}  // namespace homeward::forward

@@ -1,0 +1,259 @@
+#include <homeward/forward/server.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "publisher/forward/call_runner.hpp"
+#include "publisher/forward/call_upkeep.hpp"
+#include "publisher/forward/channel_keeper.hpp"
+#include "publisher/forward/clock_watch.hpp"
+#include "publisher/forward/connection_options.hpp"
+#include "publisher/platform/thread_body.hpp"
+
+namespace homeward::forward {
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = Job::Clock;
+using Milliseconds = std::chrono::milliseconds;
+
+constexpr const char* kQueueGroup = "homeward";
+/// Answers go to inboxes alone: the login may answer wherever a caller has named.
+constexpr std::string_view kInboxes = "_INBOX.";
+constexpr Milliseconds kBusyMin = 10ms;
+constexpr Milliseconds kBusyMax = 1'000ms;
+/// Of the time that calls have taken, each new one counts so much.
+constexpr int kAverageOver = 16;
+
+std::optional<replay::TokenSigner> make_signer(const ServerOptions& options) {
+    if (options.token_keys.empty()) return std::nullopt;
+    try {
+        return replay::TokenSigner(options.token_keys, options.token);
+    } catch (const std::exception& error) {
+        throw SetupError(std::string("forwarded calls: token_keys: ") + error.what());
+    }
+}
+
+}  // namespace
+
+class Server::Impl {
+  public:
+    explicit Impl(ServerOptions options)
+        : options_(std::move(options)),
+          connection_(checked_connection(options_.connection)),
+          signer_(make_signer(options_)),
+          queue_(options_.queue_max) {
+        if (options_.database_url.empty()) throw SetupError("forwarded calls: no database_url");
+        if (options_.workers == 0) throw SetupError("forwarded calls: workers is 0");
+        share_.app = connection_.app;
+        share_.database_url = options_.database_url;
+        share_.signer = signer_ ? &*signer_ : nullptr;
+        share_.on_log = connection_.on_log;
+    }
+
+    ~Impl() { static_cast<void>(close(10s)); }
+
+    void on(std::string operation, Handler handler) {
+        if (!is_valid_operation(operation)) {
+            throw SetupError("forwarded calls: the operation \"" + operation +
+                             "\" is not valid; expected words of a-z 0-9 _ - with dots between");
+        }
+        if (!handlers_.emplace(operation, std::move(handler)).second) {
+            throw SetupError("forwarded calls: the operation \"" + operation + "\" is there twice");
+        }
+    }
+
+    void start() {
+        upkeep_ = std::make_unique<CallUpkeep>(options_.database_url, connection_.on_log);
+        for (std::size_t i = 0; i < options_.workers; ++i) {
+            workers_.emplace_back([this] {
+                run_contained("forwarded calls, worker", "the server has one worker less",
+                              connection_.on_log, [this] { work(); });
+            });
+        }
+        keeper_ = std::make_unique<ChannelKeeper>(ChannelKeeper::Options{
+            connection_, kCallHeader, [this](const Received& message) { receive(message); },
+            [this](CallChannel& channel) { subscribe(channel); }});
+    }
+
+    bool close(Milliseconds time) {
+        const std::lock_guard lock(close_mutex_);
+        const auto end = Clock::now() + time;
+        const auto left = [&] {
+            return std::max(std::chrono::duration_cast<Milliseconds>(end - Clock::now()), 1ms);
+        };
+        bool is_whole = true;
+        if (keeper_) {
+            keeper_->stop();
+            // Before the queue closes: what has arrived here is nobody else's.
+            if (const auto channel = keeper_->channel()) is_whole = channel->drain(left());
+        }
+        queue_.close();
+        is_whole = queue_.wait_idle(left()) && is_whole;
+        for (std::thread& worker : workers_) worker.join();
+        workers_.clear();
+        if (keeper_) {
+            if (const auto channel = keeper_->channel()) is_whole &= channel->flush(left());
+        }
+        keeper_.reset();
+        upkeep_.reset();
+        return is_whole;
+    }
+
+    ServerStats stats() const {
+        ServerStats stats;
+        for (std::size_t i = 0; i < kOutcomes; ++i) stats.answered[i] = answered_[i];
+        stats.joined = joined_;
+        stats.queued = queue_.queued();
+        stats.running = queue_.running();
+        stats.retried = share_.retried;
+        stats.in_doubt = share_.in_doubt;
+        return stats;
+    }
+
+  private:
+    void subscribe(CallChannel& channel) {
+        payload_bytes_max_ = channel.payload_bytes_max();
+        const auto subscribe_to = [&](std::string_view operation) {
+            channel.subscribe(call_subject("*", connection_.app, operation), kQueueGroup);
+        };
+        for (const auto& [operation, handler] : handlers_) subscribe_to(operation);
+        subscribe_to(kOutcomeOperation);
+        subscribe_to(kAbandonOperation);
+    }
+
+    /// On NATS's threads.
+    void receive(const Received& message) {
+        const auto arrived = Clock::now();
+        if (message.reply.substr(0, kInboxes.size()) != kInboxes) {
+            connection_.on_log("a call to " + std::string(message.subject) +
+                               " wants its answer elsewhere than in an _INBOX; it is ignored");
+            return;
+        }
+        const auto subject = parse_call_subject(message.subject);
+        const auto header = parse_call_header(message.header);
+        if (!subject || !header) {
+            return answer(
+                std::string(message.reply),
+                {Outcome::refused, "the call is not of a version that this server knows"});
+        }
+        clocks_.see(subject->region, header->deadline_at - header->left);
+        auto job = std::make_shared<Job>();
+        job->region = subject->region;
+        job->operation = subject->operation;
+        job->key = header->key;
+        job->body = message.body;
+        // By the time left, since clocks may differ by hours; the caller's one decides in the end,
+        // as it stops waiting.
+        job->deadline =
+            arrived + std::min<std::chrono::microseconds>(header->left, options_.deadline_max);
+        job->replies.emplace_back(message.reply);
+        take(std::move(job), std::string(message.reply));
+    }
+
+    void take(std::shared_ptr<Job> job, const std::string& reply) {
+        switch (queue_.push(std::move(job))) {
+            case CallQueue::Pushed::queued:
+                break;
+            case CallQueue::Pushed::joined:
+                ++joined_;
+                break;
+            case CallQueue::Pushed::full:
+            case CallQueue::Pushed::closed:
+                Answer busy{Outcome::busy, "all workers and their queue are taken"};
+                busy.retry_after = busy_time();
+                answer(reply, busy);
+        }
+    }
+
+    /// When a queue that is full now will have passed.
+    Milliseconds busy_time() const {
+        const auto calls = static_cast<std::int64_t>(options_.queue_max / options_.workers + 1);
+        const std::chrono::microseconds time(average_us_ * calls);
+        return std::clamp(std::chrono::duration_cast<Milliseconds>(time), kBusyMin, kBusyMax);
+    }
+
+    void work() {
+        CallRunner runner(share_);
+        runner.warm_up();
+        while (const auto job = queue_.pop()) {
+            const auto began = Clock::now();
+            Answer result;
+            run_contained("forwarded calls, worker", "the caller will ask again",
+                          connection_.on_log, [&] { result = run(runner, *job); });
+            const auto took =
+                std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began);
+            average_us_ += (took.count() - average_us_) / kAverageOver;
+            for (const std::string& reply : queue_.finish(*job)) answer(reply, result);
+        }
+    }
+
+    Answer run(CallRunner& runner, const Job& job) {
+        if (job.operation == kOutcomeOperation) {
+            return runner.run(job, [](pqxx::work&) { return std::nullopt; });
+        }
+        if (job.operation == kAbandonOperation) {
+            return runner.run(job, [](pqxx::work&) {
+                return CallResult{Outcome::abandoned, "", "the call was abandoned by its caller"};
+            });
+        }
+        const Handler& handler = handlers_.find(job.operation)->second;
+        return runner.run(job, [&](pqxx::work& tx) {
+            CallResult result;
+            result.reply = handler(
+                tx, {job.region, connection_.app, job.operation, job.key, job.body, job.deadline});
+            const std::size_t bytes_max =
+                std::min(options_.reply_bytes_max, payload_bytes_max_.load() - kHeaderBytesMax);
+            if (result.reply.size() > bytes_max) {
+                throw CallFailed("reply_too_large",
+                                 "the reply has " + std::to_string(result.reply.size()) +
+                                     " bytes; at most " + std::to_string(bytes_max));
+            }
+            return result;
+        });
+    }
+
+    void answer(const std::string& reply, const Answer& answer) {
+        const auto channel = keeper_ ? keeper_->channel() : nullptr;
+        if (channel == nullptr) return;  // the caller asks again
+        ++answered_[static_cast<std::size_t>(answer.outcome)];
+        channel->publish({reply, "", kReplyHeader, write_reply_header(answer), answer.body});
+    }
+
+    const ServerOptions options_;
+    const PublisherOptions connection_;
+    const std::optional<replay::TokenSigner> signer_;
+    std::map<std::string, Handler, std::less<>> handlers_;
+    RunnerShare share_{};
+    CallQueue queue_;
+    ClockWatch clocks_{connection_.on_log};
+    std::atomic<std::size_t> payload_bytes_max_{1u << 20};
+    std::atomic<std::int64_t> average_us_{0};
+    std::atomic<std::uint64_t> joined_{0};
+    std::array<std::atomic<std::uint64_t>, kOutcomes> answered_{};
+    std::mutex close_mutex_;
+    std::unique_ptr<CallUpkeep> upkeep_;
+    std::vector<std::thread> workers_;
+    std::unique_ptr<ChannelKeeper> keeper_;
+};
+
+Server::Server(ServerOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+Server::~Server() = default;
+void Server::on(std::string operation, Handler handler) {
+    impl_->on(std::move(operation), std::move(handler));
+}
+void Server::start() {
+    impl_->start();
+}
+bool Server::close(std::chrono::milliseconds deadline) {
+    return impl_->close(deadline);
+}
+ServerStats Server::stats() const {
+    return impl_->stats();
+}
+
+}  // namespace homeward::forward

@@ -1,0 +1,98 @@
+// The leader moves, or is not one: callers are told what is true, and follow.
+
+#include <atomic>
+#include <thread>
+
+#include "tests/publisher/forward/call_regions.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace homeward::forward;
+using namespace homeward::testing;
+using namespace std::chrono_literals;
+using Catch::Matchers::Contains;
+
+namespace {
+
+std::string host(const PostgresServer& server) {
+    return "127.0.0.1:" + std::to_string(server.port());
+}
+
+}  // namespace
+
+TEST_CASE("a server on a standby says so, and runs nothing") {
+    CallRegions regions;
+    const auto standby = PostgresServer::standby_of(regions.leader());
+    ServerOptions options = regions.server_options();
+    // Once as libpq finds out, once as the first statement does.
+    for (const char* attributes : {"", "?target_session_attrs=any"}) {
+        INFO(attributes);
+        options.database_url = standby->url() + attributes;
+        const OrderServer server(regions, options);
+        Client primary(regions.client_options());
+        const Reply reply =
+            primary.call("order.place", "tea", {.key = "standby-1", .deadline = 700ms});
+        CHECK(reply.outcome == Outcome::unavailable);
+        CHECK_THAT(reply.body, Contains("standby") || Contains("read-only"));
+        CHECK(reply.attempts > 1);
+    }
+    CHECK(regions.orders("standby-1") == 0);
+}
+
+TEST_CASE("a leader that only reads is no place for calls, until it writes again") {
+    CallRegions regions;
+    const OrderServer server(regions);
+    Client primary(regions.client_options());
+    regions.leader().query("ALTER SYSTEM SET default_transaction_read_only = on");
+    regions.leader().query("SELECT pg_reload_conf()");
+    CHECK(wait_until(10s, [&] {
+        return primary.call("order.place", "x", {.deadline = 300ms}).outcome ==
+               Outcome::unavailable;
+    }));
+    std::thread relief([&] {
+        sleep_ms(500);
+        regions.leader().query("ALTER SYSTEM RESET default_transaction_read_only");
+        regions.leader().query("SELECT pg_reload_conf()");
+    });
+    const Reply reply = primary.call("order.place", "tea", {.key = "tea-1", .deadline = 20s});
+    relief.join();
+    CHECK(reply);
+    CHECK(regions.orders("tea-1") == 1);
+}
+
+TEST_CASE("calls follow a failover, and each of them has its effect once on the new leader") {
+    // Method: the leader commits only what its standby has, and is killed while four threads call;
+    // then the standby is promoted. The server knows both by one connection string.
+    CallRegions regions;
+    const auto standby = PostgresServer::standby_of(regions.leader());
+    regions.leader().query("ALTER SYSTEM SET synchronous_standby_names = '*'");
+    regions.leader().query("SELECT pg_reload_conf()");
+    ServerOptions options = regions.server_options();
+    options.database_url =
+        "postgresql://postgres@" + host(regions.leader()) + "," + host(*standby) + "/postgres";
+    const OrderServer server(regions, options);
+    Client primary(regions.client_options());
+    std::atomic<bool> is_done{false};
+    std::atomic<int> placed{0};
+    std::atomic<int> others{0};
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i) {
+        threads.emplace_back([&, i] {
+            for (int n = 0; !is_done; ++n) {
+                const std::string key = std::to_string(i) + "-" + std::to_string(n);
+                const Reply reply = primary.call("order.place", key, {.key = key, .deadline = 60s});
+                (reply ? placed : others) += 1;
+            }
+        });
+    }
+    REQUIRE(wait_until(20s, [&] { return placed > 50; }));
+    regions.leader().kill();
+    standby->promote();
+    const int before = placed;
+    CHECK(wait_until(40s, [&] { return placed > before + 100; }));
+    is_done = true;
+    for (std::thread& thread : threads) thread.join();
+    INFO(regions.log());
+    CHECK(others == 0);
+    CHECK(standby->number("SELECT count(*) FROM orders") == placed);
+    CHECK(standby->number("SELECT count(DISTINCT key) FROM orders") == placed);
+}
