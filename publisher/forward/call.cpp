@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <array>
 
-#include "publisher/send/nats_handle.hpp"
-
 namespace homeward::forward {
 namespace {
 
@@ -36,10 +34,6 @@ bool is_valid_operation(std::string_view operation) {
 bool is_valid_key(std::string_view key) {
     return !key.empty() && key.size() <= kKeyBytesMax &&
            std::all_of(key.begin(), key.end(), [](char c) { return c > ' ' && c < '\x7f'; });
-}
-
-std::string random_key() {
-    return random_hex();
 }
 
 }  // namespace homeward::forward

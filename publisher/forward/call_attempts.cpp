@@ -1,6 +1,8 @@
 #include "publisher/forward/call_attempts.hpp"
 
+#include <algorithm>
 #include <charconv>
+#include <utility>
 
 namespace homeward::forward {
 namespace {
@@ -50,10 +52,15 @@ bool CallAttempts::has_open() const {
     return closed_ < begun_;
 }
 
-CallRegistry::Entry::Entry(CallRegistry& registry) : registry_(registry) {
+unsigned CallAttempts::begun() const {
+    const std::lock_guard lock(mutex_);
+    return begun_;
+}
+
+CallRegistry::Entry::Entry(CallRegistry& registry, std::string subject) : registry_(registry) {
     const std::lock_guard lock(registry_.mutex_);
     id_ = registry_.next_id_++;
-    registry_.calls_.emplace(id_, attempts_);
+    registry_.calls_.emplace(id_, Known{std::move(subject), attempts_});
 }
 
 CallRegistry::Entry::~Entry() {
@@ -78,9 +85,19 @@ void CallRegistry::answer(std::string_view token, Answer answer) {
         const std::lock_guard lock(mutex_);
         const auto found = calls_.find(id);
         if (found == calls_.end()) return;
-        attempts = found->second;
+        attempts = found->second.attempts;
     }
     attempts->answer(number, std::move(answer));
+}
+
+void CallRegistry::refuse(std::string_view subject, const Answer& refusal) {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, known] : calls_) {
+        // Which one of several it was, the server does not say.
+        if (known.subject == subject && known.attempts->begun() == 1) {
+            known.attempts->answer(0, refusal);
+        }
+    }
 }
 
 }  // namespace homeward::forward

@@ -29,7 +29,7 @@ class CallAttempts {
     /// The next answer, if one comes until then.
     std::optional<Answer> wait(Clock::time_point until);
 
-    unsigned begun() const { return begun_; }
+    unsigned begun() const;
     /// Whether a message has no answer, or one that leaves it open.
     bool has_open() const;
 
@@ -48,7 +48,8 @@ class CallRegistry {
     /// A call's entry, removed at its end.
     class Entry {
       public:
-        explicit Entry(CallRegistry& registry);
+        /// `subject`: of its messages.
+        Entry(CallRegistry& registry, std::string subject);
         ~Entry();
         Entry(const Entry&) = delete;
         Entry& operator=(const Entry&) = delete;
@@ -65,11 +66,17 @@ class CallRegistry {
 
     /// Passes an answer on; too late or unknown ones are dropped.
     void answer(std::string_view token, Answer answer);
+    /// For calls to `subject` whose only message was thrown away.
+    void refuse(std::string_view subject, const Answer& refusal);
 
   private:
     std::mutex mutex_;
     std::uint64_t next_id_ = 1;
-    std::map<std::uint64_t, std::shared_ptr<CallAttempts>> calls_;
+    struct Known {
+        std::string subject;
+        std::shared_ptr<CallAttempts> attempts;
+    };
+    std::map<std::uint64_t, Known> calls_;
 };
 
 }  // namespace homeward::forward

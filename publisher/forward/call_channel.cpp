@@ -34,6 +34,15 @@ Received received(natsMsg* message, const char* header) {
     return parts;
 }
 
+/// Of "Permissions Violation for Publish to "subject""; empty for anything else.
+std::string_view denied_subject(std::string_view words) {
+    constexpr std::string_view kPublish = "ermissions Violation for Publish to \"";
+    const std::size_t at = words.find(kPublish);
+    if (at == std::string_view::npos) return {};
+    words.remove_prefix(at + kPublish.size());
+    return words.substr(0, words.find('"'));
+}
+
 }  // namespace
 
 /// Whom nats.c's threads call. They may be at it when the channel ends, and still have a call or
@@ -54,6 +63,10 @@ class CallChannel::Listener {
     void log(std::string_view line) {
         const std::shared_lock lock(mutex_);
         if (!is_over_) callbacks_.on_log(line);
+    }
+    void deny(std::string_view subject) {
+        const std::shared_lock lock(mutex_);
+        if (!is_over_ && callbacks_.on_denied) callbacks_.on_denied(subject);
     }
     void lose() {
         const std::shared_lock lock(mutex_);
@@ -204,6 +217,10 @@ class CallChannel::Impl {
             const char* words = nullptr;
             natsConnection_GetLastError(connection, &words);
             const bool has_words = words != nullptr && *words != '\0';
+            if (has_words) {
+                const std::string_view subject = denied_subject(words);
+                if (!subject.empty()) listener(hold).deny(subject);
+            }
             listener(hold).log(
                 "NATS: " + (has_words ? printable(words) : natsStatus_GetText(status)) +
                 (status == NATS_NOT_PERMITTED ? "; the login lacks that permission" : ""));

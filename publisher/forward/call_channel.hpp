@@ -27,8 +27,11 @@ class CallChannel {
   public:
     using OnMessage = std::function<void(const Received&)>;
     using OnLog = std::function<void(std::string_view)>;
+    /// The server has thrown a message away, for the login may not publish to this subject.
+    using OnDenied = std::function<void(std::string_view subject)>;
     struct Callbacks {
         OnMessage on_message;
+        OnDenied on_denied;             ///< may be empty
         OnLog on_log;                   ///< an error that the server reports
         std::function<void()> on_lost;  ///< the connection; not when it is destroyed
     };

@@ -22,7 +22,7 @@ void destroy(std::shared_ptr<CallChannel> channel) {
 
 }  // namespace
 
-ChannelKeeper::ChannelKeeper(Options options) : options_(std::move(options)) {
+void ChannelKeeper::start() {
     connect_first();
     thread_ = std::thread([this] {
         run_contained("forwarded calls", "there will be no new connection to NATS",
@@ -30,13 +30,19 @@ ChannelKeeper::ChannelKeeper(Options options) : options_(std::move(options)) {
     });
 }
 
-ChannelKeeper::~ChannelKeeper() {
+void ChannelKeeper::end() {
     stop();
-    thread_.join();
+    if (thread_.joinable()) thread_.join();
+    drop_channel();
+}
+
+void ChannelKeeper::drop_channel() {
     std::unique_lock lock(mutex_);
-    auto last = std::move(channel_);
+    std::shared_ptr<CallChannel> channel = std::move(channel_);
+    channel_.reset();
+    // Destroyed without the lock, which its last callbacks may want.
     lock.unlock();
-    destroy(std::move(last));
+    destroy(std::move(channel));
 }
 
 void ChannelKeeper::stop() {
@@ -69,25 +75,22 @@ void ChannelKeeper::run() {
         wake_.wait(lock, [this] { return is_lost_ || is_stopping_; });
         if (is_stopping_) return;
         is_lost_ = false;
-        // Destroyed without the lock, which its last callbacks may want.
-        std::shared_ptr<CallChannel> lost = std::move(channel_);
         lock.unlock();
-        destroy(std::move(lost));
-        reconnect();
-        const auto pause = backoff();
+        const bool is_back = reconnect();
+        const auto pause = is_back ? Clock::duration{} : backoff();
         lock.lock();
-        if (channel_ != nullptr) continue;
+        if (is_back) continue;
         is_lost_ = true;
         wake_.wait_for(lock, pause, [this] { return is_stopping_; });
     }
 }
 
-void ChannelKeeper::reconnect() {
+bool ChannelKeeper::reconnect() {
     const auto& urls = options_.connection.nats_urls;
     const std::string& url = urls[next_url_++ % urls.size()];
     std::string cause;
     try {
-        if (try_server(url, outage_.is_due(Clock::now()))) return;
+        if (try_server(url, outage_.is_due(Clock::now()))) return true;
         cause = "connection to NATS at " + printable_address(url) + " ended at once";
     } catch (const ConnectError& error) {
         cause = error.what();
@@ -96,6 +99,7 @@ void ChannelKeeper::reconnect() {
     }
     const auto line = outage_.failed(cause + "; no calls are forwarded", Clock::now());
     if (line) options_.connection.on_log(*line);
+    return false;
 }
 
 bool ChannelKeeper::try_server(const std::string& url, bool wants_cause) {
@@ -106,17 +110,28 @@ bool ChannelKeeper::try_server(const std::string& url, bool wants_cause) {
         }
         wake_.notify_all();
     };
-    auto channel = std::make_shared<CallChannel>(
+    drop_channel();
+    const auto channel = std::make_shared<CallChannel>(
         options_.connection, url, wants_cause, options_.header,
-        CallChannel::Callbacks{options_.on_message, options_.connection.on_log, lose});
-    options_.on_connected(*channel);
+        CallChannel::Callbacks{options_.on_message, options_.on_denied, options_.connection.on_log,
+                               lose});
+    {
+        // Before it subscribes: what comes then is answered by it.
+        const std::lock_guard lock(mutex_);
+        channel_ = channel;
+        is_lost_ = false;
+    }
+    try {
+        options_.on_connected(*channel);
+    } catch (const ConnectError&) {
+        lose();
+        throw;
+    }
     if (!channel->is_connected()) return false;
     attempts_ = 0;
     const auto line =
         outage_.ended("connected to NATS at " + printable_address(url) + " again", Clock::now());
     if (line) options_.connection.on_log(*line);
-    const std::lock_guard lock(mutex_);
-    channel_ = std::move(channel);
     return true;
 }
 

@@ -7,6 +7,7 @@
 #include <random>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "publisher/forward/call_channel.hpp"
 #include "schemas/nats/outage_log.hpp"
@@ -22,20 +23,24 @@ class ChannelKeeper {
         const PublisherOptions& connection;  ///< borrowed
         const char* header;                  ///< see CallChannel
         CallChannel::OnMessage on_message;
-        /// Subscribes; the channel is nobody else's yet.
+        CallChannel::OnDenied on_denied;  ///< may be empty
+        /// Subscribes.
         std::function<void(CallChannel&)> on_connected;
     };
-    /// Tries every server once. Throws SetupError for options that can never work; that nobody
-    /// answers is no error.
-    explicit ChannelKeeper(Options options);
-    ~ChannelKeeper();
+    explicit ChannelKeeper(Options options) : options_(std::move(options)) {}
+    ~ChannelKeeper() { end(); }
     ChannelKeeper(const ChannelKeeper&) = delete;
     ChannelKeeper& operator=(const ChannelKeeper&) = delete;
 
+    /// Tries every server once, then starts the thread. Throws SetupError for options that can
+    /// never work; that nobody answers is no error. Messages may come before it returns.
+    void start();
     /// nullptr when there is no connection.
     std::shared_ptr<CallChannel> channel() const;
-    /// No new channel from now on; the one there is stays until the end.
+    /// No new channel from now on; the one there is stays until end().
     void stop();
+    /// No message comes after it. Not on a thread that brings messages.
+    void end();
 
   private:
     using Clock = std::chrono::steady_clock;
@@ -43,8 +48,10 @@ class ChannelKeeper {
     void connect_first();
     void run();
     bool try_server(const std::string& url, bool wants_cause);
+    /// Lets go of the channel, and of nobody's while it is used.
+    void drop_channel();
     /// One attempt; says why it failed.
-    void reconnect();
+    bool reconnect();
     Clock::duration backoff();
 
     const Options options_;

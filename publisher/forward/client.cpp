@@ -85,7 +85,10 @@ class Client::Impl {
                       : connection_.inbox_prefix + ".") +
                  random_hex() + "."),
           keeper_({connection_, kReplyHeader, [this](const Received& message) { receive(message); },
-                   [this](CallChannel& channel) { channel.subscribe(inbox_ + "*", ""); }}) {}
+                   [this](std::string_view subject) { deny(subject); },
+                   [this](CallChannel& channel) { channel.subscribe(inbox_ + "*", ""); }}) {
+        keeper_.start();
+    }
 
     Reply call(std::string_view operation, std::string_view body, CallOptions&& call) {
         if (!is_valid_operation(operation)) {
@@ -144,7 +147,7 @@ class Client::Impl {
     }
 
     Reply run(const Request& request) {
-        CallRegistry::Entry entry(registry_);
+        CallRegistry::Entry entry(registry_, request.subject);
         CallAttempts& attempts = entry.attempts();
         std::optional<Answer> last;
         Milliseconds silence = options_.retry_after;
@@ -227,6 +230,13 @@ class Client::Impl {
                          answer_of(message));
     }
 
+    void deny(std::string_view subject) {
+        Answer refusal;
+        refusal.outcome = Outcome::refused;
+        refusal.body = "the NATS login may not publish to " + std::string(subject);
+        registry_.refuse(subject, refusal);
+    }
+
     Milliseconds jittered(Milliseconds pause) {
         const std::lock_guard lock(random_mutex_);
         return pause / 2 +
@@ -242,6 +252,10 @@ class Client::Impl {
     CallRegistry registry_;
     ChannelKeeper keeper_;  // last: its callbacks use the others
 };
+
+std::string random_key() {
+    return random_hex();
+}
 
 Client::Client(ClientOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
 

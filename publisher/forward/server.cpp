@@ -46,7 +46,9 @@ class Server::Impl {
         : options_(std::move(options)),
           connection_(checked_connection(options_.connection)),
           signer_(make_signer(options_)),
-          queue_(options_.queue_max) {
+          queue_(options_.queue_max),
+          keeper_({connection_, kCallHeader, [this](const Received& message) { receive(message); },
+                   nullptr, [this](CallChannel& channel) { subscribe(channel); }}) {
         if (options_.database_url.empty()) throw SetupError("forwarded calls: no database_url");
         if (options_.workers == 0) throw SetupError("forwarded calls: workers is 0");
         share_.app = connection_.app;
@@ -75,9 +77,7 @@ class Server::Impl {
                               connection_.on_log, [this] { work(); });
             });
         }
-        keeper_ = std::make_unique<ChannelKeeper>(ChannelKeeper::Options{
-            connection_, kCallHeader, [this](const Received& message) { receive(message); },
-            [this](CallChannel& channel) { subscribe(channel); }});
+        keeper_.start();
     }
 
     bool close(Milliseconds time) {
@@ -87,19 +87,15 @@ class Server::Impl {
             return std::max(std::chrono::duration_cast<Milliseconds>(end - Clock::now()), 1ms);
         };
         bool is_whole = true;
-        if (keeper_) {
-            keeper_->stop();
-            // Before the queue closes: what has arrived here is nobody else's.
-            if (const auto channel = keeper_->channel()) is_whole = channel->drain(left());
-        }
+        keeper_.stop();
+        // Before the queue closes: what has arrived here is nobody else's.
+        if (const auto channel = keeper_.channel()) is_whole = channel->drain(left());
         queue_.close();
         is_whole = queue_.wait_idle(left()) && is_whole;
         for (std::thread& worker : workers_) worker.join();
         workers_.clear();
-        if (keeper_) {
-            if (const auto channel = keeper_->channel()) is_whole &= channel->flush(left());
-        }
-        keeper_.reset();
+        if (const auto channel = keeper_.channel()) is_whole &= channel->flush(left());
+        keeper_.end();
         upkeep_.reset();
         return is_whole;
     }
@@ -218,7 +214,7 @@ class Server::Impl {
     }
 
     void answer(const std::string& reply, const Answer& answer) {
-        const auto channel = keeper_ ? keeper_->channel() : nullptr;
+        const auto channel = keeper_.channel();
         if (channel == nullptr) return;  // the caller asks again
         ++answered_[static_cast<std::size_t>(answer.outcome)];
         channel->publish({reply, "", kReplyHeader, write_reply_header(answer), answer.body});
@@ -238,7 +234,7 @@ class Server::Impl {
     std::mutex close_mutex_;
     std::unique_ptr<CallUpkeep> upkeep_;
     std::vector<std::thread> workers_;
-    std::unique_ptr<ChannelKeeper> keeper_;
+    ChannelKeeper keeper_;  // last: its callbacks use the others
 };
 
 Server::Server(ServerOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}

@@ -34,7 +34,7 @@ grep -q "^cmake_configure SOURCE_PATH;$source_dir;" "$work/asked" || fail "$(cat
 grep -q "^install_copyright FILE_LIST;$source_dir/LICENSE" "$work/asked" || fail "$(cat "$work/asked")"
 
 # Options that either of them sets are options of the project.
-for option in $(grep -ohE 'HOMEWARD_(PUBLISHER|APP|TOOLS|CONSUMER|TESTS|INSTALL)\b' \
+for option in $(grep -ohE 'HOMEWARD_(PUBLISHER|APP|FORWARD|TOOLS|CONSUMER|TESTS|INSTALL)\b' \
         "$package/vcpkg/portfile.cmake" "$package/conan/conanfile.py" | sort -u); do
     grep -qE "option\($option\b" "$source_dir/CMakeLists.txt" || fail "$option is no option"
 done

@@ -112,14 +112,17 @@ TEST_CASE("a forged region, another app's operation and another app's key are re
     PublisherOptions forged = connection(apps.topology, "ams", "shop", "syd");
     forged.inbox_prefix = "_INBOX.homeward.ams.shop";
     forward::Client liar({.connection = forged});
-    CHECK(liar.call("who", "", {.deadline = 500ms}).outcome == forward::Outcome::in_doubt);
+    const forward::Reply lie = liar.call("who", "");
+    CHECK(lie.outcome == forward::Outcome::refused);
+    CHECK_THAT(lie.body, Contains("may not publish to homeward.call.syd.shop.who"));
     // With the login of billing, as if shop's.
     PublisherOptions other = connection(apps.topology, "ams", "billing", "ams");
     other.app = "shop";
     other.inbox_prefix = "_INBOX.homeward.ams.billing";
     forward::Client thief({.connection = other});
-    CHECK(thief.call("who", "", {.deadline = 500ms}).outcome == forward::Outcome::in_doubt);
-    CHECK(thief.outcome("secret-1", 500ms).outcome == forward::Outcome::in_doubt);
+    CHECK(thief.call("who", "").outcome == forward::Outcome::refused);
+    CHECK(thief.outcome("secret-1").outcome == forward::Outcome::refused);
+    CHECK(thief.abandon("secret-2").outcome == forward::Outcome::refused);
     // Its own app has no such key.
     forward::Client billing = client(apps.topology, "ams", "billing", "ams");
     CHECK(billing.outcome("secret-1").outcome == forward::Outcome::not_found);
@@ -156,7 +159,7 @@ TEST_CASE("a stolen leaf login hears no other region's answers and calls in no o
     std::atomic<int> heard{0};
     forward::CallChannel channel(
         rogue, rogue.nats_urls[0], false, forward::kReplyHeader,
-        {[&](const forward::Received&) { ++heard; }, [](std::string_view) {}, [] {}});
+        {[&](const forward::Received&) { ++heard; }, nullptr, [](std::string_view) {}, [] {}});
     channel.subscribe("_INBOX.homeward.ams.>", "");
     channel.subscribe("homeward.call.ams.shop.>", "");
     REQUIRE(channel.flush(5s));

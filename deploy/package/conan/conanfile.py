@@ -64,7 +64,7 @@ class HomewardConan(ConanFile):
         toolchain = CMakeToolchain(self)
         toolchain.cache_variables["HOMEWARD_PUBLISHER"] = bool(self.options.publisher)
         toolchain.cache_variables["HOMEWARD_APP"] = bool(self.options.get_safe("app", False))
-        for part in ("TOOLS", "CONSUMER", "TESTS"):
+        for part in ("FORWARD", "TOOLS", "CONSUMER", "TESTS"):
             toolchain.cache_variables[f"HOMEWARD_{part}"] = False
         toolchain.generate()
         CMakeDeps(self).generate()

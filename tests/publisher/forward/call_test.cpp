@@ -33,7 +33,7 @@ std::pair<Answer, std::string> raw_call(const std::string& header, const std::st
                              came = {parse_reply_header(message.header).value_or(Answer{}),
                                      std::string(message.body)};
                          },
-                         [](std::string_view) {}, [] {}});
+                         nullptr, [](std::string_view) {}, [] {}});
     channel.subscribe("_INBOX.homeward.ams.shop.raw", "");
     channel.publish({call_subject("ams", "shop", "order.place"), "_INBOX.homeward.ams.shop.raw",
                      kCallHeader, header, body});
