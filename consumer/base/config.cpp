@@ -128,6 +128,7 @@ std::map<std::string, Setter> setters(Config& c) {
 
 std::vector<std::string> keys_of(const std::map<std::string, Setter>& known) {
     std::vector<std::string> keys;
+    keys.reserve(known.size());
     for (const auto& [key, setter] : known) keys.push_back(key);
     return keys;
 }

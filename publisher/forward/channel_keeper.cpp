@@ -16,7 +16,7 @@ constexpr auto kBackoffMax = 2s;
 
 /// The last one to hold a channel must not be a callback of that channel: it would wait for its own
 /// end. Nobody takes further copies when the keeper has let go of it.
-void destroy(std::shared_ptr<CallChannel> channel) {
+void destroy(std::shared_ptr<CallChannel> channel) {  // NOLINT: it ends here
     while (channel.use_count() > 1) std::this_thread::sleep_for(1ms);
 }
 
