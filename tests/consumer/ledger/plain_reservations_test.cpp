@@ -71,8 +71,9 @@ class Hand {
     std::size_t reserve() {
         for (MessageWork& unit : units_) unit.reset();
         plain_.reserve(*leader_, units_);
-        return static_cast<std::size_t>(std::count_if(
-            units_.begin(), units_.end(), [](const MessageWork& unit) { return !unit.is_skipped(); }));
+        return static_cast<std::size_t>(
+            std::count_if(units_.begin(), units_.end(),
+                          [](const MessageWork& unit) { return !unit.is_skipped(); }));
     }
     void begin() { leader_->execute("BEGIN; " + plain_.take_statement()); }
     void write() {
