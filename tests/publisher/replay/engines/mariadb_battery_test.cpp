@@ -29,6 +29,7 @@ struct Stage {
         replica = MariadbServer::replica_of(leader);
         const MariadbSession app(leader.port());
         for (const std::string& sql : mariadb_schema()) app.ask(sql);
+        leader.query("CREATE PROCEDURE shop.of_admin() REPLACE INTO shop.other VALUES (77)");
         const std::string position = app.ask("SELECT @@gtid_binlog_pos");
         const Rows reached = replica->query("SELECT MASTER_GTID_WAIT('" + position + "', 60)");
         if (reached.at(0).at(0) != "0") throw std::runtime_error("the replica does not apply");
@@ -93,6 +94,15 @@ TEST_CASE("the table of what a MariaDB replica answers in ENGINES.md is the list
         INFO("missing in publisher/replay/ENGINES.md:\n" << row);
         CHECK(engines.find(row + "\n") != std::string::npos);
     }
+}
+
+TEST_CASE("a procedure of a MariaDB administrator writes on a replica, as ENGINES.md warns") {
+    const MariadbSession app(stage().replica->port());
+    mysql_query(app.get(), "CALL of_admin()");
+    CHECK(cause_of(app.get()) == Cause::none);
+    CHECK(app.ask("SELECT count(*) FROM other WHERE id = 77") == "1");
+    mysql_query(app.get(), "REPLACE INTO other VALUES (77)");
+    CHECK(cause_of(app.get()) == Cause::read_only);
 }
 
 TEST_CASE("the roles of MariaDB servers are told apart") {
