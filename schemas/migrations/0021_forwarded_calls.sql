@@ -1,8 +1,9 @@
 -- Forwarded calls (publisher/forward/README.md): how each call ended, by its key. The row is written in
 -- the transaction of the call's handler.
 
--- Partitions live apart: what is dropped every day is none of the migrations' objects.
-CREATE SCHEMA homeward_call;
+-- Partitions live apart: what is dropped every day is none of the migrations' objects. It stays when
+-- somebody drops the schema homeward.
+CREATE SCHEMA IF NOT EXISTS homeward_call;
 
 CREATE TABLE homeward.forwarded_call (
     app       text NOT NULL,
