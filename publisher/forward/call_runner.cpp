@@ -102,8 +102,10 @@ CallRunner::Step CallRunner::try_once(const Job& job, const Work& work, bool& is
     try {
         return {Step::Kind::answered, run_transaction(job, work, stage, is_in_doubt)};
     } catch (const CallFailed& failed) {
-        return {
-            Step::Kind::failed, {}, {Outcome::failed, clean_code(failed.code()), failed.what()}};
+        return {Step::Kind::failed,
+                {},
+                {Outcome::failed, clean_code(failed.code()),
+                 std::string(failed.what()).substr(0, kTextBytesMax)}};
     } catch (const std::exception& error) {
         return step_of(error, stage, job);
     } catch (...) {
@@ -118,8 +120,8 @@ Answer CallRunner::run_transaction(const Job& job, const Work& work, Stage& stag
     Answer answer;
     pqxx::connection& connection = this->connection();
     {
-        pqxx::work tx(connection);
         stage = Stage::beginning;
+        pqxx::work tx(connection);
         const BegunCall begun = begin_call(tx, share_.app, job);
         // An earlier transaction of this call has ended, one way or the other.
         is_in_doubt = false;
@@ -184,6 +186,11 @@ CallRunner::Step CallRunner::step_of_state(const std::string& state, const std::
         return unavailable("the server is on a standby, or its leader is read-only: " + text);
     }
     if (replay::cause_of_sqlstate(state) == replay::Cause::conflict) return {Step::Kind::again};
+    if (stage == Stage::storing && state == "25P02") {
+        return {Step::Kind::failed,
+                {},
+                {Outcome::failed, state, "the handler went on after an error of its statement"}};
+    }
     if (stage == Stage::storing && state == "23514") {
         ensure_days();
         return {Step::Kind::again};

@@ -165,9 +165,7 @@ class Client::Impl {
             if (is_final(answer->outcome)) {
                 return reply_of(std::move(*answer), request, attempts.begun());
             }
-            const bool is_over =
-                answer->outcome == Outcome::no_responders || answer->outcome == Outcome::expired;
-            if (is_over && !attempts.has_open()) {
+            if (is_over(*answer, request) && !attempts.has_open()) {
                 return reply_of(std::move(*answer), request, attempts.begun());
             }
             next_send = Clock::now() + std::max(jittered(pause), answer->retry_after);
@@ -177,6 +175,13 @@ class Client::Impl {
             last = std::move(*answer);
         }
         return give_up(request, attempts, std::move(last));
+    }
+
+    /// Nobody serves it, or it is too late; but a message may have joined one with less time left.
+    static bool is_over(const Answer& answer, const Request& request) {
+        return answer.outcome == Outcome::no_responders ||
+               (answer.outcome == Outcome::expired &&
+                Clock::now() + 2 * kWayBackMax > request.deadline);
     }
 
     /// When the deadline has passed. Not done is only what every message was answered with.
