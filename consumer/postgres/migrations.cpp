@@ -11,19 +11,21 @@ namespace {
 constexpr int kFirstWithChecksums = 9;
 
 /// What is in the ledger's schema, without what differs between PostgreSQL versions: bodies of
-/// functions as they were written, columns and keys by name.
+/// functions as they were written, columns and keys by name. Without partitions, which are made and
+/// dropped every day.
 constexpr const char* kObjectsNow =
     "SELECT CASE WHEN c.relkind = 'v' THEN 'view' ELSE 'table' END, c.relname::text,"
     " string_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod)"
     "            || CASE WHEN a.attnotnull THEN ' not null' ELSE '' END, ', ' ORDER BY a.attnum)"
     " FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
     " WHERE c.relnamespace = to_regnamespace('homeward') AND c.relkind IN ('r', 'p', 'v')"
-    "  AND a.attnum > 0 AND NOT a.attisdropped GROUP BY c.oid, c.relkind, c.relname"
+    "  AND NOT c.relispartition AND a.attnum > 0 AND NOT a.attisdropped"
+    " GROUP BY c.oid, c.relkind, c.relname"
     " UNION ALL "
     "SELECT 'index', c.relname::text, CASE WHEN i.indisunique THEN 'unique ' ELSE '' END"
     " || t.relname || ' ' || i.indkey::text"
     " FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid"
-    " WHERE c.relnamespace = to_regnamespace('homeward')"
+    " WHERE c.relnamespace = to_regnamespace('homeward') AND NOT t.relispartition"
     " UNION ALL "
     "SELECT 'function', p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')',"
     " md5(p.prosrc) || CASE WHEN p.prosecdef THEN ' definer' ELSE '' END"

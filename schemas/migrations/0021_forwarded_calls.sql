@@ -1,10 +1,6 @@
 -- Forwarded calls (publisher/forward/README.md): how each call ended, by its key. The row is written in
 -- the transaction of the call's handler.
 
--- Partitions live apart: what is dropped every day is none of the migrations' objects. It stays when
--- somebody drops the schema homeward.
-CREATE SCHEMA IF NOT EXISTS homeward_call;
-
 CREATE TABLE homeward.forwarded_call (
     app       text NOT NULL,
     key       text NOT NULL,
@@ -91,7 +87,7 @@ BEGIN
         SELECT d FROM unnest(wanted) AS d
         WHERE d NOT IN (SELECT p.day FROM homeward.day_partitions('homeward.forwarded_call') AS p)
     LOOP
-        part := format('homeward_call.forwarded_call_%s', to_char(one, 'YYYYMMDD'));
+        part := format('homeward.forwarded_call_%s', to_char(one, 'YYYYMMDD'));
         EXECUTE format('CREATE TABLE %s (LIKE homeward.forwarded_call INCLUDING ALL)', part);
         EXECUTE format('ALTER TABLE homeward.forwarded_call ATTACH PARTITION %s'
                        ' FOR VALUES FROM (%L) TO (%L)', part, one, one + 1);

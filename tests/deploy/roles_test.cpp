@@ -293,7 +293,7 @@ TEST_CASE("homeward_caller stores how calls ended, and neither reads nor changes
              "SELECT homeward.compact()",
              "SELECT homeward.settle('{1}', '{1}', '{10}', '{10}', '{f}')",
              "SELECT homeward.await_lock('forwarded_call')",
-             "CREATE TABLE homeward_call.mine (a int)",
+             "CREATE TABLE homeward.mine (a int)",
          }) {
         INFO(sql);
         CHECK_THAT(guarded.refusal("shop", sql), Contains("permission denied"));
@@ -308,7 +308,7 @@ TEST_CASE("homeward_caller stores how calls ended, and neither reads nor changes
     for (const int age : {8, 7}) {
         const std::string day = "current_date - " + std::to_string(age);
         guarded.leader().query(
-            "DO $$ BEGIN EXECUTE format('CREATE TABLE homeward_call.old_" + std::to_string(age) +
+            "DO $$ BEGIN EXECUTE format('CREATE TABLE homeward.old_" + std::to_string(age) +
             " PARTITION OF homeward.forwarded_call FOR VALUES FROM (%L) TO (%L)', " + day + ", " +
             day + " + 1); END $$");
     }

@@ -199,19 +199,20 @@ TEST_CASE("the first emit() of a thread, and of a forked child, is no matter of 
         WARN("not tried: no sanitizer is fit for threads in a forked child");
         return;
     }
+    constexpr int kTries = 100;
     const TempDir dir;
     PublisherOptions options = options_without_server();
     options.spool_dir = dir / "spool";
     options.on_log = [](std::string_view) {};
     Publisher publisher(options);
     auto of_thread = std::chrono::nanoseconds::max();
-    for (int i = 0; i < 20; ++i) {
+    for (int i = 0; i < kTries && of_thread >= 500us; ++i) {
         std::thread([&] { of_thread = std::min(of_thread, time_of_emit(publisher)); }).join();
         std::this_thread::sleep_for(25ms);
     }
     CHECK(of_thread < 500us);
     int of_child_ms = 255;
-    for (int i = 0; i < 10; ++i) {
+    for (int i = 0; i < kTries && of_child_ms > 10; ++i) {
         const int took_ms = exit_code_of_child([&] {
             const auto took = std::chrono::ceil<std::chrono::milliseconds>(time_of_emit(publisher));
             publisher.close(0ms);
