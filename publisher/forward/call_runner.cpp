@@ -123,6 +123,7 @@ Answer CallRunner::run_transaction(const Job& job, const Work& work, Stage& stag
         stage = Stage::beginning;
         pqxx::work tx(connection);
         const BegunCall begun = begin_call(tx, share_.app, job);
+        transaction_ = begun.transaction;
         // An earlier transaction of this call has ended, one way or the other.
         is_in_doubt = false;
         stage = Stage::handling;
@@ -171,26 +172,14 @@ CallRunner::Step CallRunner::step_of(const std::exception& error, Stage stage, c
 
 CallRunner::Step CallRunner::step_of_state(const std::string& state, const std::string& text,
                                            Stage stage, const Job& job) {
-    if (state == "HW008") {
-        share_.on_log("the handler of \"" + job.operation + "\" has ended its transaction (key " +
-                      job.key +
-                      "); its effects are there, but not together with the key: let the"
-                      " server commit");
-        return {Step::Kind::failed,
-                {},
-                {Outcome::failed, "transaction_ended",
-                 "the handler has ended its transaction by itself"}};
+    if (state == "HW008" || (stage == Stage::storing && state == "25P02")) {
+        return step_of_ended(job);
     }
     if (state == replay::kReadOnlySqlTransaction && !is_writable()) {
         connection_.reset();
         return unavailable("the server is on a standby, or its leader is read-only: " + text);
     }
     if (replay::cause_of_sqlstate(state) == replay::Cause::conflict) return {Step::Kind::again};
-    if (stage == Stage::storing && state == "25P02") {
-        return {Step::Kind::failed,
-                {},
-                {Outcome::failed, state, "the handler went on after an error of its statement"}};
-    }
     if (stage == Stage::storing && state == "23514") {
         ensure_days();
         return {Step::Kind::again};
@@ -200,6 +189,34 @@ CallRunner::Step CallRunner::step_of_state(const std::string& state, const std::
     const bool is_handlers = stage == Stage::handling || stage == Stage::committing;
     if (!is_handlers || (is_resource_class(state) && state != "57014")) return unavailable(text);
     return {Step::Kind::failed, {}, {Outcome::failed, state.empty() ? "exception" : state, text}};
+}
+
+/// The handler has returned, and its transaction is none any more.
+CallRunner::Step CallRunner::step_of_ended(const Job& job) {
+    if (has_rolled_back()) {
+        return {Step::Kind::failed,
+                {},
+                {Outcome::failed, "transaction_aborted",
+                 "the handler went on after a failed statement, or has rolled back by itself"}};
+    }
+    share_.on_log("the handler of \"" + job.operation + "\" has ended its transaction (key " +
+                  job.key +
+                  "); its effects are there, but not together with the key: let the server commit");
+    return {
+        Step::Kind::failed,
+        {},
+        {Outcome::failed, "transaction_ended", "the handler has ended its transaction by itself"}};
+}
+
+bool CallRunner::has_rolled_back() {
+    try {
+        pqxx::nontransaction statement(*connection_);
+        const auto rows =
+            statement.exec("SELECT pg_xact_status('" + transaction_ + "'::xid8) = 'aborted'");
+        return rows[0][0].as<bool>();
+    } catch (const std::exception&) {
+        return false;
+    }
 }
 
 bool CallRunner::is_writable() {

@@ -61,6 +61,8 @@ class CallRunner {
     Step step_of(const std::exception& error, Stage stage, const Job& job);
     Step step_of_state(const std::string& state, const std::string& text, Stage stage,
                        const Job& job);
+    Step step_of_ended(const Job& job);
+    bool has_rolled_back();
     bool is_writable();
     void ensure_days();
     pqxx::connection& connection();
@@ -69,6 +71,7 @@ class CallRunner {
 
     RunnerShare& share_;
     std::unique_ptr<pqxx::connection> connection_;
+    std::string transaction_;  ///< the id of the last one
     OutageLog outage_;
 };
 

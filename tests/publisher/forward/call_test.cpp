@@ -139,7 +139,7 @@ TEST_CASE("a handler that throws undoes its call, and a retry gets the same fail
     } cases[] = {{"own", "out_of_stock", "no tea"},
                  {"sql", "22012", "division by zero"},
                  {"int", "exception", "no std::exception"},
-                 {"on", "25P02", "went on after an error"},
+                 {"on", "transaction_aborted", "went on after a failed statement"},
                  {"any", "exception", "the shop burns"}};
     for (const auto& [body, code, text] : cases) {
         INFO(body);
