@@ -278,7 +278,8 @@ TEST_CASE("an overloaded server answers at once, and the client waits for its tu
     std::vector<std::thread> threads;
     std::atomic<int> placed{0};
     for (int i = 0; i < 5; ++i) {
-        threads.emplace_back([&] { placed += bool(primary.call("order.place", "rush")); });
+        threads.emplace_back(
+            [&] { placed += bool(primary.call("order.place", "rush", {.deadline = 60s})); });
     }
     // With less patience than it takes.
     REQUIRE(wait_until(10s, [&] { return server->stats().of(Outcome::busy) > 0; }));

@@ -18,8 +18,8 @@ namespace homeward::forward {
 
 /// Runs one call in its transaction, READ COMMITTED, which the server begins and commits. The
 /// handler must not commit or abort it: that is detected, and the call fails with the code
-/// `transaction_ended`. It may run several times for one key, but commits once: effects outside of
-/// the transaction are its own concern.
+/// `transaction_ended` or `transaction_aborted`. It may run several times for one key, but commits
+/// once: effects outside of the transaction are its own concern.
 /// @param tx the transaction
 /// @param call borrowed
 /// @return the reply's body
