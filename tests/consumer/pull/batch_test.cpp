@@ -34,9 +34,10 @@ std::int64_t batches_of_backlog(const BridgeOptions& options) {
     };
     REQUIRE(wait_until(20s, [&] { return sessions("wait_event = 'PgSleep'") == 1; }));
     sender.send(sender.frame(1, kEvents));
-    // Housekeeping may wait for the table, too.
-    REQUIRE(wait_until(
-        20s, [&] { return sessions("wait_event_type = 'Lock' AND query LIKE 'COPY%'") == 1; }));
+    // Its first statement; housekeeping may wait for the table, too.
+    REQUIRE(wait_until(20s, [&] {
+        return sessions("wait_event_type = 'Lock' AND query LIKE '%ensure_partitions%'") >= 1;
+    }));
     for (std::uint64_t i = 1; i <= kFrames; ++i) {
         sender.send(sender.frame(i * kEvents + 1, kEvents));
     }
