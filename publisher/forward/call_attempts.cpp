@@ -47,6 +47,11 @@ std::optional<Answer> CallAttempts::wait(Clock::time_point until) {
     return first;
 }
 
+CallAttempts::Left CallAttempts::take_left() {
+    const std::lock_guard lock(mutex_);
+    return {std::exchange(answers_, {}), closed_ < begun_};
+}
+
 bool CallAttempts::has_open() const {
     const std::lock_guard lock(mutex_);
     return closed_ < begun_;

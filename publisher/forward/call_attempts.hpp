@@ -29,6 +29,14 @@ class CallAttempts {
     /// The next answer, if one comes until then.
     std::optional<Answer> wait(Clock::time_point until);
 
+    /// What is known when nobody waits any longer, as of one instant: an answer that comes with the
+    /// deadline is either here or leaves its message open.
+    struct Left {
+        std::deque<Answer> answers;
+        bool is_open;
+    };
+    Left take_left();
+
     unsigned begun() const;
     /// Whether a message has no answer, or one that leaves it open.
     bool has_open() const;

@@ -156,7 +156,8 @@ class Client::Impl {
         while (Clock::now() < request.deadline) {
             if (Clock::now() >= next_send) {
                 const Sent sent = send_once(request, entry);
-                if (sent == Sent::too_large) return too_large(request, attempts);
+                if (sent == Sent::too_large && attempts.begun() == 0) return too_large(request);
+                if (sent == Sent::too_large) break;
                 next_send = Clock::now() + (sent == Sent::yes ? silence : kNoConnectionPause);
                 if (sent == Sent::yes) silence *= 2;
             }
@@ -165,14 +166,13 @@ class Client::Impl {
             if (is_final(answer->outcome)) {
                 return reply_of(std::move(*answer), request, attempts.begun());
             }
-            if (is_over(*answer, request) && !attempts.has_open()) {
-                return reply_of(std::move(*answer), request, attempts.begun());
-            }
-            next_send = Clock::now() + std::max(jittered(pause), answer->retry_after);
+            const bool is_over = Impl::is_over(*answer, request) && !attempts.has_open();
+            last = std::move(*answer);
+            if (is_over) break;
+            next_send = Clock::now() + std::max(jittered(pause), last->retry_after);
             // One more message would only be in doubt at the end.
             if (next_send + kTimeMin > request.deadline) next_send = request.deadline;
             pause = std::min(pause * 2, Milliseconds(kRetryPauseMax));
-            last = std::move(*answer);
         }
         return give_up(request, attempts, std::move(last));
     }
@@ -184,11 +184,19 @@ class Client::Impl {
                 Clock::now() + 2 * kWayBackMax > request.deadline);
     }
 
-    /// When the deadline has passed. Not done is only what every message was answered with.
-    static Reply give_up(const Request& request, const CallAttempts& attempts,
+    /// When there is nothing more to wait for. Not done is only what every message was answered
+    /// with.
+    static Reply give_up(const Request& request, CallAttempts& attempts,
                          std::optional<Answer> last) {
+        CallAttempts::Left left = attempts.take_left();
+        for (Answer& answer : left.answers) {
+            last = std::move(answer);
+            if (is_final(last->outcome)) {
+                return reply_of(std::move(*last), request, attempts.begun());
+            }
+        }
         Answer answer;
-        if (attempts.has_open()) {
+        if (left.is_open) {
             answer.outcome = Outcome::in_doubt;
             answer.body = "no answer within the deadline; ask for the outcome of this key later";
         } else if (last) {
@@ -200,12 +208,12 @@ class Client::Impl {
         return reply_of(std::move(answer), request, attempts.begun());
     }
 
-    static Reply too_large(const Request& request, const CallAttempts& attempts) {
+    static Reply too_large(const Request& request) {
         Answer answer;
-        answer.outcome = attempts.has_open() ? Outcome::in_doubt : Outcome::refused;
+        answer.outcome = Outcome::refused;
         answer.body = "the body has " + std::to_string(request.body.size()) +
                       " bytes, more than the NATS server's max_payload less 1 KiB";
-        return reply_of(std::move(answer), request, attempts.begun());
+        return reply_of(std::move(answer), request, 0);
     }
 
     enum class Sent : std::uint8_t { yes, no_connection, too_large };

@@ -37,6 +37,10 @@ void call_for_ever(forward::Client& primary, int journal, const std::string& pre
             primary.call("order.place", body, {.key = key, .deadline = deadline});
         write_line(journal, "end " + key + " " + std::string(name_of(reply.outcome)) + " " +
                                 (reply ? reply.body : std::string("-")) + "\n");
+        if (reply.outcome == forward::Outcome::unavailable) {
+            write_line(2, key + " unavailable after " + std::to_string(reply.attempts) +
+                              " messages: " + reply.body + "\n");
+        }
         if (reply.outcome == forward::Outcome::no_responders) std::this_thread::sleep_for(20ms);
     }
 }

@@ -143,3 +143,22 @@ TEST_CASE("a connection string gets what leads to a leader, and keeps what it sa
           "host=a connect_timeout=9 target_session_attrs=read-write tcp_user_timeout=5000"
           " application_name=homeward-forward");
 }
+
+TEST_CASE("an answer that comes with the deadline is left, or its message is open") {
+    CallAttempts attempts;
+    CHECK_FALSE(attempts.take_left().is_open);
+    const unsigned first = attempts.begin();
+    const unsigned second = attempts.begin();
+    CHECK(attempts.take_left().is_open);
+    attempts.answer(second, answer(Outcome::unavailable));
+    CallAttempts::Left left = attempts.take_left();
+    CHECK(left.is_open);
+    REQUIRE(left.answers.size() == 1);
+    // Nobody waits any longer, and it is not taken for a message that had no answer, nor for none.
+    attempts.answer(first, answer(Outcome::ok));
+    left = attempts.take_left();
+    CHECK_FALSE(left.is_open);
+    REQUIRE(left.answers.size() == 1);
+    CHECK(left.answers.front().outcome == Outcome::ok);
+    CHECK(attempts.take_left().answers.empty());
+}
