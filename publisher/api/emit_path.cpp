@@ -80,23 +80,31 @@ EmitResult Publisher::emit_shared(detail::LaneWriter* lane, EventClass event_cla
     const auto write_now = [&](std::byte* at) {
         write(at, clock_.load(std::memory_order_relaxed)->now_us(), context);
     };
-    if (is_cached && record_bytes <= detail::kRecordBytesInAnyLane) {
-        LanePool& lanes = impl_.load(std::memory_order_relaxed)->lanes;
-        if (detail::LaneWriter* own = lanes.leave_shared(event_class)) {
-            cached.writer = own;
-            cached.seat = nullptr;
-            const detail::LaneUse use(*own);
-            if (is_closed()) return refuse(event_class, EmitResult::closed);
-            const bool fits = own->append(record_bytes, write_now);
-            return fits ? EmitResult::accepted : no_room(own, event_class);
-        }
+    const auto emit_to_own = [&](detail::LaneWriter* own) {
+        cached.writer = own;
+        cached.seat = nullptr;
+        const detail::LaneUse use(*own);
+        if (is_closed()) return refuse(event_class, EmitResult::closed);
+        const bool fits = own->append(record_bytes, write_now);
+        return fits ? EmitResult::accepted : no_room(own, event_class);
+    };
+    LanePool& lanes = impl_.load(std::memory_order_relaxed)->lanes;
+    const bool may_leave = is_cached && record_bytes <= detail::kRecordBytesInAnyLane;
+    if (may_leave) {
+        if (detail::LaneWriter* own = lanes.leave_shared(event_class)) return emit_to_own(own);
     }
     auto& shared = static_cast<detail::SharedLaneWriter&>(*lane);
     detail::SharedLaneSeat* seat = is_cached ? cached.seat : nullptr;
-    const detail::SharedLaneUse use(shared, seat);
-    if (is_closed()) return refuse(event_class, EmitResult::closed);
-    const bool fits = shared.append(record_bytes, write_now, seat);
-    return fits ? EmitResult::accepted : no_room(lane, event_class);
+    {
+        const detail::SharedLaneUse use(shared, seat);
+        if (is_closed()) return refuse(event_class, EmitResult::closed);
+        if (shared.append(record_bytes, write_now, seat)) return EmitResult::accepted;
+    }
+    // Many threads have just begun, faster than lanes are made for them.
+    if (may_leave) {
+        if (detail::LaneWriter* own = lanes.make_at_once(event_class)) return emit_to_own(own);
+    }
+    return no_room(lane, event_class);
 }
 
 EmitResult Publisher::emit_large(EventClass event_class, std::size_t record_bytes, void* context,

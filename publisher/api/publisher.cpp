@@ -61,7 +61,9 @@ Publisher::Impl::Impl(const PublisherOptions& wanted, FrameSender::Start start, 
                       parents != nullptr)},
       lanes(counted(*run.run, options), options.lane_bytes, options.lanes_max),
       is_run_unsynced(parents != nullptr),
-      sender(options, {*run.run, clock, [this] { maintain(); }}, start) {
+      sender(options,
+             {*run.run, clock, [this] { maintain(); }, [this] { return lanes.wants_lane(); }},
+             start) {
     lanes.connect([this](std::uint64_t number, LaneMapping* lane) {
         sender.origin(lane->event_class()).add_lane(number, lane);
     });

@@ -32,7 +32,10 @@ constexpr auto kComplaintInterval = 5s;
 }  // namespace
 
 LaneDrainer::LaneDrainer(const PublisherOptions& options, Parts parts, FrameSender::Start start)
-    : options_(options), clock_(parts.clock), maintain_(std::move(parts.maintain)) {
+    : options_(options),
+      clock_(parts.clock),
+      maintain_(std::move(parts.maintain)),
+      is_maintenance_due_(std::move(parts.is_maintenance_due)) {
     const Origin::Limits limits = limits_of(options);
     for (EventClass event_class : {EventClass::audit, EventClass::metric}) {
         origins_[static_cast<std::size_t>(event_class) - 1] =
@@ -105,7 +108,7 @@ void LaneDrainer::run() {
             clock_.adjust();
             next_clock = SteadyClock::now() + kClockInterval;
         }
-        if (SteadyClock::now() >= next_maintenance) {
+        if (SteadyClock::now() >= next_maintenance || is_maintenance_due_()) {
             maintain_();
             next_maintenance = SteadyClock::now() + kMaintenanceInterval;
         }

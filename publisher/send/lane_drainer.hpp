@@ -27,6 +27,8 @@ class LaneDrainer {
         Run& run;  ///< for its origins
         detail::Clock& clock;
         std::function<void()> maintain;  ///< called by its thread, some 50 times a second
+        std::function<bool()>
+            is_maintenance_due;  ///< asked between drains: call it before its time
     };
     /// `parts` are borrowed and must outlive it. Throws SetupError.
     LaneDrainer(const PublisherOptions& options, Parts parts, FrameSender::Start start);
@@ -60,6 +62,7 @@ class LaneDrainer {
     PublisherOptions options_;
     detail::Clock& clock_;
     std::function<void()> maintain_;
+    std::function<bool()> is_maintenance_due_;
     std::array<std::unique_ptr<Origin>, 2> origins_;
     struct Blocked {
         std::string said;  // empty: all is well

@@ -223,6 +223,7 @@ LanePool::Place LanePool::lane_for_this_thread(EventClass event_class) noexcept 
             }
             if (detail::LaneWriter* own = lane_of_its_own(event_class)) return {own, nullptr};
             shelf_->is_wanted[index(event_class)] = true;
+            wants_lane_.store(true, std::memory_order_relaxed);
         }
         return seat_in_shared(event_class);
     } catch (const std::exception&) {
@@ -243,6 +244,12 @@ detail::LaneWriter* LanePool::take_free(EventClass event_class) noexcept {
         return &lane->writer;
     }
     return nullptr;
+}
+
+detail::LaneWriter* LanePool::make_at_once(EventClass event_class) noexcept {
+    const std::lock_guard making(making_mutex_);
+    if (free_[index(event_class)] == 0 && !make_free(event_class)) return nullptr;
+    return take_free(event_class);
 }
 
 bool LanePool::is_room_for_spare() const {
@@ -293,6 +300,8 @@ void LanePool::keep_counts() {
 }
 
 std::string LanePool::maintain() {
+    wants_lane_.store(false, std::memory_order_relaxed);
+    const std::lock_guard making(making_mutex_);
     std::string line;
     if (!run_.keep_accepted_counts()) {
         for_each_lane([](auto& lane) { lane.grant.end(); });

@@ -25,8 +25,9 @@ namespace homeward {
 ///
 /// To make a lane takes hundreds of microseconds, so the sender's thread does: it keeps a few ready
 /// for a class that is in use. A thread that finds none shares the class's one lane, which is there
-/// from the start, and gets a lane of its own as soon as there is one. It stays there beyond
-/// lanes_max, without room for another, and while its own things are being destroyed.
+/// from the start, and gets a lane of its own as soon as there is one, or makes it when the shared
+/// one is full. It stays there beyond lanes_max, without room for another, and while its own things
+/// are being destroyed.
 class LanePool {
   public:
     using OnNewLane = std::function<void(std::uint64_t number, LaneMapping* lane)>;
@@ -51,6 +52,9 @@ class LanePool {
         if (free_[index(event_class)].load(std::memory_order_relaxed) == 0) return nullptr;
         return take_free(event_class);
     }
+    /// For a thread in the shared lane, when that is full: a lane of its own, made at once, which
+    /// takes hundreds of microseconds, and those of others before it. nullptr if there is no room.
+    detail::LaneWriter* make_at_once(EventClass event_class) noexcept;
     detail::SharedLaneWriter& shared(EventClass event_class) const {
         return shelf_->shared[index(event_class)]->writer;
     }
@@ -61,6 +65,9 @@ class LanePool {
     /// lanes for threads that share one or will come. Returns what an operator should know, once
     /// for each cause; else "".
     std::string maintain();
+    /// Whether a thread has found none since then, and shares: any events of its next milliseconds
+    /// would have to fit into that one lane. Any thread.
+    bool wants_lane() const noexcept { return wants_lane_.load(std::memory_order_relaxed); }
 
     /// False if a thread is still at a lane then. For close(), after which no thread begins.
     bool wait_until_unused(std::chrono::steady_clock::time_point deadline) const;
@@ -103,7 +110,7 @@ class LanePool {
     detail::LaneWriter* lane_of_its_own(EventClass event_class);
     Place seat_in_shared(EventClass event_class);
     Lane* take_free_locked(EventClass event_class);
-    // By maintain(), without it: only that adds lanes.
+    // making_mutex_ is held, which adding a lane and looking at all lanes need.
     bool make_free(EventClass event_class) noexcept;
     void make_lanes(EventClass event_class, SteadyClock::time_point until);
     bool is_lane_wanted(EventClass event_class);
@@ -120,8 +127,9 @@ class LanePool {
     std::size_t lanes_max_;
     std::shared_ptr<Shelf> shelf_;  // shared with the threads' holdings, which may outlive us
     std::array<std::atomic<int>, 2> free_{};
+    std::atomic<bool> wants_lane_{false};
     OnNewLane on_new_lane_;
-    // maintain()'s own
+    std::mutex making_mutex_;  // taken before the shelf's; guards what follows
     std::uint64_t number_next_ = 0;
     SteadyClock::time_point retry_at_{};  // after a lane could not be made
     SteadyClock::duration backoff_{};

@@ -134,3 +134,40 @@ TEST_CASE("what a thread emits while it ends does not get into the lane of anoth
     CHECK(publisher.stats().audit.in_log == 4);
     publisher.close(0ms);
 }
+
+TEST_CASE("threads that begin together, each with a burst that one lane takes, are not refused") {
+    constexpr int kThreads = 12;
+    constexpr int kEvents = 2'000;  // some 400 KB of each thread, and 5 MB of all
+    const TempDir dir;
+    PublisherOptions options;
+    options.region = "ams";
+    options.app = "shop";
+    options.nats_urls = {"nats://127.0.0.1:1"};
+    options.spool_dir = dir / "spool";
+    options.on_log = [](std::string_view) {};
+    Publisher publisher(options);
+    std::atomic<int> waiting{0};
+    std::atomic<int> done{0};
+    std::vector<std::thread> threads;
+    const std::string resource(120, 'r');
+    for (int i = 0; i < kThreads; ++i) {
+        threads.emplace_back([&] {
+            ++waiting;
+            while (waiting < kThreads) std::this_thread::yield();
+            events::Audit event;
+            event.actor = "user:42";
+            event.action = "order.view";
+            event.resource = resource;
+            event.outcome = events::Audit::Outcome::allowed;
+            for (int n = 0; n < kEvents; ++n) static_cast<void>(publisher.emit(event));
+            ++done;  // and alive, so that nobody takes over a lane that is half full
+            while (done < kThreads) std::this_thread::yield();
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    const ClassStats stats = publisher.stats().audit;
+    CHECK(stats.accepted + stats.refused == kThreads * kEvents);
+    // But for one now and then, while the threads contend for their new lanes.
+    CHECK(stats.refused < kThreads * kEvents / 100);
+    publisher.close(0ms);
+}
