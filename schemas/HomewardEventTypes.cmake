@@ -2,7 +2,7 @@
 #
 # Generates one header per event type and puts it on the include path of <target>:
 #   homeward_event_types(shop order.json)   →   #include <order.event.hpp>
-# The types that ship are ${homeward_SCHEMAS_DIR}/audit.json and metric.json.
+# The types that ship are ${homeward_SCHEMAS_DIR}/audit.json, metric.json and metric_point.json.
 # The header's name is the type's "title", whatever the file is called.
 function(homeward_event_types target)
     set(out ${CMAKE_CURRENT_BINARY_DIR}/${target}_event_types)
