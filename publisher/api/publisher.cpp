@@ -88,6 +88,8 @@ void Publisher::Impl::maintain() {
     log->say_waiting();
     const std::string lanes_line = lanes.maintain();
     if (!lanes_line.empty()) log->say(lanes_line);
+    const std::string metrics_line = metrics.maintain();
+    if (!metrics_line.empty()) log->say(metrics_line);
     if (SteadyClock::now() < next_news) return;
     next_news = SteadyClock::now() + 1s;
     const std::string refused_line = refusals.news(stats());
@@ -163,6 +165,13 @@ Publisher::Impl* Publisher::begin_as_child() noexcept {
     return nullptr;
 }
 
+MetricReports* Publisher::metric_reports() noexcept {
+    Impl* impl = own_impl();
+    if (impl == nullptr) impl = begin_as_child();
+    return impl == nullptr || impl->closed.load(std::memory_order_acquire) ? nullptr
+                                                                           : &impl->metrics;
+}
+
 /// In the child that has one; a copy that its own child has is left alone, for its thread is not
 /// there.
 void Publisher::stop_opener() noexcept {
@@ -173,16 +182,21 @@ void Publisher::stop_opener() noexcept {
 FlushResult Publisher::flush(std::chrono::milliseconds deadline, FlushUntil until) noexcept {
     Impl* impl = own_impl();
     if (impl == nullptr) return {true, 0};  // a child that has emitted nothing
-    return impl->sender.flush(SteadyClock::now() + deadline, until);
+    const auto end = SteadyClock::now() + deadline;
+    const bool is_reported = impl->metrics.report(end);
+    FlushResult result = impl->sender.flush(end, until);
+    result.done = result.done && is_reported;
+    return result;
 }
 
 FlushResult Publisher::close(std::chrono::milliseconds deadline) noexcept {
     stop_opener();
+    const auto until = SteadyClock::now() + deadline;
+    const bool is_reported = report_metrics(until);
     if (impl_.load()->closed.exchange(true)) return {true, 0};
     Impl* impl = own_impl();
     if (impl == nullptr) return {true, 0};
     impl->fork_page.close();  // or threads would go on filling the lanes that they remember
-    const auto until = SteadyClock::now() + deadline;
     process_membarrier();
     const bool is_quiet = impl->lanes.wait_until_unused(until);
     FlushResult result = impl->sender.close(until, is_quiet);
@@ -195,7 +209,22 @@ FlushResult Publisher::close(std::chrono::milliseconds deadline) noexcept {
                  ? " events were not acknowledged in time and are lost with the memory they are in"
                  : " events were not acknowledged in time; the next start sends them"));
     }
+    result.done = result.done && is_reported;
     return result;
+}
+
+/// For close(): while events are still accepted.
+bool Publisher::report_metrics(std::chrono::steady_clock::time_point deadline) noexcept {
+    Impl* impl = own_impl();
+    if (impl == nullptr || impl->closed.load(std::memory_order_acquire)) return true;
+    impl->metrics.close();
+    if (impl->metrics.report(deadline)) return true;
+    if (impl->options.on_log) {
+        impl->options.on_log(
+            "metrics: what was counted since the last report could not be reported in time and is "
+            "lost");
+    }
+    return false;
 }
 
 Stats Publisher::stats() const noexcept {

@@ -7,6 +7,7 @@
 
 #include <homeward/publisher.hpp>
 
+#include "publisher/metrics/metric_reports.hpp"
 #include "publisher/platform/app_log.hpp"
 #include "publisher/platform/fork_detection_page.hpp"
 #include "publisher/send/lane_drainer.hpp"
@@ -41,6 +42,7 @@ class Publisher::Impl {
     OwnRun run;
     LanePool lanes;
     Refusals refusals;
+    MetricReports metrics;
     // the sender's thread's own
     std::chrono::steady_clock::time_point next_news{};
     bool is_run_unsynced;

@@ -26,6 +26,12 @@ class ForkDetectionPage {
     /// From now on no thread tries, nor waits for one.
     void give_up_begin() { content_->has_given_up = 1; }
     bool has_given_up() const { return content_->has_given_up != 0; }
+    /// In a child, by the thread that may begin: the page is the child's own now. Zero: not yet,
+    /// and another thread may try.
+    void begin_as(std::uint64_t owner) {
+        content_->owner.store(owner, std::memory_order_release);
+        content_->is_beginning = 0;
+    }
 
   private:
     struct Content {

@@ -53,7 +53,11 @@ struct FlushResult {
 };
 
 class ChildOpener;
+class MetricReports;
 class Refusals;
+namespace detail {
+class MeterCore;
+}
 
 /// A generated struct of class audit. Its EmitResult must not be ignored: it may be full.
 template <typename Event>
@@ -151,7 +155,8 @@ class Publisher {
     [[nodiscard]] EmitResult emit_record(const TypeDescriptor& type, std::size_t record_bytes,
                                          void* context, WriteRecord* write) noexcept;
 
-    /// Waits until everything accepted before the call is there, or until the deadline. Any thread.
+    /// Waits until everything accepted before the call is there, or until the deadline; what meters
+    /// (metrics.hpp) have counted before the call is reported first. Any thread.
     /// @param deadline milliseconds from now
     /// @param until the frame log, or JetStream's acknowledgement
     /// @return whether all of it is there, and how many events are not
@@ -172,6 +177,7 @@ class Publisher {
   private:
     class Impl;
     friend class BufferedEvents;
+    friend class detail::MeterCore;
 
     template <typename Event>
     EmitResult emit_typed(const Event& event) noexcept;
@@ -221,6 +227,9 @@ class Publisher {
     /// nullptr in a forked child that has not emitted yet: what is there is the parent's.
     Impl* own_impl() const noexcept;
     Impl* begin_as_child() noexcept;
+    /// Of this process; a child begins its own publisher. nullptr: it has none, or is closed.
+    MetricReports* metric_reports() noexcept;
+    bool report_metrics(std::chrono::steady_clock::time_point deadline) noexcept;
     std::string open_in_child(const Refusals& refused_before) noexcept;
     void stop_opener() noexcept;
 
