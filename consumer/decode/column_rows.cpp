@@ -201,8 +201,10 @@ EventOutcome ColumnRows::decode(const MessageWork& unit, const ColumnPlace& plac
     line.clear();
     columns::append_line(line, block, place.event);
     line.reserve(line.size() + EventDecoder::padding());
-    return events_.decode(line, unit.origin, static_cast<std::int64_t>(place.seq),
-                          unit.pulled.message.delivery.time_us, now_us, rows);
+    return events_.decode(
+        line,
+        {unit.origin, static_cast<std::int64_t>(place.seq), unit.pulled.message.delivery.time_us},
+        now_us, rows);
 }
 
 std::string Payloads::of(const MessageWork& unit, const EventRow& event) {

@@ -234,8 +234,8 @@ bool EventDecoder::is_near(const EventType& type, std::int64_t time_us, std::int
     return time_us >= now_us - past_max_us(type) && time_us <= now_us + limits_.future_max_us;
 }
 
-EventOutcome EventDecoder::decode(std::string_view line, std::int32_t origin, std::int64_t seq,
-                                  std::int64_t time_us, std::int64_t now_us, std::string& rows) {
+EventOutcome EventDecoder::decode(std::string_view line, const Place& place, std::int64_t now_us,
+                                  std::string& rows) {
     EventOutcome outcome;
     const auto bad = [&](std::string reason) {
         outcome.kind = EventOutcome::Kind::bad;
@@ -272,14 +272,15 @@ EventOutcome EventDecoder::decode(std::string_view line, std::int32_t origin, st
         outcome.reason = "unknown event type";
         return outcome;
     }
-    outcome.time_us = head.time_us.value_or(time_us);
+    outcome.time_us = head.time_us.value_or(place.time_us);
     const EventType& type = catalog_->types()[static_cast<std::size_t>(outcome.type)];
     if (!is_near(type, outcome.time_us, now_us)) {
         const Limits limits{past_max_us(type), limits_.future_max_us};
         return bad(explain_far_time(outcome.time_us, now_us, limits));
     }
     const std::size_t start = rows.size();
-    if (!place_fields(event, line, type) || !append_row(type, origin, seq, outcome.time_us, rows)) {
+    if (!place_fields(event, line, type) ||
+        !append_row(type, place.origin, place.seq, outcome.time_us, rows)) {
         rows.resize(start);
         return bad(reason_);
     }

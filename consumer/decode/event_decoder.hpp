@@ -60,10 +60,15 @@ class EventDecoder {
     /// Bytes that must be readable behind every line, as the JSON parser reads ahead.
     static std::size_t padding();
 
-    /// Appends the row to `rows` (only for Kind::row). origin and seq are written as given.
-    /// `time_us`: of the message, for events without a time of their own.
-    EventOutcome decode(std::string_view line, std::int32_t origin, std::int64_t seq,
-                        std::int64_t time_us, std::int64_t now_us, std::string& rows);
+    /// What an event gets from its message.
+    struct Place {
+        std::int32_t origin;
+        std::int64_t seq;
+        std::int64_t time_us;  ///< of the message, for events without a time of their own
+    };
+    /// Appends the row to `rows` (only for Kind::row).
+    EventOutcome decode(std::string_view line, const Place& place, std::int64_t now_us,
+                        std::string& rows);
 
     /// Whether it is one JSON text of any kind; padded like a line.
     bool is_json(std::string_view text);

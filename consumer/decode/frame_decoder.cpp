@@ -136,7 +136,7 @@ class UnitDecoder::SeqCursor {
 };
 
 UnitDecoder::UnitDecoder(std::shared_ptr<const Catalog> catalog, EventDecoder::Limits limits)
-    : catalog_(catalog), events_(catalog, limits) {}
+    : catalog_(catalog), events_(std::move(catalog), limits) {}
 
 MessageWork UnitDecoder::open(PulledMessage pulled) {
     MessageWork unit;
@@ -260,9 +260,10 @@ void UnitDecoder::decode_line(MessageWork& unit, SeqCursor& cursor, Range line,
                          static_cast<std::uint32_t>(line.end),
                          0};
     const std::string_view text = std::string_view(unit.body).substr(line.begin, line.size());
-    const EventOutcome outcome =
-        events_.decode(text, unit.origin, static_cast<std::int64_t>(place.seq),
-                       unit.pulled.message.delivery.time_us, now_us, unit.rows);
+    const EventOutcome outcome = events_.decode(
+        text,
+        {unit.origin, static_cast<std::int64_t>(place.seq), unit.pulled.message.delivery.time_us},
+        now_us, unit.rows);
     take_outcome(unit, cursor, outcome, place, text);
 }
 

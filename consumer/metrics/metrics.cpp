@@ -18,7 +18,11 @@ const std::vector<double> kRows{1, 10, 100, 1'000, 2'500, 5'000, 10'000, 20'000,
 std::vector<double> fine_bounds() {
     constexpr double kStep = 1.05, kLast = 86'400;
     std::vector<double> bounds = kFreshnessShown;
-    for (double bound = 0.001; bound < kLast * kStep; bound *= kStep) bounds.push_back(bound);
+    double bound = 0.001;
+    while (bound < kLast * kStep) {
+        bounds.push_back(bound);
+        bound *= kStep;
+    }
     std::sort(bounds.begin(), bounds.end());
     bounds.erase(std::unique(bounds.begin(), bounds.end()), bounds.end());
     return bounds;

@@ -230,7 +230,7 @@ QueryResult PgConnection::query(const std::string& sql, const std::vector<Parame
     if (!needs_settings()) return send_query(sql, parameters);
     execute("BEGIN");
     try {
-        const QueryResult result = send_query(sql, parameters);
+        QueryResult result = send_query(sql, parameters);
         execute("COMMIT");
         return result;
     } catch (const LeaderError&) {

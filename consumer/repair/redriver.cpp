@@ -107,9 +107,10 @@ Units Redriver::take(PgConnection& leader, std::span<const LetterRef> letters,
 
 void Redriver::decode(MessageWork& unit) {
     unit.body.reserve(unit.body.size() + EventDecoder::padding());
-    EventOutcome outcome =
-        decoder_.decode(unit.body, unit.origin, static_cast<std::int64_t>(unit.seq_first),
-                        unit.pulled.message.delivery.time_us, system_us(), unit.rows);
+    EventOutcome outcome = decoder_.decode(unit.body,
+                                           {unit.origin, static_cast<std::int64_t>(unit.seq_first),
+                                            unit.pulled.message.delivery.time_us},
+                                           system_us(), unit.rows);
     const auto end = static_cast<std::uint32_t>(unit.body.size());
     switch (outcome.kind) {
         case EventOutcome::Kind::row:

@@ -82,7 +82,7 @@ SeriesState* MeterState::add(const detail::Series& series, std::string key) {
 }
 
 /// Into the overflow series of its name; nullptr: it is the first of that name.
-SeriesState* MeterState::fold(const detail::Series& series, std::string key) {
+SeriesState* MeterState::fold(const detail::Series& series, const std::string& key) {
     const std::string lower_name = lowercase(series.name);
     if (names_.find(lower_name) == names_.end()) {
         ++names_refused_;

@@ -103,7 +103,7 @@ class MeterState {
     };
     // mutex_ is held.
     SeriesState* resolve(const detail::Series& series);
-    SeriesState* fold(const detail::Series& series, std::string key);
+    SeriesState* fold(const detail::Series& series, const std::string& key);
     SeriesState* add(const detail::Series& series, std::string key);
     detail::Series* own(std::unique_ptr<detail::Series> series);
     bool is_full() const { return series_.size() - overflows_ >= options_.series_max; }

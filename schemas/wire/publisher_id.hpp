@@ -14,7 +14,7 @@ namespace homeward {
 struct PublisherId {
     std::array<std::uint8_t, 16> bytes{};
 
-    auto operator<=>(const PublisherId&) const = default;
+    auto operator<=>(const PublisherId&) const = default;  // NOLINT: clang-tidy 14 sees a nullptr
 
     static constexpr std::array<std::uint8_t, 4> kSelfCertifying{'H', 'W', 'K', '1'};
     /// Whether its frames must be signed; see wire/frame_signature.hpp.

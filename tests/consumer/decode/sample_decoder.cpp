@@ -43,7 +43,7 @@ SampleDecoder::SampleDecoder()
 consumer::EventOutcome SampleDecoder::decode(std::string line) {
     line.reserve(line.size() + consumer::EventDecoder::padding());
     rows.clear();
-    auto outcome = decoder_.decode(line, 1, 2, kNowUs, kNowUs, rows);
+    auto outcome = decoder_.decode(line, {1, 2, kNowUs}, kNowUs, rows);
     // Invariant: a row is there exactly when the outcome says so, and it is whole.
     if (rows.empty() != (outcome.kind != consumer::EventOutcome::Kind::row)) {
         throw std::runtime_error("the outcome and the rows disagree: " + line);
