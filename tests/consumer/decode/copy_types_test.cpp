@@ -60,7 +60,7 @@ TEST_CASE("a value is taken where PostgreSQL takes its text, and is then what Po
             R"({"type":"every_column",")" + sample.column + "\":" + sample.json + "}";
         line.reserve(line.size() + EventDecoder::padding());
         const EventOutcome outcome =
-            decoder.decode(line, 1, static_cast<std::int64_t>(i), kNowUs, kNowUs, rows);
+            decoder.decode(line, {1, static_cast<std::int64_t>(i), kNowUs}, kNowUs, rows);
         is_row.push_back(outcome.kind == EventOutcome::Kind::row);
         columns_seen.insert(sample.column);
         const bool pg_takes = is_taken(leader, sample.text, type_of(types[0], sample.column));
