@@ -97,6 +97,10 @@ void ColumnRows::make_plan(const columns::Block& block, Plan& plan) const {
     plan.is_direct = true;
 }
 
+const EventType& ColumnRows::type_of(const Plan& plan) const {
+    return events_.catalog().types()[static_cast<std::size_t>(plan.type)];
+}
+
 bool ColumnRows::open(const MessageWork& unit) {
     if (!decoder_.decode(unit.body, frame_of(unit))) return false;
     const auto blocks = decoder_.blocks();
@@ -108,7 +112,7 @@ bool ColumnRows::open(const MessageWork& unit) {
 /// False: its line may tell why, or what it becomes.
 bool ColumnRows::append_row(const columns::Block& block, Plan& plan, std::uint32_t event,
                             ValueWriter& writer) {
-    const EventType& type = events_.catalog().types()[static_cast<std::size_t>(plan.type)];
+    const EventType& type = type_of(plan);
     for (std::size_t i = 0; i < type.fields.size(); ++i) {
         const Source source = plan.sources[i];
         if (source.form == Form::absent || !block.columns[source.column].has(event)) {
@@ -176,9 +180,10 @@ EventOutcome ColumnRows::decode(const MessageWork& unit, const ColumnPlace& plac
                                 std::int64_t now_us, std::string& rows, std::string& line) {
     const columns::Block& block = decoder_.blocks()[place.block];
     Plan& plan = plans_[place.block];
-    if (plan.is_direct) {
-        const EventType& type = events_.catalog().types()[static_cast<std::size_t>(plan.type)];
-        const auto time_us = static_cast<std::int64_t>(block.times[place.event]);
+    const auto time_us =
+        plan.is_direct ? static_cast<std::int64_t>(block.times[place.event]) : std::int64_t{0};
+    if (plan.is_direct && events_.is_near(type_of(plan), time_us, now_us)) {
+        const EventType& type = type_of(plan);
         const std::size_t start = rows.size();
         CopyRow row(rows);
         row.begin(static_cast<std::uint16_t>(type.fields.size() + kOwnColumns));
@@ -187,8 +192,7 @@ EventOutcome ColumnRows::decode(const MessageWork& unit, const ColumnPlace& plac
         row.timestamptz(time_us);
         replaced_nuls_ = 0;
         ValueWriter writer(row, scratch_, replaced_nuls_);
-        if (events_.is_near(type, time_us, now_us) &&
-            append_row(block, plan, place.event, writer)) {
+        if (append_row(block, plan, place.event, writer)) {
             events_.count_replaced_nuls(replaced_nuls_);
             EventOutcome outcome;
             outcome.kind = EventOutcome::Kind::row;

@@ -68,6 +68,7 @@ class ColumnRows {
     };
 
     static bool find_form(const Field& field, RecordKind kind, Form& form);
+    const EventType& type_of(const Plan& plan) const;
     void make_plan(const columns::Block& block, Plan& plan) const;
     bool append_row(const columns::Block& block, Plan& plan, std::uint32_t event,
                     ValueWriter& writer);

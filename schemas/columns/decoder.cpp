@@ -76,6 +76,9 @@ bool Decoder::decode(std::string_view body, const Frame& frame) {
     values_bytes_ = 0;
     values_bytes_max_ = std::min<std::size_t>(frame.values_bytes, kValuesBytesMax);
     used_ = 0;
+    if (cells_ > kCellsKept) blocks_ = {};
+    if (blocks_.size() > kBlocksKept) blocks_.resize(kBlocksKept);
+    cells_ = 0;
     reserve_made();
     if (types_.size() >= kTypesKept) types_.clear();
     if (!split_definitions(frame.types, definitions_) || !decode_order(body, frame.events)) {
@@ -142,6 +145,7 @@ bool Decoder::decode_columns(std::string_view content, Block& block) {
     if (!has_times || !count_values(block.events * kValueBytes)) return false;
     if (!take_deltas(content, nullptr, block.events, block.times)) return false;
     const auto& fields = block.type->fields;
+    cells_ += block.events * (fields.size() + 1);
     block.columns.resize(fields.size());
     for (std::size_t i = 0; i < fields.size(); ++i) {
         block.columns[i].kind = fields[i].kind;

@@ -88,7 +88,12 @@ class Decoder {
     static constexpr std::size_t kTypesKept = 256;
     std::map<std::string, std::unique_ptr<const OwnedDescriptor>, std::less<>> types_;
     std::vector<std::string_view> definitions_;
-    std::vector<Block> blocks_;  // the first `used_` are this frame's
+    /// Beyond these the memory of a frame is given back, so that a sender cannot make us keep much
+    /// by frames that are large in turn at each place.
+    static constexpr std::size_t kBlocksKept = 8;
+    static constexpr std::size_t kCellsKept = 128u << 10;  // values, of all columns
+    std::vector<Block> blocks_;                            // the first `used_` are this frame's
+    std::size_t cells_ = 0;                                // of this frame
     std::size_t used_ = 0;
     std::string single_order_;  // of frames with one block
     std::string_view order_;

@@ -255,7 +255,13 @@ RecordError Encoder::add_line(std::span<const std::byte> record, const FindDescr
     Block& block = block_of(nullptr);
     const std::size_t before = block.lines.size();
     const RecordError error = append_record_json(record, find, block.lines, replaced);
-    if (error != RecordError::none) return error;
+    if (error != RecordError::none) {
+        if (block.events == 0) {  // a frame has no block without events
+            block.place = -1;
+            used_.pop_back();
+        }
+        return error;
+    }
     block.lines += '\n';
     const std::size_t added = block.lines.size() - before;
     values_bytes_ += added;

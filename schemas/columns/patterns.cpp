@@ -210,6 +210,7 @@ void PatternEncoder::append_numbers(const Entry& entry, std::size_t index, std::
 bool PatternEncoder::encode(std::span<const std::uint32_t> lengths, std::string_view texts,
                             std::string& out) {
     used_ = last_ = 0;
+    if (entries_.size() > kEntriesKept) entries_.resize(kEntriesKept);
     places_.clear();
     for (std::size_t i = 0; i < lengths.size(); ++i) {
         if (!add(texts.substr(0, lengths[i]), i)) return false;
@@ -229,7 +230,7 @@ bool PatternEncoder::encode(std::span<const std::uint32_t> lengths, std::string_
 }
 
 /// One place of all values of a pattern.
-bool PatternDecoder::take_numbers(std::string_view& in, Entry& entry, std::size_t index) {
+bool PatternDecoder::take_numbers(std::string_view& in, const Entry& entry, std::size_t index) {
     if (in.empty()) return false;
     const auto bytes = static_cast<unsigned char>(in.front());
     in.remove_prefix(1);
@@ -249,7 +250,7 @@ bool PatternDecoder::take_numbers(std::string_view& in, Entry& entry, std::size_
         }
         number = (number & mask) + least;
         most = std::max(most, number);
-        entry.numbers[i * stride + index] = number;
+        numbers_[entry.first + i * stride + index] = number;
     }
     if (most > kNumberMax) return false;
     in.remove_prefix(std::size_t{bytes} * entry.values);
@@ -288,9 +289,10 @@ bool PatternDecoder::open(std::string_view& in, std::size_t values) {
     for (std::size_t i = 0; i < used_; ++i) {
         Entry& entry = entries_[i];
         // A number has a digit at least.
+        entry.first = numbers;
         numbers += entry.pattern.numbers() * entry.values;
         if (numbers > kValuesBytesMax) return false;
-        entry.numbers.resize(entry.pattern.numbers() * entry.values);
+        numbers_.resize(numbers);
         for (std::size_t index = 0; index < entry.pattern.numbers(); ++index) {
             if (!take_numbers(in, entry, index)) return false;
         }
@@ -305,8 +307,8 @@ std::size_t PatternDecoder::bytes_max() const {
 char* PatternDecoder::write_next(char* at) {
     Entry& entry = entries_[place()];
     ++place_;
-    const std::size_t first = entry.next++ * entry.pattern.numbers();
-    return entry.pattern.write(at, entry.numbers.data() + first);
+    const std::size_t first = entry.first + entry.next++ * entry.pattern.numbers();
+    return entry.pattern.write(at, numbers_.data() + first);
 }
 
 }  // namespace homeward::columns

@@ -64,7 +64,8 @@ class PatternEncoder {
     bool add(std::string_view value, std::size_t values_before);
     static void append_numbers(const Entry& entry, std::size_t index, std::string& out);
 
-    std::vector<Entry> entries_;  // the first `used_` are this column's
+    static constexpr std::size_t kEntriesKept = 16;  // the memory of others is given back
+    std::vector<Entry> entries_;                     // the first `used_` are this column's
     std::size_t used_ = 0;
     std::size_t last_ = 0;
     std::string places_;
@@ -89,11 +90,12 @@ class PatternDecoder {
         Pattern pattern;
         std::uint32_t values = 0;
         std::uint32_t next = 0;
-        std::vector<std::uint64_t> numbers;
+        std::size_t first = 0;  ///< of its numbers in numbers_
     };
-    static bool take_numbers(std::string_view& in, Entry& entry, std::size_t index);
+    bool take_numbers(std::string_view& in, const Entry& entry, std::size_t index);
 
     std::vector<Entry> entries_;
+    std::vector<std::uint64_t> numbers_;  // of all entries, one entry after another
     std::size_t used_ = 0;
     std::string_view places_;  // empty with one pattern
     std::size_t place_ = 0;

@@ -109,6 +109,23 @@ TEST_CASE("what the encoder says of its size in JSON is about what lines take") 
     CHECK(encoder.json_bytes() < sample.json_bytes * 11 / 10);
 }
 
+TEST_CASE("a damaged record of emit_json() costs no other event") {
+    RandomRecords records(9);
+    const auto good = records.next_good(records.types()[0]);
+    // Its type's name is longer than the record.
+    std::vector<std::byte> damaged(14);
+    damaged[12] = std::byte{200};
+    for (const bool comes_first : {true, false}) {
+        columns::Encoder encoder;
+        if (!comes_first) encoder.add(good, records.find(), nullptr);
+        CHECK(encoder.add(damaged, records.find(), nullptr) == RecordError::cut_short);
+        encoder.add(good, records.find(), nullptr);
+        FrameContent content = content_of(encoder);
+        REQUIRE(columns::to_lines(content, encoder.events()));
+        CHECK(content.body.find(line_of(good, records.find())) != std::string::npos);
+    }
+}
+
 TEST_CASE("definitions are at most 2% of a full frame, and columns smaller than lines") {
     constexpr std::uint32_t kEventsOfFullFrame = 400;
     const Sample sample = sample_of(5, kEventsOfFullFrame);
