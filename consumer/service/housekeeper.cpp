@@ -194,6 +194,7 @@ void Housekeeper::maintain_dead_letters(PgConnection& leader) {
         spdlog::info("{} parked events of types known by now have landed, {} are dead letters",
                      result.redriven, result.still_dead);
     }
+    dead_letter_quota_.begin_measurement();
     const QueryResult sums = leader.query(
         "SELECT l.open, l.parked, l.bytes, c.open, c.bytes"
         " FROM homeward.letter_sums() AS l, homeward.conflict_sums() AS c");

@@ -21,13 +21,13 @@ void make_tombstones(MessageWork& unit, const std::string& reason) {
     unit.dead.clear();
 }
 
-bool return_what_exceeds_quota(Units& units, const DeadLetterQuota& room, Metrics& metrics) {
+bool return_what_exceeds_quota(Units& units, QuotaClaim& claim, Metrics& metrics) {
     DeadLetterQuota::Sum all;
     for (const MessageWork& unit : units) {
         if (!unit.is_skipped()) all.add(letters_of(unit));
     }
     if (all.letters == 0) return false;
-    const bool fits = room.fits(all);
+    const bool fits = claim.set_letters(all);
     metrics.quota_full = !fits;
     if (fits) return false;
     bool any = false;

@@ -29,17 +29,32 @@ class DeadLetterQuota {
             bytes += more.bytes;
             bad += more.bad;
         }
+        void subtract(const Sum& less) {
+            letters -= less.letters;
+            bytes -= less.bytes;
+            bad -= less.bad;
+        }
     };
     using Sources = std::map<std::string, Sum>;
 
     DeadLetterQuota(std::uint64_t letters_max, std::uint64_t bytes_max)
         : max_{letters_max, bytes_max, 0} {}
 
+    /// Before the leader is asked: what is added from here on may be missing in its answer.
+    void begin_measurement() {
+        const std::lock_guard lock(mutex_);
+        since_ = {};
+        since_sources_.clear();
+    }
+    /// What the leader answered. What was added since begin_measurement() is added to it, even if
+    /// the answer has it already: then it counts twice, until the next measurement.
     void measured(const Sum& all, Sources sources) {
         {
             const std::lock_guard lock(mutex_);
             all_ = all;
+            all_.add(since_);
             sources_ = std::move(sources);
+            for (const auto& [source, sum] : since_sources_) sources_[source].add(sum);
             is_measured_ = true;
         }
         measured_.notify_all();
@@ -51,14 +66,26 @@ class DeadLetterQuota {
         measured_.wait_for(lock, std::chrono::seconds(2), [this] { return is_measured_; });
         is_measured_ = true;
     }
+    /// What was committed.
     void add(const std::string& source, const Sum& sum) {
         const std::lock_guard lock(mutex_);
         all_.add(sum);
         sources_[source].add(sum);
+        since_.add(sum);
+        since_sources_[source].add(sum);
     }
-    bool fits(const Sum& sum) const {
+    /// Takes room for what is about to be committed; false, and nothing taken, if there is none.
+    bool take(const Sum& sum) {
         const std::lock_guard lock(mutex_);
-        return all_.letters + sum.letters <= max_.letters && all_.bytes + sum.bytes <= max_.bytes;
+        if (all_.letters + taken_.letters + sum.letters > max_.letters) return false;
+        if (all_.bytes + taken_.bytes + sum.bytes > max_.bytes) return false;
+        taken_.add(sum);
+        return true;
+    }
+    /// Of what take() took: it was added, or comes to nothing.
+    void release(const Sum& sum) {
+        const std::lock_guard lock(mutex_);
+        taken_.subtract(sum);
     }
     /// Half of the room at most, so that no source fills it for all others.
     bool fits_share(const std::string& source, const Sum& sum) const {
@@ -79,6 +106,44 @@ class DeadLetterQuota {
     bool is_measured_ = false;
     Sum all_;
     Sources sources_;
+    Sum since_;  // added since the measurement began
+    Sources since_sources_;
+    Sum taken_;
+};
+
+/// The room that one batch takes from its check until add() has counted it: whoever checks in
+/// between, another writer or the batch's next frame, finds it taken.
+class QuotaClaim {
+  public:
+    explicit QuotaClaim(DeadLetterQuota& quota) : quota_(quota) {}
+    ~QuotaClaim() { release(); }
+    QuotaClaim(const QuotaClaim&) = delete;
+    QuotaClaim& operator=(const QuotaClaim&) = delete;
+
+    /// For one more frame in quarantine.
+    bool add_frame(std::size_t bytes) {
+        if (!quota_.take({1, bytes, 0})) return false;
+        frames_.add({1, bytes, 0});
+        return true;
+    }
+    /// For the dead letters of the whole batch, in the place of those claimed before.
+    bool set_letters(const DeadLetterQuota::Sum& letters) {
+        quota_.release(letters_);
+        letters_ = {};
+        if (!quota_.take(letters)) return false;
+        letters_ = letters;
+        return true;
+    }
+    void release() {
+        quota_.release(frames_);
+        quota_.release(letters_);
+        frames_ = letters_ = {};
+    }
+
+  private:
+    DeadLetterQuota& quota_;
+    DeadLetterQuota::Sum frames_;
+    DeadLetterQuota::Sum letters_;
 };
 
 /// What dead events of a unit would take.
@@ -90,6 +155,6 @@ void make_tombstones(MessageWork& unit, const std::string& reason);
 /// When the dead letters are full, metric events that would become some are only counted, as
 /// tombstones; frames of audit are marked to go back to their stream, which keeps them. True if any
 /// is.
-bool return_what_exceeds_quota(Units& units, const DeadLetterQuota& room, Metrics& metrics);
+bool return_what_exceeds_quota(Units& units, QuotaClaim& claim, Metrics& metrics);
 
 }  // namespace homeward::consumer

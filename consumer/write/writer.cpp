@@ -32,6 +32,7 @@ Writer::Writer(WriterContext& context)
       copier_(context.config, *context.catalog, partitions_),
       judge_(context.config, *context.catalog, context.type_holds),
       day_budget_(*context.catalog, partitions_),
+      quota_claim_(context.dead_letter_quota),
       probe_(*context.catalog, context.metrics, context.dead_letter_quota, context.type_holds,
              context.log),
       decoder_(context.catalog, time_limits(context.config)),
@@ -173,6 +174,7 @@ bool Writer::write(Units& units) {
     }
     context_.memory.remember(units, committed_.leader);
     probe_.committed(units, SteadyClock::now() - started);
+    quota_claim_.release();
     return true;
 }
 
@@ -278,7 +280,8 @@ void Writer::resolve_origin(MessageWork& unit) {
 /// room of the dead letters, so that nobody who may publish can fill the leader's disk.
 void Writer::quarantine(MessageWork& unit, const std::string& reason) {
     const std::size_t bytes = unit.pulled.message.data.size();
-    const bool fits = context_.dead_letter_quota.fits({1, bytes, 0});
+    context_.dead_letter_quota.await_measured();
+    const bool fits = quota_claim_.add_frame(bytes);
     context_.metrics.quota_full = !fits;
     if (!fits) {
         unit.state = MessageWork::State::returned;
@@ -293,6 +296,7 @@ void Writer::quarantine(MessageWork& unit, const std::string& reason) {
 }
 
 void Writer::prepare(Units& units) {
+    quota_claim_.release();
     register_origins(*leader_, origins_, context_.origin_quota, units);
     for (MessageWork& unit : units) {
         unit.reset();
@@ -321,7 +325,7 @@ void Writer::decode(Units& units) {
 bool Writer::return_any(Units& units) {
     return judge_.return_held(units) ||
            context_.source_holds.return_bad(units, context_.limits.read().bad_events_max) ||
-           return_what_exceeds_quota(units, context_.dead_letter_quota, context_.metrics);
+           return_what_exceeds_quota(units, quota_claim_, context_.metrics);
 }
 
 bool Writer::write_optimistically(Units& units) {

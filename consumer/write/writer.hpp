@@ -104,6 +104,7 @@ class Writer {
     RowCopier copier_;
     RefusalJudge judge_;
     DayBudget day_budget_;
+    QuotaClaim quota_claim_;
     WriterProbe probe_;
     UnitDecoder decoder_;
     std::thread thread_;

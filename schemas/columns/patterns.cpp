@@ -144,8 +144,7 @@ bool Pattern::match(std::string_view text, std::vector<std::uint64_t>& numbers) 
 
 char* Pattern::write(char* at, const std::uint64_t* numbers) const {
     for (const Part& part : parts_) {
-        std::memcpy(at, part.before.data(), part.before.size());
-        at += part.before.size();
+        at = std::copy(part.before.begin(), part.before.end(), at);
         char* const begin = at;
         at = write_number(at, *numbers++);
         const std::size_t count = static_cast<std::size_t>(at - begin);

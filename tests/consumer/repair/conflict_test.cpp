@@ -346,6 +346,22 @@ TEST_CASE("conflicts are listed and shown, as text and as JSON; what makes no se
     }
 }
 
+TEST_CASE("frames that contradict and come at once take no more room than there is") {
+    BridgeOptions options;
+    options.environment = {{"HOMEWARD_DEAD_LETTERS_LETTERS_MAX", "3"},
+                           {"HOMEWARD_BATCH_DELAY_MS", "500"}};
+    Court court(options);
+    court.sender.send(court.sender.frame(1, 30));
+    expect_clean(court.bridge);
+    for (std::uint64_t first = 2; first < 30; ++first) {
+        court.sender.send(court.sender.frame(first, 40));
+    }
+    court.expect_aside(3);
+    REQUIRE(
+        wait_until(30s, [&] { return court.bridge.metric("homeward_given_back_total") >= 25; }));
+    CHECK(court.count("open") == 3);
+}
+
 TEST_CASE("when there is no room for it, a frame that contradicts waits in its stream") {
     BridgeOptions options;
     options.environment = {{"HOMEWARD_DEAD_LETTERS_LETTERS_MAX", "2"},
