@@ -66,7 +66,7 @@ DECLARE
     for_writer text[] := ARRAY['settle', 'check_no_overlap', 'claim', 'insert_dead_letters',
         'reserve_plain', 'take_plain', 'await_plain', 'register_plain_source', 'ensure_partition',
         'ensure_partitions', 'record_late_rows', 'replicated_lsn', 'seq_count', 'missing_after',
-        'check_columns',
+        'check_columns', 'joined_values',
         -- Of consumers of v0.1.0, for one release.
         'seal', 'bury', 'claim_plain'];
     for_upkeep text[] := ARRAY['compact', 'complete_origins', 'forget', 'ensure_partition',
@@ -75,7 +75,7 @@ DECLARE
         'claim_rest', 'check_no_overlap', 'close_conflict', 'discard_conflicts',
         'insert_dead_letters', 'replicated_lsn', 'seq_count', 'range_count', 'missing_after',
         'uncounted_days', 'begin_day_count', 'finish_day_count', 'record_late_rows',
-        'register_consumer', 'record_plain_acks', 'check_columns'];
+        'register_consumer', 'record_plain_acks', 'check_columns', 'joined_values'];
     for_caller text[] := ARRAY['begin_call', 'store_call', 'ensure_call_days', 'drop_expired_calls'];
     one record;
 BEGIN
@@ -109,7 +109,8 @@ BEGIN
     GRANT SELECT ON homeward.account TO homeward_writer;
     -- What it must see: names and versions, and the keys that ON CONFLICT compares.
     GRANT SELECT ON homeward.migration, homeward.migrated_object, homeward.event_type,
-        homeward.consumer, homeward.origin, homeward.known_origin, homeward.plain_stream TO homeward_writer;
+        homeward.packed_type, homeward.consumer, homeward.origin, homeward.known_origin,
+        homeward.plain_stream TO homeward_writer;
     -- For its status page: origins and reasons, no payload.
     GRANT SELECT ON homeward.origin_status TO homeward_writer;
     GRANT SELECT (origin, type, state, reason, sqlstate) ON homeward.dead_letter
@@ -118,6 +119,6 @@ BEGIN
     -- recount_day() changes nothing but what is believed of a count that is wrong.
     GRANT EXECUTE ON FUNCTION homeward.row_count(), homeward.seq_count(int8multirange),
         homeward.origin_proof(int4), homeward.missing_seqs(int4), homeward.count_summary(),
-        homeward.recount_day(int4),
+        homeward.recount_day(int4), homeward.joined_values(text),
         homeward.missing_after() TO homeward_reader;
 END $$;

@@ -5,7 +5,7 @@
 #include <thread>
 
 #include "consumer/postgres/migrations.hpp"
-#include "schemas/types/event_type_override.hpp"
+#include "consumer/postgres/packed_table.hpp"
 
 namespace homeward::consumer {
 namespace {
@@ -57,45 +57,6 @@ std::string catalog_name(const Field& field) {
     return name + (field.array ? "[]" : "");
 }
 
-std::vector<EventType> known_event_types(const Config& config) {
-    const std::string& dir = config.schema.types_dir;
-    std::map<std::string, std::filesystem::path> overrides;
-    for (const auto& file : find_overrides(dir)) {
-        const std::string title = read_override_title(file);
-        if (!overrides.emplace(title, file).second) {
-            throw SchemaError(file.string() + ": another file overrides \"" + title + "\" as well");
-        }
-    }
-    std::vector<EventType> types;
-    for (const ShippedEventType& shipped : shipped_event_types()) {
-        const auto found = overrides.find(std::string(shipped.name));
-        if (found == overrides.end()) {
-            types.push_back(parse_event_type(shipped.json, std::string(shipped.name) + ".json"));
-        } else {
-            types.push_back(override_event_type(shipped.json, found->second));
-            overrides.erase(found);
-        }
-    }
-    if (!overrides.empty()) {
-        throw SchemaError(overrides.begin()->second.string() + ": \"" + overrides.begin()->first +
-                          "\" is no type that Homeward ships; change a type of your own in its "
-                          "own file");
-    }
-    if (dir.empty()) return types;
-    for (EventType& own : load_event_types(dir)) {
-        for (const EventType& type : types) {
-            if (type.name == own.name || type.table == own.table) {
-                throw SchemaError(dir + ": type \"" + own.name + "\" or its table \"" + own.table +
-                                  "\" is one that Homeward ships; give it another name, or change "
-                                  "the shipped one in " +
-                                  type.name + std::string(kOverrideSuffix));
-            }
-        }
-        types.push_back(std::move(own));
-    }
-    return types;
-}
-
 std::string Schema::qualified(const std::string& table) {
     return leader_.quote(config_.postgres.event_schema) + "." + leader_.quote(table);
 }
@@ -137,7 +98,7 @@ bool Schema::is_registered(const EventType& type) {
     return row.number(0, 3) == static_cast<std::int64_t>(type.retention_days);
 }
 
-void Schema::plan_table(const EventType& type, std::vector<std::string>& statements) {
+std::string Schema::table_sql(const EventType& type) {
     const std::string table = qualified(type.table);
     std::string columns =
         "    origin int4 NOT NULL,\n    seq int8 NOT NULL,\n    time timestamptz NOT NULL";
@@ -158,8 +119,60 @@ void Schema::plan_table(const EventType& type, std::vector<std::string>& stateme
         made += ";\nALTER TABLE " + table + " ALTER COLUMN " + leader_.quote(column) + " SET " +
                 (is_compression ? "COMPRESSION " : "STORAGE ") + how;
     }
-    // One transaction: with a table that is there already, nobody would look for its indexes.
-    statements.push_back(made + ";\n" + registration(type));
+    return made;
+}
+
+std::string Schema::relation_kind(const std::string& table) {
+    return std::string(leader_
+                           .query("SELECT coalesce((SELECT relkind::text FROM pg_class"
+                                  " WHERE oid = to_regclass($1)), '')",
+                                  {qualified(table)})
+                           .at(0, 0));
+}
+
+/// Whether the type has packs, whatever its storage is now.
+bool Schema::has_packs(const EventType& type) {
+    const bool there =
+        leader_.query("SELECT to_regclass('homeward.packed_type') IS NOT NULL").at(0, 0) == "t";
+    return there && leader_.query(
+                               "SELECT EXISTS (SELECT FROM homeward.packed_type"
+                               " WHERE name = $1)",
+                               {type.name})
+                            .at(0, 0) == "t";
+}
+
+/// Two tables and a view. A table of rows that is there already becomes one of the two.
+void Schema::plan_packed(const EventType& type, bool is_packed_already,
+                         std::vector<std::string>& statements) {
+    EventType rows = type;
+    rows.table = rows_table(type);
+    PackedTable packed(leader_, config_.postgres.event_schema, type);
+    const bool is_registered_already = is_registered(type);
+    const std::string kind = relation_kind(type.table);
+    const bool is_table = kind == "r" || kind == "p";
+    const bool has_rows = !relation_kind(rows.table).empty();
+    if ((!kind.empty() && !is_table && !is_packed_already) ||
+        (has_rows && (is_table || !is_packed_already))) {
+        const std::string& other = has_rows ? rows.table : type.table;
+        throw LeaderError("42804",
+                          "event type \"" + type.name + "\" is packed and needs the names " +
+                              type.table + ", " + rows.table + " and " + packs_table(type) + "; " +
+                              other +
+                              " is something else; rename it, or give the type another table",
+                          "");
+    }
+    if (is_table) {
+        plan_columns(type, statements);
+        statements.push_back(packed.plan_rename());
+    } else if (has_rows) {
+        plan_columns(rows, statements);
+        plan_indexes(rows, statements);
+        plan_comments(rows, statements);
+    } else {
+        statements.push_back(table_sql(rows));
+    }
+    if (!is_registered_already) statements.push_back(registration(type));
+    for (std::string& one : packed.plan(is_packed_already)) statements.push_back(std::move(one));
 }
 
 void Schema::plan_columns(const EventType& type, std::vector<std::string>& statements) {
@@ -298,12 +311,16 @@ std::vector<std::string> Schema::plan(const std::vector<EventType>& types) {
 std::vector<std::string> Schema::plan_tables(const std::vector<EventType>& types) {
     std::vector<std::string> statements;
     for (const EventType& type : types) {
-        const bool there =
-            leader_.query("SELECT to_regclass($1) IS NOT NULL", {qualified(type.table)}).at(0, 0) ==
-            "t";
+        const bool is_packed_already = has_packs(type);
+        if (type.is_packed || is_packed_already) {
+            plan_packed(type, is_packed_already, statements);
+            continue;
+        }
         const bool registered = is_registered(type);
-        if (!there) {
-            plan_table(type, statements);
+        if (relation_kind(type.table).empty()) {
+            // One transaction: with a table that is there already, nobody would look for its
+            // indexes.
+            statements.push_back(table_sql(type) + ";\n" + registration(type));
         } else {
             plan_columns(type, statements);
             plan_indexes(type, statements);

@@ -35,7 +35,11 @@ class Schema {
 
   private:
     std::vector<std::string> plan_tables(const std::vector<EventType>& types);
-    void plan_table(const EventType& type, std::vector<std::string>& statements);
+    std::string table_sql(const EventType& type);
+    std::string relation_kind(const std::string& table);
+    bool has_packs(const EventType& type);
+    void plan_packed(const EventType& type, bool is_packed_already,
+                     std::vector<std::string>& statements);
     void plan_columns(const EventType& type, std::vector<std::string>& statements);
     void plan_indexes(const EventType& type, std::vector<std::string>& statements);
     void plan_storage(const EventType& type, std::vector<std::string>& statements);

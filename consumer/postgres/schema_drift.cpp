@@ -1,6 +1,7 @@
 #include "consumer/postgres/schema_drift.hpp"
 
 #include "consumer/base/printed_commands.hpp"
+#include "consumer/postgres/pack_layout.hpp"
 #include "consumer/postgres/schema.hpp"
 
 namespace homeward::consumer {
@@ -19,8 +20,8 @@ std::map<std::string, Column> read_columns(PgConnection& leader, const std::stri
         {table});
     std::map<std::string, Column> columns;
     for (int row = 0; row < found.rows(); ++row) {
-        columns[std::string(found.at(row, 0))] = {std::string(found.at(row, 1)),
-                                                  found.at(row, 2) == "t"};
+        columns[std::string(found.at(row, 0))] = {
+            std::string(without_ledger_schema(found.at(row, 1))), found.at(row, 2) == "t"};
     }
     return columns;
 }
@@ -36,14 +37,19 @@ std::map<std::string, std::string> written_columns(const EventType& type) {
     return written;
 }
 
-std::vector<std::string> find_schema_drift(PgConnection& leader, const std::string& event_schema,
-                                           const EventType& type) {
-    const std::string table = leader.quote(event_schema) + "." + leader.quote(type.table);
-    const std::string shown = event_schema + "." + type.table;
-    const auto columns = read_columns(leader, table);
-    if (columns.empty()) return {"table " + shown + " is missing; run " + command::kSchemaApply};
-    std::vector<std::string> drift;
-    const auto written = written_columns(type);
+namespace {
+
+void find_table_drift(PgConnection& leader, const std::string& event_schema,
+                      const std::string& table, const EventType& type,
+                      const std::map<std::string, std::string>& written,
+                      std::vector<std::string>& drift) {
+    const std::string shown = event_schema + "." + table;
+    const auto columns =
+        read_columns(leader, leader.quote(event_schema) + "." + leader.quote(table));
+    if (columns.empty()) {
+        drift.push_back("table " + shown + " is missing; run " + command::kSchemaApply);
+        return;
+    }
     for (const auto& [name, wanted] : written) {
         const auto found = columns.find(name);
         if (found == columns.end()) {
@@ -61,6 +67,21 @@ std::vector<std::string> find_schema_drift(PgConnection& leader, const std::stri
                         " is NOT NULL without a default, and event type \"" + type.name +
                         "\" does not have it; drop NOT NULL, or add a default or the field");
     }
+}
+
+}  // namespace
+
+std::vector<std::string> find_schema_drift(PgConnection& leader, const std::string& event_schema,
+                                           const EventType& type) {
+    std::vector<std::string> drift;
+    if (!type.is_packed) {
+        find_table_drift(leader, event_schema, type.table, type, written_columns(type), drift);
+        return drift;
+    }
+    const auto columns = pack_columns(type);
+    find_table_drift(leader, event_schema, packs_table(type), type,
+                     {columns.begin(), columns.end()}, drift);
+    find_table_drift(leader, event_schema, rows_table(type), type, written_columns(type), drift);
     return drift;
 }
 

@@ -6,6 +6,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "consumer/postgres/packed_table.hpp"
 #include "consumer/postgres/schema.hpp"
 #include "schemas/cli/usage_error.hpp"
 
@@ -16,6 +17,8 @@ using nlohmann::json;
 
 /// Of one transaction: 8 MiB of a partition, whatever of it is deleted.
 constexpr std::int64_t kBlocksMax = 1'024;
+/// Of packs, whose values are elsewhere: about 100,000 events.
+constexpr std::int64_t kPackBlocksMax = 2;
 constexpr std::int64_t kBlocksPerMib = 128;
 constexpr std::int64_t kLettersMax = 1'000;
 constexpr std::string_view kExtra = "extra.";
@@ -117,9 +120,10 @@ void Erasure::begin() {
 /// In the order of their numbers, in which new ones come last.
 std::vector<Erasure::Partition> Erasure::partitions() {
     const QueryResult found = leader_.query(
-        "SELECT p.partition, format('%I.%I', p.partition_schema, p.partition_name), c.relkind"
-        " FROM homeward.event_partitions() AS p JOIN pg_class c ON c.oid = p.partition"
-        " WHERE p.table_schema = $1 AND p.table_name = $2 ORDER BY p.partition",
+        "SELECT p.partition, format('%I.%I', p.partition_schema, p.partition_name), c.relkind,"
+        " t.is_packed FROM homeward.tables_of($1, $2) AS t JOIN homeward.event_partitions() AS p"
+        "  ON p.table_schema = t.table_schema AND p.table_name = t.table_name"
+        " JOIN pg_class c ON c.oid = p.partition ORDER BY p.partition",
         {event_schema_, type_.table});
     std::vector<Partition> partitions;
     for (int i = 0; i < found.rows(); ++i) {
@@ -129,7 +133,8 @@ std::vector<Erasure::Partition> Erasure::partitions() {
                 " is no table with rows of its own; detach it, and erase in it by "
                 "hand");
         }
-        partitions.push_back({found.number(i, 0), std::string(found.at(i, 1))});
+        partitions.push_back(
+            {found.number(i, 0), std::string(found.at(i, 1)), found.at(i, 3) == "t"});
     }
     return partitions;
 }
@@ -149,16 +154,37 @@ std::vector<Parameter> Erasure::values() const {
     return values;
 }
 
+std::string Erasure::delete_rows(const Partition& partition, const std::string& blocks) const {
+    return "gone AS (DELETE FROM " + partition.name + " e WHERE " + blocks + " AND " + where_ +
+           " RETURNING e.origin, e.seq)";
+}
+
+/// Packs with such an event go, and come again without it.
+std::string Erasure::delete_packed(const Partition& partition, const std::string& blocks) const {
+    const PackedTable packed(leader_, event_schema_, type_);
+    const std::vector<std::string> columns = event_columns(type_);
+    return "hit AS (DELETE FROM " + partition.name + " e WHERE " + blocks +
+           " AND EXISTS (SELECT FROM (" + packed.view().select_packs(columns, "", "(SELECT e.*)") +
+           ") AS e WHERE " + where_ +
+           ") RETURNING e.*),"
+           " event AS MATERIALIZED (SELECT e.*, coalesce(" +
+           where_ + ", false) AS _is_gone FROM (" + packed.view().select_packs(columns, "", "hit") +
+           ") AS e), kept AS (" +
+           packed.pack_statement("SELECT * FROM event WHERE NOT _is_gone", kPackEventsMax) +
+           "), gone AS (SELECT origin, seq FROM event WHERE _is_gone)";
+}
+
 /// One transaction: the rows, what was noted of them when they were redriven, the account, and how
 /// far we have come.
 void Erasure::erase_blocks(const Partition& partition, std::int64_t first, std::int64_t end) {
     const auto tid = [](std::int64_t block) { return "'(" + std::to_string(block) + ",0)'::tid"; };
+    const std::string blocks = "e.ctid >= " + tid(first) + " AND e.ctid < " + tid(end);
     leader_.execute("BEGIN");
     const QueryResult gone = leader_.query(
-        "WITH gone AS (DELETE FROM " + partition.name + " e WHERE e.ctid >= " + tid(first) +
-            " AND e.ctid < " + tid(end) + " AND " + where_ +
-            " RETURNING e.origin, e.seq),"
-            " letters AS (DELETE FROM homeward.dead_letter d USING gone g"
+        "WITH " +
+            (partition.is_packed ? delete_packed(partition, blocks)
+                                 : delete_rows(partition, blocks)) +
+            ", letters AS (DELETE FROM homeward.dead_letter d USING gone g"
             "  WHERE d.origin = g.origin AND d.seq = g.seq AND d.state = 'redriven')"
             " SELECT count(*), homeward.record_erased(array_agg(origin), array_agg(seq)) FROM gone",
         values());
@@ -171,9 +197,10 @@ void Erasure::erase_blocks(const Partition& partition, std::int64_t first, std::
 
 void Erasure::erase_partition(const Partition& partition, std::int64_t first,
                               const std::function<void(std::int64_t)>& on_block) {
-    for (std::int64_t at = first; at < blocks_of(partition); at += kBlocksMax) {
-        erase_blocks(partition, at, at + kBlocksMax);
-        on_block(at + kBlocksMax);
+    const std::int64_t blocks = partition.is_packed ? kPackBlocksMax : kBlocksMax;
+    for (std::int64_t at = first; at < blocks_of(partition); at += blocks) {
+        erase_blocks(partition, at, at + blocks);
+        on_block(at + blocks);
     }
 }
 
@@ -269,8 +296,14 @@ ErasureResult Erasure::run(const Progress& on_progress) {
 ErasureResult Erasure::count() {
     ErasureResult result;
     for (const Partition& part : partitions()) {
+        const std::string events =
+            part.is_packed ? "(" +
+                                 PackedView(leader_, event_schema_, type_)
+                                     .select_packs(event_columns(type_), "", part.name) +
+                                 ")"
+                           : part.name;
         result.rows +=
-            leader_.query("SELECT count(*) FROM " + part.name + " e WHERE " + where_, values())
+            leader_.query("SELECT count(*) FROM " + events + " e WHERE " + where_, values())
                 .number(0, 0);
     }
     erase_letters(result);

@@ -46,10 +46,13 @@ class Erasure {
     struct Partition {
         std::int64_t oid;
         std::string name;  ///< quoted
+        bool is_packed;    ///< its rows are packs
     };
     std::vector<Partition> partitions();
     std::int64_t blocks_of(const Partition& partition);
     std::vector<Parameter> values() const;
+    std::string delete_rows(const Partition& partition, const std::string& blocks) const;
+    std::string delete_packed(const Partition& partition, const std::string& blocks) const;
     void erase_blocks(const Partition& partition, std::int64_t first, std::int64_t end);
     void erase_partition(const Partition& partition, std::int64_t first,
                          const std::function<void(std::int64_t)>& on_block);

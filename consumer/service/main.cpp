@@ -19,6 +19,7 @@
 #include "consumer/repair/dead_letter_command.hpp"
 #include "consumer/repair/erase_command.hpp"
 #include "consumer/repair/proof_command.hpp"
+#include "consumer/repair/repack_command.hpp"
 #include "consumer/service/backfill.hpp"
 #include "consumer/service/check.hpp"
 #include "consumer/service/service.hpp"
@@ -161,6 +162,7 @@ void add_commands(const Commands& commands, const Invocation& invocation) {
     add_dead_letter_commands(commands);
     add_conflict_commands(commands);
     add_erase_command(commands);
+    add_repack_command(commands);
     add_backfill_command(commands);
     add_tune_command(commands);
 }

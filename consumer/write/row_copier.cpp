@@ -7,7 +7,8 @@
 #include "consumer/base/time.hpp"
 #include "consumer/decode/column_rows.hpp"
 #include "consumer/decode/copy_row.hpp"
-#include "consumer/postgres/schema_drift.hpp"
+#include "consumer/postgres/pack_layout.hpp"
+#include "consumer/postgres/schema.hpp"
 
 namespace homeward::consumer {
 namespace {
@@ -52,7 +53,7 @@ bool is_table_error(const CopyOutcome& outcome, const LeaderError& error) {
            classify(error.sqlstate(), true) != ErrorClass::data;
 }
 
-void send_rows(PgConnection& leader, std::span<const RowPlace> places) {
+void send_row_data(PgConnection& leader, std::span<const RowPlace> places) {
     leader.copy_data(copy_header());
     // Rows of one unit mostly lie behind one another: they go in one piece.
     for (std::size_t i = 0; i < places.size();) {
@@ -91,6 +92,15 @@ TableDays days_of(const Catalog& catalog, const Units& units, const Wanted& is_w
     return days;
 }
 
+/// In the order in which rows have them.
+std::vector<std::pair<std::string, std::string>> row_columns(const EventType& type) {
+    std::vector<std::pair<std::string, std::string>> columns{
+        {"origin", "integer"}, {"seq", "bigint"}, {"time", "timestamp with time zone"}};
+    for (const Field& field : type.fields) columns.emplace_back(field.name, catalog_name(field));
+    columns.emplace_back("extra", "jsonb");
+    return columns;
+}
+
 }  // namespace
 
 RowCopier::Places RowCopier::places_of(Units& units, int type) {
@@ -104,20 +114,38 @@ RowCopier::Places RowCopier::places_of(Units& units, int type) {
     return places;
 }
 
-std::string RowCopier::statement_of(PgConnection& leader, const EventType& type) const {
-    const std::string table =
-        leader.quote(config_.postgres.event_schema) + "." + leader.quote(type.table);
-    std::string columns = "origin, seq, time";
-    for (const Field& field : type.fields) columns += ", " + leader.quote(field.name);
+std::string RowCopier::copy_statement(
+    PgConnection& leader, const std::string& table,
+    const std::vector<std::pair<std::string, std::string>>& columns) const {
+    const std::string qualified =
+        leader.quote(config_.postgres.event_schema) + "." + leader.quote(table);
+    std::string list;
     std::vector<std::string> names, types;
-    for (const auto& [name, written] : written_columns(type)) {
+    for (const auto& [name, type] : columns) {
+        // Unquoted, since housekeepers look for "(origin, seq, time, ".
+        const bool is_head = names.size() < 3;
+        list += (list.empty() ? "" : ", ") + (is_head ? name : leader.quote(name));
         names.push_back(name);
-        types.push_back(written);
+        types.push_back(type);
     }
     // Identifiers and types' names: no quote that would end the text.
-    return "COPY " + table + " (" + columns + ", extra) FROM STDIN (FORMAT binary)" +
-           leader.placed("; SELECT homeward.check_columns('") + table + "', '" + array_text(names) +
-           "', '" + array_text(types) + "')";
+    return "COPY " + qualified + " (" + list + ") FROM STDIN (FORMAT binary)" +
+           leader.placed("; SELECT homeward.check_columns('") + qualified + "', '" +
+           array_text(names) + "', '" + array_text(types) + "')";
+}
+
+const RowCopier::Layout& RowCopier::layout(PgConnection& leader) {
+    if (layout_) return *layout_;
+    Layout layout;
+    const QueryResult packed = leader.query("SELECT name FROM homeward.packed_type");
+    for (int row = 0; row < packed.rows(); ++row) layout.packed_types.emplace(packed.at(row, 0));
+    if (packed.rows() > 0) layout.list_types = read_list_types(leader);
+    return layout_.emplace(std::move(layout));
+}
+
+/// The table of a type's rows.
+std::string RowCopier::row_table(PgConnection& leader, const EventType& type) {
+    return layout(leader).packed_types.count(type.name) == 1 ? rows_table(type) : type.table;
 }
 
 TableDays RowCopier::missing_days(const Units& units) const {
@@ -159,11 +187,36 @@ void RowCopier::make_room(PgConnection& leader, const Units& units) {
     partitions_.ensure(leader, missing_days(units));
 }
 
+void RowCopier::send_rows(PgConnection& leader, const EventType& type,
+                          std::span<const RowPlace> places) {
+    leader.copy_begin(copy_statement(leader, row_table(leader, type), row_columns(type)));
+    send_row_data(leader, places);
+}
+
+/// And what cannot be packed, as rows.
+void RowCopier::send_packs(PgConnection& leader, const EventType& type,
+                           std::span<const RowPlace> places) {
+    packs_ = copy_header();
+    const std::vector<RowPlace> rows =
+        PackEncoder(type, layout(leader).list_types).encode(places, packs_);
+    if (packs_.size() > copy_header().size()) {
+        leader.copy_begin(copy_statement(leader, packs_table(type), pack_columns(type)));
+        packs_ += copy_trailer();
+        leader.copy_data(packs_);
+        leader.copy_end();
+    }
+    if (!rows.empty()) send_rows(leader, type, rows);
+}
+
 void RowCopier::send(PgConnection& leader, int type, std::span<const RowPlace> places) {
-    leader.copy_begin(statement_of(leader, catalog_.types()[static_cast<std::size_t>(type)]));
+    const EventType& event_type = catalog_.types()[static_cast<std::size_t>(type)];
     const auto started = SteadyClock::now();
     try {
-        send_rows(leader, places);
+        if (event_type.is_packed) {
+            send_packs(leader, event_type, places);
+        } else {
+            send_rows(leader, event_type, places);
+        }
     } catch (const LeaderError& error) {
         if (error.sqlstate() == kQueryCanceled) timed_out(type, places.size());
         throw;
@@ -229,9 +282,11 @@ void RowCopier::isolate_bad_rows(PgConnection& leader, const Places& places,
             if (leader.is_broken() || (is_transient(error.sqlstate()) && !is_timeout)) throw;
             if (error.lacks_partition() && ++partition_misses_ <= kPartitionMissesMax) throw;
             leader.execute("ROLLBACK TO SAVEPOINT rows; RELEASE SAVEPOINT rows");
-            const std::string& table =
-                catalog_.types()[static_cast<std::size_t>(outcome.type)].table;
-            const long bad_row = is_timeout ? -1 : copy_row_of(error.context(), table);
+            // Of a pack, nobody knows which of its events it is.
+            const EventType& type = catalog_.types()[static_cast<std::size_t>(outcome.type)];
+            const long bad_row = is_timeout || type.is_packed
+                                     ? -1
+                                     : copy_row_of(error.context(), row_table(leader, type));
             const std::size_t at = error.is_of_statement() ? 0 : cut(range, bad_row, ranges);
             piece = std::max<std::size_t>(rows / 2, 1);
             if (at == range.second) continue;

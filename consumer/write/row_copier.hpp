@@ -4,21 +4,20 @@
 #include <cstddef>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "consumer/decode/column_rows.hpp"
 #include "consumer/decode/event_decoder.hpp"
 #include "consumer/decode/message_work.hpp"
 #include "consumer/postgres/partitions.hpp"
 #include "consumer/postgres/pg_connection.hpp"
+#include "consumer/write/pack_encoder.hpp"
 
 namespace homeward::consumer {
-
-/// Where a row of a COPY came from.
-struct RowPlace {
-    MessageWork* unit;
-    std::size_t event;
-};
 
 struct Refusal {
     RowPlace place;
@@ -61,21 +60,35 @@ class RowCopier {
                                               std::size_t refused_max);
     /// Rows that the leader refuses become dead events; throws when the table refuses all.
     void copy_or_bury(PgConnection& leader, Units& units);
+    /// Of another connection the layout of the tables is read again.
+    void forget_layout() { layout_.reset(); }
     /// Makes dead events of refused rows.
     void add_dead_letters(std::vector<Refusal> refused);
 
   private:
     using Places = std::vector<RowPlace>;
 
+    /// How the leader stores the types that are, or once were, packed.
+    struct Layout {
+        std::set<std::string> packed_types;  ///< have a view, and tables of rows and of packs
+        ListTypes list_types;
+    };
+
     static Places places_of(Units& units, int type);
     TableDays late_days(const Units& units) const;
     void begin_late_rows(PgConnection& leader, const TableDays& days) const;
     void note_late_rows(PgConnection& leader, const TableDays& days) const;
+    const Layout& layout(PgConnection& leader);
+    std::string row_table(PgConnection& leader, const EventType& type);
     void send(PgConnection& leader, int type, std::span<const RowPlace> places);
+    void send_packs(PgConnection& leader, const EventType& type, std::span<const RowPlace> places);
     void isolate_bad_rows(PgConnection& leader, const Places& places, std::size_t refused_max,
                           CopyOutcome& outcome);
     void make_dead(const Refusal& refusal, Payloads& payloads);
-    std::string statement_of(PgConnection& leader, const EventType& type) const;
+    std::string copy_statement(
+        PgConnection& leader, const std::string& table,
+        const std::vector<std::pair<std::string, std::string>>& columns) const;
+    void send_rows(PgConnection& leader, const EventType& type, std::span<const RowPlace> places);
     std::size_t piece_rows(int type) const;
     void timed_out(int type, std::size_t rows);
     void went_well(int type, std::chrono::steady_clock::duration took);
@@ -86,6 +99,8 @@ class RowCopier {
     /// Rows of one COPY, by type; of those whose COPY has exceeded the statement timeout lately.
     std::map<int, std::size_t> piece_rows_;
     int partition_misses_ = 0;  ///< in a row
+    std::optional<Layout> layout_;
+    std::string packs_;
 };
 
 }  // namespace homeward::consumer

@@ -83,6 +83,7 @@ void Writer::run() {
 bool Writer::connect(std::chrono::milliseconds wait) {
     if (leader_ && !leader_->is_broken()) return true;
     leader_.reset();
+    copier_.forget_layout();
     leader_.emplace(context_.config.postgres.url, context_.config.postgres);
     // Also what this leader never had: it may be a standby that lacks the last commits, or restored
     // from a backup, and give the same numbers to others.

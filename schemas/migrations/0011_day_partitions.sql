@@ -1,4 +1,76 @@
--- Day partitions of event tables, and their columns' types.
+-- Event tables, their day partitions, and their columns' types.
+
+-- A packed type has two tables under the name of a view: one of rows, and one of packs, whose rows hold up
+-- to some thousand events each. Both stay when the type's storage changes back. The consumer makes them.
+CREATE TABLE homeward.packed_type (
+    name        text PRIMARY KEY REFERENCES homeward.event_type (name),
+    rows_table  text NOT NULL,
+    packs_table text NOT NULL,
+    packed_at   timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE homeward.packed_type IS 'event types of which a view stands for a table of rows and one of packs';
+
+-- An element of a list column of a pack, since an array of PostgreSQL holds no arrays of several lengths.
+CREATE TYPE homeward.text_list AS (list text[]);
+CREATE TYPE homeward.smallint_list AS (list smallint[]);
+CREATE TYPE homeward.integer_list AS (list integer[]);
+CREATE TYPE homeward.bigint_list AS (list bigint[]);
+CREATE TYPE homeward.real_list AS (list real[]);
+CREATE TYPE homeward.double_precision_list AS (list double precision[]);
+CREATE TYPE homeward.numeric_list AS (list numeric[]);
+CREATE TYPE homeward.boolean_list AS (list boolean[]);
+CREATE TYPE homeward.timestamptz_list AS (list timestamptz[]);
+CREATE TYPE homeward.uuid_list AS (list uuid[]);
+CREATE TYPE homeward.inet_list AS (list inet[]);
+
+-- The tables in which events are.
+CREATE VIEW homeward.event_table AS
+SELECT e.name, e.table_schema, e.table_name, e.partitioning, e.retention_days, false AS is_packed
+FROM homeward.event_type e WHERE NOT EXISTS (SELECT FROM homeward.packed_type p WHERE p.name = e.name)
+UNION ALL
+SELECT e.name, e.table_schema, p.rows_table, e.partitioning, e.retention_days, false
+FROM homeward.packed_type p JOIN homeward.event_type e USING (name)
+UNION ALL
+SELECT e.name, e.table_schema, p.packs_table, e.partitioning, e.retention_days, true
+FROM homeward.packed_type p JOIN homeward.event_type e USING (name);
+
+-- The tables of a type, by the name that its table or view has, or one of them by its own name.
+CREATE FUNCTION homeward.tables_of(event_schema text, event_table text) RETURNS SETOF homeward.event_table
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
+    SELECT t.* FROM homeward.event_table t JOIN homeward.event_type e USING (name)
+    WHERE t.table_schema = event_schema AND event_table IN (t.table_name, e.table_name)
+$$;
+
+-- What to read the origin and seq of each event of a table or partition from, for FROM.
+CREATE FUNCTION homeward.event_source(of_table regclass) RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
+    SELECT CASE WHEN EXISTS (
+        SELECT FROM homeward.event_table t
+        WHERE t.is_packed AND to_regclass(format('%I.%I', t.table_schema, t.table_name))
+              IN (of_table, (SELECT i.inhparent FROM pg_inherits i WHERE i.inhrelid = of_table)))
+    THEN format('(SELECT p.origin, p.seq + coalesce(n.seq_offset, n.number - 1) AS seq FROM %s p'
+                ' CROSS JOIN LATERAL unnest(p._times, p._seq_offsets) WITH ORDINALITY'
+                '  AS n (time, seq_offset, number)) AS packed', of_table)
+    ELSE of_table::text END
+$$;
+
+-- The values of a text or jsonb column of a pack. The cost makes the planner use an index on them: it does
+-- not know how long the text is.
+CREATE FUNCTION homeward.joined_values(joined text) RETURNS text[]
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE COST 10000 SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN string_to_array(joined, E'\x1e', E'\x1d');
+END $$;
+
+-- Of the view of a packed type, INSTEAD OF INSERT: whoever does not know of packs, such as an older consumer,
+-- goes on writing rows. Arguments: the table of rows, and the columns.
+CREATE FUNCTION homeward.insert_row() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    EXECUTE format('INSERT INTO %I.%I (%s) SELECT %s FROM (SELECT ($1).*) AS n',
+                   TG_TABLE_SCHEMA, TG_ARGV[0], TG_ARGV[1], TG_ARGV[1]) USING NEW;
+    RETURN NEW;
+END $$;
 
 -- The day partitions of an event table, by their bounds: exactly one UTC day. Other partitions, such as a
 -- DEFAULT partition, belong to the user.
@@ -28,13 +100,20 @@ DECLARE
     part text;
     one date;
     made int4 := 0;
+    tables text[];
 BEGIN
     -- Only tables that Homeward made; the caller's names are otherwise not trusted.
-    PERFORM FROM homeward.event_type
-    WHERE table_schema = event_schema AND table_name = event_table AND partitioning = 'day';
-    IF NOT FOUND OR parent IS NULL THEN
+    tables := ARRAY(SELECT t.table_name FROM homeward.tables_of(event_schema, event_table) AS t
+                    WHERE t.partitioning = 'day');
+    IF cardinality(tables) = 0 OR parent IS NULL THEN
         RAISE EXCEPTION 'no partitioned event table %.%', event_schema, event_table
             USING ERRCODE = '42P01';
+    END IF;
+    IF tables <> ARRAY[event_table] THEN
+        FOREACH part IN ARRAY tables LOOP
+            made := made + homeward.ensure_partitions(event_schema, part, days);
+        END LOOP;
+        RETURN made;
     END IF;
     IF days <@ ARRAY(SELECT p.day FROM homeward.day_partitions(parent) AS p) THEN
         RETURN 0;

@@ -59,7 +59,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_
 SET jit = off AS $$
     WITH type AS MATERIALIZED (
         SELECT e.table_schema, e.table_name, t.oid, t.relkind
-        FROM homeward.event_type e
+        FROM homeward.event_table e
         JOIN pg_class t ON t.oid = to_regclass(format('%I.%I', e.table_schema, e.table_name))
     ), part AS MATERIALIZED (
         SELECT t.table_schema, t.table_name, i.inhrelid AS oid
@@ -134,8 +134,9 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homewar
 BEGIN
     INSERT INTO homeward.late_rows (counted_day)
     SELECT k.id FROM unnest(event_tables, days) AS n (t, d)
+    CROSS JOIN LATERAL homeward.tables_of(event_schema, n.t) AS e
     JOIN homeward.counted_day k
-      ON k.table_schema = event_schema AND k.table_name = n.t AND k.day = n.d
+      ON k.table_schema = e.table_schema AND k.table_name = e.table_name AND k.day = n.d
     WHERE NOT EXISTS (SELECT FROM homeward.late_rows l WHERE l.counted_day = k.id);
 END $$;
 
@@ -239,7 +240,7 @@ BEGIN
         'INSERT INTO homeward.day_rows (counted_day, origin, rows, seq_sum, square_sum)'
         ' SELECT $1, origin, count(*), sum(seq),'
         '  sum(CASE WHEN seq < 3000000000 THEN seq * seq ELSE 0 END)'
-        ' FROM %I.%I GROUP BY origin', part.partition_schema, part.partition_name)
+        ' FROM %s GROUP BY origin', homeward.event_source(part.partition))
     USING of_counted_day;
     SELECT coalesce(sum(d.rows), 0)::int8 INTO counted
     FROM homeward.day_rows d WHERE d.counted_day = of_counted_day;
@@ -272,7 +273,7 @@ BEGIN
     EXECUTE format(
         'WITH found AS (SELECT origin, count(*) AS rows, sum(seq) AS s,'
         '  sum(CASE WHEN seq < 3000000000 THEN seq * seq ELSE 0 END) AS q'
-        '  FROM %I.%I GROUP BY origin),'
+        '  FROM %s GROUP BY origin),'
         ' kept AS (SELECT origin, rows, seq_sum AS s, square_sum AS q'
         '  FROM homeward.day_rows WHERE counted_day = $1)'
         ' SELECT coalesce(sum(k.rows), 0)::int8, coalesce(sum(f.rows), 0)::int8,'
@@ -280,7 +281,7 @@ BEGIN
         '  EXISTS (SELECT FROM homeward.event_partitions() AS p'
         '          WHERE p.counted_day = $1 AND p.is_counted)'
         ' FROM kept k FULL JOIN found f USING (origin)',
-        part.partition_schema, part.partition_name)
+        homeward.event_source(part.partition))
     INTO rows_counted, rows_found, origins_differing, is_valid USING of_counted_day;
     IF NOT is_valid THEN
         RETURN;
@@ -299,20 +300,18 @@ RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp
 SET lock_timeout = '100ms' AS $$
 DECLARE
-    days int4;
     part regclass;
     part_day date;
+    part_table text;
     name text;
 BEGIN
-    SELECT retention_days INTO days FROM homeward.event_type
-    WHERE table_schema = event_schema AND table_name = event_table AND partitioning = 'day';
-    IF coalesce(days, 0) = 0 THEN
-        RETURN NULL;
-    END IF;
-    SELECT p.part, p.day INTO part, part_day
-    FROM homeward.day_partitions(format('%I.%I', event_schema, event_table)::regclass) AS p
-    WHERE p.day < (now() AT TIME ZONE 'UTC')::date - days
-    ORDER BY p.day LIMIT 1;
+    SELECT p.part, p.day, t.table_name INTO part, part_day, part_table
+    FROM homeward.tables_of(event_schema, event_table) AS t
+    CROSS JOIN LATERAL homeward.day_partitions(
+        to_regclass(format('%I.%I', t.table_schema, t.table_name))) AS p
+    WHERE t.partitioning = 'day' AND t.retention_days > 0
+      AND p.day < (now() AT TIME ZONE 'UTC')::date - t.retention_days
+    ORDER BY p.day, t.table_name LIMIT 1;
     IF part IS NULL THEN
         RETURN NULL;
     END IF;
@@ -320,7 +319,7 @@ BEGIN
     -- Tests whether the locks can be had, and releases them, before anything is counted.
     BEGIN
         EXECUTE format('LOCK TABLE ONLY %I.%I, ONLY %s IN ACCESS EXCLUSIVE MODE',
-                       event_schema, event_table, part);
+                       event_schema, part_table, part);
         RAISE EXCEPTION USING ERRCODE = 'HW000';
     EXCEPTION WHEN SQLSTATE 'HW000' THEN
         NULL;
@@ -337,13 +336,13 @@ BEGIN
         ' ON CONFLICT (origin) DO UPDATE SET rows = r.rows + excluded.rows,'
         '  seq_sum = r.seq_sum + excluded.seq_sum,'
         '  square_sum = r.square_sum + excluded.square_sum',
-        part);
+        homeward.event_source(part));
     -- If the day's count is of another partition, the proof keeps its rows.
     PERFORM homeward.forget_counted_day(
         k.id, NOT EXISTS (SELECT FROM homeward.event_partitions() AS p
                           WHERE p.partition = part AND p.counted_day = k.id))
     FROM homeward.counted_day k
-    WHERE k.table_schema = event_schema AND k.table_name = event_table AND k.day = part_day;
+    WHERE k.table_schema = event_schema AND k.table_name = part_table AND k.day = part_day;
     EXECUTE format('DROP TABLE %s', part);
     RETURN name;
 END $$;

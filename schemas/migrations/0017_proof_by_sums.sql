@@ -85,8 +85,8 @@ BEGIN
                 'SELECT array_agg(o), array_agg(n), array_agg(s), array_agg(q) FROM'
                 ' (SELECT origin AS o, count(*) AS n, sum(seq) AS s,'
                 '  sum(CASE WHEN seq < 3000000000 THEN seq * seq ELSE 0 END) AS q'
-                '  FROM %I.%I WHERE $1 IS NULL OR origin = $1 GROUP BY origin) AS g',
-                one.partition_schema, one.partition_name)
+                '  FROM %s WHERE $1 IS NULL OR origin = $1 GROUP BY origin) AS g',
+                homeward.event_source(one.partition))
             INTO origins, counts, sums, squares USING of_origin;
             RAISE EXCEPTION USING ERRCODE = 'HW000';  -- its locks go, what was read stays
         EXCEPTION WHEN SQLSTATE 'HW000' THEN
@@ -136,9 +136,9 @@ BEGIN
                 '   (SELECT o, min(s) AS a, max(s) AS z, count(*) AS n FROM'
                 '     (SELECT origin AS o, seq AS s, seq - dense_rank() OVER'
                 '       (PARTITION BY origin ORDER BY seq) AS run'
-                '      FROM %I.%I WHERE origin = ANY ($1)) AS e GROUP BY o, run) AS i'
+                '      FROM %s WHERE origin = ANY ($1)) AS e GROUP BY o, run) AS i'
                 '  GROUP BY o) AS g',
-                one.partition_schema, one.partition_name)
+                homeward.event_source(one.partition))
             INTO origins, counts, ranges USING of_origins;
             RAISE EXCEPTION USING ERRCODE = 'HW000';
         EXCEPTION WHEN SQLSTATE 'HW000' THEN

@@ -90,6 +90,8 @@ struct EventType {
     /// By column: plain, external, extended or main (where PostgreSQL keeps long values), pglz or
     /// lz4 (how it compresses them).
     std::map<std::string, std::string> storage;
+    /// Several events to a row of the table, instead of one. Only with partitions by day.
+    bool is_packed = false;
     std::string description;
 
     const Field* find(std::string_view field_name) const;

@@ -286,6 +286,10 @@ class EventTypeParser : private SchemaReader {
             refuse(member.value.find("retention_days")->line,
                    "\"retention_days\" needs \"partition\": \"day\": rows are dropped by the day");
         }
+        if (type_.is_packed && type_.partitioning == Partitioning::none) {
+            refuse(member.value.find("storage")->line,
+                   "\"storage\": \"packed\" needs \"partition\": \"day\": each pack is of one day");
+        }
     }
 
     void parse_class(const Member& member) {
@@ -315,6 +319,7 @@ class EventTypeParser : private SchemaReader {
         }
     }
     void parse_storage(const Member& member) {
+        if (member.value.kind == SchemaNode::Kind::scalar) return parse_layout(member);
         require_kind(member.value, SchemaNode::Kind::object, "\"storage\"");
         for (const Member& column : member.value.members) {
             if (column.key != "extra" && type_.find(column.key) == nullptr) {
@@ -330,6 +335,14 @@ class EventTypeParser : private SchemaReader {
             }
             type_.storage[column.key] = how;
         }
+    }
+    void parse_layout(const Member& member) {
+        const std::string layout = text_of(member);
+        if (layout != "rows" && layout != "packed") {
+            refuse(member.value.line,
+                   "\"storage\" must be rows or packed, or an object of columns");
+        }
+        type_.is_packed = layout == "packed";
     }
     void parse_index_columns(const Member& member, Index& index) const {
         require_kind(member.value, SchemaNode::Kind::array, "\"columns\"");

@@ -94,7 +94,11 @@ void Line::wait_for_metric(const std::string& name, double value) {
 }
 
 void Line::empty_table(const std::string& table) {
-    leader_.query("TRUNCATE " + table);
+    const bool is_packed = leader_.number(
+                               "SELECT count(*) FROM pg_class WHERE relkind = 'v'"
+                               " AND oid = '" +
+                               table + "'::regclass") == 1;
+    leader_.query("TRUNCATE " + (is_packed ? table + "_rows, " + table + "_packs" : table));
     leader_.query("CHECKPOINT");
 }
 

@@ -24,6 +24,10 @@ class Line {
     void apply_streams(const Environment& made_with) const {
         command({"streams", "apply"}, made_with);
     }
+    /// Brings ledger and tables up to date.
+    void apply_schema(const Environment& differing) const {
+        command({"schema", "apply"}, differing);
+    }
     /// Returns at once. `differing`: what is not a default, e.g. {"HOMEWARD_BATCH_WRITERS", "1"}.
     void start_consumer(const Environment& differing = {});
     /// With SIGTERM; throws std::runtime_error with its log when it does not end well.
@@ -38,7 +42,8 @@ class Line {
     /// minute, or the consumer has died.
     void wait_for_metric(const std::string& name, double value);
 
-    /// An empty table, and no dirty pages that somebody else has left to write.
+    /// An empty table, or the empty tables of a packed type, and no dirty pages that somebody else
+    /// has left to write.
     void empty_table(const std::string& table);
 
     testing::NatsServer& nats() { return nats_; }

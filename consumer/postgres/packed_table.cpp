@@ -1,0 +1,220 @@
+#include "consumer/postgres/packed_table.hpp"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+
+namespace homeward::consumer {
+namespace {
+
+constexpr std::size_t kIdentifierBytesMax = 63;
+
+std::string listed(const std::vector<std::string>& items) {
+    std::string list;
+    for (const std::string& item : items) list += (list.empty() ? "" : ", ") + item;
+    return list;
+}
+
+std::string index_name(const EventType& type, const std::string& column) {
+    return (packs_table(type) + "_" + column + "_gin").substr(0, kIdentifierBytesMax);
+}
+
+/// Of a column of packs_sql(); none: it is no field's.
+std::optional<Field> field_of(const EventType& type, const std::string& column) {
+    for (const Field& field : pack_fields(type)) {
+        if (field.name == column) return field;
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+std::string PackedTable::qualified(const std::string& table) const {
+    return leader_.quote(event_schema_) + "." + leader_.quote(table);
+}
+
+std::vector<std::pair<std::string, std::string>> PackedTable::columns_of(
+    const std::string& table) const {
+    const QueryResult found = leader_.query(
+        "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
+        " WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+        {qualified(table)});
+    std::vector<std::pair<std::string, std::string>> columns;
+    for (int row = 0; row < found.rows(); ++row) {
+        columns.emplace_back(found.at(row, 0), without_ledger_schema(found.at(row, 1)));
+    }
+    return columns;
+}
+
+std::string PackedTable::packs_sql() const {
+    const std::string table = qualified(packs_table(type_));
+    const bool has_lz4 = leader_
+                             .query(
+                                 "SELECT 'lz4' = ANY (enumvals) FROM pg_settings"
+                                 " WHERE name = 'default_toast_compression'")
+                             .at(0, 0) == "t";
+    std::string columns;
+    std::string compression;
+    for (const auto& [name, type] : pack_columns(type_)) {
+        const std::optional<Field> field = field_of(type_, name);
+        const bool is_optional = field || name == "_seq_offsets";
+        columns += (columns.empty() ? "    " : ",\n    ") + leader_.quote(name) + " " +
+                   (field ? pack_column_sql(*field) : type) + (is_optional ? "" : " NOT NULL");
+        if (!has_lz4 || (!is_optional && name != "_times")) continue;
+        // pglz costs the leader more than all the rest.
+        compression += ";\nALTER TABLE " + table + " ALTER COLUMN " + leader_.quote(name) +
+                       " SET COMPRESSION lz4";
+    }
+    return "CREATE TABLE " + table + " (\n" + columns + ") PARTITION BY RANGE (time);\n" +
+           "CREATE INDEX ON " + table + " USING brin (time, _time_last)" + compression +
+           ";\nCOMMENT ON TABLE " + table + " IS 'packs of up to 2,000 events; read the view " +
+           type_.table + "'";
+}
+
+std::string PackedTable::index_sql(const std::string& column) const {
+    const std::string name = leader_.quote(column);
+    const bool is_joined = pack_form(*type_.find(column)) == PackForm::joined;
+    return "CREATE INDEX " + leader_.quote(index_name(type_, column)) + " ON " +
+           qualified(packs_table(type_)) + " USING gin (" +
+           (is_joined ? "homeward.joined_values(" + name + ")" : name) + ")";
+}
+
+std::string PackedTable::packable() const {
+    std::string all = "true";
+    for (const Field& field : type_.fields) {
+        if (field.column != ColumnType::text || field.array) continue;
+        const std::string column = "r." + leader_.quote(field.name);
+        all += " AND coalesce(strpos(" + column + ", E'\\x1e') = 0 AND " + column +
+               " <> E'\\x1d', true)";
+    }
+    return all;
+}
+
+std::string PackedTable::pack_statement(const std::string& source, int events_max) const {
+    std::vector<std::string> columns;
+    std::vector<std::string> values{
+        "s.origin",
+        "min(s.seq)",
+        "min(s.\"time\")",
+        "max(s.\"time\")",
+        "count(*)::int4",
+        "CASE WHEN max(s.seq) - min(s.seq) + 1 <> count(*)"
+        " THEN array_agg((s.seq - s._seq_first)::int4 ORDER BY s.seq) END",
+        "array_agg(s.\"time\" ORDER BY s.seq)"};
+    for (const auto& [name, type] : pack_columns(type_)) columns.push_back(leader_.quote(name));
+    for (const Field& field : pack_fields(type_)) {
+        const std::string column = "s." + leader_.quote(field.name);
+        switch (pack_form(field)) {
+            case PackForm::joined:
+                values.push_back("CASE WHEN count(" + column + ") > 0 THEN string_agg(coalesce(" +
+                                 column + "::text, E'\\x1d'), E'\\x1e' ORDER BY s.seq) END");
+                break;
+            case PackForm::array:
+                values.push_back("CASE WHEN count(" + column + ") > 0 THEN array_agg(" + column +
+                                 " ORDER BY s.seq) END");
+                break;
+            case PackForm::list:
+                values.push_back("CASE WHEN count(" + column + ") > 0 THEN array_agg(CASE WHEN " +
+                                 column + " IS NOT NULL THEN ROW(" + column + ")::homeward." +
+                                 list_type_name(field) + " END ORDER BY s.seq) END");
+                break;
+        }
+    }
+    return "INSERT INTO " + qualified(packs_table(type_)) + " (" + listed(columns) + ")\nSELECT " +
+           listed(values) +
+           "\nFROM (SELECT c.*, min(c.seq) OVER (PARTITION BY c.origin, c._chunk) AS _seq_first "
+           "FROM"
+           " (SELECT r.*, r.seq / 1000000000 * 1000000000 + row_number() OVER"
+           " (PARTITION BY r.origin, r.seq / 1000000000 ORDER BY r.seq) / " +
+           std::to_string(events_max) + " AS _chunk FROM (" + source +
+           ") AS r) AS c) AS s\nGROUP BY s.origin, s._chunk";
+}
+
+std::string PackedTable::plan_rename() {
+    const QueryResult readers = leader_.query(
+        "SELECT DISTINCT format('%s', w.ev_class::regclass) FROM pg_depend d"
+        " JOIN pg_rewrite w ON w.oid = d.objid AND d.classid = 'pg_rewrite'::regclass"
+        " WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = to_regclass($1)",
+        {qualified(type_.table)});
+    if (readers.rows() > 0) {
+        throw LeaderError("42804",
+                          "view " + std::string(readers.at(0, 0)) + " reads table " + type_.table +
+                              ", and would not see packed events of type \"" + type_.name +
+                              "\"; drop it, apply the schema, and create it again",
+                          "");
+    }
+    return "ALTER TABLE " + qualified(type_.table) + " RENAME TO " +
+           leader_.quote(rows_table(type_));
+}
+
+void PackedTable::plan_packs(std::vector<std::string>& statements) {
+    const auto found = columns_of(packs_table(type_));
+    if (found.empty()) {
+        statements.push_back(packs_sql());
+        return;
+    }
+    const std::map<std::string, std::string> there(found.begin(), found.end());
+    for (const auto& [name, type] : pack_columns(type_)) {
+        const auto column = there.find(name);
+        const std::optional<Field> field = field_of(type_, name);
+        if (column == there.end() && field) {
+            statements.push_back("ALTER TABLE " + qualified(packs_table(type_)) + " ADD COLUMN " +
+                                 leader_.quote(name) + " " + pack_column_sql(*field));
+        } else if (column == there.end() || column->second != type) {
+            const std::string is = column == there.end() ? "is missing" : "is " + column->second;
+            throw LeaderError("42804",
+                              "column \"" + name + "\" of table " + packs_table(type_) + " " + is +
+                                  ", event type \"" + type_.name + "\" writes " + type +
+                                  "; rename that table, or give the type another",
+                              "");
+        }
+    }
+}
+
+/// Whether any was missing: then the functions change, too.
+bool PackedTable::plan_indexes(std::vector<std::string>& statements) {
+    bool is_changed = false;
+    for (const std::string& column : pack_indexes(type_)) {
+        const QueryResult there = leader_.query("SELECT to_regclass($1) IS NOT NULL",
+                                                {qualified(index_name(type_, column))});
+        if (there.at(0, 0) == "t") continue;
+        statements.push_back(index_sql(column));
+        is_changed = true;
+    }
+    return is_changed;
+}
+
+void PackedTable::plan_view(bool is_changed, std::vector<std::string>& statements) {
+    const QueryResult view = leader_.query(
+        "SELECT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass($1)"
+        " AND relkind = 'v')",
+        {qualified(type_.table)});
+    const bool is_there = view.at(0, 0) == "t";
+    std::vector<std::string> columns;
+    if (is_there) {
+        for (const auto& [name, type] : columns_of(type_.table)) columns.push_back(name);
+    }
+    // CREATE OR REPLACE VIEW takes new columns only behind those that it has.
+    for (const std::string& column : event_columns(type_)) {
+        if (std::find(columns.begin(), columns.end(), column) != columns.end()) continue;
+        columns.push_back(column);
+        is_changed = true;
+    }
+    if (is_changed) statements.push_back(view_.create(columns));
+}
+
+std::vector<std::string> PackedTable::plan(bool is_registered) {
+    std::vector<std::string> statements;
+    plan_packs(statements);
+    plan_view(plan_indexes(statements), statements);
+    if (!is_registered) {
+        statements.push_back(
+            "INSERT INTO homeward.packed_type (name, rows_table, packs_table)"
+            " VALUES ('" +
+            type_.name + "', '" + rows_table(type_) + "', '" + packs_table(type_) +
+            "') ON CONFLICT (name) DO NOTHING");
+    }
+    return statements;
+}
+
+}  // namespace homeward::consumer

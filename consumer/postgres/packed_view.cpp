@@ -1,0 +1,122 @@
+#include "consumer/postgres/packed_view.hpp"
+
+#include <algorithm>
+
+#include "consumer/postgres/schema.hpp"
+
+namespace homeward::consumer {
+namespace {
+
+constexpr std::size_t kIdentifierBytesMax = 63;
+
+/// LANGUAGE sql, STABLE, neither STRICT nor SECURITY DEFINER: so the planner inlines the function,
+/// and sees which partitions and packs it needs.
+constexpr const char* kInlined = "\nLANGUAGE sql STABLE PARALLEL SAFE ROWS ";
+
+/// When the day of a time begins, by which partitions are bounded.
+std::string day_begin(const std::string& time) {
+    return "timezone('UTC', date_trunc('day', timezone('UTC', " + time + ")))";
+}
+
+}  // namespace
+
+std::string PackedView::qualified(const std::string& table) const {
+    return leader_.quote(event_schema_) + "." + leader_.quote(table);
+}
+
+std::string PackedView::listed(const std::vector<std::string>& columns) const {
+    std::string list;
+    for (const std::string& column : columns) {
+        list += (list.empty() ? "" : ", ") + leader_.quote(column);
+    }
+    return list;
+}
+
+std::string PackedView::select_packs(const std::vector<std::string>& columns,
+                                     const std::string& filter, const std::string& from) const {
+    const std::vector<Field> fields = pack_fields(type_);
+    std::string values = "unnest(p._times), unnest(p._seq_offsets)";
+    std::string names = "\"time\", _seq_offset";
+    for (const Field& field : fields) {
+        const std::string column = "p." + leader_.quote(field.name);
+        values += pack_form(field) == PackForm::joined
+                      ? ", string_to_table(" + column + ", " + kPackSeparatorsSql + ")"
+                      : ", unnest(" + column + ")";
+        names += ", " + leader_.quote(field.name);
+    }
+    std::string selected;
+    for (const std::string& column : columns) {
+        const bool is_jsonb = std::any_of(fields.begin(), fields.end(), [&](const Field& field) {
+            return field.name == column && field.column == ColumnType::jsonb;
+        });
+        const std::string name = leader_.quote(column);
+        selected += selected.empty() ? "" : ", ";
+        if (column == "origin") {
+            selected += "p.origin";
+        } else if (column == "seq") {
+            selected += "p.seq + coalesce(e._seq_offset, e._number - 1) AS seq";
+        } else {
+            selected += "e." + name + (is_jsonb ? "::jsonb AS " + name : "");
+        }
+    }
+    return "SELECT " + selected + "\nFROM " +
+           (from.empty() ? qualified(packs_table(type_)) : from) +
+           " p CROSS JOIN LATERAL ROWS FROM (" + values + ") WITH ORDINALITY AS e (" + names +
+           ", _number)" + (filter.empty() ? "" : "\nWHERE " + filter);
+}
+
+std::string PackedView::between(const std::vector<std::string>& columns) const {
+    return "CREATE OR REPLACE FUNCTION " + qualified(type_.table + "_between") +
+           "(time_from timestamptz, time_to timestamptz)\nRETURNS SETOF " + qualified(type_.table) +
+           kInlined + "100000 AS $$\nSELECT " + listed(columns) + " FROM " +
+           qualified(rows_table(type_)) + " WHERE time >= $1 AND time < $2\nUNION ALL\n" +
+           select_packs(columns, "p.time >= " + day_begin("$1") +
+                                     " AND p.time < $2 AND p._time_last >= $1"
+                                     " AND e.\"time\" >= $1 AND e.\"time\" < $2") +
+           "\n$$";
+}
+
+/// Packs that may have an event with the value: each event is compared afterwards.
+std::string PackedView::pack_filter(const Field& field) const {
+    const std::vector<std::string> indexed = pack_indexes(type_);
+    const bool has_index = std::find(indexed.begin(), indexed.end(), field.name) != indexed.end();
+    const std::string column = "p." + leader_.quote(field.name);
+    if (pack_form(field) != PackForm::joined) {
+        return has_index ? column + " @> ARRAY[$1]" : "$1 = ANY (" + column + ")";
+    }
+    return has_index ? "homeward.joined_values(" + column + ") @> ARRAY[$1]"
+                     : "strpos(" + column + ", $1) > 0";
+}
+
+std::string PackedView::by_field(const Field& field,
+                                 const std::vector<std::string>& columns) const {
+    const std::string column = leader_.quote(field.name);
+    return "CREATE OR REPLACE FUNCTION " + qualified(type_.table + "_by_" + field.name) +
+           "(value " + catalog_name(field) +
+           ", time_from timestamptz DEFAULT '-infinity', time_to timestamptz DEFAULT 'infinity')\n"
+           "RETURNS SETOF " +
+           qualified(type_.table) + kInlined + "100 AS $$\nSELECT " + listed(columns) + " FROM " +
+           qualified(rows_table(type_)) + " WHERE " + column +
+           " = $1 AND time >= $2 AND time < $3\nUNION ALL\n" +
+           select_packs(columns, pack_filter(field) + " AND p.time >= " + day_begin("$2") +
+                                     " AND p.time < $3 AND p._time_last >= $2 AND e." + column +
+                                     " = $1 AND e.\"time\" >= $2 AND e.\"time\" < $3") +
+           "\n$$";
+}
+
+std::string PackedView::create(const std::vector<std::string>& columns) const {
+    const std::string view = qualified(type_.table);
+    std::string made = "CREATE OR REPLACE VIEW " + view + " AS\nSELECT " + listed(columns) +
+                       " FROM " + qualified(rows_table(type_)) + "\nUNION ALL\n" +
+                       select_packs(columns, "") +
+                       ";\nCREATE OR REPLACE TRIGGER homeward_insert_row INSTEAD OF INSERT ON " +
+                       view + " FOR EACH ROW EXECUTE FUNCTION homeward.insert_row('" +
+                       rows_table(type_) + "', '" + listed(columns) + "');\n" + between(columns);
+    for (const Field& field : type_.fields) {
+        const bool fits = type_.table.size() + 4 + field.name.size() <= kIdentifierBytesMax;
+        if (is_searched(field) && fits) made += ";\n" + by_field(field, columns);
+    }
+    return made;
+}
+
+}  // namespace homeward::consumer

@@ -1,0 +1,124 @@
+#include "consumer/repair/repack.hpp"
+
+#include "consumer/base/printed_commands.hpp"
+#include "schemas/cli/usage_error.hpp"
+
+namespace homeward::consumer {
+namespace {
+
+/// Of one transaction: 64 MiB of rows, or about 100,000 events in packs.
+constexpr std::int64_t kRowBlocksMax = 8'192;
+constexpr std::int64_t kPackBlocksMax = 2;
+/// What would be a pack of fewer stays rows.
+constexpr int kPackEventsMin = 8;
+
+std::string listed(const PgConnection& leader, const std::vector<std::string>& columns) {
+    std::string list;
+    for (const std::string& column : columns) {
+        list += (list.empty() ? "" : ", ") + leader.quote(column);
+    }
+    return list;
+}
+
+}  // namespace
+
+Repack::Repack(PgConnection& leader, const std::string& event_schema, const EventType& type,
+               Target target)
+    : leader_(leader),
+      event_schema_(event_schema),
+      type_(type),
+      target_(target),
+      packed_(leader, event_schema, type) {
+    const QueryResult found = leader.query(
+        "SELECT EXISTS (SELECT FROM homeward.packed_type WHERE name = $1)", {type.name});
+    if (found.at(0, 0) == "t") return;
+    throw cli::UsageError("event type \"" + type.name +
+                          "\" has no packs; give it \"storage\": \"packed\", and run " +
+                          command::kSchemaApply);
+}
+
+std::vector<Repack::Part> Repack::parts(const std::optional<std::string>& day) {
+    const std::string& table = target_ == Target::packs ? rows_table(type_) : packs_table(type_);
+    const QueryResult found = leader_.query(
+        "SELECT p.day, format('%I.%I', p.partition_schema, p.partition_name)"
+        " FROM homeward.event_partitions() AS p"
+        " WHERE p.table_schema = $1 AND p.table_name = $2 AND p.day IS NOT NULL"
+        " AND CASE WHEN $3 = '' THEN p.day < (now() AT TIME ZONE 'UTC')::date"
+        "          ELSE p.day = nullif($3, '')::date END ORDER BY p.day",
+        {event_schema_, table, day.value_or("")});
+    std::vector<Part> parts;
+    for (int row = 0; row < found.rows(); ++row) {
+        parts.push_back({std::string(found.at(row, 0)), std::string(found.at(row, 1))});
+    }
+    return parts;
+}
+
+std::int64_t Repack::blocks_of(const Part& part) {
+    return leader_
+        .query(
+            "SELECT coalesce(pg_relation_size(to_regclass($1)), 0)"
+            " / current_setting('block_size')::int8",
+            {part.name})
+        .number(0, 0);
+}
+
+/// Rows of origins that have enough of them there go, and come as packs.
+std::string Repack::packing(const Part& part, const std::string& blocks) const {
+    const std::string columns = listed(leader_, event_columns(type_));
+    return "WITH many AS (SELECT r.origin FROM " + part.name + " r WHERE " + blocks + " AND " +
+           packed_.packable() +
+           " GROUP BY r.origin HAVING count(*) >= " + std::to_string(kPackEventsMin) +
+           "), moved AS (DELETE FROM " + part.name + " r WHERE " + blocks +
+           " AND r.origin IN (SELECT m.origin FROM many m) AND " + packed_.packable() +
+           " RETURNING r.*), made AS (" +
+           packed_.pack_statement("SELECT " + columns + " FROM moved", kPackEventsMax) +
+           ") SELECT count(*) FROM moved";
+}
+
+std::string Repack::unpacking(const Part& part, const std::string& blocks) const {
+    const std::string columns = listed(leader_, event_columns(type_));
+    return "WITH moved AS (DELETE FROM " + part.name + " r WHERE " + blocks +
+           " RETURNING r.*), made AS (INSERT INTO " + leader_.quote(event_schema_) + "." +
+           leader_.quote(rows_table(type_)) + " (" + columns + ") " +
+           packed_.view().select_packs(event_columns(type_), "", "moved") +
+           ") SELECT coalesce(sum(_events), 0) FROM moved";
+}
+
+/// One transaction. The day is counted anew, since its events are in another table from then on.
+std::int64_t Repack::move_blocks(const Part& part, std::int64_t first, std::int64_t end) {
+    const auto tid = [](std::int64_t block) { return "'(" + std::to_string(block) + ",0)'::tid"; };
+    const std::string blocks = "r.ctid >= " + tid(first) + " AND r.ctid < " + tid(end);
+    leader_.execute("BEGIN; SET LOCAL homeward.records_late_rows = on");
+    leader_.query("SELECT homeward.ensure_partitions($1, $2, ARRAY[$3::date])",
+                  {event_schema_, type_.table, part.day});
+    const std::int64_t moved =
+        leader_.query(target_ == Target::packs ? packing(part, blocks) : unpacking(part, blocks))
+            .number(0, 0);
+    leader_.query("SELECT homeward.record_late_rows($1, ARRAY[$2], ARRAY[$3::date])",
+                  {event_schema_, type_.table, part.day});
+    leader_.execute("COMMIT");
+    return moved;
+}
+
+std::int64_t Repack::move_day(const Part& part) {
+    const std::int64_t step = target_ == Target::packs ? kRowBlocksMax : kPackBlocksMax;
+    std::int64_t moved = 0;
+    for (std::int64_t at = 0; at < blocks_of(part); at += step) {
+        moved += move_blocks(part, at, at + step);
+    }
+    // Gives the disk back what is at the end of the file, which is mostly all of it.
+    if (moved > 0) leader_.execute("VACUUM " + part.name);
+    return moved;
+}
+
+std::int64_t Repack::run(const std::optional<std::string>& day, const Progress& on_progress) {
+    const std::vector<Part> all = parts(day);
+    std::int64_t moved = 0;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        moved += move_day(all[i]);
+        if (on_progress) on_progress(i + 1, all.size());
+    }
+    return moved;
+}
+
+}  // namespace homeward::consumer

@@ -1,0 +1,436 @@
+// Packed types: the same events as rows and as packs read alike, whatever they contain, and all
+// that holds for rows holds for packs.
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/consumer/ledger/account.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/frame_publisher.hpp"
+
+using namespace homeward::testing;
+using namespace std::chrono_literals;
+using Catch::Matchers::Contains;
+
+namespace {
+
+/// Of every column, and of lists.
+std::string measure_type(const std::string& name, const std::string& storage,
+                         const std::string& more_fields = "", const std::string& indexes = "") {
+    return R"({"title": ")" + name + R"(", "type": "object", "properties": {
+        "number": {"type": "integer"},
+        "note": {"type": "string"},
+        "small": {"type": "integer", "x-homeward": {"column": "smallint"}},
+        "middle": {"type": "integer", "x-homeward": {"column": "integer"}},
+        "single": {"type": "number", "x-homeward": {"column": "real"}},
+        "amount": {"type": "number"},
+        "exact": {"type": "number", "x-homeward": {"column": "numeric"}},
+        "done": {"type": "boolean"},
+        "since": {"type": "string", "format": "date-time"},
+        "request": {"type": "string", "format": "uuid"},
+        "peer": {"type": "string", "format": "ip"},
+        "detail": {"type": "object"},
+        "tags": {"type": "array", "items": {"type": "string"}},
+        "counts": {"type": "array", "items": {"type": "integer"}},
+        "times": {"type": "array", "items": {"type": "string", "format": "date-time"}})" +
+           more_fields + R"(},
+        "required": ["number"],
+        "x-homeward": {"class": "audit", "table": ")" +
+           name + R"(_table", "partition": "day", "retention_days": 0, "indexes": [)" + indexes +
+           R"(], "storage": ")" + storage + R"("}})";
+}
+
+void write_type(Bridge& bridge, const std::string& name, const std::string& text) {
+    std::filesystem::create_directories(bridge.dir() / "types");
+    std::ofstream(bridge.dir() / "types" / (name + ".json")) << text;
+    bridge.environment()["HOMEWARD_SCHEMA_TYPES_DIR"] = bridge.dir() / "types";
+}
+
+/// One of each kind of value that packs treat apart, and plain ones between.
+std::vector<std::string> fields_of_events(int count) {
+    const std::vector<std::string> odd{
+        R"("note":"")",
+        R"("note":"a\u001eb")",
+        R"("note":"\u001d")",
+        R"("note":"\u001d\u001d")",
+        R"("note":"NULL")",
+        R"("note":"x\\y\n\t{\"z\"}")",
+        R"("note":"ü€😀")",
+        R"("detail":{"a":"\u001e\u001d\u0000","b":[1e30,null],"c":{}})",
+        R"("detail":{})",
+        R"("tags":[],"counts":[])",
+        R"("tags":["a","","{b}","c\"d",null],"counts":[1,null,-3])",
+        R"("times":["2026-01-01T00:00:00Z","2026-01-01T00:00:00.123456+02:00"])",
+        R"("small":-32768,"middle":-2147483648,"single":-0.0,"amount":"NaN","exact":"Infinity")",
+        R"("exact":123456789012345678901234567890.000100,"amount":1e308)",
+        R"("done":true,"since":"1999-12-31T23:59:59.999999Z")",
+        R"("request":"123e4567-e89b-12d3-a456-426614174000","peer":"2001:db8::1/64")",
+        R"("unknown":{"k":"\u001e"},"other":7)",
+    };
+    std::vector<std::string> events;
+    for (int i = 0; i < count; ++i) {
+        const std::string number = "\"number\":" + std::to_string(i);
+        if (i % 5 == 0) {
+            events.push_back(number + "," + odd[static_cast<std::size_t>(i / 5) % odd.size()]);
+        } else {
+            events.push_back(number + R"(,"note":"note )" + std::to_string(i % 7) +
+                             R"(","middle":)" + std::to_string(i % 3) + R"(,"detail":{"i":)" +
+                             std::to_string(i) + "}");
+        }
+    }
+    return events;
+}
+
+std::vector<std::string> lines_of(const std::string& type, const std::vector<std::string>& events,
+                                  const std::string& time = "") {
+    std::vector<std::string> lines;
+    for (const std::string& event : events) {
+        lines.push_back(R"({"type":")" + type + "\"," +
+                        (time.empty() ? "" : R"("time":")" + time + "\",") + event + "}");
+    }
+    return lines;
+}
+
+std::string count_sql(const std::string& table) {
+    return "SELECT count(*) FROM " + table;
+}
+
+}  // namespace
+
+TEST_CASE("events of a packed type read as the same events in rows, whatever they contain") {
+    Bridge bridge;
+    write_type(bridge, "packed", measure_type("packed", "packed"));
+    write_type(bridge, "plain", measure_type("plain", "rows"));
+    bridge.start_consumer();
+    FramePublisher sender(bridge.leaf().port(), "ams", "shop");
+    FramePublisher other(bridge.leaf().port(), "ams", "shop");
+    const auto events = fields_of_events(700);
+    // Of two days, types in turn: their seqs have gaps in the one type and in the other.
+    for (int day = 0; day < 2; ++day) {
+        const std::string time = "2026-01-0" + std::to_string(day + 1) + "T12:00:00Z";
+        std::vector<std::string> both;
+        const auto packed = lines_of("packed", events, time);
+        const auto plain = lines_of("plain", events, time);
+        for (std::size_t i = 0; i < packed.size(); ++i) {
+            both.push_back(packed[i]);
+            both.push_back(plain[i]);
+        }
+        sender.send(sender.frame_of(1 + static_cast<std::uint64_t>(day) * both.size(), both));
+        other.send(other.frame_of(1 + static_cast<std::uint64_t>(day) * packed.size(), packed));
+        other.send(other.frame_of(10'001 + static_cast<std::uint64_t>(day) * plain.size(), plain,
+                                  10'000 + 2 * plain.size()));
+    }
+    const PostgresServer& leader = bridge.leader();
+    REQUIRE(wait_until(60s, [&] { return leader.number(count_sql("plain_table")) == 2'800; }));
+    REQUIRE(wait_until(60s, [&] { return leader.number(count_sql("packed_table")) == 2'800; }));
+    CHECK(dead_letters(leader) == 0);
+    const std::string columns =
+        "time, number, note, small, middle, single::text, amount, exact, done, since, request, "
+        "peer,"
+        " detail, tags, counts, times, extra";
+    for (const auto& [a, b] :
+         {std::pair("packed_table", "plain_table"), std::pair("plain_table", "packed_table")}) {
+        CHECK(leader.number("SELECT count(*) FROM (SELECT " + columns + " FROM " + a +
+                            " EXCEPT ALL SELECT " + columns + " FROM " + b + ") AS d") == 0);
+    }
+    // The view's columns have the declared types, and packs and rows the events that belong there.
+    CHECK(leader.query("SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE"
+                       " attrelid = 'packed_table'::regclass AND attnum > 0 ORDER BY attnum") ==
+          leader.query("SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE"
+                       " attrelid = 'plain_table'::regclass AND attnum > 0 ORDER BY attnum"));
+    CHECK(leader.number("SELECT sum(_events) FROM packed_table_packs") >= 2'700);
+    CHECK(leader.number("SELECT count(*) FROM packed_table_rows"
+                        " WHERE strpos(note, E'\\x1e') > 0") > 0);
+    CHECK(leader.number("SELECT count(*) FROM packed_table_packs"
+                        " WHERE _seq_offsets IS NOT NULL") > 0);
+    CHECK(leader.number("SELECT count(DISTINCT (origin, seq)) FROM packed_table") == 2'800);
+    // Without gaps, packs need no offsets.
+    FramePublisher whole(bridge.leaf().port(), "ams", "shop");
+    whole.send(whole.frame_of(1, lines_of("packed", std::vector<std::string>(50, "\"number\":1"))));
+    REQUIRE(wait_until(60s, [&] { return leader.number(count_sql("packed_table")) == 2'850; }));
+    CHECK(leader.query("SELECT seq, _events, note FROM packed_table_packs"
+                       " WHERE _seq_offsets IS NULL") == Rows{{"1", "50", ""}});
+    CHECK(leader.number("SELECT count(*) FROM packed_table WHERE origin NOT IN"
+                        " (SELECT id FROM homeward.origin)") == 0);
+}
+
+TEST_CASE(
+    "functions of a packed type read the packs and partitions that they need, and no others") {
+    const bool has_index = GENERATE(false, true);
+    Bridge bridge;
+    write_type(bridge, "packed",
+               measure_type("packed", "packed", "",
+                            has_index ? R"({"columns": ["note"]}, {"columns": ["number"]})" : ""));
+    bridge.start_consumer();
+    FramePublisher sender(bridge.leaf().port(), "ams", "shop");
+    for (int day = 1; day <= 3; ++day) {
+        const auto lines = lines_of("packed", fields_of_events(200),
+                                    "2026-01-0" + std::to_string(day) + "T12:00:00Z");
+        sender.send(sender.frame_of(static_cast<std::uint64_t>(day - 1) * 200 + 1, lines));
+    }
+    expect_clean(bridge);
+    const PostgresServer& leader = bridge.leader();
+    CHECK(leader.number(count_sql("packed_table_by_note('note 3')")) ==
+          leader.number("SELECT count(*) FROM packed_table WHERE note = 'note 3'"));
+    CHECK(leader.number(count_sql("packed_table_by_note('')")) ==
+          leader.number("SELECT count(*) FROM packed_table WHERE note = ''"));
+    CHECK(leader.number(count_sql("packed_table_by_note(E'a\\x1eb')")) ==
+          leader.number("SELECT count(*) FROM packed_table WHERE note = E'a\\x1eb'"));
+    CHECK(leader.number(count_sql("packed_table_by_number(7, '2026-01-02', '2026-01-03')")) == 1);
+    CHECK(leader.number(count_sql("packed_table_by_request("
+                                  "'123e4567-e89b-12d3-a456-426614174000')")) ==
+          leader.number("SELECT count(*) FROM packed_table WHERE request IS NOT NULL"));
+    const std::string of_day = "packed_table_between('2026-01-02 12:00Z', '2026-01-02 12:00:01Z')";
+    CHECK(leader.number(count_sql(of_day)) == 200);
+    CHECK(leader.number(count_sql("packed_table_between('2026-01-02 12:00:01Z', "
+                                  "'2026-01-03 12:00Z')")) == 0);
+    std::string plan;
+    for (const auto& row : leader.query("EXPLAIN SELECT * FROM " + of_day)) plan += row[0] + "\n";
+    INFO(plan);
+    CHECK_THAT(plan, Contains("packed_table_packs_20260102") &&
+                         !Contains("packed_table_packs_20260101") &&
+                         !Contains("packed_table_packs_20260103"));
+    std::string scan;
+    for (const auto& row : leader.query("SET enable_seqscan = off; EXPLAIN SELECT * FROM "
+                                        "packed_table_between('2026-01-02 12:00Z',"
+                                        " '2026-01-02 12:00:01Z')")) {
+        scan += row[0] + "\n";
+    }
+    INFO(scan);
+    CHECK_THAT(scan, Contains("_time_last_idx"));
+    if (!has_index) return;
+    std::string found;
+    for (const auto& row : leader.query("EXPLAIN SELECT * FROM "
+                                        "packed_table_by_note('note 3')")) {
+        found += row[0] + "\n";
+    }
+    INFO(found);
+    CHECK_THAT(found, Contains("@>") && Contains("Bitmap Index Scan on packed_table_packs"));
+}
+
+TEST_CASE("bad events in packs become dead letters, and their neighbours land") {
+    Bridge bridge;
+    write_type(bridge, "packed", measure_type("packed", "packed"));
+    REQUIRE(bridge.consumer_command({"schema", "apply"}).exit_code == 0);
+    // A user's rule, on both tables.
+    bridge.leader().query(
+        "ALTER TABLE packed_table_packs ADD CHECK (coalesce(strpos(note, 'forbidden'), 0) = 0);"
+        "ALTER TABLE packed_table_rows ADD CHECK (note <> 'forbidden')");
+    bridge.start_consumer();
+    auto events = fields_of_events(2'000);
+    for (const std::size_t bad : {17u, 1'000u, 1'999u}) {
+        events[bad] = "\"number\":" + std::to_string(bad) + R"(,"note":"forbidden")";
+    }
+    events[500] = R"("number":500,"small":70000)";
+    FramePublisher sender(bridge.leaf().port(), "ams", "shop");
+    sender.send(sender.frame_of(1, lines_of("packed", events)));
+    const PostgresServer& leader = bridge.leader();
+    REQUIRE(wait_until(60s, [&] { return leader.number(count_sql("packed_table")) == 1'996; }));
+    CHECK(leader.query("SELECT seq FROM homeward.dead_letter ORDER BY seq") ==
+          Rows{{"18"}, {"501"}, {"1001"}, {"2000"}});
+    expect_clean(bridge);
+}
+
+TEST_CASE(
+    "a type is switched to packed and back: all of its data is read, and older writers go on") {
+    Bridge bridge;
+    const PostgresServer& leader = bridge.leader();
+    write_type(bridge, "packed", measure_type("packed", "rows"));
+    bridge.start_consumer();
+    FramePublisher sender(bridge.leaf().port(), "ams", "shop");
+    const auto events = fields_of_events(300);
+    const auto send = [&](std::uint64_t first, const std::string& more = "") {
+        auto lines = events;
+        for (std::string& line : lines) line += more;
+        sender.send(sender.frame_of(first, lines_of("packed", lines)));
+        REQUIRE(wait_until(60s, [&] {
+            return leader.number(count_sql("packed_table")) ==
+                   static_cast<std::int64_t>(first) + 299;
+        }));
+    };
+    send(1);
+    leader.query("CREATE VIEW mine AS SELECT number FROM packed_table");
+    write_type(bridge, "packed", measure_type("packed", "packed"));
+    const CommandResult refused = bridge.consumer_command({"schema", "apply"});
+    CHECK(refused.exit_code != 0);
+    CHECK_THAT(refused.output, Contains("view mine reads table packed_table"));
+    leader.query("DROP VIEW mine");
+    const CommandResult plan = bridge.consumer_command({"schema", "plan"});
+    INFO(plan.output);
+    CHECK_THAT(plan.output, Contains(R"(RENAME TO "packed_table_rows")"));
+    const CommandResult applied = bridge.consumer_command({"schema", "apply"});
+    INFO(applied.output);
+    REQUIRE(applied.exit_code == 0);
+    CHECK_THAT(bridge.consumer_command({"schema", "plan"}).output, Contains("up to date"));
+    // The consumer that runs still has the type as rows, and writes through the view.
+    send(301);
+    CHECK(leader.number(count_sql("packed_table_rows")) == 600);
+    bridge.stop_consumer();
+    bridge.start_consumer();
+    send(601);
+    CHECK(leader.number(count_sql("packed_table_rows")) < 640);
+
+    // A new field, while it is packed, and back to rows.
+    write_type(bridge, "packed",
+               measure_type("packed", "packed", R"(, "colour": {"type": "string"})"));
+    bridge.stop_consumer();
+    bridge.start_consumer();
+    send(901, R"(,"colour":"red")");
+    CHECK(leader.number("SELECT count(*) FROM packed_table WHERE colour = 'red'") == 300);
+    write_type(bridge, "packed",
+               measure_type("packed", "rows", R"(, "colour": {"type": "string"})"));
+    bridge.stop_consumer();
+    bridge.start_consumer();
+    send(1'201, R"(,"colour":"blue")");
+    CHECK(leader.number("SELECT count(*) FROM packed_table_rows WHERE colour = 'blue'") == 300);
+    CHECK(leader.number(count_sql("packed_table_by_colour('red')")) == 300);
+    expect_clean(bridge);
+}
+
+TEST_CASE("what has a name that a packed type needs is left as it is, and named") {
+    Bridge bridge;
+    const PostgresServer& leader = bridge.leader();
+    const std::string name = GENERATE("packed_table", "packed_table_rows", "packed_table_packs");
+    leader.query("CREATE " + std::string(name == "packed_table" ? "VIEW " : "TABLE ") + name +
+                 (name == "packed_table" ? " AS SELECT 1 AS mine" : " (mine int)"));
+    write_type(bridge, "packed", measure_type("packed", "packed"));
+    const CommandResult refused = bridge.consumer_command({"schema", "apply"});
+    INFO(refused.output);
+    CHECK(refused.exit_code != 0);
+    CHECK_THAT(refused.output, Contains(name));
+    CHECK(leader.number("SELECT count(*) FROM pg_attribute WHERE attrelid = '" + name +
+                        "'::regclass AND attname = 'mine'") == 1);
+}
+
+TEST_CASE("late events, counted days and retention hold for packs") {
+    Bridge bridge;
+    const PostgresServer& leader = bridge.leader();
+    write_type(bridge, "packed", measure_type("packed", "packed"));
+    bridge.start_consumer();
+    FramePublisher sender(bridge.leaf().port(), "ams", "shop");
+    const std::string day = leader.query(
+        "SELECT to_char(now() AT TIME ZONE 'UTC' - interval '3 days', 'YYYY-MM-DD')")[0][0];
+    const auto lines = lines_of("packed", fields_of_events(400), day + "T12:00:00Z");
+    sender.send(sender.frame_of(1, lines));
+    expect_clean(bridge);
+    const auto count_day = [&] {
+        for (const auto& one : leader.query(
+                 "SELECT table_name, day FROM homeward.uncounted_days('0 s', '0 s', 100)")) {
+            leader.query("SELECT b.counted_day FROM homeward.begin_day_count('public', '" + one[0] +
+                         "', '" + one[1] + "') AS b");
+            leader.query(
+                "SELECT homeward.finish_day_count(k.id, k.attempt)"
+                " FROM homeward.counted_day k WHERE k.is_counting");
+        }
+    };
+    count_day();
+    CHECK(leader.number(
+              "SELECT sum(rows) FROM homeward.counted_day WHERE table_name LIKE 'packed%'") == 400);
+    CHECK(leader.number("SELECT sum(r.origins_differing) FROM homeward.counted_day k"
+                        " CROSS JOIN LATERAL homeward.recount_day(k.id) AS r") == 0);
+    sender.send(sender.frame_of(401, lines));
+    expect_clean(bridge);
+    CHECK(leader.number(count_sql("packed_table")) == 800);
+    // A pack that somebody deletes is missing, to the event.
+    leader.query("DELETE FROM packed_table_packs WHERE seq <= 400");
+    const auto left = leader.number(count_sql("packed_table"));
+    CHECK(leader.number("SELECT sum(missing) FROM homeward.proof") == 800 - left);
+    leader.query("UPDATE homeward.event_type SET retention_days = 1 WHERE name = 'packed'");
+    CHECK(wait_until(30s, [&] {
+        leader.query("SELECT homeward.drop_expired_partition('public', 'packed_table')");
+        return leader.number(count_sql("packed_table")) == 0;
+    }));
+    CHECK(leader.number("SELECT sum(missing) FROM homeward.proof") == 800 - left);
+}
+
+TEST_CASE("erase deletes single events of packs, and the others stay as they are") {
+    Bridge bridge;
+    const PostgresServer& leader = bridge.leader();
+    write_type(bridge, "packed", measure_type("packed", "packed"));
+    bridge.start_consumer();
+    FramePublisher sender(bridge.leaf().port(), "ams", "shop");
+    for (int frame = 0; frame < 5; ++frame) {
+        sender.send(sender.frame_of(static_cast<std::uint64_t>(frame) * 600 + 1,
+                                    lines_of("packed", fields_of_events(600))));
+    }
+    expect_clean(bridge);
+    leader.query("CREATE TABLE before AS SELECT * FROM packed_table");
+    const CommandResult dry = bridge.consumer_command(
+        {"erase", "--type", "packed", "--where", "note=note 3", "--dry-run"});
+    const CommandResult erased =
+        bridge.consumer_command({"erase", "--type", "packed", "--where", "note=note 3"});
+    INFO(dry.output << erased.output);
+    CHECK(erased.exit_code == 0);
+    const std::int64_t wanted = leader.number("SELECT count(*) FROM before WHERE note = 'note 3'");
+    CHECK(wanted > 300);
+    CHECK_THAT(dry.output, Contains("would_erase=" + std::to_string(wanted)));
+    CHECK_THAT(erased.output, Contains("erased=" + std::to_string(wanted)));
+    CHECK(leader.number("SELECT count(*) FROM (SELECT * FROM before WHERE note IS DISTINCT FROM"
+                        " 'note 3' EXCEPT ALL SELECT * FROM packed_table) AS d") == 0);
+    CHECK(leader.number(count_sql("packed_table")) == 3'000 - wanted);
+    CHECK(leader.number(
+              "SELECT count(*) FROM packed_table_packs WHERE strpos(note, 'note 3') > 0") == 0);
+    const CommandResult tagged =
+        bridge.consumer_command({"erase", "--type", "packed", "--where", "tags={b}"});
+    INFO(tagged.output);
+    CHECK_THAT(tagged.output, !Contains("erased=0"));
+    expect_clean(bridge);
+}
+
+TEST_CASE(
+    "repack moves rows into packs and back while the consumer goes on, and changes no event") {
+    Bridge bridge;
+    const PostgresServer& leader = bridge.leader();
+    write_type(bridge, "packed", measure_type("packed", "rows"));
+    bridge.start_consumer();
+    FramePublisher sender(bridge.leaf().port(), "ams", "shop");
+    std::uint64_t next = 1;
+    const auto send = [&](const std::string& time) {
+        const auto lines = lines_of("packed", fields_of_events(900), time);
+        sender.send(sender.frame_of(next, lines));
+        next += lines.size();
+    };
+    send("2026-01-01T10:00:00Z");
+    send("2026-01-01T11:00:00Z");
+    send("2026-01-02T10:00:00Z");
+    expect_clean(bridge);
+    const CommandResult early = bridge.consumer_command({"repack", "--type", "packed"});
+    CHECK(early.exit_code == 2);
+    CHECK_THAT(early.output, Contains("has no packs"));
+
+    write_type(bridge, "packed", measure_type("packed", "packed"));
+    bridge.stop_consumer();
+    bridge.start_consumer();
+    leader.query("CREATE TABLE before AS SELECT * FROM packed_table");
+    const auto is_same = [&] {
+        return leader.number(
+                   "SELECT count(*) FROM (SELECT * FROM before EXCEPT ALL"
+                   " SELECT * FROM packed_table) AS d") == 0;
+    };
+    CHECK_THAT(bridge.consumer_command({"repack", "--type", "packed", "--day", "2026-1-1"}).output,
+               Contains("YYYY-MM-DD"));
+    const CommandResult one =
+        bridge.consumer_command({"repack", "--type", "packed", "--day", "2026-01-02"});
+    INFO(one.output);
+    CHECK(one.exit_code == 0);
+    CHECK(leader.number(count_sql("packed_table_rows")) > 1'800);
+    CHECK(is_same());
+    send("2026-01-01T12:00:00Z");
+    const CommandResult all = bridge.consumer_command({"repack", "--type", "packed"});
+    INFO(all.output);
+    CHECK(all.exit_code == 0);
+    expect_clean(bridge);
+    CHECK(is_same());
+    CHECK(leader.number(count_sql("packed_table")) == 3'600);
+    CHECK(leader.number("SELECT count(*) FROM packed_table_rows WHERE strpos(note, E'\\x1e') = 0"
+                        " AND note <> E'\\x1d'") == 0);
+
+    const CommandResult back =
+        bridge.consumer_command({"repack", "--type", "packed", "--to-rows", "--json"});
+    INFO(back.output);
+    CHECK(back.exit_code == 0);
+    CHECK(leader.number(count_sql("packed_table_packs")) == 0);
+    CHECK(is_same());
+    CHECK(leader.number(count_sql("packed_table_rows")) == 3'600);
+    expect_clean(bridge);
+}
