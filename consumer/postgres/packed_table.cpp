@@ -92,15 +92,12 @@ std::string PackedTable::packable() const {
 
 std::string PackedTable::pack_statement(const std::string& source, int events_max) const {
     std::vector<std::string> columns;
-    std::vector<std::string> values{
-        "s.origin",
-        "min(s.seq)",
-        "min(s.\"time\")",
-        "max(s.\"time\")",
-        "count(*)::int4",
+    std::vector<std::string> values{"s.origin", "min(s.seq)", "min(s.\"time\")", "max(s.\"time\")",
+                                    "count(*)::int4"};
+    values.emplace_back(
         "CASE WHEN max(s.seq) - min(s.seq) + 1 <> count(*)"
-        " THEN array_agg((s.seq - s._seq_first)::int4 ORDER BY s.seq) END",
-        "array_agg(s.\"time\" ORDER BY s.seq)"};
+        " THEN array_agg((s.seq - s._seq_first)::int4 ORDER BY s.seq) END");
+    values.emplace_back("array_agg(s.\"time\" ORDER BY s.seq)");
     for (const auto& [name, type] : pack_columns(type_)) columns.push_back(leader_.quote(name));
     for (const Field& field : pack_fields(type_)) {
         const std::string column = "s." + leader_.quote(field.name);

@@ -39,17 +39,14 @@ std::map<std::string, std::string> written_columns(const EventType& type) {
 
 namespace {
 
-void find_table_drift(PgConnection& leader, const std::string& event_schema,
-                      const std::string& table, const EventType& type,
-                      const std::map<std::string, std::string>& written,
-                      std::vector<std::string>& drift) {
+std::vector<std::string> find_table_drift(PgConnection& leader, const std::string& event_schema,
+                                          const std::string& table, const EventType& type,
+                                          const std::map<std::string, std::string>& written) {
     const std::string shown = event_schema + "." + table;
     const auto columns =
         read_columns(leader, leader.quote(event_schema) + "." + leader.quote(table));
-    if (columns.empty()) {
-        drift.push_back("table " + shown + " is missing; run " + command::kSchemaApply);
-        return;
-    }
+    if (columns.empty()) return {"table " + shown + " is missing; run " + command::kSchemaApply};
+    std::vector<std::string> drift;
     for (const auto& [name, wanted] : written) {
         const auto found = columns.find(name);
         if (found == columns.end()) {
@@ -67,21 +64,23 @@ void find_table_drift(PgConnection& leader, const std::string& event_schema,
                         " is NOT NULL without a default, and event type \"" + type.name +
                         "\" does not have it; drop NOT NULL, or add a default or the field");
     }
+    return drift;
 }
 
 }  // namespace
 
 std::vector<std::string> find_schema_drift(PgConnection& leader, const std::string& event_schema,
                                            const EventType& type) {
-    std::vector<std::string> drift;
     if (!type.is_packed) {
-        find_table_drift(leader, event_schema, type.table, type, written_columns(type), drift);
-        return drift;
+        return find_table_drift(leader, event_schema, type.table, type, written_columns(type));
     }
     const auto columns = pack_columns(type);
-    find_table_drift(leader, event_schema, packs_table(type), type,
-                     {columns.begin(), columns.end()}, drift);
-    find_table_drift(leader, event_schema, rows_table(type), type, written_columns(type), drift);
+    std::vector<std::string> drift = find_table_drift(leader, event_schema, packs_table(type), type,
+                                                      {columns.begin(), columns.end()});
+    for (std::string& one :
+         find_table_drift(leader, event_schema, rows_table(type), type, written_columns(type))) {
+        drift.push_back(std::move(one));
+    }
     return drift;
 }
 

@@ -20,6 +20,7 @@ struct TuneResults {
     std::string cpu_source;
     std::string leader;  ///< its version
     std::string type;
+    bool is_packed = false;  ///< how the type is stored
 
     /// Of the trial with these settings; nullptr if there was none.
     const TrialResult* full_of(std::size_t rows_max, std::size_t writers) const;

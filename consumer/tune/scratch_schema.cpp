@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <vector>
 
+#include "consumer/postgres/pack_layout.hpp"
 #include "consumer/postgres/schema.hpp"
 #include "schemas/wire/publisher_id.hpp"
 
@@ -41,7 +42,11 @@ ScratchSchema::ScratchSchema(const Config& config, const EventType& type)
     create();
     try {
         Schema(keeper_, config_).apply({type});
-        table_ = keeper_.quote(name()) + "." + keeper_.quote(type.table);
+        const auto qualified = [&](const std::string& table) {
+            return keeper_.quote(name()) + "." + keeper_.quote(table);
+        };
+        tables_ = type.is_packed ? qualified(rows_table(type)) + ", " + qualified(packs_table(type))
+                                 : qualified(type.table);
     } catch (...) {
         drop();
         throw;
@@ -67,7 +72,7 @@ void ScratchSchema::create() {
 }
 
 void ScratchSchema::empty() {
-    keeper_.execute("TRUNCATE " + table_ +
+    keeper_.execute("TRUNCATE " + tables_ +
                     ", homeward.origin, homeward.ledger_frame, homeward.ledger");
 }
 

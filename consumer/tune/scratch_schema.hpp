@@ -31,7 +31,7 @@ class ScratchSchema {
     void drop() const;
 
     Config config_;
-    std::string table_;
+    std::string tables_;
     PgConnection keeper_;  // has a lock for as long as the schema is in use
 };
 

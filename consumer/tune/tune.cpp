@@ -134,6 +134,7 @@ class Tuner {
         results_.fresh_max_ms = static_cast<double>(options.fresh_ms);
         results_.cpu_source = cpu_->source();
         results_.type = type_.name;
+        results_.is_packed = type_.is_packed;
         results_.leader = PgConnection(scratch_.config().postgres.url, scratch_.config().postgres)
                               .query("SHOW server_version")
                               .at(0, 0);
@@ -252,7 +253,15 @@ int tune(const Config& config, const TuneOptions& options) {
             "the leader hardly committed anything in this time; give it more with --seconds, or "
             "look at what holds it up");
     }
-    const Advice advice = advise(results);
+    Advice advice = advise(results);
+    if (!results.is_packed) {
+        advice.sentences.push_back(
+            "Events of type " + results.type +
+            " are stored as rows. If the leader's processor, WAL or disk is short and most of "
+            "these "
+            "events are never read one by one, set \"storage\": \"packed\" in the event type, and "
+            "run tune again. Keep rows if they are joined, updated or searched all the time.");
+    }
     write_file(options.report, html_report(results, advice));
     if (!options.plots.empty()) write_plots(options.plots, results);
     std::printf("%s\nThe same with plots: %s\n", text_report(results, advice).c_str(),
