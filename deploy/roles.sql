@@ -75,7 +75,8 @@ DECLARE
         'claim_rest', 'check_no_overlap', 'close_conflict', 'discard_conflicts',
         'insert_dead_letters', 'replicated_lsn', 'seq_count', 'range_count', 'missing_after',
         'uncounted_days', 'begin_day_count', 'finish_day_count', 'record_late_rows',
-        'register_consumer', 'record_plain_acks', 'check_columns', 'joined_values'];
+        'register_consumer', 'record_plain_acks', 'check_columns', 'joined_values', 'pack_rows',
+        'days_to_pack'];
     for_caller text[] := ARRAY['begin_call', 'store_call', 'ensure_call_days', 'drop_expired_calls'];
     one record;
 BEGIN

@@ -79,6 +79,7 @@ std::string PackedTable::index_sql(const std::string& column) const {
            (is_joined ? "homeward.joined_values(" + name + ")" : name) + ")";
 }
 
+/// Whether a row `r` can be part of a pack.
 std::string PackedTable::packable() const {
     std::string all = "true";
     for (const Field& field : type_.fields) {
@@ -200,17 +201,42 @@ void PackedTable::plan_view(bool is_changed, std::vector<std::string>& statement
     if (is_changed) statements.push_back(view_.create(columns));
 }
 
-std::vector<std::string> PackedTable::plan(bool is_registered) {
+/// For packed_type.pack_sql: rows of origins that have enough of them there go, and come as packs.
+std::string PackedTable::pack_sql() const {
+    constexpr int kEventsMin = 8;  // what would be a pack of fewer stays rows
+    const std::string these = "r.ctid >= %2$L::tid AND r.ctid < %3$L::tid AND " + packable();
+    std::vector<std::string> columns = event_columns(type_);
+    for (std::string& column : columns) column = leader_.quote(column);
+    return "WITH many AS (SELECT r.origin FROM %1$s r WHERE " + these +
+           " GROUP BY r.origin HAVING count(*) >= " + std::to_string(kEventsMin) +
+           "), moved AS (DELETE FROM %1$s r WHERE " + these +
+           " AND r.origin IN (SELECT m.origin FROM many m) RETURNING r.*), made AS (" +
+           pack_statement("SELECT " + listed(columns) + " FROM moved", kPackEventsMax) +
+           ") SELECT count(*) FROM moved";
+}
+
+void PackedTable::plan_registration(std::vector<std::string>& statements) {
+    const std::string sql = pack_sql();
+    const QueryResult there =
+        leader_.query("SELECT to_regclass('homeward.packed_type') IS NOT NULL");
+    const bool is_known =
+        there.at(0, 0) == "t" && leader_.query(
+                                            "SELECT EXISTS (SELECT FROM homeward.packed_type"
+                                            " WHERE name = $1 AND pack_sql = $2)",
+                                            {type_.name, sql})
+                                         .at(0, 0) == "t";
+    if (is_known) return;
+    statements.push_back(
+        "INSERT INTO homeward.packed_type (name, rows_table, packs_table, pack_sql) VALUES ('" +
+        type_.name + "', '" + rows_table(type_) + "', '" + packs_table(type_) + "', $pack$" + sql +
+        "$pack$) ON CONFLICT (name) DO UPDATE SET pack_sql = excluded.pack_sql");
+}
+
+std::vector<std::string> PackedTable::plan() {
     std::vector<std::string> statements;
     plan_packs(statements);
     plan_view(plan_indexes(statements), statements);
-    if (!is_registered) {
-        statements.push_back(
-            "INSERT INTO homeward.packed_type (name, rows_table, packs_table)"
-            " VALUES ('" +
-            type_.name + "', '" + rows_table(type_) + "', '" + packs_table(type_) +
-            "') ON CONFLICT (name) DO NOTHING");
-    }
+    plan_registration(statements);
     return statements;
 }
 

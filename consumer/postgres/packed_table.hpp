@@ -21,7 +21,7 @@ class PackedTable {
 
     /// The statements that make what is missing beside the table of rows. Throws LeaderError
     /// (42804) if a column of the packs has another type, or is no field's.
-    std::vector<std::string> plan(bool is_registered);
+    std::vector<std::string> plan();
     /// The type's own table becomes its table of rows. Throws LeaderError (42804) if a view reads
     /// it, since that would go on reading only rows.
     std::string plan_rename();
@@ -29,10 +29,11 @@ class PackedTable {
     /// INSERT of what `source` selects, with the columns of rows, as packs of up to `events_max`.
     std::string pack_statement(const std::string& source, int events_max) const;
     const PackedView& view() const { return view_; }
-    /// Whether a row `r` can be part of a pack, in SQL.
-    std::string packable() const;
 
   private:
+    std::string packable() const;
+    std::string pack_sql() const;
+    void plan_registration(std::vector<std::string>& statements);
     std::string qualified(const std::string& table) const;
     std::string packs_sql() const;
     std::string index_sql(const std::string& column) const;

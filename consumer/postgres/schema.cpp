@@ -6,6 +6,8 @@
 
 #include "consumer/postgres/migrations.hpp"
 #include "consumer/postgres/packed_table.hpp"
+#include "consumer/postgres/schema_comments.hpp"
+#include "consumer/postgres/sql_text.hpp"
 
 namespace homeward::consumer {
 namespace {
@@ -34,12 +36,6 @@ std::string column_sql(const Field& field) {
     return std::string(sql_name(field.column)) + (field.array ? "[]" : "");
 }
 
-std::string literal(const std::string& text) {
-    std::string quoted = "'";
-    for (char c : text) quoted.append(c == '\'' ? "''" : std::string(1, c));
-    return quoted + "'";
-}
-
 std::string column_list(PgConnection& leader, const std::vector<std::string>& columns) {
     std::string list;
     for (const std::string& column : columns) {
@@ -64,9 +60,9 @@ std::string Schema::qualified(const std::string& table) {
 std::string Schema::registration(const EventType& type) {
     return "INSERT INTO homeward.event_type (name, class, table_schema, table_name, partitioning,"
            " retention_days) VALUES (" +
-           literal(type.name) + ", " + literal(std::string(to_string(type.event_class))) + ", " +
-           literal(config_.postgres.event_schema) + ", " + literal(type.table) + ", " +
-           (type.partitioning == Partitioning::day ? "'day'" : "'none'") + ", " +
+           sql_literal(type.name) + ", " + sql_literal(std::string(to_string(type.event_class))) +
+           ", " + sql_literal(config_.postgres.event_schema) + ", " + sql_literal(type.table) +
+           ", " + (type.partitioning == Partitioning::day ? "'day'" : "'none'") + ", " +
            std::to_string(type.retention_days) +
            ") ON CONFLICT (name) DO UPDATE SET retention_days = excluded.retention_days,"
            " applied_at = now()";
@@ -163,16 +159,26 @@ void Schema::plan_packed(const EventType& type, bool is_packed_already,
     }
     if (is_table) {
         plan_columns(type, statements);
+        plan_comments(type, Commented::table, statements);
         statements.push_back(packed.plan_rename());
     } else if (has_rows) {
         plan_columns(rows, statements);
         plan_indexes(rows, statements);
-        plan_comments(rows, statements);
+        plan_comments(rows, Commented::table, statements);
     } else {
         statements.push_back(table_sql(rows));
+        plan_comments(rows, Commented::table, statements);
     }
     if (!is_registered_already) statements.push_back(registration(type));
-    for (std::string& one : packed.plan(is_packed_already)) statements.push_back(std::move(one));
+    for (std::string& one : packed.plan()) statements.push_back(std::move(one));
+    // Until then, comments of that name are the table's.
+    plan_comments(type, is_table ? Commented::new_view : Commented::view, statements);
+}
+
+void Schema::plan_comments(const EventType& type, Commented relation,
+                           std::vector<std::string>& statements) {
+    std::string comments = comment_statements(leader_, qualified(type.table), relation, type);
+    if (!comments.empty()) statements.push_back(std::move(comments));
 }
 
 void Schema::plan_columns(const EventType& type, std::vector<std::string>& statements) {
@@ -267,36 +273,6 @@ void Schema::plan_storage(const EventType& type, std::vector<std::string>& state
     }
 }
 
-/// Where there is none: a comment of the user's own stays.
-void Schema::plan_comments(const EventType& type, std::vector<std::string>& statements) {
-    std::map<std::string, std::string> wanted{
-        {"", type.description.empty() ? "events of type " + type.name : type.description},
-        {"origin", "who sent it: homeward.event_origin.id has region, app and publisher"},
-        {"seq", "its number in its origin, from 1; with origin the identity of an event"},
-        {"time", "when it was emitted"},
-        {"extra", "what the event had and its type does not name"}};
-    for (const Field& field : type.fields) {
-        if (!field.description.empty()) wanted[field.name] = field.description;
-    }
-    const QueryResult found = leader_.query(
-        "SELECT a.attname FROM pg_description d"
-        " LEFT JOIN pg_attribute a ON a.attrelid = d.objoid AND a.attnum = d.objsubid"
-        " WHERE d.objoid = to_regclass($1) AND d.classoid = 'pg_class'::regclass",
-        {qualified(type.table)});
-    for (int row = 0; row < found.rows(); ++row) {
-        wanted.erase(found.is_null(row, 0) ? "" : std::string(found.at(row, 0)));
-    }
-    // One statement, as one look at the table is enough for all of them.
-    std::string all;
-    for (const auto& [column, text] : wanted) {
-        all += (all.empty() ? "COMMENT ON " : ";\nCOMMENT ON ") +
-               (column.empty() ? "TABLE " + qualified(type.table)
-                               : "COLUMN " + qualified(type.table) + "." + leader_.quote(column)) +
-               " IS " + literal(text);
-    }
-    if (!all.empty()) statements.push_back(all);
-}
-
 std::vector<std::string> Schema::plan(const std::vector<EventType>& types) {
     const auto missing = Migrations(leader_).missing();
     std::vector<std::string> statements;
@@ -327,7 +303,7 @@ std::vector<std::string> Schema::plan_tables(const std::vector<EventType>& types
             plan_storage(type, statements);
             if (!registered) statements.push_back(registration(type));
         }
-        plan_comments(type, statements);
+        plan_comments(type, Commented::table, statements);
     }
     return statements;
 }

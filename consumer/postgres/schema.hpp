@@ -7,6 +7,7 @@
 
 #include "consumer/base/config.hpp"
 #include "consumer/postgres/pg_connection.hpp"
+#include "consumer/postgres/schema_comments.hpp"
 #include "schemas/types/event_type.hpp"
 
 namespace homeward::consumer {
@@ -43,7 +44,8 @@ class Schema {
     void plan_columns(const EventType& type, std::vector<std::string>& statements);
     void plan_indexes(const EventType& type, std::vector<std::string>& statements);
     void plan_storage(const EventType& type, std::vector<std::string>& statements);
-    void plan_comments(const EventType& type, std::vector<std::string>& statements);
+    void plan_comments(const EventType& type, Commented relation,
+                       std::vector<std::string>& statements);
     std::string index_sql(const EventType& type, const Index& index);
     std::string registration(const EventType& type);
     bool is_registered(const EventType& type);

@@ -9,8 +9,6 @@ namespace {
 /// Of one transaction: 64 MiB of rows, or about 100,000 events in packs.
 constexpr std::int64_t kRowBlocksMax = 8'192;
 constexpr std::int64_t kPackBlocksMax = 2;
-/// What would be a pack of fewer stays rows.
-constexpr int kPackEventsMin = 8;
 
 std::string listed(const PgConnection& leader, const std::vector<std::string>& columns) {
     std::string list;
@@ -62,19 +60,6 @@ std::int64_t Repack::blocks_of(const Part& part) {
         .number(0, 0);
 }
 
-/// Rows of origins that have enough of them there go, and come as packs.
-std::string Repack::packing(const Part& part, const std::string& blocks) const {
-    const std::string columns = listed(leader_, event_columns(type_));
-    return "WITH many AS (SELECT r.origin FROM " + part.name + " r WHERE " + blocks + " AND " +
-           packed_.packable() +
-           " GROUP BY r.origin HAVING count(*) >= " + std::to_string(kPackEventsMin) +
-           "), moved AS (DELETE FROM " + part.name + " r WHERE " + blocks +
-           " AND r.origin IN (SELECT m.origin FROM many m) AND " + packed_.packable() +
-           " RETURNING r.*), made AS (" +
-           packed_.pack_statement("SELECT " + columns + " FROM moved", kPackEventsMax) +
-           ") SELECT count(*) FROM moved";
-}
-
 std::string Repack::unpacking(const Part& part, const std::string& blocks) const {
     const std::string columns = listed(leader_, event_columns(type_));
     return "WITH moved AS (DELETE FROM " + part.name + " r WHERE " + blocks +
@@ -85,14 +70,13 @@ std::string Repack::unpacking(const Part& part, const std::string& blocks) const
 }
 
 /// One transaction. The day is counted anew, since its events are in another table from then on.
-std::int64_t Repack::move_blocks(const Part& part, std::int64_t first, std::int64_t end) {
+std::int64_t Repack::unpack_blocks(const Part& part, std::int64_t first, std::int64_t end) {
     const auto tid = [](std::int64_t block) { return "'(" + std::to_string(block) + ",0)'::tid"; };
-    const std::string blocks = "r.ctid >= " + tid(first) + " AND r.ctid < " + tid(end);
     leader_.execute("BEGIN; SET LOCAL homeward.records_late_rows = on");
     leader_.query("SELECT homeward.ensure_partitions($1, $2, ARRAY[$3::date])",
                   {event_schema_, type_.table, part.day});
     const std::int64_t moved =
-        leader_.query(target_ == Target::packs ? packing(part, blocks) : unpacking(part, blocks))
+        leader_.query(unpacking(part, "r.ctid >= " + tid(first) + " AND r.ctid < " + tid(end)))
             .number(0, 0);
     leader_.query("SELECT homeward.record_late_rows($1, ARRAY[$2], ARRAY[$3::date])",
                   {event_schema_, type_.table, part.day});
@@ -100,11 +84,19 @@ std::int64_t Repack::move_blocks(const Part& part, std::int64_t first, std::int6
     return moved;
 }
 
+std::int64_t Repack::pack_blocks(const Part& part, std::int64_t first, std::int64_t blocks) {
+    return leader_
+        .query("SELECT homeward.pack_rows($1, $2::date, $3, $4)",
+               {type_.name, part.day, first, blocks})
+        .number(0, 0);
+}
+
 std::int64_t Repack::move_day(const Part& part) {
     const std::int64_t step = target_ == Target::packs ? kRowBlocksMax : kPackBlocksMax;
     std::int64_t moved = 0;
     for (std::int64_t at = 0; at < blocks_of(part); at += step) {
-        moved += move_blocks(part, at, at + step);
+        moved += target_ == Target::packs ? pack_blocks(part, at, step)
+                                          : unpack_blocks(part, at, at + step);
     }
     // Gives the disk back what is at the end of the file, which is mostly all of it.
     if (moved > 0) leader_.execute("VACUUM " + part.name);

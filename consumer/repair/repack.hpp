@@ -35,8 +35,8 @@ class Repack {
     };
     std::vector<Part> parts(const std::optional<std::string>& day);
     std::int64_t move_day(const Part& part);
-    std::int64_t move_blocks(const Part& part, std::int64_t first, std::int64_t end);
-    std::string packing(const Part& part, const std::string& blocks) const;
+    std::int64_t pack_blocks(const Part& part, std::int64_t first, std::int64_t blocks);
+    std::int64_t unpack_blocks(const Part& part, std::int64_t first, std::int64_t end);
     std::string unpacking(const Part& part, const std::string& blocks) const;
     std::int64_t blocks_of(const Part& part);
 

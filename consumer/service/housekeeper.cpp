@@ -65,6 +65,7 @@ void Housekeeper::run() {
             step("dead letters", [this] { maintain_dead_letters(*leader_); });
             step("noting acks of plain messages", [this] { plain_acks_.note(*leader_); });
             step("counting holes", [this] { count_holes(*leader_); });
+            step("packing closed days", [this] { pack_days(*leader_); });
             step("counting closed days", [this] { count_days(*leader_); });
             metrics_.leader_up = true;
         } catch (const LeaderError& error) {
@@ -222,7 +223,19 @@ void Housekeeper::count_holes(PgConnection& leader) {
     holes_due_ = now + kHolesInterval;
 }
 
-/// One day at a time, so that the other steps have their turn in between.
+/// A part of a day at a time, so that the other steps have their turn in between.
+void Housekeeper::pack_days(PgConnection& leader) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now < packs_due_) return;
+    packs_due_ = now + kDaysInterval;
+    for (const EventType& type : catalog_->types()) {
+        if (!type.is_packed || !packer_.work(leader, type)) continue;
+        packs_due_ = {};
+        return;
+    }
+}
+
+/// One day at a time, likewise.
 void Housekeeper::count_days(PgConnection& leader) {
     const auto now = std::chrono::steady_clock::now();
     if (now < days_due_) return;

@@ -15,6 +15,7 @@
 #include "consumer/metrics/metrics.hpp"
 #include "consumer/postgres/pg_connection.hpp"
 #include "consumer/repair/redriver.hpp"
+#include "consumer/service/day_packer.hpp"
 #include "consumer/write/dead_letter_quota.hpp"
 
 namespace homeward::consumer {
@@ -50,6 +51,7 @@ class Housekeeper {
     void forget(PgConnection& leader);
     void maintain_dead_letters(PgConnection& leader);
     void count_holes(PgConnection& leader);
+    void pack_days(PgConnection& leader);
     void count_days(PgConnection& leader);
 
     const Config& config_;
@@ -58,12 +60,14 @@ class Housekeeper {
     DeadLetterQuota& dead_letter_quota_;
     RecentCommits& memory_;
     PlainAcks& plain_acks_;
+    DayPacker packer_;
     Redriver redriver_;
     ConsumerRegistration registration_;
     std::optional<PgConnection> leader_;
     std::chrono::steady_clock::time_point partitions_due_{};
     std::chrono::steady_clock::time_point forget_due_{};
     std::chrono::steady_clock::time_point holes_due_{};
+    std::chrono::steady_clock::time_point packs_due_{};
     std::chrono::steady_clock::time_point days_due_{};
     /// Steps that fail, and when that was last said.
     std::map<std::string, std::chrono::steady_clock::time_point> complained_;

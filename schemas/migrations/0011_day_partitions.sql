@@ -6,9 +6,12 @@ CREATE TABLE homeward.packed_type (
     name        text PRIMARY KEY REFERENCES homeward.event_type (name),
     rows_table  text NOT NULL,
     packs_table text NOT NULL,
+    pack_sql    text NOT NULL,
     packed_at   timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE homeward.packed_type IS 'event types of which a view stands for a table of rows and one of packs';
+COMMENT ON COLUMN homeward.packed_type.pack_sql IS
+    'for format(): moves rows of a partition, from one tid to another, into packs, and returns their number';
 
 -- An element of a list column of a pack, since an array of PostgreSQL holds no arrays of several lengths.
 CREATE TYPE homeward.text_list AS (list text[]);

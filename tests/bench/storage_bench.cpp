@@ -3,7 +3,8 @@
 // Workload: audit events of six fields in frames of columns, drained by homeward-consumer with its
 // defaults into the table of rows; then the same type with "storage": "packed"; then packed with an
 // index on request_id. Beside them `psql \copy` of the same rows as text. Counted are the processor
-// time of all processes of that PostgreSQL, its WAL, and the size of the table with its indexes.
+// time of all processes of that PostgreSQL, its WAL, and the size of the table with its indexes; in
+// turns of their own, the processor time of a streaming standby.
 // Queries run on a warm cache, the median of five; rows have no index but BRIN on time.
 
 #include <algorithm>
@@ -11,15 +12,18 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <stdexcept>
 #include <vector>
 
 #include "tests/bench/support/command_line.hpp"
 #include "tests/bench/support/drain.hpp"
+#include "tests/bench/support/leader_cpu.hpp"
 #include "tests/bench/support/report.hpp"
 
 namespace {
 
 using namespace homeward::bench;
+using namespace std::chrono_literals;
 
 constexpr double kSecondsDefault = 8;
 constexpr double kEventsPerSecond = 300'000;
@@ -32,6 +36,7 @@ constexpr double kScanRatioMax = 3;
 constexpr double kPointMsMax = 200;
 constexpr std::uint8_t kColumnsVersion = 2;
 constexpr const char* kTable = "audit_events";
+constexpr const char* kPacked = R"("storage": "packed")";
 constexpr const char* kFullScan = "SELECT max(length(e::text)) FROM audit_events e";
 
 struct Stored {
@@ -73,6 +78,7 @@ class StorageBench {
     }
 
     void run() {
+        const double standby_rows = standby_cpu("");
         const Stored rows = drain_as("");
         const double scan_rows = milliseconds_of(line_, kFullScan);
         const double point_rows = milliseconds_of(line_, point_query(kTable));
@@ -80,7 +86,7 @@ class StorageBench {
         dump_table(line_, kTable, file);
         const Ingest text = copy_in(line_, kTable, file);
 
-        const Stored packed = drain_as(R"("storage": "packed")");
+        const Stored packed = drain_as(kPacked);
         report_.begin("packs of up to 2,000 events, " + short_number(static_cast<double>(events_)) +
                       " of them");
         report_costs(rows, packed, text);
@@ -93,6 +99,12 @@ class StorageBench {
         report_.add({"one request_id by its function, no index", unindexed, "ms",
                      "rows, full scan: " + short_number(point_rows) + " ms",
                      unindexed / point_rows});
+
+        const double standby = standby_cpu(kPacked);
+        report_.add({"standby CPU, packed", standby, "s/M rows",
+                     "rows: " + short_number(standby_rows) + " s/M rows", standby / standby_rows});
+        report_.note("the request_id is in " + events_with_request() +
+                     " events, each in another pack");
 
         const Stored indexed =
             drain_as(R"("storage": "packed", "indexes": [{"columns": ["request_id"]}])");
@@ -112,11 +124,7 @@ class StorageBench {
   private:
     /// What the shipped type is changed by; empty: nothing.
     Stored drain_as(const std::string& storage) {
-        if (!storage.empty()) {
-            std::ofstream(line_.dir() / "types" / "audit.override.json")
-                << R"({"title": "audit", "x-homeward": {)" << storage << "}}";
-            line_.apply_schema(environment_);
-        }
+        change_type(storage);
         fill_audit(line_, events_, kColumnsVersion);
         Stored stored;
         line_.empty_table(kTable);
@@ -125,6 +133,35 @@ class StorageBench {
         stored.wal_bytes = wal_position(line_) - wal;
         stored.table_bytes = size_of(line_, "%audit_events%");
         return stored;
+    }
+
+    /// Processor seconds that a streaming standby spends on a million rows, until it has replayed
+    /// all of them. A turn of its own: on one machine it slows down the leader.
+    double standby_cpu(const std::string& storage) {
+        const auto events = events_ / 4;
+        change_type(storage);
+        fill_audit(line_, events, kColumnsVersion);
+        line_.empty_table(kTable);
+        const auto standby = homeward::testing::PostgresServer::standby_of(line_.leader());
+        const LeaderCpu cpu(*standby);
+        drain(line_, kTable, events, environment_);
+        const std::string end = line_.leader().query("SELECT pg_current_wal_lsn()")[0][0];
+        const bool is_replayed = homeward::testing::wait_until(60s, [&] {
+            return standby->number("SELECT (pg_last_wal_replay_lsn() >= '" + end + "')::int") == 1;
+        });
+        if (!is_replayed) throw std::runtime_error("the standby does not replay");
+        return cpu.seconds() / static_cast<double>(events) * 1e6;
+    }
+
+    std::string events_with_request() {
+        return std::to_string(line_.leader().number(point_query(kTable)));
+    }
+
+    void change_type(const std::string& storage) {
+        if (storage.empty()) return;
+        std::ofstream(line_.dir() / "types" / "audit.override.json")
+            << R"({"title": "audit", "x-homeward": {)" << storage << "}}";
+        line_.apply_schema(environment_);
     }
 
     void report_costs(const Stored& rows, const Stored& packed, const Ingest& text) {

@@ -399,8 +399,8 @@ TEST_CASE(
     CHECK_THAT(early.output, Contains("has no packs"));
 
     write_type(bridge, "packed", measure_type("packed", "packed"));
-    bridge.stop_consumer();
-    bridge.start_consumer();
+    bridge.stop_consumer();  // which would pack days that are over itself
+    REQUIRE(bridge.consumer_command({"schema", "apply"}).exit_code == 0);
     leader.query("CREATE TABLE before AS SELECT * FROM packed_table");
     const auto is_same = [&] {
         return leader.number(
@@ -415,6 +415,7 @@ TEST_CASE(
     CHECK(one.exit_code == 0);
     CHECK(leader.number(count_sql("packed_table_rows")) > 1'800);
     CHECK(is_same());
+    bridge.start_consumer();
     send("2026-01-01T12:00:00Z");
     const CommandResult all = bridge.consumer_command({"repack", "--type", "packed"});
     INFO(all.output);
@@ -425,6 +426,9 @@ TEST_CASE(
     CHECK(leader.number("SELECT count(*) FROM packed_table_rows WHERE strpos(note, E'\\x1e') = 0"
                         " AND note <> E'\\x1d'") == 0);
 
+    write_type(bridge, "packed", measure_type("packed", "rows"));
+    bridge.stop_consumer();
+    bridge.start_consumer();
     const CommandResult back =
         bridge.consumer_command({"repack", "--type", "packed", "--to-rows", "--json"});
     INFO(back.output);
@@ -432,5 +436,41 @@ TEST_CASE(
     CHECK(leader.number(count_sql("packed_table_packs")) == 0);
     CHECK(is_same());
     CHECK(leader.number(count_sql("packed_table_rows")) == 3'600);
+    expect_clean(bridge);
+}
+
+TEST_CASE("rows of a packed type are packed by the consumer when their day is over") {
+    Bridge bridge;
+    const PostgresServer& leader = bridge.leader();
+    write_type(bridge, "packed", measure_type("packed", "packed"));
+    bridge.environment()["HOMEWARD_BATCH_DELAY_MS"] = "1";
+    bridge.start_consumer();
+    FramePublisher sender(bridge.leaf().port(), "ams", "shop");
+    // Fewer in a batch than make a pack; then the same for a day that is not over.
+    const std::string now = leader.query(
+        "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')")[0][0];
+    std::int64_t sent = 0;
+    const auto send = [&](const std::string& time, int frames) {
+        for (int i = 0; i < frames; ++i) {
+            sender.send(sender.frame_of(static_cast<std::uint64_t>(sent) + 1,
+                                        lines_of("packed", fields_of_events(4), time)));
+            sent += 4;
+            REQUIRE(
+                wait_until(30s, [&] { return leader.number(count_sql("packed_table")) == sent; }));
+        }
+    };
+    send("2026-01-01T12:00:00Z", 10);
+    send(now, 5);
+    CHECK(leader.number(count_sql("packed_table_packs")) == 0);
+    leader.query("CREATE TABLE before AS SELECT * FROM packed_table");
+    bridge.stop_consumer();
+    bridge.start_consumer();
+    INFO(bridge.consumer_log());
+    REQUIRE(wait_until(60s, [&] {
+        return leader.number("SELECT coalesce(sum(_events), 0) FROM packed_table_packs") == 40;
+    }));
+    CHECK(leader.number(count_sql("packed_table_rows")) == 20);
+    CHECK(leader.number("SELECT count(*) FROM (SELECT * FROM before EXCEPT ALL"
+                        " SELECT * FROM packed_table) AS d") == 0);
     expect_clean(bridge);
 }

@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <memory>
+#include <stdexcept>
 #include <thread>
 #include <utility>
 
@@ -93,6 +94,7 @@ std::chrono::nanoseconds time_of_emit(Publisher& publisher) {
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 // glibc's own, behind the names that every allocation of this program goes through.
+// NOLINTBEGIN(bugprone-reserved-identifier): the names that glibc gave them
 extern "C" {
 void* __libc_malloc(std::size_t bytes);
 void* __libc_calloc(std::size_t count, std::size_t bytes);
@@ -115,6 +117,7 @@ void* aligned_alloc(std::size_t alignment, std::size_t bytes) {
     return __libc_memalign(alignment, bytes);
 }
 }
+// NOLINTEND(bugprone-reserved-identifier)
 #endif
 
 namespace {
@@ -128,6 +131,21 @@ void emit_all(Publisher& publisher, const events::Audit& audit, const events::Me
                             R"({"actor":"a","action":"b","resource":"r","outcome":"allowed"})"));
 }
 
+/// Until this thread has lanes of its own. In the shared ones, when they are full before the
+/// drainer has made others, it makes them itself, with system calls.
+void await_own_lanes(Publisher& publisher) {
+    const events::Audit audit = sample_audit();
+    const events::Metric metric = sample_metric();
+    const auto is_shared = [](const detail::ThreadLane& one) { return one.writer->is_shared(); };
+    for (int i = 0; i < 6'000; ++i) {
+        emit_all(publisher, audit, metric);
+        if (std::none_of(detail::thread_lanes.begin(), detail::thread_lanes.end(), is_shared))
+            return;
+        std::this_thread::sleep_for(5ms);
+    }
+    throw std::runtime_error("this thread gets no lane");
+}
+
 }  // namespace
 
 TEST_CASE("emit() allocates nothing after a thread's first") {
@@ -138,8 +156,7 @@ TEST_CASE("emit() allocates nothing after a thread's first") {
     Publisher publisher(options_without_server());
     const events::Audit audit = sample_audit();
     const events::Metric metric = sample_metric();
-    REQUIRE(publisher.emit(audit) == EmitResult::accepted);
-    REQUIRE(publisher.emit(metric) == EmitResult::accepted);
+    await_own_lanes(publisher);
     is_counting = true;
     std::free(std::malloc(1));
     REQUIRE(std::exchange(allocations, 0) == 1);  // the counter counts
@@ -156,7 +173,7 @@ TEST_CASE("emit() makes no system call after a thread's first, with room and wit
     }
     const auto prepare = [] {
         auto publisher = std::make_unique<Publisher>(options_without_server());
-        emit_all(*publisher, sample_audit(), sample_metric());
+        await_own_lanes(*publisher);
         return publisher;
     };
     const int calls_of_emit = count_system_calls(prepare, [](Publisher& publisher) {

@@ -1,0 +1,34 @@
+#include "consumer/service/day_packer.hpp"
+
+#include <spdlog/spdlog.h>
+
+namespace homeward::consumer {
+namespace {
+
+/// 32 MiB of rows.
+constexpr std::int64_t kBlocksMax = 4'096;
+
+}  // namespace
+
+bool DayPacker::work(PgConnection& leader, const EventType& type) {
+    // Late events come mostly within the hour, and a day is counted six hours after its end.
+    const QueryResult days =
+        leader.query("SELECT day, blocks FROM homeward.days_to_pack($1)", {type.name});
+    for (int row = 0; row < days.rows(); ++row) {
+        const std::string day(days.at(row, 0));
+        const std::int64_t blocks = days.number(row, 1);
+        Progress& progress = progress_[{type.name, day}];
+        if (blocks == 0 || blocks == progress.blocks) continue;
+        const std::int64_t moved = leader
+                                       .query("SELECT homeward.pack_rows($1, $2::date, $3, $4)",
+                                              {type.name, day, progress.next, kBlocksMax})
+                                       .number(0, 0);
+        if (moved > 0) spdlog::info("packed {} rows of {} of {}", moved, type.name, day);
+        progress.next += kBlocksMax;
+        if (progress.next >= blocks) progress = {0, blocks};
+        return true;
+    }
+    return false;
+}
+
+}  // namespace homeward::consumer
