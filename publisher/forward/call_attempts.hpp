@@ -13,24 +13,24 @@
 
 namespace homeward::forward {
 
-/// The messages that one call has sent, and what came back for each. A message without an answer
-/// may still run: as long as there is one, nobody may say that the call was not done. The calling
-/// thread, and those that bring answers.
+/// The messages that one call has sent, and the answer to each. An unanswered message may still
+/// run: while there is one, the call must not be reported as not done. Used by the calling thread
+/// and by the threads that deliver answers.
 class CallAttempts {
   public:
     using Clock = std::chrono::steady_clock;
 
     /// Counts a message; returns its number.
     unsigned begin();
-    /// The message has not left.
+    /// Uncounts the last message, which was not sent.
     void cancel();
     /// An answer to message `number`; a second one is ignored.
     void answer(unsigned number, Answer answer);
-    /// The next answer, if one comes until then.
+    /// The next answer; nullopt if none arrives before `until`.
     std::optional<Answer> wait(Clock::time_point until);
 
-    /// What is known when nobody waits any longer, as of one instant: an answer that comes with the
-    /// deadline is either here or leaves its message open.
+    /// A snapshot under one lock, taken when the wait ends: an answer that arrives at the deadline
+    /// is either in `answers`, or its message counts as open.
     struct Left {
         std::deque<Answer> answers;
         bool is_open;
@@ -38,7 +38,7 @@ class CallAttempts {
     Left take_left();
 
     unsigned begun() const;
-    /// Whether a message has no answer, or one that leaves it open.
+    /// Whether a message has no answer, or only `in_doubt`.
     bool has_open() const;
 
   private:
@@ -50,13 +50,13 @@ class CallAttempts {
     std::deque<bool> is_answered_;
 };
 
-/// Calls under way, by the number in their reply subjects. Any thread.
+/// Calls in flight, by the number in their reply subjects. Any thread.
 class CallRegistry {
   public:
     /// A call's entry, removed at its end.
     class Entry {
       public:
-        /// `subject`: of its messages.
+        /// `subject`: where its messages are published.
         Entry(CallRegistry& registry, std::string subject);
         ~Entry();
         Entry(const Entry&) = delete;
@@ -72,9 +72,9 @@ class CallRegistry {
         std::uint64_t id_;
     };
 
-    /// Passes an answer on; too late or unknown ones are dropped.
+    /// Delivers an answer to its call; drops late and unknown ones.
     void answer(std::string_view token, Answer answer);
-    /// For calls to `subject` whose only message was thrown away.
+    /// Delivers `refusal` to calls to `subject` whose only message the NATS server discarded.
     void refuse(std::string_view subject, const Answer& refusal);
 
   private:

@@ -12,13 +12,9 @@
 #include "publisher/send/nats_handle.hpp"
 #include "publisher/send/nats_link.hpp"
 #include "publisher/send/nats_options.hpp"
-#include "schemas/nats/jetstream_reply.hpp"
-#include "schemas/nats/nats_probe.hpp"
 
 namespace homeward::forward {
 namespace {
-
-constexpr std::chrono::milliseconds kProbePatience{500};
 
 Received received(natsMsg* message, const char* header) {
     Received parts;
@@ -45,12 +41,11 @@ std::string_view denied_subject(std::string_view words) {
 
 }  // namespace
 
-/// Whom nats.c's threads call. They may be at it when the channel ends, and still have a call or
-/// two in their queue: so each callback has a hold on this, and what comes too late is not passed
-/// on.
+/// Receives nats.c's callbacks. Some may be running or queued when the channel ends. So each
+/// callback holds a reference to this object, and callbacks after end() are ignored.
 class CallChannel::Listener {
   public:
-    /// For a callback's closure; given back by the library's last word on it.
+    /// The reference of one callback; the library's last callback for its object deletes it.
     using Hold = std::shared_ptr<Listener>;
 
     Listener(Callbacks callbacks, const char* header)
@@ -72,7 +67,7 @@ class CallChannel::Listener {
         const std::shared_lock lock(mutex_);
         if (!is_over_) callbacks_.on_lost();
     }
-    /// Waits for what is under way.
+    /// Waits for running callbacks.
     void end() {
         const std::unique_lock lock(mutex_);
         is_over_ = true;
@@ -102,7 +97,7 @@ class CallChannel::Impl {
         natsConnection* connection = nullptr;
         const natsStatus status = natsConnection_Connect(&connection, made);
         connection_.reset(connection);
-        if (status != NATS_OK) throw_cause(status, wanted, url, wants_cause);
+        if (status != NATS_OK) throw_connect_error(status, wanted, url, wants_cause);
         static_cast<void>(hold.release());  // on_closed() has it
         keep_socket(connection);
     }
@@ -130,7 +125,7 @@ class CallChannel::Impl {
                                natsStatus_GetText(status));
         }
         subscriptions_.emplace_back(subscription);
-        // Else it is kept for as long as this object: on_message() may come until then.
+        // If that fails, the hold lives as long as this object, since on_message() may still run.
         if (natsSubscription_SetOnCompleteCB(subscription, &Impl::on_complete, hold.get()) !=
             NATS_OK) {
             unreturned_holds_.push_back(std::move(hold));
@@ -181,28 +176,16 @@ class CallChannel::Impl {
     }
 
   private:
-    [[noreturn]] static void throw_cause(natsStatus status, const PublisherOptions& wanted,
-                                         const std::string& url, bool wants_cause) {
-        std::string cause = last_words(status);
-        const std::string what = advice(status, wanted);
-        if (what.empty() && wants_cause) {
-            const std::string found = probe_nats(url, wants_tls(wanted), kProbePatience);
-            if (!found.empty()) cause = found;
-        }
-        throw ConnectError("no connection to NATS at " + printable_address(url) + ": " + cause +
-                           what);
-    }
-
     static void set_callbacks(natsOptions* options, Listener::Hold* hold) {
         natsStatus s = natsOptions_SetDisconnectedCB(options, &Impl::on_disconnected, hold);
         if (s == NATS_OK) s = natsOptions_SetClosedCB(options, &Impl::on_closed, hold);
         if (s == NATS_OK) s = natsOptions_SetErrorHandler(options, &Impl::on_error, hold);
-        // Else a message waits 1 ms for others to leave with.
+        // By default, nats.c delays a message by up to 1 ms to send several at once.
         if (s == NATS_OK) s = natsOptions_SetSendAsap(options, true);
         require(s, "the NATS connection's options");
     }
 
-    // The library is C: an exception that left one of these would end the host application.
+    // nats.c is C: an exception that escaped a callback would terminate the host application.
     static void on_message(natsConnection*, natsSubscription*, natsMsg* message,
                            void* hold) noexcept {
         const MsgPtr owned(message);
@@ -214,16 +197,10 @@ class CallChannel::Impl {
     static void on_error(natsConnection* connection, natsSubscription*, natsStatus status,
                          void* hold) noexcept {
         contain(hold, [&] {
-            const char* words = nullptr;
-            natsConnection_GetLastError(connection, &words);
-            const bool has_words = words != nullptr && *words != '\0';
-            if (has_words) {
-                const std::string_view subject = denied_subject(words);
-                if (!subject.empty()) listener(hold).deny(subject);
-            }
-            listener(hold).log(
-                "NATS: " + (has_words ? printable(words) : natsStatus_GetText(status)) +
-                (status == NATS_NOT_PERMITTED ? "; the login lacks that permission" : ""));
+            const std::string_view text = last_error(connection);
+            const std::string_view subject = denied_subject(text);
+            if (!subject.empty()) listener(hold).deny(subject);
+            listener(hold).log(error_line(text, status));
         });
     }
     static void on_closed(natsConnection*, void* hold) noexcept { on_complete(hold); }

@@ -11,46 +11,46 @@
 
 namespace homeward::forward {
 
-/// A message as it came. Borrowed for the callback.
+/// A received message. Borrowed for the callback.
 struct Received {
     std::string_view subject;
-    std::string_view reply;   ///< where its answer goes; empty: nobody waits for one
+    std::string_view reply;   ///< the subject for an answer; empty: none is expected
     std::string_view header;  ///< the value of the header that the channel reads
     std::string_view body;
-    bool has_no_responders =
-        false;  ///< it is the server's: nobody listens to our message's subject
+    /// Sent by the NATS server: our message's subject has no subscriber.
+    bool has_no_responders = false;
 };
 
-/// One connection to one NATS server, from login to loss: it never reconnects, whoever owns it
-/// makes another. Any thread. The callbacks come from nats.c's threads, several at once.
+/// One connection to one NATS server, from login to loss. It never reconnects; its owner makes
+/// another. Any thread. nats.c's threads run the callbacks, several at once.
 class CallChannel {
   public:
     using OnMessage = std::function<void(const Received&)>;
     using OnLog = std::function<void(std::string_view)>;
-    /// The server has thrown a message away, for the login may not publish to this subject.
+    /// The server has discarded a message: the login may not publish to this subject.
     using OnDenied = std::function<void(std::string_view subject)>;
     struct Callbacks {
         OnMessage on_message;
         OnDenied on_denied;             ///< may be empty
         OnLog on_log;                   ///< an error that the server reports
-        std::function<void()> on_lost;  ///< the connection; not when it is destroyed
+        std::function<void()> on_lost;  ///< connection lost; not called by the destructor
     };
 
-    /// `header`: the one that on_message gets. Throws SetupError for options that cannot work,
-    /// ConnectError when there is no connection; `wants_cause`: find out why, which takes up to 1
-    /// s.
+    /// `header`: the name of the header that on_message receives. `wants_cause`: find out why a
+    /// connection fails, for up to 1 s. Throws SetupError for options that cannot work,
+    /// ConnectError if the connection fails.
     CallChannel(const PublisherOptions& options, const std::string& url, bool wants_cause,
                 const char* header, Callbacks callbacks);
-    /// Does not wait for the server. No callback comes after it.
+    /// Does not wait for the server. No callback runs after it.
     ~CallChannel();
     CallChannel(const CallChannel&) = delete;
     CallChannel& operator=(const CallChannel&) = delete;
 
-    /// With an empty `queue` every subscriber gets every message, otherwise one of the queue's.
+    /// Subscribes in a queue group: one member gets each message. An empty `queue` is no group.
     /// Throws ConnectError.
     void subscribe(const std::string& subject, const std::string& queue);
-    /// Takes no further messages; those that have come are passed on first. False: not all of them
-    /// in time.
+    /// Unsubscribes, then delivers the messages that were received. False if that takes longer than
+    /// `time` for any subscription.
     bool drain(std::chrono::milliseconds time);
 
     struct Message {
@@ -63,15 +63,15 @@ class CallChannel {
     enum class Published : std::uint8_t {
         sent,      ///< handed to the server's socket
         not_sent,  ///< no connection, or too large
-        unknown,   ///< the connection broke on the way
+        unknown,   ///< the connection broke while sending
     };
-    /// May block for the write deadline (1 s) when the server has stopped.
+    /// May block for the write deadline (1 s) if the server does not read.
     Published publish(const Message& message);
-    /// Waits until the server has what was published.
+    /// Waits until the server has received what was published. False: not within `time`.
     bool flush(std::chrono::milliseconds time);
 
     bool is_connected() const;
-    /// What the server takes, headers included.
+    /// The server's max_payload, headers included.
     std::size_t payload_bytes_max() const;
 
   private:

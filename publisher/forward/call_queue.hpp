@@ -13,7 +13,7 @@
 
 namespace homeward::forward {
 
-/// One call that a server has taken, and everybody who waits for its answer.
+/// One call that a server has accepted, and the reply subjects of its messages.
 struct Job {
     using Clock = std::chrono::steady_clock;
 
@@ -22,31 +22,30 @@ struct Job {
     std::string key;
     std::string body;
     Clock::time_point deadline;
-    std::vector<std::string> replies;  ///< the queue's, until finish()
+    std::vector<std::string> replies;  ///< guarded by the queue until finish()
 };
 
-/// Jobs between NATS's threads and the workers: bounded, and a message that was sent again joins
-/// the job that is there for it, so that a slow call takes one worker, however often it is sent.
-/// Any thread.
+/// A bounded queue of jobs from NATS's threads to the workers. A message that was sent again joins
+/// the job of its call, so a slow call occupies one worker however often it is sent. Any thread.
 class CallQueue {
   public:
     explicit CallQueue(std::size_t jobs_max) : jobs_max_(jobs_max) {}
 
     enum class Pushed : std::uint8_t { queued, joined, full, closed };
     Pushed push(std::shared_ptr<Job> job);
-    /// Waits for one; nullptr when the queue is closed and empty.
+    /// Waits for a job; nullptr when the queue is closed and empty.
     std::shared_ptr<Job> pop();
-    /// Whom to answer; later messages of the same key become jobs of their own.
+    /// Removes the job and returns its reply subjects; a later message of its key is a new job.
     std::vector<std::string> finish(const Job& job);
     void close();
-    /// Waits until every job is finished.
+    /// Waits until every job is finished. False: not within `time`.
     bool wait_idle(std::chrono::milliseconds time);
 
     std::size_t queued() const;
     std::size_t running() const;
 
   private:
-    /// By it two messages are of one call.
+    /// Equal for the messages of one call.
     using Identity = std::pair<std::string, std::string>;  // operation, key
 
     const std::size_t jobs_max_;

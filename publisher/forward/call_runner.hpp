@@ -16,7 +16,7 @@
 
 namespace homeward::forward {
 
-/// What the runners of a server share. Borrowed; any thread.
+/// Shared by the runners of a server, which borrow it. Any thread.
 struct RunnerShare {
     std::string app;
     std::string database_url;
@@ -26,28 +26,27 @@ struct RunnerShare {
     std::atomic<std::uint64_t> in_doubt{0};
 };
 
-/// Runs calls on a connection of its own, one at a time. Whatever happens, the answer is true: a
-/// transaction that ended in an unknown way is settled by looking for its key, and a failure is
-/// stored before it is told. One thread.
+/// Runs calls on a connection of its own, one at a time. If the result of a COMMIT is unknown, it
+/// looks for the call's key; it stores a failure before it answers with it. One thread.
 class CallRunner {
   public:
-    /// Runs inside of the transaction; nullopt: nothing is to be stored, and the answer is
-    /// not_found. Throws CallFailed, or whatever the app throws.
+    /// Runs inside the transaction. nullopt: nothing is stored, and the answer is `not_found`.
+    /// Throws CallFailed, or any exception of the app's.
     using Work = std::function<std::optional<CallResult>(pqxx::work&)>;
 
     explicit CallRunner(RunnerShare& share) : share_(share) {}
-    /// Connects, so that the first call need not wait for it. That it fails is only logged.
+    /// Connects ahead of the first call. A failure is only logged.
     void warm_up();
     Answer run(const Job& job, const Work& work);
 
   private:
-    /// How far a try has come when it ends with an exception.
+    /// How far an attempt got before an exception ended it.
     enum class Stage : std::uint8_t { connecting, beginning, handling, storing, committing };
     struct Step {
         enum class Kind : std::uint8_t {
             answered,
-            unavailable,  ///< rolled back; the leader cannot do it now
-            again,        ///< rolled back; another try may succeed
+            unavailable,  ///< rolled back; the leader cannot run it now
+            again,        ///< rolled back; another attempt may succeed
             in_doubt,     ///< COMMIT was sent, and its answer is lost
             failed,       ///< rolled back; `result` is to be stored
         };

@@ -1,7 +1,7 @@
 #pragma once
 
-// The statements that make a call happen once: schemas/migrations/0021_forwarded_calls.sql. All of
-// them by simple queries, so that they pass any pooler.
+// The statements that make a call run once: schemas/migrations/0021_forwarded_calls.sql. They use
+// the simple query protocol, which every pooler supports.
 
 #include <optional>
 #include <pqxx/pqxx>
@@ -20,7 +20,7 @@ struct StoredCall {
     std::string reply;
 };
 
-/// What a call has led to, to be stored with its key.
+/// The result of a call, stored with its key.
 struct CallResult {
     Outcome outcome = Outcome::ok;  ///< ok, failed or abandoned
     std::string code{};
@@ -28,17 +28,18 @@ struct CallResult {
 };
 
 struct BegunCall {
-    std::string transaction;           ///< its id, by which store_call() knows it again
+    std::string transaction;           ///< its id, which store_call() compares
     std::optional<StoredCall> stored;  ///< the call has ended before
 };
 
 /// SHA-256 of operation, line feed and body, in hexadecimal.
 std::string digest_of(const Job& job);
 
-/// The first statement of the transaction. Limits every later one by the job's deadline, and waits
-/// for another transaction with this key. Throws what libpqxx throws.
+/// The transaction's first statement. Sets timeouts for the job's deadline, and waits for another
+/// transaction with this key. Throws what libpqxx throws.
 BegunCall begin_call(pqxx::work& tx, const std::string& app, const Job& job);
-/// The last one before COMMIT. SQLSTATE HW008: `begun` is not the transaction any more.
+/// The last statement before COMMIT. Fails with SQLSTATE HW008 if `begun` is no longer the current
+/// transaction.
 void store_call(pqxx::work& tx, const std::string& app, const Job& job, const std::string& begun,
                 const CallResult& result);
 

@@ -9,8 +9,8 @@
 
 namespace homeward::forward {
 
-/// Makes the day partitions of homeward.forwarded_call ahead and drops those that are past their
-/// retention, from a thread of its own, over a connection of a moment. Any number of servers may do
+/// Creates the day partitions of homeward.forwarded_call ahead and drops those past their
+/// retention, in a thread of its own, on a short-lived connection. Any number of servers may run
 /// it.
 class CallUpkeep {
   public:

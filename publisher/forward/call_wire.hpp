@@ -1,14 +1,14 @@
 #pragma once
 
-// What a call and its answer look like on the wire. The body is the message's payload, byte for
-// byte; everything else is one header, words with spaces between them:
+// The wire format of a call and its answer. The payload is the body, unchanged; everything else is
+// one header of words separated by spaces:
 //
 //     homeward.call.<region>.<app>.<operation>
 //     Homeward-Call:  1 <key> <deadline, Unix µs> <time left, µs>
 //     Homeward-Reply: 1 <outcome> <stored 0|1> <retry after, ms> <code or -> <session token or ->
 //
-// Further words of a later version are ignored; another first word is a version that we do not
-// know.
+// The first word is the version; headers of other versions are malformed. Additional words are
+// ignored.
 
 #include <chrono>
 #include <cstdint>
@@ -22,10 +22,10 @@ namespace homeward::forward {
 
 inline constexpr const char* kCallHeader = "Homeward-Call";
 inline constexpr const char* kReplyHeader = "Homeward-Reply";
-/// Not valid as an operation of the app's.
+/// Reserved: is_valid_operation() rejects them.
 inline constexpr std::string_view kOutcomeOperation = "_outcome";
 inline constexpr std::string_view kAbandonOperation = "_abandon";
-/// Of a message: headers and what the protocol adds.
+/// Bound of a message's headers and protocol overhead.
 inline constexpr std::size_t kHeaderBytesMax = 1024;
 inline constexpr std::size_t kCodeBytesMax = 64;
 
@@ -33,20 +33,19 @@ inline constexpr std::size_t kCodeBytesMax = 64;
 std::string call_subject(std::string_view region, std::string_view app, std::string_view operation);
 
 struct CallSubject {
-    std::string_view region;  ///< all point into the parsed subject
+    std::string_view region;  ///< these borrow from the parsed subject
     std::string_view app;
     std::string_view operation;
 };
-/// nullopt for anything that call_subject() does not make.
+/// nullopt for anything that call_subject() does not produce.
 std::optional<CallSubject> parse_call_subject(std::string_view subject);
 
 struct CallHeader {
     std::string key;
-    /// By the caller's clock, so that a server can tell that its own is off; nothing is decided by
-    /// it.
+    /// By the caller's clock. Servers use it only to detect clock skew.
     std::chrono::microseconds deadline_at{};
-    /// From when the call was sent. It needs no common clock; it does not see how long the message
-    /// travelled.
+    /// Time left when the message was sent. It needs no common clock, but excludes the time in
+    /// transit.
     std::chrono::microseconds left{};
 };
 std::string write_call_header(const CallHeader& header);
@@ -63,10 +62,11 @@ struct Answer {
     bool was_stored = false;
 };
 std::string write_reply_header(const Answer& answer);
-/// All but the body. nullopt for anything malformed.
+/// Everything except the body. nullopt for anything malformed.
 std::optional<Answer> parse_reply_header(std::string_view text);
 
-/// Fit for a header: what is not A-Z a-z 0-9 _ . - becomes _, and what is too long is cut.
+/// Makes a code valid in a header: other characters than A-Z a-z 0-9 _ . - become _, and it is cut
+/// to kCodeBytesMax.
 std::string clean_code(std::string_view code);
 
 }  // namespace homeward::forward

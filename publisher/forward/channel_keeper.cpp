@@ -14,9 +14,9 @@ using namespace std::chrono_literals;
 constexpr auto kBackoffFirst = 50ms;
 constexpr auto kBackoffMax = 2s;
 
-/// The last one to hold a channel must not be a callback of that channel: it would wait for its own
-/// end. Nobody takes further copies when the keeper has let go of it.
-void destroy(std::shared_ptr<CallChannel> channel) {  // NOLINT: it ends here
+/// A callback of a channel must not release its last reference: the destructor waits for running
+/// callbacks. There are no new copies once the keeper has released its own.
+void destroy(std::shared_ptr<CallChannel> channel) {  // NOLINT: it is destroyed here
     while (channel.use_count() > 1) std::this_thread::sleep_for(1ms);
 }
 
@@ -40,7 +40,7 @@ void ChannelKeeper::drop_channel() {
     std::unique_lock lock(mutex_);
     std::shared_ptr<CallChannel> channel = std::move(channel_);
     channel_.reset();
-    // Destroyed without the lock, which its last callbacks may want.
+    // Destroyed without the lock, which its last callbacks may take.
     lock.unlock();
     destroy(std::move(channel));
 }

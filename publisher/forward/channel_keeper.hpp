@@ -14,9 +14,9 @@
 
 namespace homeward::forward {
 
-/// Keeps a channel to one of the NATS servers from a thread of its own: when it is lost, or
-/// refused, it makes another, for ever, with exponential backoff and jitter. Each attempt reads
-/// certificates and credentials anew. Any thread.
+/// Maintains a channel to one of the NATS servers, in a thread of its own. It replaces a lost or
+/// refused channel forever, with exponential backoff and jitter. Each attempt reads certificates
+/// and credentials again. Any thread.
 class ChannelKeeper {
   public:
     struct Options {
@@ -24,7 +24,7 @@ class ChannelKeeper {
         const char* header;                  ///< see CallChannel
         CallChannel::OnMessage on_message;
         CallChannel::OnDenied on_denied;  ///< may be empty
-        /// Subscribes.
+        /// Subscribes; called for each new channel.
         std::function<void(CallChannel&)> on_connected;
     };
     explicit ChannelKeeper(Options options) : options_(std::move(options)) {}
@@ -32,14 +32,15 @@ class ChannelKeeper {
     ChannelKeeper(const ChannelKeeper&) = delete;
     ChannelKeeper& operator=(const ChannelKeeper&) = delete;
 
-    /// Tries every server once, then starts the thread. Throws SetupError for options that can
-    /// never work; that nobody answers is no error. Messages may come before it returns.
+    /// Tries every server once, then starts the thread. It succeeds if no server answers; the
+    /// thread then tries again. Messages may arrive before it returns. Throws SetupError for
+    /// options that can never work.
     void start();
     /// nullptr when there is no connection.
     std::shared_ptr<CallChannel> channel() const;
-    /// No new channel from now on; the one there is stays until end().
+    /// Makes no new channel after this; the current one stays until end().
     void stop();
-    /// No message comes after it. Not on a thread that brings messages.
+    /// No message arrives after it. Must not be called by a thread that delivers messages.
     void end();
 
   private:
@@ -48,9 +49,9 @@ class ChannelKeeper {
     void connect_first();
     void run();
     bool try_server(const std::string& url, bool wants_cause);
-    /// Lets go of the channel, and of nobody's while it is used.
+    /// Releases this reference to the channel; callers that use it keep theirs.
     void drop_channel();
-    /// One attempt; says why it failed.
+    /// Makes one attempt and logs why it failed.
     bool reconnect();
     Clock::duration backoff();
 

@@ -9,14 +9,14 @@
 
 namespace homeward::forward {
 
-/// Compares callers' clocks with this machine's, and says which region's differ. Nothing is decided
-/// by it. Any thread.
+/// Compares callers' clocks with this machine's and logs which regions' clocks differ. It only
+/// logs. Any thread.
 class ClockWatch {
   public:
     explicit ClockWatch(std::function<void(std::string_view)> on_log)
         : on_log_(std::move(on_log)) {}
 
-    /// `sent_at`: Unix time of a message that has just come, by the clock of its sender.
+    /// `sent_at`: Unix time by the sender's clock, of a message that has just arrived.
     void see(std::string_view region, std::chrono::microseconds sent_at);
 
   private:

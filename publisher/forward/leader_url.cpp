@@ -6,8 +6,7 @@
 namespace homeward::forward {
 namespace {
 
-/// A standby is passed over; a server that has lost its power is noticed, as is one that swallows
-/// everything.
+/// Skips standbys, and detects hosts that are down or no longer acknowledge data.
 constexpr std::pair<std::string_view, std::string_view> kWanted[] = {
     {"target_session_attrs", "read-write"},
     {"connect_timeout", "2"},

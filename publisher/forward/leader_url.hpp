@@ -4,8 +4,8 @@
 
 namespace homeward::forward {
 
-/// A connection string that leads to a leader and gives up on a silent one: what it does not say
-/// itself is added to it. URI or keywords.
+/// Adds target_session_attrs=read-write and timeouts to a connection string, unless it sets them.
+/// `url`: a URI or keywords.
 std::string leader_url(std::string url);
 
 }  // namespace homeward::forward

@@ -11,13 +11,10 @@
 #include "publisher/platform/thread_body.hpp"
 #include "publisher/send/nats_handle.hpp"
 #include "publisher/send/nats_options.hpp"
-#include "schemas/nats/nats_probe.hpp"
 #include "schemas/nats/subject.hpp"
 
 namespace homeward {
 namespace {
-
-constexpr std::chrono::milliseconds kProbePatience{500};
 
 PublishReply parse_answer(natsMsg* message) {
     PublishReply answer;
@@ -38,11 +35,11 @@ PublishReply parse_answer(natsMsg* message) {
 
 }  // namespace
 
-/// Whom nats.c's threads call. They may be at it when the link ends, and still have a call or two
-/// in their queue: so each callback has a hold on this, and what comes too late is not passed on.
+/// Receives nats.c's callbacks. Some may be running or queued when the link ends. So each callback
+/// holds a reference to this object, and callbacks after end() are ignored.
 class NatsLink::Listener {
   public:
-    /// For a callback's closure; given back by the library's last word on it.
+    /// The reference of one callback; the library's last callback for its object deletes it.
     using Hold = std::shared_ptr<Listener>;
 
     Listener(OnAnswer on_answer, OnLog on_log)
@@ -58,7 +55,7 @@ class NatsLink::Listener {
     }
     /// The connection is lost: its owner looks for the reason when it tries again.
     void wake() { log({}); }
-    /// Waits for what is under way.
+    /// Waits for running callbacks.
     void end() {
         const std::unique_lock lock(mutex_);
         is_over_ = true;
@@ -91,7 +88,7 @@ class NatsLink::Impl {
         natsConnection* connection = nullptr;
         const natsStatus status = natsConnection_Connect(&connection, made);
         connection_.reset(connection);
-        if (status != NATS_OK) throw_cause(status, wanted, url, wants_cause);
+        if (status != NATS_OK) throw_connect_error(status, wanted, url, wants_cause);
         static_cast<void>(hold.release());  // on_closed() has it
         keep_socket(connection);
         std::array<char, 128> id{};
@@ -145,18 +142,6 @@ class NatsLink::Impl {
     }
 
   private:
-    [[noreturn]] static void throw_cause(natsStatus status, const PublisherOptions& wanted,
-                                         const std::string& url, bool wants_cause) {
-        std::string cause = last_words(status);
-        const std::string what = advice(status, wanted);
-        if (what.empty() && wants_cause) {
-            const std::string found = probe_nats(url, wants_tls(wanted), kProbePatience);
-            if (!found.empty()) cause = found;
-        }
-        throw ConnectError("no connection to NATS at " + printable_address(url) + ": " + cause +
-                           what);
-    }
-
     static void set_callbacks(natsOptions* options, Listener::Hold* hold) {
         natsStatus s = natsOptions_SetDisconnectedCB(options, &Impl::on_disconnected, hold);
         if (s == NATS_OK) s = natsOptions_SetClosedCB(options, &Impl::on_closed, hold);
@@ -189,7 +174,7 @@ class NatsLink::Impl {
         natsSubscription_SetPendingLimits(subscription, -1, -1);  // bounded by our in-flight window
     }
 
-    // The library is C: an exception that left one of these would end the host application.
+    // nats.c is C: an exception that escaped a callback would terminate the host application.
     static void on_message(natsConnection*, natsSubscription*, natsMsg* message,
                            void* hold) noexcept {
         const MsgPtr owned(message);
@@ -206,13 +191,8 @@ class NatsLink::Impl {
     static void on_error(natsConnection* connection, natsSubscription*, natsStatus status,
                          void* hold) noexcept {
         contain(hold, [&] {
-            const char* words = nullptr;
-            natsConnection_GetLastError(connection, &words);
-            const bool has_words = words != nullptr && *words != '\0';
-            // With the subject that we may not publish or subscribe to.
-            listener(hold).log(
-                "NATS: " + (has_words ? printable(words) : natsStatus_GetText(status)) +
-                (status == NATS_NOT_PERMITTED ? "; the login lacks that permission" : ""));
+            // The text names the subject that the login may not publish or subscribe to.
+            listener(hold).log(error_line(last_error(connection), status));
         });
     }
     template <typename Body>
@@ -226,7 +206,7 @@ class NatsLink::Impl {
     static Listener& listener(void* hold) { return **static_cast<Listener::Hold*>(hold); }
 
     Listener::Hold listener_;
-    /// Of a subscription that was over too soon to be told who takes it back.
+    /// The hold of a subscription that ended before its completion callback could be set.
     std::unique_ptr<Listener::Hold> unreturned_hold_;
     const std::string inbox_;
     std::string server_id_;

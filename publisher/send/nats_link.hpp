@@ -16,10 +16,10 @@
 
 namespace homeward {
 
-/// What came back for one message: the stream's PubAck, or why there is none.
+/// The reply to one message: the stream's PubAck, or why there is none.
 struct PublishReply {
     std::string token;          ///< of the publish() that it is for
-    std::optional<PubAck> ack;  ///< as it came: nothing of it is checked but its form
+    std::optional<PubAck> ack;  ///< well-formed; its stream and sequence are not checked
     std::string reason;         ///< of a refusal, for an operator; empty with an ack
 };
 
@@ -30,9 +30,9 @@ class ConnectError : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-/// One connection to one NATS server, from login to loss: it never reconnects, whoever owns it
-/// makes another, which then reads all files anew. The one place that knows nats.c. publish() by
-/// one thread; the callbacks come from nats.c's threads and must not block.
+/// One connection to one NATS server, from login to loss. It never reconnects; its owner makes
+/// another, which reads all credential files again. publish() by one thread; nats.c's threads run
+/// the callbacks, which must not block.
 class NatsLink {
   public:
     using OnAnswer = std::function<void(const PublishReply&)>;
@@ -43,7 +43,7 @@ class NatsLink {
     /// cannot work (files that are not there, bad URLs), ConnectError when there is no connection.
     NatsLink(const PublisherOptions& options, const std::string& url, bool wants_cause,
              OnAnswer on_answer, OnLog on_log);
-    /// Does not wait for the server. No callback comes after it.
+    /// Does not wait for the server. No callback runs after it.
     ~NatsLink();
     NatsLink(const NatsLink&) = delete;
     NatsLink& operator=(const NatsLink&) = delete;
@@ -53,8 +53,8 @@ class NatsLink {
     const std::string& server_id() const;
     /// Other servers of its cluster, as the server announces them.
     std::vector<std::string> other_servers() const;
-    /// Hands the message to the connection; the answer comes with `token`, or never. False when
-    /// there is no connection. May block for the write deadline (1 s) when the server has stopped.
+    /// Hands the message to the connection; a reply carries `token`, and may never arrive. False if
+    /// there is no connection. May block for the write deadline (1 s) if the server does not read.
     bool publish(const std::string& subject, const std::string& message_id,
                  std::span<const std::byte> bytes, const std::string& token);
 

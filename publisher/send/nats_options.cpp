@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fstream>
 
+#include "publisher/send/nats_link.hpp"
 #include "schemas/nats/jetstream_reply.hpp"
 #include "schemas/nats/nats_probe.hpp"
 
@@ -14,6 +15,7 @@ constexpr std::int64_t kPingIntervalMs = 3'000;
 constexpr int kPingsOutMax = 2;
 constexpr std::int64_t kConnectTimeoutMs = 3'000;
 constexpr std::int64_t kWriteDeadlineMs = 1'000;
+constexpr std::chrono::milliseconds kProbePatience{500};
 
 /// The public key in the file of a seed, which nats.c does not derive; a word that begins with U.
 std::string public_key_in(const std::filesystem::path& seed_file) {
@@ -42,6 +44,34 @@ std::string login_of(const PublisherOptions& wanted) {
     if (!wanted.credentials_file.empty()) return wanted.credentials_file.string();
     if (!wanted.nkey_seed_file.empty()) return wanted.nkey_seed_file.string();
     return "user and password in nats_urls";
+}
+
+/// The error text of the server or the TLS library, which nats.c keeps for this thread.
+std::string connect_error_text(natsStatus status) {
+    natsStatus unused = NATS_OK;
+    const char* text = nats_GetLastError(&unused);
+    std::string words = text == nullptr ? "" : printable(text);
+    // Behind "(conn.c:733): ".
+    if (const auto end = words.find("): "); words.rfind("(", 0) == 0 && end != std::string::npos) {
+        words.erase(0, end + 3);
+    }
+    return words.empty() ? natsStatus_GetText(status) : words;
+}
+
+/// What to check when a server refuses the login or the handshake: "; check …", or "".
+std::string advice(natsStatus status, const PublisherOptions& wanted) {
+    switch (status) {
+        case NATS_CONNECTION_AUTH_FAILED:
+        case NATS_NOT_PERMITTED:
+            return "; check " + login_of(wanted);
+        case NATS_SSL_ERROR:
+            return "; check " +
+                   (wanted.tls_ca_file.empty() ? "the system's CA certificates"
+                                               : wanted.tls_ca_file.string()) +
+                   (wanted.tls_cert_file.empty() ? "" : " and " + wanted.tls_cert_file.string());
+        default:
+            return "";
+    }
 }
 
 }  // namespace
@@ -99,30 +129,26 @@ void set_behaviour(natsOptions* options, const PublisherOptions& wanted) {
     require(s, "the NATS connection's options");
 }
 
-std::string last_words(natsStatus status) {
-    natsStatus unused = NATS_OK;
-    const char* text = nats_GetLastError(&unused);
-    std::string words = text == nullptr ? "" : printable(text);
-    // Behind "(conn.c:733): ".
-    if (const auto end = words.find("): "); words.rfind("(", 0) == 0 && end != std::string::npos) {
-        words.erase(0, end + 3);
+void throw_connect_error(natsStatus status, const PublisherOptions& wanted, const std::string& url,
+                         bool wants_cause) {
+    std::string cause = connect_error_text(status);
+    const std::string what = advice(status, wanted);
+    if (what.empty() && wants_cause) {
+        const std::string found = probe_nats(url, wants_tls(wanted), kProbePatience);
+        if (!found.empty()) cause = found;
     }
-    return words.empty() ? natsStatus_GetText(status) : words;
+    throw ConnectError("no connection to NATS at " + printable_address(url) + ": " + cause + what);
 }
 
-std::string advice(natsStatus status, const PublisherOptions& wanted) {
-    switch (status) {
-        case NATS_CONNECTION_AUTH_FAILED:
-        case NATS_NOT_PERMITTED:
-            return "; check " + login_of(wanted);
-        case NATS_SSL_ERROR:
-            return "; check " +
-                   (wanted.tls_ca_file.empty() ? "the system's CA certificates"
-                                               : wanted.tls_ca_file.string()) +
-                   (wanted.tls_cert_file.empty() ? "" : " and " + wanted.tls_cert_file.string());
-        default:
-            return "";
-    }
+std::string_view last_error(natsConnection* connection) {
+    const char* text = nullptr;
+    natsConnection_GetLastError(connection, &text);
+    return text == nullptr ? std::string_view() : text;
+}
+
+std::string error_line(std::string_view text, natsStatus status) {
+    return "NATS: " + (text.empty() ? natsStatus_GetText(status) : printable(text)) +
+           (status == NATS_NOT_PERMITTED ? "; the login lacks that permission" : "");
 }
 
 }  // namespace homeward

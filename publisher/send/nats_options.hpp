@@ -1,11 +1,12 @@
 #pragma once
 
-// The options of a connection by nats.c: servers, credentials, TLS; and what to look at when a
-// server refuses them.
+// The options of a connection by nats.c: servers, credentials, TLS; and error texts for a
+// connection that fails.
 
 #include <nats/nats.h>
 
 #include <string>
+#include <string_view>
 
 #include <homeward/publisher.hpp>
 
@@ -23,9 +24,14 @@ void set_behaviour(natsOptions* options, const PublisherOptions& wanted);
 /// Whether any of the servers' URLs asks for TLS.
 bool wants_tls(const PublisherOptions& wanted);
 
-/// The server's or the TLS library's own words, which nats.c leaves behind in this thread.
-std::string last_words(natsStatus status);
-/// What to look at when a server refuses the login or the handshake: "; check …", or "".
-std::string advice(natsStatus status, const PublisherOptions& wanted);
+/// Throws ConnectError for a natsConnection_Connect() that has just failed in this thread.
+/// `wants_cause`: probe the server for the cause if nats.c knows none, for up to 1 s.
+[[noreturn]] void throw_connect_error(natsStatus status, const PublisherOptions& wanted,
+                                      const std::string& url, bool wants_cause);
+
+/// The text of the connection's last error; empty if it has none. Valid until its next error.
+std::string_view last_error(natsConnection* connection);
+/// A log line for an error that nats.c's error handler reports. `text`: last_error().
+std::string error_line(std::string_view text, natsStatus status);
 
 }  // namespace homeward

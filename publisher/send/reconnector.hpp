@@ -14,10 +14,10 @@
 
 namespace homeward {
 
-/// Keeps a connection to one of the NATS servers: when it is lost, or refused, whatever the reason,
-/// it makes another, for ever, with exponential backoff and jitter. Each attempt reads
-/// certificates and credentials anew, so replaced files are taken over. Says why there is no
-/// connection once, then at a doubling interval, and when it is back. One thread.
+/// Maintains a connection to one of the NATS servers. It replaces a lost or refused connection
+/// forever, with exponential backoff and jitter. Each attempt reads certificates and credentials
+/// again, so it uses replaced files. Logs why there is no connection once, then at a doubling
+/// interval, and when the connection is back. One thread.
 class Reconnector {
   public:
     using SteadyClock = std::chrono::steady_clock;
@@ -26,22 +26,22 @@ class Reconnector {
     Reconnector(const PublisherOptions& options, NatsLink::OnAnswer on_answer,
                 NatsLink::OnLog on_log);
 
-    /// Tries every server once. Throws SetupError for options that can never work; that nobody
-    /// answers is no error.
+    /// Tries every server once. It succeeds if no server answers; maintain() then tries again.
+    /// Throws SetupError for options that can never work.
     void connect_first();
-    /// Replaces a lost connection, if a try is due. True when there is a new one. May block as long
-    /// as a connection may take (3 s), and to find out why it fails (1 s).
+    /// Replaces a lost connection if an attempt is due. True if there is a new one. May block for
+    /// the connect timeout (3 s), and to find out why the attempt fails (1 s).
     bool maintain();
-    /// Gives the connection up, as one that has fallen silent.
+    /// Drops a connection that has become silent.
     void drop();
 
     /// nullptr when there is no connection.
     NatsLink* link() const { return link_ && link_->is_connected() ? link_.get() : nullptr; }
-    /// Of the last connection.
+    /// The server of the last connection.
     const std::string& server_id() const { return server_id_; }
 
   private:
-    /// `url`: a copy, since urls_ grows here by the servers that this one names.
+    /// `url`: a copy, since this call appends the servers that this one announces to urls_.
     bool try_server(std::string url, bool wants_cause);
     void lose_link();
     void say(const std::optional<std::string>& line) const;

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// Forwarded calls: what both sides know. publisher/forward/README.md has the rules.
+/// Forwarded calls: types of client and server. publisher/forward/README.md has the rules.
 
 #include <chrono>
 #include <cstddef>
@@ -19,16 +19,16 @@ inline constexpr std::size_t kOperationBytesMax = 64;
 
 /// How a call ended, as far as the caller can know.
 enum class Outcome : std::uint8_t {
-    ok,             ///< committed, by this call or by an earlier one with this key
-    failed,         ///< the handler refused; `code` and `body` are its own. A retry gets the same
-    abandoned,      ///< abandon() was faster; it never runs
-    refused,        ///< not done: the call cannot run as it is; `body` says why
+    ok,             ///< committed, by this call or an earlier one with this key
+    failed,         ///< the handler threw; `code` and `body` are its own. A retry gets the same
+    abandoned,      ///< abandon() came first; the call never runs
+    refused,        ///< not done: the call is not valid or not permitted; `body` says why
     busy,           ///< not done: workers and queue are full; try again after `retry_after`
     expired,        ///< not done: the deadline passed before COMMIT
     unavailable,    ///< not done: the leader cannot be written to, or NATS cannot be reached
     no_responders,  ///< not done: no server in the primary region serves this operation
-    not_found,      ///< outcome(): no call with this key has ended so far
-    in_doubt,       ///< the deadline passed and nobody knows; outcome() and abandon() tell later
+    not_found,      ///< outcome(): no call with this key has ended yet
+    in_doubt,       ///< not known at the deadline; query it with outcome() or abandon()
 };
 /// The number of outcomes.
 inline constexpr std::size_t kOutcomes = static_cast<std::size_t>(Outcome::in_doubt) + 1;
@@ -38,10 +38,10 @@ inline constexpr std::size_t kOutcomes = static_cast<std::size_t>(Outcome::in_do
 /// @return a literal
 std::string_view name_of(Outcome outcome);
 
-/// Whether an operation may be called so: words of a-z 0-9 _ - with dots between them, up to
-/// kOperationBytesMax; the first does not begin with _ or -. Any thread.
+/// Whether a name is valid for an operation: words of a-z 0-9 _ - separated by dots, at most
+/// kOperationBytesMax bytes. The first word must not begin with _ or -. Any thread.
 /// @param operation "order.place"
-/// @return true if it may
+/// @return true if it is valid
 bool is_valid_operation(std::string_view operation);
 /// Whether a key is printable ASCII without spaces, of 1 to kKeyBytesMax bytes. Any thread.
 /// @param key any
@@ -52,24 +52,24 @@ bool is_valid_key(std::string_view key);
 /// @throws SetupError if the kernel gives no random bytes
 std::string random_key();
 
-/// Whether the local replica has what the call has committed.
+/// Whether the local replica has replayed the call's commit.
 enum class ReplicaState : std::uint8_t {
-    not_asked,  ///< there is nothing to wait for, or nobody to ask
-    covered,    ///< a read on the replica sees the write
-    behind,     ///< not within ClientOptions::replica_wait_max
-    away,       ///< the replica does not answer, or is of another history
+    not_asked,  ///< there was no commit to wait for, or no ReplicaWait
+    covered,    ///< reads on the replica see the write
+    behind,     ///< not replayed within ClientOptions::replica_wait_max
+    away,       ///< the replica does not answer, or is on a different timeline
 };
 
-/// What a caller gets. Only `outcome` says whether the call took effect; a replica that is behind
-/// or away does not change that.
+/// The result of a call. Only `outcome` says whether it took effect; `replica` does not change
+/// that.
 struct [[nodiscard]] Reply {
     Outcome outcome = Outcome::in_doubt;  ///< how the call ended
     std::string key{};                    ///< of the call, to ask for its outcome later
-    std::string body{};                   ///< ok: the handler's reply; else a text for a person
+    std::string body{};                   ///< ok: the handler's reply; else an error text
     std::string code{};                   ///< failed: the handler's code, or an SQLSTATE
     /// busy: when to try again.
     std::chrono::milliseconds retry_after{0};
-    bool was_stored = false;  ///< an earlier call with this key has done it
+    bool was_stored = false;  ///< the stored result of an earlier call with this key
     /// The session token (v1) of the commit, for SessionConsistency::cookie_of(); empty if the
     /// server has no token keys.
     std::string session_token{};
@@ -80,14 +80,14 @@ struct [[nodiscard]] Reply {
     explicit operator bool() const { return outcome == Outcome::ok; }
 };
 
-/// What a handler gets. Borrowed for the call.
+/// A call, as its handler receives it. Borrowed for the call.
 struct Call {
-    std::string_view region;     ///< of the caller, as its NATS login proves it
+    std::string_view region;     ///< of the caller; its NATS login permits no other
     std::string_view app;        ///< of caller and server
     std::string_view operation;  ///< "order.place"
     std::string_view key;        ///< the idempotency key
     std::string_view body;       ///< any bytes
-    /// When the caller stops waiting; nothing is committed after it.
+    /// When the caller stops waiting; no COMMIT is sent after it.
     std::chrono::steady_clock::time_point deadline;
 };
 

@@ -13,26 +13,26 @@
 
 namespace homeward::forward {
 
-/// Waits until the local replica has what a session token names. replica.hpp makes one of a
-/// ReplicaPoller.
+/// Waits until the local replica has replayed a session token's commit. replica.hpp makes one from
+/// a ReplicaPoller.
 /// @param session_token of the commit
 /// @param wait_max upper bound
-/// @return whether it has
+/// @return whether the replica has replayed it
 using ReplicaWait = std::function<ReplicaState(const std::string& session_token,
                                                std::chrono::milliseconds wait_max)>;
 
 /// Settings of a client; only region and app of the connection have no default.
 struct ClientOptions {
-    /// The region's NATS server, region, app, login and on_log; the rest of it is the publisher's.
+    /// The region's NATS server, region, app, login and on_log; other fields are ignored.
     PublisherOptions connection{};
-    /// Of a call that names none.
+    /// The default of CallOptions::deadline.
     std::chrono::milliseconds deadline{2'000};
-    /// After which silence a call is sent again; doubles. Shorter: a lost answer costs less, and a
-    /// slow handler's call is sent more often, which costs a message each.
+    /// How long to wait for an answer before sending the call again; doubles each time. A shorter
+    /// time recovers lost answers sooner, but sends more messages while a handler is slow.
     std::chrono::milliseconds retry_after{500};
     /// How long call() waits for the local replica after the commit.
     std::chrono::milliseconds replica_wait_max{100};
-    /// How to wait; empty: nobody waits.
+    /// How to wait for the replica; empty: call() does not wait.
     ReplicaWait replica_wait{};
 };
 
@@ -46,40 +46,40 @@ struct CallOptions {
     bool wait_for_replica = true;
 };
 
-/// Calls operations of the same app in the primary region. Any thread; a blocking call needs no
-/// thread of its own. A forked child makes its own client: in the child of the process that made it
-/// every call is `unavailable`, and nothing is sent.
+/// Calls operations of the same app in the primary region. Any thread. After fork() the child must
+/// make its own client: the parent's client answers `unavailable` there and sends nothing.
 class Client {
   public:
-    /// Starts a thread that keeps the connection. A server that cannot be reached is no error.
+    /// Starts a thread that maintains the connection. An unreachable server is not an error: the
+    /// thread tries again.
     /// @param options with region and app
     /// @throws SetupError for options that can never work
     explicit Client(ClientOptions options);
-    /// Ends the connection. No call may be under way.
+    /// Closes the connection. No call may be in progress.
     ~Client();
     Client(const Client&) = delete;
     Client& operator=(const Client&) = delete;
 
-    /// Runs an operation once, however often it is sent. It sends again by itself, with the same
-    /// key, when an answer is lost, the servers are busy, or the leader has moved. It blocks until
-    /// the outcome is known or the deadline has passed, then up to `replica_wait_max`.
+    /// Runs an operation once, however often it is sent. It retries with the same key when an
+    /// answer is lost, the servers are busy, or after a failover. It blocks until the outcome is
+    /// known or the deadline has passed, then up to `replica_wait_max`.
     /// @param operation "order.place"
     /// @param body any bytes, up to the NATS servers' max_payload less 1 KiB
     /// @param options key and deadline
-    /// @return how it ended; it does not throw but for want of memory
+    /// @return how it ended; the only exception is std::bad_alloc
     Reply call(std::string_view operation, std::string_view body, CallOptions options = {});
 
-    /// Queries how a call ended, after in_doubt or in another process. It waits for a transaction
-    /// of that key which is under way.
+    /// Queries how a call ended, after in_doubt or in another process. It waits for a running
+    /// transaction of that key.
     /// @param key of the call
     /// @param deadline how long to try; 0: ClientOptions::deadline
-    /// @return ok, failed or abandoned; not_found if none has ended; else why it cannot be told
+    /// @return ok, failed or abandoned; not_found if none has ended; else why it is not known
     Reply outcome(std::string_view key, std::chrono::milliseconds deadline = {});
 
-    /// Makes sure that a call which has not committed never does. After it the outcome is final.
+    /// Prevents a call that has not committed from ever committing. The outcome is then final.
     /// @param key of the call
     /// @param deadline how long to try; 0: ClientOptions::deadline
-    /// @return ok or failed if the call was faster; abandoned; else why it cannot be told
+    /// @return abandoned; ok or failed if the call ended first; else why it is not known
     Reply abandon(std::string_view key, std::chrono::milliseconds deadline = {});
 
     /// Whether there is a connection to NATS.

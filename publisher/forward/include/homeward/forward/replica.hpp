@@ -1,8 +1,8 @@
 #pragma once
 
 /// @file
-/// Waiting for the local replica with the replay helper's poller. Header only: only its users link
-/// homeward::replay.
+/// Waits for the local replica with the replay helper's poller. Header-only, so that only its users
+/// link homeward::replay.
 
 #include <ctime>
 #include <memory>
@@ -14,7 +14,7 @@
 
 namespace homeward::forward {
 
-/// Makes ClientOptions::replica_wait of a poller.
+/// Makes ClientOptions::replica_wait from a poller.
 /// @param signer with the keys of the primary region's servers
 /// @param poller of the replica that this process reads from; must outlive the client
 /// @return any thread may call it

@@ -1,7 +1,7 @@
 #pragma once
 
 /// @file
-/// The server's side of forwarded calls, beside the leader. It needs libpqxx 6.4 or newer.
+/// The server side of forwarded calls, in the primary region. It needs libpqxx 6.4 or newer.
 
 #include <array>
 #include <functional>
@@ -19,7 +19,7 @@ namespace homeward::forward {
 /// Runs one call in its transaction, READ COMMITTED, which the server begins and commits. The
 /// handler must not commit or abort it: that is detected, and the call fails with the code
 /// `transaction_ended` or `transaction_aborted`. It may run several times for one key, but commits
-/// once: effects outside of the transaction are its own concern.
+/// once. The server cannot undo effects outside the transaction.
 /// @param tx the transaction
 /// @param call borrowed
 /// @return the reply's body
@@ -29,33 +29,33 @@ using Handler = std::function<std::string(pqxx::work& tx, const Call& call)>;
 struct ServerOptions {
     /// The primary region's NATS server, region, app, login and on_log.
     PublisherOptions connection{};
-    /// The leader; several hosts are tried in turn. What it does not say is added:
+    /// The leader's connection string; several hosts are tried in turn. Defaults are added:
     /// target_session_attrs=read-write, connect_timeout=2, tcp_user_timeout=5000.
     std::string database_url{};
-    /// Threads, each with a connection of its own. Calls that run at the same time.
+    /// Threads, each with its own connection; the number of calls that run concurrently.
     std::size_t workers = 4;
-    /// Calls that wait for a worker. Beyond it calls are answered `busy` at once. Larger: bursts
-    /// pass, and the last of them waits longer.
+    /// Calls that wait for a worker; when it is full, calls are answered `busy` at once. A larger
+    /// queue absorbs bursts, but its last call waits longer.
     std::size_t queue_max = 64;
     /// A larger reply fails with the code `reply_too_large`. At most the NATS servers' max_payload
     /// less 1 KiB.
     std::size_t reply_bytes_max = 512u << 10;
-    /// Longer deadlines of callers are cut to this. The NATS login may answer for 10 minutes.
+    /// The upper bound of callers' deadlines. The NATS login permits answers for 10 minutes.
     std::chrono::milliseconds deadline_max{60'000};
     /// Signs session tokens; the same keys as in the replica regions. Empty: replies have none.
     std::vector<replay::TokenKey> token_keys{};
-    /// How long tokens count.
+    /// How long tokens are valid.
     replay::TokenOptions token{};
 };
 
-/// What a server has done since it was made.
+/// Counters of a server, since it was made.
 struct ServerStats {
     std::array<std::uint64_t, kOutcomes> answered{};  ///< by Outcome
-    std::uint64_t joined = 0;    ///< of these, sent again while the call was queued or ran
+    std::uint64_t joined = 0;    ///< of these, repeated messages of a queued or running call
     std::size_t queued = 0;      ///< now
     std::size_t running = 0;     ///< now
     std::uint64_t retried = 0;   ///< transactions run again: deadlock, lost connection, failover
-    std::uint64_t in_doubt = 0;  ///< COMMITs whose answer was lost; each was settled by looking
+    std::uint64_t in_doubt = 0;  ///< COMMITs whose result was lost; each key was then looked up
 
     /// The count of one outcome.
     /// @param outcome any
@@ -63,11 +63,11 @@ struct ServerStats {
     std::uint64_t of(Outcome outcome) const { return answered[static_cast<std::size_t>(outcome)]; }
 };
 
-/// Serves operations of one app. Any number of servers share the calls. Threads as `workers` says,
-/// and two more; handlers run on the workers.
+/// Serves operations of one app. Any number of servers share the calls. It runs `workers` threads
+/// for handlers, and two more.
 class Server {
   public:
-    /// Connects to nothing yet.
+    /// Checks the options; start() connects.
     /// @param options see there
     /// @throws SetupError for options that can never work
     explicit Server(ServerOptions options);
@@ -82,13 +82,13 @@ class Server {
     /// @throws SetupError for a name that is not valid, or is there already
     void on(std::string operation, Handler handler);
 
-    /// Starts the threads and subscribes. A database or NATS server that cannot be reached is no
-    /// error: it is connected to later.
+    /// Starts the threads and subscribes. An unreachable database or NATS server is not an error:
+    /// the server connects later.
     /// @throws SetupError for options that can never work
     void start();
 
-    /// Takes no further calls, finishes those that it has, and ends. Any thread, once.
-    /// @param deadline in milliseconds; handlers that run longer are waited for all the same
+    /// Accepts no further calls, finishes those it has accepted, and stops. Any thread, once.
+    /// @param deadline in milliseconds; close() still waits for handlers that run longer
     /// @return true if every call was finished and answered
     bool close(std::chrono::milliseconds deadline);
 
