@@ -52,7 +52,7 @@ std::string connect_error_text(natsStatus status) {
     const char* text = nats_GetLastError(&unused);
     std::string words = text == nullptr ? "" : printable(text);
     // Behind "(conn.c:733): ".
-    if (const auto end = words.find("): "); words.rfind("(", 0) == 0 && end != std::string::npos) {
+    if (const auto end = words.find("): "); words.rfind('(', 0) == 0 && end != std::string::npos) {
         words.erase(0, end + 3);
     }
     return words.empty() ? natsStatus_GetText(status) : words;
