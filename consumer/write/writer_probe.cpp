@@ -88,7 +88,7 @@ void WriterProbe::committed(const Units& units, SteadyClock::duration took) {
             metrics_.tombstones += one.seq_last - one.seq_first + 1;
         }
         if (unit.events.empty()) continue;
-        if (unit.pulled.stream != stream) {
+        if (freshness == nullptr || unit.pulled.stream != stream) {
             stream = unit.pulled.stream;
             freshness = &metrics_.freshness(stream->region, to_string(stream->kind));
         }
