@@ -11,6 +11,11 @@ import os
 import re
 import sys
 
+FOLDED = (
+    r"homeward_folded_frames_total|homeward_dead_letters_full|(ledger\.)?fold_interval_ms|"
+    r"HOMEWARD_LEDGER_FOLD_INTERVAL_MS"
+)
+
 # Retired name (a regular expression of whole words) and the name that took its place.
 RETIRED = {
     r"Departure|Flight|PublishAnswer": "OutgoingFrame, PendingAck, PubAck",
@@ -31,6 +36,7 @@ RETIRED = {
     r"Gate|ReadGate|ForkGate|GateOptions|ReadGateOptions": "RequestHandler, SessionConsistency, ForkGuard",
     r"Sight|Visit|Settle": "ReplicaStatus, HandlerResult, Completion",
     r"other_history|HOMEWARD_OTHER_HISTORY": "different_timeline",
+    FOLDED: "compacted, dead_letter_quota_full",
     r"WALK\.md|deploy/lab|lab/\w+": "TUTORIAL.md, deploy/demo",
     r"stands twice": "duplicate",
     r"let us in": "authentication failed",
@@ -43,11 +49,11 @@ ALIASES = {
     r"publisher/replay/include/homeward/replay/(request_handler|session_consistency)\.hpp":
         r"Gate|ReadGate|GateOptions|ReadGateOptions|Sight|Visit|Settle",
     r"publisher/replay/include/homeward/replay/decide\.hpp": r"other_history",
-    r"publisher/replay/decide\.cpp": r"other_history",
     r"publisher/include/homeward_replay\.h": r"HOMEWARD_OTHER_HISTORY",
-    r"publisher/replay/README\.md|deploy/monitoring/alerts\.yml": r"other_history",
-    r"publisher/bindings/ruby/homeward/replay/native\.rb": r"other_history",
-    r"tests/publisher/replay/rules_test\.cpp": r"other_history",
+    r"deploy/monitoring/alerts\.yml": r"other_history",
+    r"consumer/(metrics/metrics|base/config_settings)\.(cpp|hpp)": FOLDED,
+    r"tests/consumer/(base/config|service/metrics)_test\.cpp": FOLDED,
+    r"schemas/migrations/0020_consumers\.sql": FOLDED,
     r"schemas/migrations/v0\.1\.0\.objects|deploy/roles\.sql": r"bury",
 }
 

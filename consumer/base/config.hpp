@@ -115,12 +115,14 @@ struct Config {
     } schema;
 
     struct Ledger {
-        std::size_t fold_interval_ms = 5'000;
+        /// How often committed frames are compacted into ranges.
+        std::size_t compact_interval_ms = 5'000;
         /// After so long a finished origin is forgotten. A frame of it that comes even later, as
         /// out of an old spool or a stream's retained history, would be committed a second time.
         std::size_t forget_days = 400;
-        /// Ranges of settled seqs that one origin may have, that is holes between them: every fold
-        /// and every check reads them all. A frame that would begin another is quarantined.
+        /// Ranges of settled seqs, and so holes between them, that one origin may have. Every
+        /// compaction and every check reads them all. A frame that would begin another is
+        /// quarantined.
         std::size_t ranges_max = 10'000;
         /// New publishers of one region's app that are registered within a minute; one that emits
         /// both classes counts twice. Frames of further ones wait in their stream.
@@ -156,7 +158,7 @@ struct Config {
     /// What a remedy that we print begins with, so that it runs as printed: the program and the
     /// options that this process was given. Set by main().
     std::string command = "homeward-consumer";
-    /// What is odd in the environment and no error, for a log; one line each.
+    /// Unknown variables and retired settings, one line each for a log.
     std::vector<std::string> warnings;
 
     std::vector<Source> sources;

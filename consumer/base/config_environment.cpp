@@ -25,12 +25,24 @@ std::string environment_name(const std::string& path) {
     return name;
 }
 
+/// Applies a setting's variable. False: it is not set.
+bool read_variable(const Setter& setter, const std::string& name, const std::string& path) {
+    const char* value = std::getenv(name.c_str());
+    if (value == nullptr) return false;
+    apply_setter(setter, value, "environment variable " + name, path);
+    return true;
+}
+
 void read_environment(Config& config) {
-    for (const auto& [path, setter] : setters(config)) {
-        const std::string name = environment_name(path);
-        if (const char* value = std::getenv(name.c_str())) {
-            apply_setter(setter, value, "environment variable " + name, path);
-        }
+    const auto known = setters(config);
+    for (const RenamedSetting& renamed : kRenamedSettings) {
+        const std::string name = environment_name(renamed.old_key);
+        if (!read_variable(known.at(renamed.key), name, renamed.key)) continue;
+        config.warnings.push_back("environment variable " + name + " is now " +
+                                  environment_name(renamed.key) + "; the old name works until 1.0");
+    }
+    for (const auto& [path, setter] : known) {
+        read_variable(setter, environment_name(path), path);
     }
     // HOMEWARD_SOURCES=ams@ams:3,scl  (region, @domain if it has one, :replicas if not 1)
     if (const char* value = std::getenv("HOMEWARD_SOURCES")) {
@@ -78,6 +90,9 @@ bool is_service_link(const std::string& name) {
 void read_unknown_environment(Config& config) {
     std::vector<std::string> known{"HOMEWARD_SOURCES"};
     for (const auto& [path, setter] : setters(config)) known.push_back(environment_name(path));
+    for (const RenamedSetting& renamed : kRenamedSettings) {
+        known.push_back(environment_name(renamed.old_key));
+    }
     const std::string prefix = "HOMEWARD_";
     for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
         const std::string text = *entry;

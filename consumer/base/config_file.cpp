@@ -87,6 +87,17 @@ Source parse_source(const toml::table& table, const std::filesystem::path& file)
     return source;
 }
 
+/// The key that replaces a retired one, with a warning.
+std::string current_key(const std::string& key, const std::string& where, Config& config) {
+    for (const RenamedSetting& renamed : kRenamedSettings) {
+        if (key != renamed.old_key) continue;
+        config.warnings.push_back(where + ": " + key + " is now " + renamed.key +
+                                  "; the old name works until 1.0");
+        return renamed.key;
+    }
+    return key;
+}
+
 }  // namespace
 
 void read_file(Config& config, const std::filesystem::path& file) {
@@ -115,7 +126,8 @@ void read_file(Config& config, const std::filesystem::path& file) {
             throw ConfigError(place(node, file) + ": \"" + name + "\" must be inside a [section]");
         }
         for (const auto& [key, value] : *table) {
-            const std::string path = name + "." + std::string(key.str());
+            const std::string path =
+                current_key(name + "." + std::string(key.str()), place(value, file), config);
             const auto setter = known.find(path);
             if (setter == known.end()) {
                 const auto near = nearest(path, keys_of(known));

@@ -90,7 +90,7 @@ std::map<std::string, Setter> setters(Config& c) {
         {"schema.types_dir", text_setter(c.schema.types_dir)},
         {"schema.partitions_ahead_days", count_setter(c.schema.partitions_ahead_days, 1, 366)},
         {"schema.past_max_days", count_setter(c.schema.past_max_days, 1, 36'500)},
-        {"ledger.fold_interval_ms", count_setter(c.ledger.fold_interval_ms, 100, 3'600'000)},
+        {"ledger.compact_interval_ms", count_setter(c.ledger.compact_interval_ms, 100, 3'600'000)},
         {"ledger.forget_days", count_setter(c.ledger.forget_days, 1, 36'500)},
         {"ledger.ranges_max", count_setter(c.ledger.ranges_max, 100, 1'000'000)},
         {"ledger.new_origins_max", count_setter(c.ledger.new_origins_max, 1, 1'000'000'000)},

@@ -20,6 +20,15 @@ struct BadValue {
 /// Every scalar setting by "section.key". The setters borrow `config`.
 std::map<std::string, Setter> setters(Config& config);
 
+/// A setting whose key has changed. The old key is accepted with a warning until 1.0.
+struct RenamedSetting {
+    const char* old_key;
+    const char* key;
+};
+inline constexpr RenamedSetting kRenamedSettings[] = {
+    {"ledger.fold_interval_ms", "ledger.compact_interval_ms"},
+};
+
 /// Applies a setter. `where`: file and line, or environment variable. Throws ConfigError.
 void apply_setter(const Setter& setter, const std::string& text, const std::string& where,
                   const std::string& key);

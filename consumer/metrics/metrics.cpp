@@ -44,6 +44,12 @@ void print_value(std::string& out, const std::string& name, const char* type, co
     out += name + " " + std::to_string(value) + "\n";
 }
 
+/// A metric under its old name, until 1.0.
+void print_renamed(std::string& out, const std::string& old_name, const char* type,
+                   const std::string& name, std::uint64_t value) {
+    print_value(out, old_name, type, ("Deprecated: use " + name + ".").c_str(), value);
+}
+
 void print_events(std::string& out, const Metrics& of) {
     print_value(out, "homeward_rows_total", "counter", "Rows committed to the leader.", of.rows);
     print_value(out, "homeward_row_bytes_total", "counter", "COPY bytes of these rows.",
@@ -81,8 +87,10 @@ void print_dead_letters(std::string& out, const Metrics& of) {
            std::to_string(of.letters_parked) + "\n";
     print_value(out, "homeward_dead_letters_waiting_bytes", "gauge", "Size of their payloads.",
                 of.letter_bytes);
-    print_value(out, "homeward_dead_letters_full", "gauge",
+    print_value(out, "homeward_dead_letter_quota_full", "gauge",
                 "1 while there is no room for dead letters.", of.quota_full);
+    print_renamed(out, "homeward_dead_letters_full", "gauge", "homeward_dead_letter_quota_full",
+                  of.quota_full);
 }
 
 void print_ledger(std::string& out, const Metrics& of) {
@@ -95,8 +103,10 @@ void print_ledger(std::string& out, const Metrics& of) {
                 "Seqs that will never be rows, as their publishers reported.", of.tombstones);
     print_value(out, "homeward_conflicts_total", "counter",
                 "Frames at odds with the ledger, quarantined.", of.conflicts);
-    print_value(out, "homeward_folded_frames_total", "counter",
-                "Frames moved to the ledger's second level.", of.folded_frames);
+    print_value(out, "homeward_compacted_frames_total", "counter",
+                "Frames compacted into the ledger's ranges.", of.compacted_frames);
+    print_renamed(out, "homeward_folded_frames_total", "counter", "homeward_compacted_frames_total",
+                  of.compacted_frames);
 }
 
 void print_leader(std::string& out, const Metrics& of) {

@@ -63,7 +63,7 @@ class Metrics {
     std::atomic<std::uint64_t> retries{0};
     std::atomic<std::uint64_t> redos{0};
     std::atomic<std::uint64_t> replaced_nuls{0};
-    std::atomic<std::uint64_t> folded_frames{0};
+    std::atomic<std::uint64_t> compacted_frames{0};
     std::atomic<std::uint64_t> acks_waiting{0};
     std::atomic<std::uint64_t> lacking_frames{0};
     std::atomic<bool> leader_up{false};

@@ -50,7 +50,7 @@ void Housekeeper::run() {
             std::unique_lock lock(mutex_);
             if (stop_.wait_for(lock, interval, [this] { return stopping_; })) return;
         }
-        interval = std::chrono::milliseconds(config_.ledger.fold_interval_ms);
+        interval = std::chrono::milliseconds(config_.ledger.compact_interval_ms);
         try {
             if (!leader_ || leader_->is_broken()) {
                 leader_.reset();
@@ -117,7 +117,7 @@ void Housekeeper::find_commits_lost_in_failover(PgConnection& leader) {
 }
 
 void Housekeeper::compact(PgConnection& leader) {
-    metrics_.folded_frames += static_cast<std::uint64_t>(
+    metrics_.compacted_frames += static_cast<std::uint64_t>(
         leader
             .query("SELECT homeward.compact($1)",
                    {static_cast<std::int64_t>(config_.ledger.ranges_max)})

@@ -253,12 +253,14 @@ class Trial {
 
     void compact() {
         PgConnection leader = connect();
-        auto due = SteadyClock::now() + std::chrono::milliseconds(config_.ledger.fold_interval_ms);
+        auto due =
+            SteadyClock::now() + std::chrono::milliseconds(config_.ledger.compact_interval_ms);
         while (!is_over()) {
             std::this_thread::sleep_for(10ms);
             if (SteadyClock::now() < due) continue;
             leader.query("SELECT homeward.compact()");
-            due = SteadyClock::now() + std::chrono::milliseconds(config_.ledger.fold_interval_ms);
+            due =
+                SteadyClock::now() + std::chrono::milliseconds(config_.ledger.compact_interval_ms);
         }
     }
 

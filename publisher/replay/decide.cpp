@@ -189,7 +189,7 @@ std::string_view name_of(Coverage coverage) {
         case Coverage::behind:
             return "behind";
         case Coverage::different_timeline:
-            return "other_history";
+            return "different_timeline";
         case Coverage::position_unknown:
             return "position_unknown";
         case Coverage::primary_only:
@@ -219,7 +219,7 @@ std::string_view name_of(Reason reason) {
         case Reason::replica_behind:
             return "replica_behind";
         case Reason::different_timeline:
-            return "other_history";
+            return "different_timeline";
         case Reason::position_unknown:
             return "position_unknown";
         case Reason::strong_read:

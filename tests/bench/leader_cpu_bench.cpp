@@ -1,8 +1,8 @@
 // What a million rows cost the leader's processors.
 //
 // Workload: audit events of six fields from a filled stream, through homeward-consumer with its
-// defaults: rows, ledger, fold and a checkpoint at the end. Beside it, in turns: `psql \copy` of
-// the same rows as text into the same table, and one INSERT a row, each with a checkpoint at its
+// defaults: rows, ledger, compaction and a checkpoint at the end. Beside it, in turns: `psql \copy`
+// of the same rows as text into the same table, and one INSERT a row, each with a checkpoint at its
 // end too; and \copy in binary, which is what no writer can go below. Counted is the processor time
 // of all processes of that PostgreSQL.
 

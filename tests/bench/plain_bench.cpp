@@ -1,7 +1,7 @@
 // What plain messages, one JSON event each from any NATS client, cost on their way to the leader.
 //
 // Workload: audit events of six fields as single messages of a filled stream, through
-// homeward-consumer with its defaults, fold included. Beside it, in the same run: a sink of a
+// homeward-consumer with its defaults, compaction included. Beside it, in the same run: a sink of a
 // hundred lines (Fetch, decode, binary COPY, COMMIT, acknowledge), and our puller that acknowledges
 // and writes nothing. Counted is also the processor time of the leader, of nats-server and of
 // whoever pulls: where they share two processors, their sum bounds what can be drained. Then

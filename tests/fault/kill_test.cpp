@@ -21,7 +21,7 @@ TEST_CASE("nothing is lost or doubled when consumer and app are killed at random
     };
     BridgeOptions options;
     options.environment = {{"HOMEWARD_PULL_ACK_WAIT_MS", "2000"},
-                           {"HOMEWARD_LEDGER_FOLD_INTERVAL_MS", "300"}};
+                           {"HOMEWARD_LEDGER_COMPACT_INTERVAL_MS", "300"}};
     Bridge bridge(options);
     Load load(bridge);
     int app_kills = 0;

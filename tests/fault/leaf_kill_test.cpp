@@ -18,7 +18,7 @@ TEST_CASE("nothing is lost or doubled when the region's nats-server is killed ag
     };
     BridgeOptions options;
     options.environment = {{"HOMEWARD_PULL_ACK_WAIT_MS", "2000"},
-                           {"HOMEWARD_LEDGER_FOLD_INTERVAL_MS", "300"}};
+                           {"HOMEWARD_LEDGER_COMPACT_INTERVAL_MS", "300"}};
     Bridge bridge(options);
     Load load(bridge);
     load.start();

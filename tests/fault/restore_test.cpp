@@ -30,7 +30,7 @@ TEST_CASE("what a backup lacks is read again from the streams' history, and noth
     // fourth run comes, which gets the third's number there. The consumer runs all the while.
     BridgeOptions options;
     options.environment = {{"HOMEWARD_STREAMS_HISTORY_HOURS", "24"},
-                           {"HOMEWARD_LEDGER_FOLD_INTERVAL_MS", "300"}};
+                           {"HOMEWARD_LEDGER_COMPACT_INTERVAL_MS", "300"}};
     Bridge bridge(options);
     const std::string since = now_rfc3339(bridge.leader());
     Load load(bridge);

@@ -224,7 +224,7 @@ TEST_CASE("an event that poses as a tombstone buries no event but itself") {
 
 TEST_CASE("a forged frame of an unsigned origin that comes first is told from the true one") {
     BridgeOptions options;
-    options.environment = {{"HOMEWARD_LEDGER_FOLD_INTERVAL_MS", "3600000"}};
+    options.environment = {{"HOMEWARD_LEDGER_COMPACT_INTERVAL_MS", "3600000"}};
     SECTION("in another batch") {}
     SECTION("in the same batch") {
         options.environment["HOMEWARD_BATCH_DELAY_MS"] = "500";

@@ -105,7 +105,7 @@ Ingest drain(Line& line, const std::string& table, std::uint64_t events,
     ingest.client_cpu_seconds = (line.consumer_cpu_seconds() - client_at_start) * all_to_late;
     ingest.rows = static_cast<double>(events);
     ingest.nats_cpu_seconds = consumer::family_seconds(line.nats().pid()) - nats_at_start;
-    line.wait_for_metric("homeward_folded_frames_total", 1);
+    line.wait_for_metric("homeward_compacted_frames_total", 1);
     line.stop_consumer();
     line.leader().query("CHECKPOINT");
     ingest.leader_cpu_seconds = cpu.seconds();

@@ -37,8 +37,8 @@ struct Filled {
 Filled fill_audit(Line& line, std::uint64_t events, std::uint8_t frame_version = 1);
 void fill_metric(Line& line, std::uint64_t events);
 
-/// Starts the consumer on a filled stream, until all is in the table, the ledger folded. The clock
-/// runs from its first commit, so that its start does not count.
+/// Starts the consumer on a filled stream, until all is in the table, the ledger compacted. The
+/// clock runs from its first commit, so that its start does not count.
 Ingest drain(Line& line, const std::string& table, std::uint64_t events,
              const Environment& differing = {});
 

@@ -60,7 +60,7 @@ TEST_CASE("the file that ships holds every default") {
     CHECK(shipped.ledger.new_origins_max == defaults.ledger.new_origins_max);
     CHECK(shipped.schema.partitions_ahead_days == defaults.schema.partitions_ahead_days);
     CHECK(shipped.schema.past_max_days == defaults.schema.past_max_days);
-    CHECK(shipped.ledger.fold_interval_ms == defaults.ledger.fold_interval_ms);
+    CHECK(shipped.ledger.compact_interval_ms == defaults.ledger.compact_interval_ms);
     CHECK(shipped.admin.listen == defaults.admin.listen);
     CHECK(shipped.sources.at(0).kinds == Source{}.kinds);
 }
@@ -214,6 +214,30 @@ TEST_CASE("a variable that is far from any setting is warned about, a service li
     CHECK_THAT(config.warnings[0], Contains("HOMEWARD_FAVOURITE_COLOUR"));
     const Variable url("HOMEWARD_NATS_URL", "nats://hub:4222");
     CHECK_THAT(load_config({}).warnings.back(), Contains("the consumer reads HOMEWARD_NATS_URLS"));
+}
+
+TEST_CASE("a setting's old name works in the file, with a warning") {
+    const TempDir dir;
+    std::ofstream(dir / "c.toml")
+        << "[ledger]\nfold_interval_ms = 700\n[[source]]\nregion = \"ams\"\n";
+    const Config config = load_config(dir / "c.toml");
+    CHECK(config.ledger.compact_interval_ms == 700);
+    REQUIRE(config.warnings.size() == 1);
+    CHECK_THAT(config.warnings[0], Contains(":2: ledger.fold_interval_ms is now ") &&
+                                       Contains("ledger.compact_interval_ms"));
+}
+
+TEST_CASE("a setting's old variable works with a warning, and the new one overrides it") {
+    const Variable sources("HOMEWARD_SOURCES", "ams");
+    const Variable before("HOMEWARD_LEDGER_FOLD_INTERVAL_MS", "700");
+    const Config config = load_config({});
+    CHECK(config.ledger.compact_interval_ms == 700);
+    REQUIRE(config.warnings.size() == 1);
+    CHECK_THAT(config.warnings[0], Contains("HOMEWARD_LEDGER_FOLD_INTERVAL_MS is now ") &&
+                                       Contains("HOMEWARD_LEDGER_COMPACT_INTERVAL_MS"));
+    const Variable now("HOMEWARD_LEDGER_COMPACT_INTERVAL_MS", "900");
+    CHECK(load_config({}).ledger.compact_interval_ms == 900);
+    CHECK(load_config({}).warnings.size() == 1);
 }
 
 TEST_CASE("a directory as configuration is named as what it is") {

@@ -21,7 +21,7 @@ const std::string kDurable = kStream + ".homeward_plain_ams";
 
 BridgeOptions quick() {
     BridgeOptions options;
-    options.environment = {{"HOMEWARD_LEDGER_FOLD_INTERVAL_MS", "200"}};
+    options.environment = {{"HOMEWARD_LEDGER_COMPACT_INTERVAL_MS", "200"}};
     return options;
 }
 

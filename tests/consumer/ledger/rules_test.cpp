@@ -137,7 +137,7 @@ TEST_CASE("an origin's frames from another region are quarantined, and settle no
 
 TEST_CASE("thousands of holes are kept and filled in any order, with compactions in between") {
     BridgeOptions options;
-    options.environment = {{"HOMEWARD_LEDGER_FOLD_INTERVAL_MS", "100"}};
+    options.environment = {{"HOMEWARD_LEDGER_COMPACT_INTERVAL_MS", "100"}};
     Bridge bridge(options);
     bridge.start_consumer();
     FramePublisher sender(bridge.leaf().port(), "ams", "shop");
@@ -169,7 +169,7 @@ TEST_CASE("four consumers on the same origins, hostile defaults and an old snaps
                            {"HOMEWARD_BATCH_ROWS_MAX", "3000"},
                            {"HOMEWARD_POSTGRES_LOCK_TIMEOUT_MS", "500"},
                            {"HOMEWARD_POSTGRES_STATEMENT_TIMEOUT_MS", "1500"},
-                           {"HOMEWARD_LEDGER_FOLD_INTERVAL_MS", "100"}};
+                           {"HOMEWARD_LEDGER_COMPACT_INTERVAL_MS", "100"}};
     Bridge bridge(options);
     bridge.leader().query(
         "ALTER DATABASE postgres SET default_transaction_isolation = 'repeatable read'");
@@ -243,7 +243,7 @@ TEST_CASE("a consumer that is frozen anywhere holds up the others only for the s
                            {"HOMEWARD_BATCH_ADAPTIVE_DELAY", "false"},
                            {"HOMEWARD_POSTGRES_LOCK_TIMEOUT_MS", "300"},
                            {"HOMEWARD_POSTGRES_STATEMENT_TIMEOUT_MS", "1500"},
-                           {"HOMEWARD_LEDGER_FOLD_INTERVAL_MS", "300"}};
+                           {"HOMEWARD_LEDGER_COMPACT_INTERVAL_MS", "300"}};
     Bridge bridge(options);
     REQUIRE(bridge.consumer_command({"schema", "apply"}).exit_code == 0);
     FramePublisher sender(bridge.leaf().port(), "ams", "shop");
@@ -390,7 +390,7 @@ TEST_CASE("an origin with too many holes may fill them and go on, but begin no m
     // frames that begin a range, join one, and fill a hole.
     BridgeOptions options = one_batch();
     options.environment["HOMEWARD_LEDGER_RANGES_MAX"] = "100";
-    options.environment["HOMEWARD_LEDGER_FOLD_INTERVAL_MS"] = "200";
+    options.environment["HOMEWARD_LEDGER_COMPACT_INTERVAL_MS"] = "200";
     Bridge bridge(options);
     bridge.start_consumer();
     FramePublisher ragged(bridge.leaf().port(), "ams", "shop");

@@ -213,7 +213,7 @@ TEST_CASE("days are made for late events and dropped after retention, behind no 
     // until nobody is in the way.
     BridgeOptions options;
     // Whoever waited for a lock as long as it may would hold up the writers for all of the test.
-    options.environment = {{"HOMEWARD_LEDGER_FOLD_INTERVAL_MS", "300"},
+    options.environment = {{"HOMEWARD_LEDGER_COMPACT_INTERVAL_MS", "300"},
                            {"HOMEWARD_POSTGRES_LOCK_TIMEOUT_MS", "120000"}};
     Bridge bridge(options);
     std::filesystem::create_directory(bridge.dir() / "types");

@@ -65,7 +65,7 @@ class Emitter {
 TEST_CASE("behind a pooler by transaction all works, and nobody else's session is touched") {
     // Method: one server connection for two writers, upkeep, commands and an app.
     BridgeOptions options;
-    options.environment["HOMEWARD_LEDGER_FOLD_INTERVAL_MS"] = "200";
+    options.environment["HOMEWARD_LEDGER_COMPACT_INTERVAL_MS"] = "200";
     Bridge bridge(options);
     const Pooler pooler(bridge.leader(), "transaction", 1);
     const std::string direct = bridge.leader().url();

@@ -366,7 +366,7 @@ TEST_CASE("when there is no room for it, a frame that contradicts waits in its s
     BridgeOptions options;
     options.environment = {{"HOMEWARD_DEAD_LETTERS_LETTERS_MAX", "2"},
                            {"HOMEWARD_PULL_ACK_WAIT_MS", "2000"},
-                           {"HOMEWARD_LEDGER_FOLD_INTERVAL_MS", "100"}};
+                           {"HOMEWARD_LEDGER_COMPACT_INTERVAL_MS", "100"}};
     Court court(options);
     court.sender.send(court.sender.frame(1, 30));
     expect_clean(court.bridge);
@@ -378,7 +378,7 @@ TEST_CASE("when there is no room for it, a frame that contradicts waits in its s
     court.sender.send(court.sender.frame(12, 40));
     REQUIRE(wait_until(30s, [&] { return court.bridge.metric("homeward_given_back_total") >= 2; }));
     CHECK(court.count("open") == 2);
-    CHECK(court.bridge.metric("homeward_dead_letters_full") == 1);
+    CHECK(court.bridge.metric("homeward_dead_letter_quota_full") == 1);
     court.sender.send(court.sender.frame(52, 1));  // the others go on
     CHECK(wait_until(30s, [&] { return rows(court.leader()) == 31; }));
 

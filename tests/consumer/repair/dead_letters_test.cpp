@@ -80,7 +80,7 @@ std::string types_dir(Bridge& bridge) {
 
 BridgeOptions quick() {
     BridgeOptions options;
-    options.environment = {{"HOMEWARD_LEDGER_FOLD_INTERVAL_MS", "200"}};
+    options.environment = {{"HOMEWARD_LEDGER_COMPACT_INTERVAL_MS", "200"}};
     return options;
 }
 
@@ -256,7 +256,7 @@ TEST_CASE("when the dead letters are full, bad audit waits in its stream and the
     client.publish(plain_subject("ams", "d"), audit_line("good"));
     CHECK(wait_until(
         20s, [&] { return bridge.leader().number("SELECT count(*) FROM audit_events") == 1; }));
-    CHECK(wait_until(30s, [&] { return bridge.metric("homeward_dead_letters_full") == 1; }));
+    CHECK(wait_until(30s, [&] { return bridge.metric("homeward_dead_letter_quota_full") == 1; }));
     CHECK(letters(bridge, "open") == 5);
     CHECK(bridge.metric("homeward_given_back_total") >= 1);
     const CommandResult proof = bridge.consumer_command({"proof", "--wait", "1"});

@@ -27,7 +27,7 @@ std::string body_of(const std::string& answer) {
 
 TEST_CASE("every promised metric is there and counts what has happened") {
     BridgeOptions options;
-    options.environment = {{"HOMEWARD_LEDGER_FOLD_INTERVAL_MS", "200"}};
+    options.environment = {{"HOMEWARD_LEDGER_COMPACT_INTERVAL_MS", "200"}};
     Bridge bridge(options);
     bridge.start_consumer();
     FramePublisher sender(bridge.leaf().port(), "ams", "shop");
@@ -67,7 +67,8 @@ TEST_CASE("every promised metric is there and counts what has happened") {
              {"homeward_dead_letters_waiting{state=\"parked\"}", 1},
              {"homeward_dead_letters_waiting_bytes", 7},
              {"homeward_holes", 10},
-             {"homeward_folded_frames_total", 1},
+             {"homeward_compacted_frames_total", 1},
+             {"homeward_folded_frames_total", 1},  // its name until 1.0
              {"homeward_leader_up", 1},
          }) {
         INFO(series << "\n" << bridge.admin("/metrics"));
@@ -76,7 +77,8 @@ TEST_CASE("every promised metric is there and counts what has happened") {
     for (const char* series :
          {"homeward_redelivered_total", "homeward_redriven_total", "homeward_given_back_total",
           "homeward_tombstones_total", "homeward_replaced_nuls_total", "homeward_paused",
-          "homeward_dead_letters_full", "homeward_holes_missing"}) {
+          "homeward_dead_letter_quota_full", "homeward_dead_letters_full",
+          "homeward_holes_missing"}) {
         INFO(series);
         CHECK(bridge.metric(series) == 0);
     }

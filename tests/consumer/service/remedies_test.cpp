@@ -29,7 +29,7 @@ class Operator {
         const std::string programs =
             std::filesystem::path(HOMEWARD_CONSUMER_PROGRAM).parent_path().string();
         bridge.environment()["PATH"] = programs + ":" + std::getenv("PATH");
-        bridge.environment()["HOMEWARD_LEDGER_FOLD_INTERVAL_MS"] = "500";
+        bridge.environment()["HOMEWARD_LEDGER_COMPACT_INTERVAL_MS"] = "500";
         REQUIRE(types(with_options("schema apply")).exit_code == 0);
     }
 

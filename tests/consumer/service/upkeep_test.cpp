@@ -31,7 +31,7 @@ bool has_rows(const PostgresServer& leader, std::int64_t count) {
 
 BridgeOptions quick() {
     BridgeOptions options;
-    options.environment = {{"HOMEWARD_LEDGER_FOLD_INTERVAL_MS", "200"},
+    options.environment = {{"HOMEWARD_LEDGER_COMPACT_INTERVAL_MS", "200"},
                            {"HOMEWARD_BATCH_DELAY_MS", "0"}};
     return options;
 }
@@ -66,7 +66,7 @@ TEST_CASE("a DEFAULT partition, a publication of all tables and identity columns
     CHECK(has_rows(leader, 10));
     sender.send(sender.closing_mark(10));
     CHECK(wait_until(30s, [&] {
-        return bridge.metric("homeward_folded_frames_total") >= 1 &&
+        return bridge.metric("homeward_compacted_frames_total") >= 1 &&
                leader.number("SELECT count(*) FROM homeward.heartbeat") == 0;
     }));
     leader.query("UPDATE homeward.event_type SET retention_days = 30 WHERE name = 'audit'");

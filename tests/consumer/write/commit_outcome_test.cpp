@@ -22,7 +22,7 @@ TEST_CASE("a connection that is cut while COMMIT is under way neither loses nor 
     BridgeOptions options;
     options.environment = {{"HOMEWARD_BATCH_ROWS_MAX", "40"},
                            {"HOMEWARD_BATCH_DELAY_MS", "0"},
-                           {"HOMEWARD_LEDGER_FOLD_INTERVAL_MS", "100"}};
+                           {"HOMEWARD_LEDGER_COMPACT_INTERVAL_MS", "100"}};
     Bridge bridge(options);
     TcpProxy proxy(bridge.leader().port());
     bridge.environment()["HOMEWARD_POSTGRES_URL"] =

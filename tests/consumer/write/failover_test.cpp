@@ -49,7 +49,7 @@ class FailoverBridge {
         options.environment = {{"HOMEWARD_POSTGRES_ACK_AFTER", ack_after},
                                {"HOMEWARD_PULL_ACK_WAIT_MS", "2000"},
                                {"HOMEWARD_BATCH_DELAY_MS", "5"},
-                               {"HOMEWARD_LEDGER_FOLD_INTERVAL_MS", "200"}};
+                               {"HOMEWARD_LEDGER_COMPACT_INTERVAL_MS", "200"}};
         return options;
     }
 

@@ -53,9 +53,10 @@ homeward_situation situation_of(const Json& json, std::string& method) {
                                           "conflict", "connection", "outcome_unknown", "other"}));
     situation.server_role = static_cast<homeward_server_role>(
         code(json, "server_role", {"unknown", "primary", "standby", "read_only_primary"}));
-    situation.coverage = static_cast<homeward_coverage>(code(
-        json, "coverage",
-        {"not_asked", "covered", "behind", "other_history", "position_unknown", "primary_only"}));
+    situation.coverage =
+        static_cast<homeward_coverage>(code(json, "coverage",
+                                            {"not_asked", "covered", "behind", "different_timeline",
+                                             "position_unknown", "primary_only"}));
     situation.body_bytes = json.value("body_bytes", std::uint64_t{0});
     return situation;
 }

@@ -12,7 +12,7 @@ module Homeward
       CAUSES = %i[none read_only unsupported unknown_name conflict connection outcome_unknown
                   other].freeze
       ROLES = %i[unknown primary standby read_only_primary].freeze
-      COVERAGES = %i[not_asked covered behind other_history position_unknown primary_only].freeze
+      COVERAGES = %i[not_asked covered behind different_timeline position_unknown primary_only].freeze
       VERDICTS = %i[proceed replay refuse].freeze
       SITUATION_FLAGS = { has_handler_run: 1, was_replayed: 2, has_replay_failed: 4,
                           is_websocket: 8, is_length_unknown: 16 }.freeze
