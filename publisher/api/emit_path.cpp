@@ -7,10 +7,10 @@
 
 #include "publisher/api/json_event.hpp"
 #include "publisher/api/publisher_impl.hpp"
+#include "publisher/api/refusals.hpp"
 #include "publisher/buffer/shared_lane.hpp"
 #include "publisher/scope/buffered_events.hpp"
 #include "publisher/scope/thread_scopes.hpp"
-#include "publisher/send/refusals.hpp"
 #include "publisher/spool/lane_pool.hpp"
 #include "publisher/spool/run.hpp"
 

@@ -7,11 +7,11 @@
 
 #include <homeward/publisher.hpp>
 
+#include "publisher/api/refusals.hpp"
 #include "publisher/metrics/metric_reports.hpp"
 #include "publisher/platform/app_log.hpp"
 #include "publisher/platform/fork_detection_page.hpp"
 #include "publisher/send/lane_drainer.hpp"
-#include "publisher/send/refusals.hpp"
 #include "publisher/spool/lane_pool.hpp"
 #include "publisher/spool/run.hpp"
 

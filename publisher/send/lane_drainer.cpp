@@ -260,7 +260,7 @@ FlushResult LaneDrainer::close(SteadyClock::time_point deadline, bool is_quiet) 
             closing_ = true;
         }
         result.done = wait_until(deadline, [this] {
-            return finished_ && origins_[0]->is_settled() && origins_[1]->is_settled();
+            return finished_ && origins_[0]->is_all_acked() && origins_[1]->is_all_acked();
         });
         // Others' events have time until then, too, but are not what this publisher promised.
         if (result.done) wait_until(deadline, [this] { return left_count_ == 0; });

@@ -39,62 +39,40 @@ Origin::Origin(Run& run, EventClass event_class, const Limits& limits)
           }),
       builder_(event_class, run.identity().publisher, run.signing_key()) {}
 
-void Origin::add_lane(std::uint64_t number, LaneMapping* lane) {
-    const std::lock_guard lock(mutex_);
-    new_lanes_.emplace_back(number, lane);
-    lanes_.push_back(lane);
-}
-
-void Origin::adopt_new_lanes() {
-    decltype(new_lanes_) lanes;
-    {
-        const std::lock_guard lock(mutex_);
-        lanes.swap(new_lanes_);
-    }
-    for (const auto& [number, lane] : lanes) {
-        lane->prefault();
-        sources_.push_back({number, LaneReader(*lane)});
-    }
-}
-
 void Origin::recover_log(std::string_view loss_reason) {
-    is_recovered_ = true;
-    loss_reason_ = loss_reason;
-    FrameLog::Recovery recovery = log_.recover();
-    seq_next_.store(recovery.seq_next, std::memory_order_relaxed);
-    accepted_at_least_ = recovery.accepted;
-    logged_tails_ = std::move(recovery.tails);
+    recovery_.is_recovered = true;
+    recovery_.loss_reason = loss_reason;
+    FrameLog::Recovery found = log_.recover();
+    outgoing_.set_seq_next(found.seq_next);
+    recovery_.accepted_at_least = found.accepted;
+    recovery_.logged_tails = std::move(found.tails);
     log_.trim();
-    if (!loss_reason_.empty()) {
-        for (const SeqRange& seqs : recovery.lost) report_lost(seqs, loss_reason_);
+    if (!loss_reason.empty()) {
+        for (const SeqRange& seqs : found.lost) report_lost(seqs, loss_reason);
     }
-    const std::lock_guard lock(mutex_);
-    for (const LoggedFrame& frame : recovery.frames) {
-        departures_.push_back({frame, {}, true});
-        const auto count = static_cast<std::uint32_t>(frame.seq_last - frame.seq_first + 1);
-        unreleased_[frame.seq_first] = {count, 0};
-    }
+    outgoing_.add_recovered(found.frames);
 }
 
-void Origin::recover_lanes(Lanes lanes, Origin* before) {
-    is_recovered_ = true;
-    const auto& tails = before == nullptr ? logged_tails_ : before->logged_tails_;
+void Origin::recover_lanes(Lanes&& lanes, Origin* before) {
+    recovery_.is_recovered = true;
+    Recovery& log_of_lanes = before == nullptr ? recovery_ : before->recovery_;
     std::uint64_t seq_next = this->seq_next();
     for (auto& [number, lane] : lanes) {
-        const auto logged = tails.find(number);
-        const LaneReader reader(*lane, logged == tails.end() ? nullptr : &logged->second);
+        const auto logged = log_of_lanes.logged_tails.find(number);
+        const LaneReader reader(
+            *lane, logged == log_of_lanes.logged_tails.end() ? nullptr : &logged->second);
         if (before == nullptr) {
             seq_next = std::max(seq_next, reader.seq_next());
         } else {
-            before->accepted_at_least_ =
-                std::max(before->accepted_at_least_, reader.seq_next() - 1);
+            before->expect_accepted(reader.seq_next() - 1);
         }
-        sources_.push_back({number, reader});
-        recovered_lanes_.push_back(std::move(lane));
+        lanes_.adopt_recovered(number, reader, std::move(lane));
     }
     // The lanes know of a frame that the log no longer has.
-    if (seq_next > this->seq_next()) report_lost({this->seq_next(), seq_next - 1}, loss_reason_);
-    seq_next_.store(seq_next, std::memory_order_relaxed);
+    if (seq_next > this->seq_next()) {
+        report_lost({this->seq_next(), seq_next - 1}, recovery_.loss_reason);
+    }
+    outgoing_.set_seq_next(seq_next);
 }
 
 void Origin::note_body_begins() {
@@ -110,7 +88,7 @@ void Origin::append_event(std::span<const std::byte> payload) {
     if (replaced > 0) ++scrubbed_;
 }
 
-void Origin::take_drops(Source& source) {
+void Origin::take_drops(LaneSources::Source& source) {
     // Audit is refused, never dropped: another number there is damage.
     if (event_class_ == EventClass::audit) return;
     const std::uint64_t drops = source.reader.drops();
@@ -124,7 +102,7 @@ void Origin::take_drops(Source& source) {
 }
 
 /// Until the body is full, the lane empty, or its turn over; returns the first.
-bool Origin::fill_body(Source& source, std::uint64_t turn_end) {
+bool Origin::fill_body(LaneSources::Source& source, std::uint64_t turn_end) {
     while (!builder_.is_full(limits_.frame_bytes) && source.reader.position() < turn_end) {
         std::span<const std::byte> payload;
         const LaneReader::Outcome outcome = source.reader.read(payload);
@@ -139,12 +117,12 @@ bool Origin::fill_body(Source& source, std::uint64_t turn_end) {
 Origin::Cut Origin::drain(bool all) {
     if (frame_is_ready_ && log_frame() == Cut::blocked) return Cut::blocked;
     if (!log_lost_ranges()) return Cut::blocked;
-    adopt_new_lanes();
+    lanes_.adopt_added();
     Cut result = Cut::none;
     // One pass over every lane; a busy lane has its next turn in the next call. All frames of a
     // turn wake the frame sender once.
-    for (std::size_t i = 0; i < sources_.size(); ++i) {
-        Source& source = sources_[(next_source_ + i) % sources_.size()];
+    for (std::size_t i = 0; i < lanes_.size(); ++i) {
+        LaneSources::Source& source = lanes_.in_turn(i);
         take_drops(source);
         const std::uint64_t turn_end = source.reader.position() + kTurnBytes;
         while (fill_body(source, turn_end)) {
@@ -152,7 +130,7 @@ Origin::Cut Origin::drain(bool all) {
             if (result == Cut::blocked) return result;
         }
     }
-    if (!sources_.empty()) next_source_ = (next_source_ + 1) % sources_.size();
+    lanes_.end_pass();
     if (builder_.seqs() > 0 && (all || is_due())) result = cut();
     return result;
 }
@@ -171,39 +149,15 @@ Origin::Cut Origin::cut() {
 }
 
 Origin::Cut Origin::log_frame() {
-    tails_.clear();
-    for (const Source& source : sources_) {
-        const bool moved = source.reader.position() != source.logged_position ||
-                           source.drops_taken != source.logged_drops;
-        if (moved) {
-            tails_.push_back({source.number, source.reader.position(), source.reader.records_read(),
-                              source.drops_taken});
-        }
-    }
-    const std::uint64_t seq_first = seq_next();
-    const std::uint64_t seq_next = seq_first + builder_.seqs();
+    const SeqRange seqs{seq_next(), seq_next() + builder_.seqs() - 1};
     LoggedFrame logged;
     const bool is_logged =
-        log_.append({seq_first, seq_next - 1}, tails_, frame_, logged) == FrameLog::Outcome::logged;
+        log_.append(seqs, lanes_.moved_tails(), frame_, logged) == FrameLog::Outcome::logged;
     is_blocked_ = !is_logged;
     if (!is_logged) return Cut::blocked;
-    {
-        const std::lock_guard lock(mutex_);
-        departures_.push_back({logged, {}, false});
-        unreleased_[seq_first] = {builder_.seqs(), builder_.lost()};
-        wire_bytes_ += frame_.size();
-        json_bytes_ += builder_.json_bytes();
-        seq_next_.store(seq_next, std::memory_order_release);
-    }
-    for (Source& source : sources_) {
-        if (source.reader.position() == source.logged_position &&
-            source.drops_taken == source.logged_drops) {
-            continue;
-        }
-        source.logged_position = source.reader.position();
-        source.logged_drops = source.drops_taken;
-        source.reader.release(source.logged_drops, seq_next);
-    }
+    outgoing_.add(logged, {builder_.seqs(), builder_.lost()},
+                  {frame_.size(), builder_.json_bytes()});
+    lanes_.release_moved(seq_next());
     builder_.clear();
     frame_is_ready_ = false;
     is_marked_ = false;
@@ -220,9 +174,7 @@ void Origin::send_mark(bool closing) {
     builder_.cut_count_only({seq_next, std::max(seq_next - 1, accepted()), flags}, departure.mark);
     last_cut_ = SteadyClock::now();
     is_marked_ = true;
-    const std::lock_guard lock(mutex_);
-    ++marks_;
-    departures_.push_back(std::move(departure));
+    outgoing_.add_mark(std::move(departure));
 }
 
 bool Origin::finish() {
@@ -230,14 +182,14 @@ bool Origin::finish() {
     const Cut result = drain(true);
     if (result != Cut::none || builder_.seqs() > 0) return false;
     if (report_gone_lanes()) return false;
-    const SeqRange nowhere{seq_next(), accepted_at_least_};
-    if (!loss_reason_.empty() && nowhere.first <= nowhere.last) {
-        report_lost(nowhere, loss_reason_);
-        seq_next_.store(nowhere.last + 1, std::memory_order_release);
+    const SeqRange nowhere{seq_next(), recovery_.accepted_at_least};
+    if (!recovery_.loss_reason.empty() && nowhere.first <= nowhere.last) {
+        report_lost(nowhere, recovery_.loss_reason);
+        outgoing_.set_seq_next(nowhere.last + 1);
         return false;
     }
-    for (const Source& source : sources_) {
-        if (is_recovered_ && !source.reader.adds_up()) leave_open();
+    for (const LaneSources::Source& source : lanes_.all()) {
+        if (recovery_.is_recovered && !source.reader.adds_up()) leave_open();
     }
     if (accepted() > 0) send_mark(!is_left_open_);
     is_finished_ = true;
@@ -246,36 +198,12 @@ bool Origin::finish() {
 
 void Origin::compact() noexcept {
     log_.trim();
-    for (const Source& source : sources_) {
-        if (source.reader.position() != source.logged_position) return;
-    }
-    for (const auto& lane : recovered_lanes_) lane->free_ring();
-}
-
-bool Origin::take_departure(OutgoingFrame& departure) {
-    const std::lock_guard lock(mutex_);
-    if (departures_.empty()) return false;
-    departure = std::move(departures_.front());
-    departures_.pop_front();
-    return true;
+    lanes_.free_rings();
 }
 
 std::optional<std::vector<std::byte>> Origin::read(const OutgoingFrame& departure) const {
     if (!departure.mark.empty()) return departure.mark;
     return log_.read(departure.frame);
-}
-
-void Origin::acknowledge(const OutgoingFrame& departure) {
-    const std::lock_guard lock(mutex_);
-    if (!departure.mark.empty()) {
-        --marks_;
-        return;
-    }
-    const auto found = unreleased_.find(departure.frame.seq_first);
-    assert(found != unreleased_.end());
-    acked_ += found->second.events - found->second.tombstones;
-    tombstoned_ += found->second.tombstones;
-    unreleased_.erase(found);
 }
 
 void Origin::forget(const OutgoingFrame& departure) {
@@ -295,56 +223,23 @@ bool Origin::is_log_tight() const {
 }
 
 std::uint64_t Origin::accepted() const {
-    if (is_recovered_) return std::max(accepted_at_least_, seq_next() - 1 + builder_.seqs());
-    const std::lock_guard lock(mutex_);
-    return count_accepted();
-}
-
-std::uint64_t Origin::count_accepted() const {
-    std::uint64_t sum = 0;
-    for (const LaneMapping* lane : lanes_) {
-        sum += lane->header()->records.load(std::memory_order_acquire) +
-               lane->header()->drops.load(std::memory_order_acquire);
+    if (recovery_.is_recovered) {
+        return std::max(recovery_.accepted_at_least, seq_next() - 1 + builder_.seqs());
     }
-    return sum;
-}
-
-bool Origin::has_logged(std::uint64_t accepted) const {
-    return seq_next_.load(std::memory_order_acquire) > accepted;
-}
-
-bool Origin::has_acked(std::uint64_t accepted) const {
-    const std::lock_guard lock(mutex_);
-    return has_logged(accepted) && (unreleased_.empty() || unreleased_.begin()->first > accepted);
-}
-
-bool Origin::is_settled() const {
-    const std::lock_guard lock(mutex_);
-    return unreleased_.empty() && marks_ == 0;
+    return lanes_.accepted();
 }
 
 void Origin::add_stats(ClassStats& stats) const {
-    const std::lock_guard lock(mutex_);
-    std::uint64_t in_log = 0;
-    for (const auto& [seq_first, content] : unreleased_) in_log += content.events;
-    const std::uint64_t cut = in_log + acked_ + tombstoned_;
+    const std::uint64_t cut = outgoing_.add_stats(stats);
     // Counted last, or events cut meanwhile would be missing in it. A record is counted just after
     // it becomes visible, and may be in a frame by then.
-    const std::uint64_t all = std::max(cut, count_accepted());
+    const std::uint64_t all = std::max(cut, lanes_.accepted());
     stats.accepted += all;
-    stats.in_log += in_log;
-    stats.acked += acked_;
-    stats.tombstoned += tombstoned_;
     stats.in_lanes += all - cut;
-    stats.wire_bytes += wire_bytes_;
-    stats.json_bytes += json_bytes_;
     stats.log_bytes += log_.bytes();
     stats.log_bytes_max += log_.bytes_max();
     stats.scrubbed += scrubbed_.load(std::memory_order_relaxed);
-    for (const LaneMapping* lane : lanes_) {
-        stats.refused += lane->header()->refusals.load(std::memory_order_relaxed);
-        stats.dropped += lane->header()->drops.load(std::memory_order_relaxed);
-    }
+    lanes_.add_stats(stats);
 }
 
 }  // namespace homeward

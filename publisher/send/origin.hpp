@@ -20,21 +20,16 @@
 #include "publisher/buffer/lane.hpp"
 #include "publisher/buffer/spool_usage.hpp"
 #include "publisher/send/frame_builder.hpp"
+#include "publisher/send/lane_sources.hpp"
+#include "publisher/send/outgoing_frames.hpp"
 #include "publisher/spool/run.hpp"
 #include "schemas/wire/frame.hpp"
 
 namespace homeward {
 
-/// A frame on its way: where it lies, and what is needed to send it without reading it.
-struct OutgoingFrame {
-    LoggedFrame frame;
-    std::vector<std::byte> mark;  ///< the frame itself, if it is a mark: those are not logged
-    bool is_recovered = false;    ///< an earlier process may have sent it
-};
-
-/// One class of one run: its lanes, the frames cut from them, and their log. The sender thread
-/// drains and cuts; the frame sender takes departures and releases them; any thread asks for
-/// numbers.
+/// One class of one run: cuts frames from its lanes (lane_sources.hpp), logs them, and queues them
+/// for the frame sender (outgoing_frames.hpp). The drainer's thread cuts; the frame sender takes
+/// departures and releases them; any thread reads counts.
 class Origin {
   public:
     struct Limits {
@@ -51,7 +46,7 @@ class Origin {
     const Run& run() const { return run_; }
 
     /// Any thread: the lane is drained from now on.
-    void add_lane(std::uint64_t number, LaneMapping* lane);
+    void add_lane(std::uint64_t number, LaneMapping* lane) { lanes_.add(number, lane); }
 
     using Lanes = std::map<std::uint64_t, std::unique_ptr<LaneMapping>>;  // by number
     /// LaneDrainer, of an orphaned run: what its log holds goes out as it is. What is damaged
@@ -60,7 +55,7 @@ class Origin {
     void recover_log(std::string_view loss_reason);
     /// LaneDrainer: what is in an orphaned run's lanes is cut as this origin's next seqs. `before`:
     /// the origin that they belonged to, if that is another; its log knows how far they were read.
-    void recover_lanes(Lanes lanes, Origin* before = nullptr);
+    void recover_lanes(Lanes&& lanes, Origin* before = nullptr);
     /// LaneDrainer: frames and marks say from now on that another origin may bring the same events.
     void declare_possible_duplicates() { flags_ |= kFramePossibleDuplicates; }
     /// LaneDrainer: nobody knows how many events there were, so no mark will say that these were
@@ -73,7 +68,7 @@ class Origin {
     /// LaneDrainer, of an orphaned run that was interrupted: frames say that it had accepted so
     /// many.
     void expect_accepted(std::uint64_t accepted) {
-        accepted_at_least_ = std::max(accepted_at_least_, accepted);
+        recovery_.accepted_at_least = std::max(recovery_.accepted_at_least, accepted);
     }
 
     /// LaneDrainer, of an orphaned run: gives back what neither lanes nor log need, once lanes are
@@ -101,11 +96,11 @@ class Origin {
     bool finish();
 
     /// FrameSender: the next frame to send for the first time; false if none.
-    bool take_departure(OutgoingFrame& departure);
+    bool take_departure(OutgoingFrame& departure) { return outgoing_.take(departure); }
     /// As FrameLog::read().
     std::optional<std::vector<std::byte>> read(const OutgoingFrame& departure) const;
     /// FrameSender: the stream has it. Its bytes stay until they are forgotten.
-    void acknowledge(const OutgoingFrame& departure);
+    void acknowledge(const OutgoingFrame& departure) { outgoing_.acknowledge(departure); }
     /// FrameSender: after acknowledge(), the log need not keep its bytes any more.
     void forget(const OutgoingFrame& departure);
     /// Both.
@@ -116,13 +111,13 @@ class Origin {
 
     std::uint64_t accepted() const;
     /// Whether everything up to `accepted` is logged, or acknowledged.
-    bool has_logged(std::uint64_t accepted) const;
-    bool has_acked(std::uint64_t accepted) const;
-    /// Whether nothing waits for the stream any more, marks included.
-    bool is_settled() const;
+    bool has_logged(std::uint64_t accepted) const { return outgoing_.has_logged(accepted); }
+    bool has_acked(std::uint64_t accepted) const { return outgoing_.has_acked(accepted); }
+    /// Whether the stream has acknowledged every frame, marks included.
+    bool is_all_acked() const { return outgoing_.is_all_acked(); }
     void add_stats(ClassStats& stats) const;
     std::chrono::steady_clock::time_point last_cut() const { return last_cut_; }
-    std::uint64_t seq_next() const { return seq_next_.load(std::memory_order_relaxed); }
+    std::uint64_t seq_next() const { return outgoing_.seq_next(); }
     /// LaneDrainer, after Cut::blocked: why the disk refuses, as errno; 0: the log is full.
     int disk_error() const { return log_.last_error(); }
     /// LaneDrainer, after Cut::blocked without a disk error: whether the spool as a whole is full.
@@ -131,27 +126,30 @@ class Origin {
     std::uint64_t damaged() const { return damaged_; }
 
   private:
-    struct Source {
-        std::uint64_t number;
-        LaneReader reader;
-        std::uint64_t drops_taken = reader.drops_reported();
-        std::uint64_t logged_position = reader.position();
-        std::uint64_t logged_drops = drops_taken;
+    /// What is known of an orphaned run. The drainer's own, but for loss_reason, which is constant
+    /// once frames are sent.
+    struct Recovery {
+        bool is_recovered = false;
+        std::string loss_reason;  ///< of tombstones; empty: lost seqs stay open
+        std::uint64_t accepted_at_least = 0;
+        std::map<std::uint64_t, LaneTail> logged_tails;  ///< by lane
+        std::optional<std::uint64_t> accepted_in_lost_lanes;
+        std::string lanes_loss_reason;
     };
-    struct Content {
-        std::uint32_t events;  // tombstones included
-        std::uint32_t tombstones;
+    struct LostRange {
+        SeqRange seqs;
+        std::optional<LoggedFrame> instead_of;  // released once the tombstone is logged
+        std::string reason;
     };
-    void adopt_new_lanes();
-    bool fill_body(Source& source, std::uint64_t turn_end);
+
+    bool fill_body(LaneSources::Source& source, std::uint64_t turn_end);
     void note_body_begins();
     bool is_due() const;
     void append_event(std::span<const std::byte> payload);
-    void take_drops(Source& source);
+    void take_drops(LaneSources::Source& source);
     void append_damaged(std::uint64_t count);
     void report_lost(SeqRange seqs, std::string_view reason);
     bool report_gone_lanes();
-    std::uint64_t count_accepted() const;  // mutex_ is held
     Cut cut();
     Cut log_frame();
     bool log_lost_ranges();
@@ -160,50 +158,28 @@ class Origin {
     EventClass event_class_;
     Limits limits_;
     FrameLog log_;
-    FindDescriptor find_type_;
+    LaneSources lanes_;
+    OutgoingFrames outgoing_;
 
     // The sender's own.
+    FindDescriptor find_type_;
     FrameBuilder builder_;
-    std::vector<std::unique_ptr<LaneMapping>> recovered_lanes_;
-    bool is_recovered_ = false;
+    Recovery recovery_;
     std::uint16_t flags_ = 0;
-    std::string loss_reason_;
-    std::uint64_t accepted_at_least_ = 0;
-    std::optional<std::uint64_t> accepted_in_lost_lanes_;
-    std::string lanes_loss_reason_;
-    std::map<std::uint64_t, LaneTail> logged_tails_;  // of an orphaned run, by lane
     bool is_marked_ = false;
     bool is_finished_ = false;
     bool is_left_open_ = false;
-    std::vector<Source> sources_;
-    std::vector<LaneTail> tails_;
-    std::size_t next_source_ = 0;
     std::chrono::steady_clock::time_point body_since_{};
     std::chrono::steady_clock::time_point last_cut_ = std::chrono::steady_clock::now();
     std::vector<std::byte> frame_;
     bool frame_is_ready_ = false;  // encoded, and waiting for room in the log
+
     std::atomic<std::uint64_t> damaged_{0};
     std::atomic<std::uint64_t> scrubbed_{0};  // events whose text was not UTF-8
     std::atomic<bool> is_blocked_{false};     // the last frame found no room in the log
 
-    std::atomic<std::uint64_t> seq_next_{1};
-
-    mutable std::mutex mutex_;  // guards what follows
-    std::vector<std::pair<std::uint64_t, LaneMapping*>> new_lanes_;
-    std::vector<LaneMapping*> lanes_;  // for accepted()
-    std::deque<OutgoingFrame> departures_;
-    struct LostRange {
-        SeqRange seqs;
-        std::optional<LoggedFrame> instead_of;  // released once the tombstone is logged
-        std::string reason;
-    };
+    mutable std::mutex lost_mutex_;  // guards what follows
     std::deque<LostRange> lost_ranges_;
-    std::map<std::uint64_t, Content> unreleased_;  // by seq_first
-    std::uint64_t acked_ = 0;
-    std::uint64_t tombstoned_ = 0;
-    std::uint64_t wire_bytes_ = 0;
-    std::uint64_t json_bytes_ = 0;
-    std::size_t marks_ = 0;  // departures and in-flight frames that carry no events
 };
 
 Origin::Limits limits_of(const PublisherOptions& options);

@@ -14,37 +14,37 @@ constexpr std::string_view kDamaged = "damaged";
 }  // namespace
 
 void Origin::report_lost_lanes(std::uint64_t accepted, std::string_view reason) {
-    accepted_in_lost_lanes_ = accepted;
-    lanes_loss_reason_ = reason;
+    recovery_.accepted_in_lost_lanes = accepted;
+    recovery_.lanes_loss_reason = reason;
 }
 
 /// LaneDrainer, when all that is there is drained: what the lanes accepted that are gone, and that
 /// no frame holds. False if there is nothing of it, or no more.
 bool Origin::report_gone_lanes() {
-    if (!accepted_in_lost_lanes_) return false;
-    std::uint64_t accepted = *std::exchange(accepted_in_lost_lanes_, std::nullopt);
-    for (const Source& source : sources_) {
+    if (!recovery_.accepted_in_lost_lanes) return false;
+    std::uint64_t accepted = *std::exchange(recovery_.accepted_in_lost_lanes, std::nullopt);
+    for (const LaneSources::Source& source : lanes_.all()) {
         accepted += source.reader.records_read() + source.drops_taken;
     }
     const SeqRange lost{seq_next(), accepted};
     if (lost.first > lost.last) return false;
-    report_lost(lost, lanes_loss_reason_);
-    seq_next_.store(lost.last + 1, std::memory_order_release);
+    report_lost(lost, recovery_.lanes_loss_reason);
+    outgoing_.set_seq_next(lost.last + 1);
     leave_open();
     return true;
 }
 
 void Origin::report_lost(SeqRange seqs, std::string_view reason) {
     damaged_ += seqs.last - seqs.first + 1;
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(lost_mutex_);
     lost_ranges_.push_back({seqs, std::nullopt, std::string(reason)});
 }
 
 void Origin::give_up(const OutgoingFrame& departure) {
     const SeqRange seqs{departure.frame.seq_first, departure.frame.seq_last};
     damaged_ += seqs.last - seqs.first + 1;
-    const std::lock_guard lock(mutex_);
-    lost_ranges_.push_back({seqs, departure.frame, loss_reason_});
+    const std::lock_guard lock(lost_mutex_);
+    lost_ranges_.push_back({seqs, departure.frame, recovery_.loss_reason});
 }
 
 /// Each as a frame of its own, of exactly the seqs that are lost, so that the ledger skips it if
@@ -53,7 +53,7 @@ bool Origin::log_lost_ranges() {
     for (;;) {
         LostRange lost;
         {
-            const std::lock_guard lock(mutex_);
+            const std::lock_guard lock(lost_mutex_);
             if (lost_ranges_.empty()) return true;
             lost = lost_ranges_.front();
         }
@@ -74,9 +74,8 @@ bool Origin::log_lost_ranges() {
             log_.replace(*lost.instead_of);
             log_.forget(*lost.instead_of);
         }
-        const std::lock_guard lock(mutex_);
-        departures_.push_back({logged, {}, false});
-        unreleased_[seqs.first] = {count, count};
+        outgoing_.add_tombstones(logged);
+        const std::lock_guard lock(lost_mutex_);
         lost_ranges_.front().instead_of.reset();
         lost_ranges_.front().seqs.first += count;
         if (lost_ranges_.front().seqs.first > seqs.last) lost_ranges_.pop_front();

@@ -132,7 +132,7 @@ Origin& OrphanedRun::origin_of_lanes(EventClass event_class) {
 bool OrphanedRun::advance() {
     bool is_over = true;
     for (const auto& origin : origins_) {
-        is_over = origin->finish() && origin->is_settled() && is_over;
+        is_over = origin->finish() && origin->is_all_acked() && is_over;
     }
     if (frame_sender_ != nullptr) frame_sender_->wake();
     if (!is_over) return false;

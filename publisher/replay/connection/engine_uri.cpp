@@ -42,7 +42,7 @@ Rewritten rewrite_mongodb(const UriPieces& pieces, const std::string& before) {
 Rewritten rewrite_engine_uri(std::string_view uri, Engine engine, const HostRule& rule) {
     const UriPieces pieces = take_apart(uri);
     if (pieces.hosts.find('@') != std::string_view::npos) return {{}, kBareAt};
-    const Rewritten hosts = rewrite_authority(pieces.hosts, rule);
+    Rewritten hosts = rewrite_authority(pieces.hosts, rule);
     if (hosts.error != nullptr) return hosts;
     const std::string before = std::string(pieces.before_hosts) + hosts.text;
     if (engine == Engine::mongodb) return rewrite_mongodb(pieces, before);

@@ -16,8 +16,8 @@
 #include <homeward/prometheus.hpp>
 #include <homeward/publisher.hpp>
 
+#include "publisher/api/refusals.hpp"
 #include "publisher/platform/file.hpp"
-#include "publisher/send/refusals.hpp"
 #include "tests/publisher/api/shop.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/faults/small_disk.hpp"

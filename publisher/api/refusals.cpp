@@ -1,4 +1,4 @@
-#include "publisher/send/refusals.hpp"
+#include "publisher/api/refusals.hpp"
 
 #include <utility>
 
