@@ -10,6 +10,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <cstdio>
+#include <exception>
 #include <iostream>
 #include <sstream>
 #include <string>
@@ -259,7 +261,7 @@ void add_policies(Table& table) {
 
 }  // namespace
 
-int main() {
+int main() try {
     Table table;
     add_errors(table);
     add_reads(table);
@@ -268,4 +270,7 @@ int main() {
     add_policies(table);
     table.print(std::cout);
     return std::cout.good() ? 0 : 1;
+} catch (const std::exception& error) {
+    std::fprintf(stderr, "homeward-replay-rules: %s\n", error.what());
+    return 1;
 }

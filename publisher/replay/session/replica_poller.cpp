@@ -49,17 +49,24 @@ class ReplicaPoller::Loop {
         close(wake_);
     }
 
+    /// Whether this is a forked child: the thread is the parent's, and so are the connection and
+    /// perhaps the mutex.
+    bool is_of_parent() const { return getpid() != process_; }
+
     Coverage coverage_now(const Token& token) const {
+        if (is_of_parent()) return Coverage::position_unknown;
         const std::lock_guard lock(mutex_);
         return coverage(token);
     }
 
     ServerRole role_now() const {
+        if (is_of_parent()) return ServerRole::unknown;
         const std::lock_guard lock(mutex_);
         return known_ ? known_->role : ServerRole::unknown;
     }
 
     Outcome wait_for(const Token& token, Milliseconds wait_max) {
+        if (is_of_parent()) return {Coverage::position_unknown, false};
         const auto deadline = Clock::now() + wait_max;
         std::unique_lock lock(mutex_);
         const Coverage known = coverage(token);
@@ -83,6 +90,7 @@ class ReplicaPoller::Loop {
     }
 
     Stats stats() const {
+        if (is_of_parent()) return {};
         const std::lock_guard lock(mutex_);
         return stats_;
     }
@@ -209,6 +217,7 @@ class ReplicaPoller::Loop {
     const PollOptions options_;
     const Engine engine_;
     const int wake_;
+    const pid_t process_ = getpid();
 
     mutable std::mutex mutex_;
     std::condition_variable stopping_;
@@ -230,7 +239,10 @@ class ReplicaPoller::Loop {
 
 ReplicaPoller::ReplicaPoller(std::unique_ptr<PositionSource> source, const PollOptions& options)
     : loop_(std::make_unique<Loop>(std::move(source), options)) {}
-ReplicaPoller::~ReplicaPoller() = default;
+ReplicaPoller::~ReplicaPoller() {
+    // To end the parent's connection from a child would end it for the parent, too.
+    if (loop_->is_of_parent()) static_cast<void>(loop_.release());
+}
 
 ReplicaPoller::Outcome ReplicaPoller::wait_for(const Token& token, Milliseconds wait_max) {
     return loop_->wait_for(token, wait_max);

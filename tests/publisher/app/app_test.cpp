@@ -11,9 +11,11 @@
 
 #include "tests/publisher/app/environment.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/process.hpp"
 
 using namespace homeward;
 using namespace homeward::testing;
+using namespace std::chrono_literals;
 using replay::Cause;
 
 namespace {
@@ -126,7 +128,7 @@ TEST_CASE("a session's token goes from one App to another, and its reads to the 
         return result.seen_token;
     };
     const auto done = [](replay::HandlerResult&) {};
-    CHECK(status(replica, post(token(1000)), done) == 0);
+    CHECK(wait_until(60s, [&] { return status(replica, post(token(1000)), done) == 0; }));
     CHECK(status(replica, post(token(1001)), done) == 409);
     CHECK(status(primary, post(token(1001)), done) == 0);
 }

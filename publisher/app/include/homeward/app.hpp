@@ -66,7 +66,9 @@ struct AppOptions {
 /// A publisher and a replay helper that belong together: each request has a request scope, so the
 /// events of a request that is replayed are dropped here and emitted in the primary region.
 ///
-/// Any thread; it must outlive the server. Make it after fork(): the replay helper has a thread.
+/// Any thread; it must outlive the server. A forking server makes one in each child. With the
+/// parent's App, a child emits as a publisher of its own, but has no poller: in a replica region it
+/// sends the reads of all sessions to the primary.
 class App {
   public:
     /// Reads the environment for parts that are not set, opens the publisher, and starts the

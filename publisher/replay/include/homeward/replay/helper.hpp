@@ -53,8 +53,9 @@ struct HelperOptions {
 };
 
 /// The replay helper of one process: regions, database, session tokens, the replica's poller, and
-/// the request handler that joins them. Any thread; it must outlive the server. Make it after
-/// fork(): its poller is a thread.
+/// the request handler that joins them. Any thread; it must outlive the server. A forking server
+/// makes one in each child: the poller is a thread, which fork() does not copy. With the parent's
+/// helper, a child in a replica region sends the reads of all sessions to the primary.
 class Helper {
   public:
     /// Reads the environment for parts that are not set, and starts the poller in a replica region.

@@ -32,13 +32,16 @@ struct PollOptions {
 /// Queries the position of one replica for any number of waiters, from a thread of its own. It
 /// queries only while somebody waits: a token before the last known position costs no query, and an
 /// idle poller makes none. Any thread may call it; it must outlive its callers.
+///
+/// A forked child has no poller thread: there every position is unknown, without a wait.
 class ReplicaPoller {
   public:
     /// Starts the thread.
     /// @param source used by that thread alone
     /// @param options pauses
     explicit ReplicaPoller(std::unique_ptr<PositionSource> source, const PollOptions& options = {});
-    /// Stops the thread; it may wait for a query that has begun.
+    /// Stops the thread; it may wait for a query that has begun. In a forked child it does nothing:
+    /// thread and connection are the parent's.
     ~ReplicaPoller();
     ReplicaPoller(const ReplicaPoller&) = delete;
     ReplicaPoller& operator=(const ReplicaPoller&) = delete;
