@@ -89,6 +89,9 @@ class Counter {
         }
         instrument_.add_shared(static_cast<std::int64_t>(value));
     }
+    /// Whether it measures.
+    /// @return false of a default-made one, and of a new name beyond MeterOptions::series_max
+    bool is_measuring() const noexcept { return instrument_.series != nullptr; }
 
   private:
     friend class Meter;
@@ -110,6 +113,9 @@ class UpDownCounter {
         }
         instrument_.add_shared(value);
     }
+    /// Whether it measures.
+    /// @return false of a default-made one, and of a new name beyond MeterOptions::series_max
+    bool is_measuring() const noexcept { return instrument_.series != nullptr; }
 
   private:
     friend class Meter;
@@ -135,6 +141,9 @@ class Gauge {
         }
         instrument_.record_shared(value);
     }
+    /// Whether it measures.
+    /// @return false of a default-made one, and of a new name beyond MeterOptions::series_max
+    bool is_measuring() const noexcept { return instrument_.series != nullptr; }
 
   private:
     friend class Meter;
@@ -161,6 +170,9 @@ class Histogram {
         }
         instrument_.record_shared(value);
     }
+    /// Whether it measures.
+    /// @return false of a default-made one, and of a new name beyond MeterOptions::series_max
+    bool is_measuring() const noexcept { return instrument_.series != nullptr; }
 
   private:
     friend class Meter;

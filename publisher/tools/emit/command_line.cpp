@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "publisher/tools/cli/nats_options.hpp"
+#include "publisher/tools/emit/udp_socket.hpp"
 #include "schemas/cli/command_line.hpp"
 #include "schemas/cli/options.hpp"
 #include "schemas/text/event.hpp"
@@ -40,6 +41,11 @@ which is also the last answer after the client has closed its side:
 
 Datagram socket: a datagram contains one or more lines, each an event. There are no answers.
 
+StatsD socket (statsd+unixgram:PATH, statsd+udp:ADDRESS:PORT): a datagram contains one or more lines
+NAME:VALUE|TYPE, with sample rates (|@0.1) and DogStatsD's tags (|#key:value,key). Types are c, g, ms,
+h and d. Values are added up here; every --statsd-interval each series that has changed becomes one
+metric_point. A line that is refused is counted; the first of each cause is printed.
+
 On SIGTERM the program accepts what clients have sent by then, waits for the stream as above, and
 exits.)";
 
@@ -74,6 +80,20 @@ std::string class_conflict(const EmitCommand& command) {
     return found;
 }
 
+void check_udp(const std::string& text, bool is_remote_allowed) {
+    UdpAddress address;
+    if (!UdpAddress::parse(text, address)) {
+        throw UsageError(
+            "--listen: expected statsd+udp:ADDRESS:PORT with a numeric address, such as "
+            "127.0.0.1:8125 or [::1]:8125, not \"" +
+            text + "\"");
+    }
+    if (address.is_loopback() || is_remote_allowed) return;
+    throw UsageError("--listen: " + text +
+                     " is no loopback address, and UDP cannot check who sends. Use 127.0.0.1 or "
+                     "statsd+unixgram:PATH, or add --statsd-remote");
+}
+
 void check(const EmitCommand& command) {
     if (!command.type.empty() && !is_type_name(command.type)) {
         throw UsageError("--type \"" + command.type +
@@ -92,6 +112,9 @@ void check(const EmitCommand& command) {
     }
     if (!command.text_field.empty() && !command.listen.empty()) {
         throw UsageError("--text-field is for standard input, not for --listen");
+    }
+    for (const ListenAddress& address : command.listen) {
+        if (!address.udp.empty()) check_udp(address.udp, command.statsd.is_remote_allowed);
     }
 }
 
@@ -183,11 +206,14 @@ void add_socket_options(CLI::App& app, EmitCommand& command) {
            [&command](const std::vector<std::string>& addresses) {
                for (const std::string& text : addresses) {
                    if (ListenAddress::parse(text, command.listen.emplace_back())) continue;
-                   throw UsageError("--listen: expected unix:PATH or unixgram:PATH, not \"" + text +
-                                    "\"");
+                   throw UsageError(
+                       "--listen: expected unix:PATH, unixgram:PATH, statsd+unixgram:PATH or "
+                       "statsd+udp:ADDRESS:PORT, not \"" +
+                       text + "\"");
                }
            },
-           "listen on unix:PATH (stream) or unixgram:PATH (datagram); may be given again")
+           "listen on unix:PATH (stream) or unixgram:PATH (datagram) for events, on "
+           "statsd+unixgram:PATH or statsd+udp:ADDRESS:PORT for StatsD; may be given again")
         ->type_name("ADDRESS")
         ->allow_extra_args(false)
         ->take_all();
@@ -197,6 +223,29 @@ void add_socket_options(CLI::App& app, EmitCommand& command) {
            "permissions of the socket files, in octal")
         ->type_name("MODE")
         ->default_str("0660");
+}
+
+void add_statsd_options(CLI::App& app, StatsdOptions& statsd) {
+    app.option_defaults()->group("StatsD");
+    cli::add_number(
+        app, "--statsd-interval", {1, 86'400},
+        [&statsd](std::int64_t seconds) { statsd.interval = std::chrono::seconds(seconds); },
+        "report changed series this often, and at the end")
+        ->type_name("SECONDS")
+        ->default_str(std::to_string(statsd.interval.count()));
+    cli::add_number(
+        app, "--statsd-series-max", {1, 500'000}, statsd.series_max,
+        "series (names with their tags) to keep apart; further ones of a name are "
+        "folded into one with the attribute otel.metric.overflow, and further names are "
+        "refused");
+    cli::add_choice(
+        app, "--statsd-gauges", {"relative", "absolute"},
+        [&statsd](const std::string& what) { statsd.has_relative_gauges = what == "relative"; },
+        "what a gauge's value with a sign means: relative, as in StatsD: it is added to the last "
+        "value, 0 at first; absolute, as in DogStatsD: it is the value");
+    app.add_flag("--statsd-remote", statsd.is_remote_allowed,
+                 "allow statsd+udp on addresses that are not loopback addresses. Whoever reaches "
+                 "them may write metrics, under any sender address");
 }
 
 }  // namespace
@@ -211,6 +260,7 @@ std::optional<int> parse_command_line(int argc, char** argv, EmitCommand& comman
     add_nats_options(app, command.publisher);
     add_spool_options(app, command.publisher, lanes_in_spool);
     add_socket_options(app, command);
+    add_statsd_options(app, command.statsd);
     app.footer(kExitStatus);
     if (const auto status = line.parse(argc, argv)) return status;
     if (lanes_in_spool && !command.publisher.spool_dir.empty()) {

@@ -9,6 +9,7 @@
 #include <homeward/publisher.hpp>
 
 #include "publisher/tools/emit/listen_socket.hpp"
+#include "publisher/tools/emit/statsd_metrics.hpp"
 
 namespace homeward {
 
@@ -26,6 +27,7 @@ struct EmitCommand {
     bool quiet = false;
     std::vector<ListenAddress> listen;  ///< empty: standard input
     unsigned socket_mode = 0660;
+    StatsdOptions statsd;
 };
 
 /// Shows help or the mistake, and says with which code to exit, if there is nothing to do.

@@ -37,8 +37,16 @@ bool ListenAddress::parse(const std::string& text, ListenAddress& address) {
     const std::size_t colon = text.find(':');
     if (colon == std::string::npos || colon + 1 == text.size()) return false;
     const std::string kind = text.substr(0, colon);
-    if (kind != "unix" && kind != "unixgram") return false;
-    address = {kind == "unixgram", text.substr(colon + 1)};
+    const std::string where = text.substr(colon + 1);
+    if (kind == "unix" || kind == "unixgram") {
+        address = {kind == "unixgram", false, where, ""};
+    } else if (kind == "statsd+unixgram") {
+        address = {true, true, where, ""};
+    } else if (kind == "statsd+udp") {
+        address = {true, true, "", where};
+    } else {
+        return false;
+    }
     return true;
 }
 

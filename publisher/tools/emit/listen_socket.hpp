@@ -10,9 +10,12 @@ namespace homeward {
 /// Where to listen: a stream socket whose clients get answers, or a datagram socket.
 struct ListenAddress {
     bool is_datagram = false;
-    std::filesystem::path path;
+    bool is_statsd = false;        ///< datagrams are lines of StatsD, not events
+    std::filesystem::path path{};  ///< of a Unix socket
+    std::string udp{};             ///< of a UDP socket, "127.0.0.1:8125" or "[::1]:8125"
 
-    /// "unix:PATH" or "unixgram:PATH"; false for anything else.
+    /// "unix:PATH", "unixgram:PATH", "statsd+unixgram:PATH" or "statsd+udp:ADDRESS:PORT"; false for
+    /// anything else.
     static bool parse(const std::string& text, ListenAddress& address);
 };
 

@@ -15,6 +15,7 @@
 #include "publisher/tools/emit/command_line.hpp"
 #include "publisher/tools/emit/event_line.hpp"
 #include "publisher/tools/emit/socket_server.hpp"
+#include "publisher/tools/emit/statsd_listener.hpp"
 #include "schemas/text/json_text.hpp"
 
 namespace {
@@ -130,13 +131,23 @@ int emit_sockets(const EmitCommand& command) {
     const int stop = stop_descriptor();
     homeward::SocketServer::Sockets sockets;
     for (const homeward::ListenAddress& address : command.listen) {
+        if (address.is_statsd) continue;
         sockets.push_back(std::make_unique<homeward::ListenSocket>(address, command.socket_mode));
     }
+    homeward::StatsdListener statsd(command);
     Publisher publisher(command.publisher);
+    statsd.open(publisher, log_to_stderr);
     homeward::SocketServer server(command, sockets, publisher);
+    for (const auto& receiver : statsd.receivers()) server.serve(*receiver);
     for (const auto& socket : sockets) log_to_stderr("listening on " + socket->path().string());
+    for (const auto& receiver : statsd.receivers()) {
+        log_to_stderr("listening on " + receiver->name() + " for StatsD");
+    }
     server.run(stop);
-    return close(publisher, command, server.tally()) ? 0 : 1;
+    const std::string summary = statsd.finish();
+    const bool is_done = close(publisher, command, server.tally());
+    if (!command.quiet && !summary.empty()) log_to_stderr(summary);
+    return is_done ? 0 : 1;
 }
 
 }  // namespace

@@ -60,6 +60,11 @@ SocketServer::~SocketServer() {
     ::close(epoll_);
 }
 
+void SocketServer::serve(StatsdReceiver& receiver) {
+    receivers_.push_back(&receiver);
+    watch(receiver.descriptor(), EPOLLIN, EPOLL_CTL_ADD);
+}
+
 void SocketServer::run(int stop) {
     watch(stop, EPOLLIN, EPOLL_CTL_ADD);
     for (;;) {
@@ -80,6 +85,11 @@ void SocketServer::handle(int descriptor, std::uint32_t events) {
         if (socket->descriptor() != descriptor) continue;
         if (!socket->is_datagram()) return accept_all(*socket);
         receive_some(*socket);
+        return;
+    }
+    for (StatsdReceiver* receiver : receivers_) {
+        if (receiver->descriptor() != descriptor) continue;
+        receiver->receive_some();
         return;
     }
     serve(descriptor, events);
@@ -194,6 +204,7 @@ void SocketServer::drain() {
         }
         socket->close();
     }
+    for (StatsdReceiver* receiver : receivers_) receiver->drain();
     for (const auto& [descriptor, client] : clients_) client->drain();
     clients_.clear();
 }

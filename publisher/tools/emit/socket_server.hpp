@@ -10,6 +10,7 @@
 #include "publisher/tools/emit/command_line.hpp"
 #include "publisher/tools/emit/listen_socket.hpp"
 #include "publisher/tools/emit/socket_client.hpp"
+#include "publisher/tools/emit/statsd_receiver.hpp"
 
 namespace homeward {
 
@@ -25,6 +26,8 @@ class SocketServer {
     SocketServer(const SocketServer&) = delete;
     SocketServer& operator=(const SocketServer&) = delete;
 
+    /// Serves this one, too. Before run().
+    void serve(StatsdReceiver& receiver);
     /// Until `stop` can be read; then takes what clients have sent by now, and ends.
     void run(int stop);
 
@@ -49,6 +52,7 @@ class SocketServer {
     int epoll_;
     bool is_crowded_ = false;  // stream sockets are not watched until a client has gone, or
     std::chrono::steady_clock::time_point listen_due_{};
+    std::vector<StatsdReceiver*> receivers_;
     std::map<int, std::unique_ptr<SocketClient>> clients_;
     std::vector<char> datagram_;
     LineTally tally_;
