@@ -127,12 +127,14 @@ TEST_CASE("the shared library shows nothing but its ABI") {
         "grep -v '^HOMEWARD_1$' | sed 's/@@HOMEWARD_1$//' | sort",
         {{"LIBRARY", prefix.find("libhomeward.so.0")}});
     const CommandResult declared = shell(
-        "grep -ohE '\\bhomeward_[a-z_]+\\(' \"$HEADER\" \"$VALUES_HEADER\" \"$REPLAY_HEADER\" | "
+        "grep -ohE '\\bhomeward_[a-z_]+\\(' \"$HEADER\" \"$VALUES_HEADER\" \"$METRICS_HEADER\" "
+        "\"$REPLAY_HEADER\" | "
         "tr -d '(' | sort -u | "
         "grep -vxF \"$(sed -n 's/^static inline homeward_value \\([a-z_]*\\).*/\\1/p' "
         "\"$VALUES_HEADER\")\"",
         {{"HEADER", prefix.find("homeward.h")},
          {"VALUES_HEADER", prefix.find("homeward_values.h")},
+         {"METRICS_HEADER", prefix.find("homeward_metrics.h")},
          {"REPLAY_HEADER", prefix.find("homeward_replay.h")}});
     CHECK(declared.output.find("homeward_open\n") != std::string::npos);
     CHECK(shown.output == declared.output);

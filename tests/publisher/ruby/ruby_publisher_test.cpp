@@ -83,6 +83,30 @@ TEST_CASE("no value that a request can hold makes an emit raise, nor does a sign
     CHECK(ran.exit_code == 0);
 }
 
+TEST_CASE("what Ruby threads and a forked child count and time are rows that add up") {
+    Bridge bridge;
+    bridge.start_consumer();
+    const CommandResult ran = run_ruby(bridge.leaf(), "meter.rb");
+    INFO(ran.output);
+    REQUIRE(ran.exit_code == 0);
+    const CommandResult proof = bridge.consumer_command({"proof", "--wait", "60", "--final"}, 90s);
+    INFO(proof.output);
+    CHECK(proof.exit_code == 0);
+    const auto one = [&](const std::string& what, const std::string& name) {
+        return bridge.leader().query("SELECT " + what + " FROM metric_points WHERE name = '" +
+                                     name + "'")[0][0];
+    };
+    CHECK(one("sum(sum)::int8 || ' ' || count(DISTINCT origin)", "rb.requests") == "12107 2");
+    CHECK(one("min(sum)::int8", "rb.requests") == "7");
+    CHECK(one("min(attributes ->> 'route') || min(attributes ->> 'method') || min(unit)",
+              "rb.requests") == "/ordersGET{request}");
+    CHECK(one("sum(sum)::int8", "rb.open") == "2000");
+    CHECK(one("sum(count) || ' ' || floor(sum(sum)) || ' ' || max(max)", "rb.seconds") ==
+          "4002 6000 3");
+    CHECK(one("max(value) || min(attributes ->> 'place')", "rb.heat") == "21.5caf\xef\xbf\xbd");
+    CHECK(one("sum(sum)::int8", "rb.short") == "2020");
+}
+
 TEST_CASE("Ruby's decide() passes rules.json, and its middleware sends what was decided") {
     ProcessOptions options;
     options.environment = {{"HOMEWARD_LIBRARY", HOMEWARD_C_LIBRARY},

@@ -62,6 +62,24 @@ module Homeward
              :metric_dropped, :uint64, :audit_scrubbed, :uint64, :metric_scrubbed, :uint64
     end
 
+    class MeterOptions < FFI::Struct
+      layout :size, :size_t, :interval_ms, :uint32, :series_max, :size_t
+    end
+
+    class Attribute < FFI::Struct
+      layout :key, :pointer, :value, :pointer
+    end
+
+    class Series < FFI::Struct
+      layout :size, :size_t, :name, :pointer, :unit, :pointer, :attributes, :pointer,
+             :attribute_count, :size_t
+    end
+
+    class MeterStats < FFI::Struct
+      layout :size, :size_t, :series, :uint64, :folded_series, :uint64, :negative, :uint64,
+             :not_finite, :uint64, :closed, :uint64
+    end
+
     # `blocking`: releases the interpreter's lock while it waits.
     attach_function :homeward_abi_version, [], :uint32
     attach_function :homeward_open, [Options.by_ref, :pointer, :size_t], :pointer, blocking: true
@@ -80,6 +98,14 @@ module Homeward
     attach_function :homeward_scope_drop, [:pointer], :void
     attach_function :homeward_scope_held, [:pointer], :size_t
     attach_function :homeward_scope_end, [:pointer], :void
+    attach_function :homeward_meter_new, [:pointer, MeterOptions.by_ref, :pointer, :size_t],
+                    :pointer
+    attach_function :homeward_meter_get_stats, [:pointer, MeterStats.by_ref], :int
+    attach_function :homeward_instrument_new,
+                    [:pointer, :int, Series.by_ref, :pointer, :size_t], :pointer
+    attach_function :homeward_instrument_free, [:pointer], :void
+    attach_function :homeward_instrument_add, %i[pointer int64], :int
+    attach_function :homeward_instrument_record, %i[pointer double], :int
 
     if homeward_abi_version < ABI_VERSION
       raise LoadError, "libhomeward has ABI #{homeward_abi_version}; homeward.rb needs " \

@@ -81,6 +81,12 @@ module Homeward
       scope&.finish
     end
 
+    # Counters, gauges and histograms that are added up in this process; see Meter for the options.
+    # One for the whole app is enough.
+    def meter(**options)
+      Meter.new(@handle, **options)
+    end
+
     # Whether all that was emitted so far is in the stream (or :logged, on disk) in time.
     def flush(seconds, til: :stream)
       Native.homeward_flush(@handle, ms(seconds), Native::UNTIL.fetch(til), nil) == 1
