@@ -1,22 +1,49 @@
 # Sourced by deploy/up: the live table. All its numbers are what the leader has been told, so they
 # are a freshness behind.
 
+# What the apps have timed, from metric_points: a row per bucket of each histogram. Bucket i of scale s
+# holds (b^i, b^(i+1)], b = 2^(2^-s); its middle stands for its values.
+request_buckets="
+SELECT o.region, p.attributes ->> 'route' AS route, p.time, bucket.count,
+       2 ^ ((p.positive_offset + bucket.number - 0.5)::float8 * 2 ^ (-p.scale)::float8) AS seconds
+FROM metric_points p JOIN homeward.event_origin o ON o.id = p.origin,
+     unnest(p.positive_counts) WITH ORDINALITY AS bucket (count, number)
+WHERE p.name = 'http.server.request.duration'"
+
 # Requests/s and p99 of the last 3 s: ams, scl, and ams with a synchronous write.
 request_numbers() {
-    psql_leader -At -F ' ' 2>>"$dir/table.log" <<'SQL'
-SELECT coalesce(round(count(*) FILTER (WHERE region = 'ams' AND route <> 'sync') / 3.0), 0),
-       coalesce(round(1000 * percentile_cont(0.99) WITHIN GROUP (ORDER BY value)
-                      FILTER (WHERE region = 'ams' AND route = 'read')::numeric, 1), 0),
-       coalesce(round(count(*) FILTER (WHERE region = 'scl') / 3.0), 0),
-       coalesce(round(1000 * percentile_cont(0.99) WITHIN GROUP (ORDER BY value)
-                      FILTER (WHERE region = 'scl' AND route = 'read')::numeric, 1), 0),
-       coalesce(round(1000 * percentile_cont(0.5) WITHIN GROUP (ORDER BY value)
-                      FILTER (WHERE route = 'sync')::numeric, 1), 0),
-       coalesce(round(1000 * percentile_cont(0.99) WITHIN GROUP (ORDER BY value)
-                      FILTER (WHERE route = 'sync')::numeric, 1), 0)
-FROM (SELECT o.region, m.tags ->> 'route' AS route, m.value
-      FROM metric_events m JOIN homeward.event_origin o ON o.id = m.origin
-      WHERE m.time > now() - interval '3 seconds') AS recent;
+    psql_leader -At -F ' ' 2>>"$dir/table.log" <<SQL
+WITH ranked AS (
+    SELECT *, sum(count) OVER (PARTITION BY region, route ORDER BY seconds) AS rank,
+           sum(count) OVER (PARTITION BY region, route) AS total
+    FROM ($request_buckets AND p.time > now() - interval '3 seconds') AS recent)
+SELECT coalesce(round(sum(count) FILTER (WHERE region = 'ams' AND route <> 'sync') / 3.0), 0),
+       coalesce(round(1000 * min(seconds) FILTER
+                      (WHERE region = 'ams' AND route = 'read' AND rank >= 0.99 * total)::numeric, 1), 0),
+       coalesce(round(sum(count) FILTER (WHERE region = 'scl') / 3.0), 0),
+       coalesce(round(1000 * min(seconds) FILTER
+                      (WHERE region = 'scl' AND route = 'read' AND rank >= 0.99 * total)::numeric, 1), 0),
+       coalesce(round(1000 * min(seconds) FILTER
+                      (WHERE route = 'sync' AND rank >= 0.5 * total)::numeric, 1), 0),
+       coalesce(round(1000 * min(seconds) FILTER
+                      (WHERE route = 'sync' AND rank >= 0.99 * total)::numeric, 1), 0)
+FROM ranked;
+SQL
+}
+
+# All requests of the run but the synchronous ones, each counted where it was answered.
+request_summary() {
+    psql_leader -At <<SQL
+WITH ranked AS (
+    SELECT *, sum(count) OVER (ORDER BY seconds) AS rank, sum(count) OVER () AS total
+    FROM ($request_buckets) AS all_buckets WHERE route <> 'sync')
+SELECT format('requests: %s counted and timed in %s metric points; p50 %s ms, p99 %s ms',
+              coalesce(sum(count), 0),
+              (SELECT count(*) FROM metric_points WHERE name = 'http.server.request.duration'
+               AND attributes ->> 'route' <> 'sync'),
+              round(1000 * min(seconds) FILTER (WHERE rank >= 0.5 * total)::numeric, 1),
+              round(1000 * min(seconds) FILTER (WHERE rank >= 0.99 * total)::numeric, 1))
+FROM ranked;
 SQL
 }
 

@@ -1,6 +1,6 @@
-// A small shop. It reads from its region's replica, writes an audit event and a metric on every
-// request without touching the database, has true writes replayed to the primary region, and lets
-// each session read its own writes. Environment: PORT, and what <homeward/app.hpp> names.
+// A small shop. It reads from its region's replica; audits, counts and times every request without
+// touching the database; has true writes replayed to the primary region; and lets each session read
+// its own writes. Environment: PORT, and what <homeward/app.hpp> names.
 
 #include <homeward/app.hpp>
 #include <homeward/replay/httplib.hpp>
@@ -11,11 +11,11 @@
 #include <thread>
 
 #include <audit.event.hpp>
-#include <metric.event.hpp>
 
 using namespace homeward;
 using namespace homeward::events;
 using namespace homeward::replay;
+using namespace std::chrono_literals;
 using httplib::Request, httplib::Response;
 
 std::string read_order(const std::string& url, const std::string& id) {
@@ -32,23 +32,19 @@ std::string add_order(const std::string& url, const std::string& item) {
     return row[0].as<std::string>();
 }
 
-void count(App& app, std::string_view name, Metric::Kind kind, double value, JsonObject tags) {
-    app.publisher().emit(Metric{.name = name, .kind = kind, .value = value, .tags = tags});
-}
-
-/// What every request leaves behind, however its handler ends: two emits, tens of nanoseconds each,
-/// no I/O. Of a request that is replayed they are dropped: the primary region emits them.
+/// What every request leaves behind, however its handler ends: an emit and a measurement, without
+/// I/O. Of a request that is replayed both are dropped: the primary region has them.
 struct Trail {
     App& app;
     const Request& request;
     const Response& response;
-    std::string route, action{}, resource{};  // without an action there is no audit event
+    Histogram seconds;
+    std::string action{}, resource{};  // without an action there is no audit event
     std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
 
     ~Trail() {
         const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
-        count(app, "request_duration_seconds", Metric::Kind::histogram, took.count(),
-              JsonObject().add("route", route));
+        app.when_answered([took, seconds = seconds]() mutable { seconds.record(took.count()); });
         if (action.empty()) return;
         Audit event{.actor = "user:demo", .action = action, .resource = resource};
         const bool is_done = response.status == 200 || response.status == 201;
@@ -60,15 +56,19 @@ struct Trail {
 };
 
 void count_replay(App& app, const Decision& decision) {
-    const std::string_view reason = name_of(decision.reason);
-    count(app, "homeward_replay", Metric::Kind::counter, 1, JsonObject().add("reason", reason));
+    app.meter().counter("homeward.replays", {{"reason", name_of(decision.reason)}}).add(1);
 }
 
 int main() try {
     sigset_t stop;  // blocked before any thread is made, so that only sigwait() takes it
     sigemptyset(&stop), sigaddset(&stop, SIGTERM), pthread_sigmask(SIG_BLOCK, &stop, nullptr);
     App app("shop", {.replay = {.request_handler = {.cause_of = libpqxx_cause}},
-                     .on_replay = count_replay});
+                     .on_replay = count_replay,
+                     .meter = {.interval = 1s}});
+    const auto seconds_of = [&app](std::string_view route) {  // a histogram counts, too
+        return app.meter().histogram("http.server.request.duration", {{"route", route}}, {"s"});
+    };
+    const auto reads = seconds_of("read"), writes = seconds_of("write"), sync = seconds_of("sync");
     const std::string database = app.database_url().url;
     httplib::Server server;
     server.new_task_queue = [] { return new httplib::ThreadPool(64); };
@@ -76,13 +76,13 @@ int main() try {
     const HttplibReplay replay = install(server, app);
     server.Get(R"(/orders/(\d+))", replay.wrap([&](const Request& request, Response& response) {
         const std::string id = request.matches[1];
-        const Trail trail{app, request, response, "read", "order.view", "order:" + id};
+        const Trail trail{app, request, response, reads, "order.view", "order:" + id};
         const std::string item = read_order(database, id);
         response.status = item.empty() ? 404 : 200;
         response.set_content(item + "\n", "text/plain");
     }));
     server.Post("/orders", replay.wrap([&](auto& request, auto& response, HandlerResult& result) {
-        Trail trail{app, request, response, "write", "order.create", "order:new"};
+        Trail trail{app, request, response, writes, "order.create", "order:new"};
         const std::string id = add_order(database, request.body.substr(0, 200));
         note_commit(app, thread_connection(database), result);
         response.status = 201, trail.resource = "order:" + id;
@@ -90,7 +90,7 @@ int main() try {
     }));
     // The same read, with its audit row written to the leader before the answer: what it costs.
     server.Get(R"(/sync/orders/(\d+))", [&](const Request& request, Response& response) {
-        const Trail trail{app, request, response, "sync"};
+        const Trail trail{app, request, response, sync};
         response.set_content(read_order(database, request.matches[1]) + "\n", "text/plain");
         pqxx::nontransaction work(thread_connection(std::getenv("DATABASE_URL")));
         work.exec_params("INSERT INTO sync_audit VALUES (DEFAULT, now(), $1, $2, $3, $4)",
@@ -103,7 +103,7 @@ int main() try {
     std::thread listener([&] { server.listen_after_bind(); });
     int caught = 0;
     sigwait(&stop, &caught), server.stop(), listener.join();
-    return app.close(std::chrono::seconds(10)).done ? 0 : 1;
+    return app.close(10s).done ? 0 : 1;
 } catch (const std::exception& error) {
     return std::cerr << error.what() << '\n', 2;
 }

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <stdexcept>
 #include <utility>
+#include <vector>
 
 #include <homeward/prometheus.hpp>
 #include <homeward/replay/libpq.hpp>
@@ -22,11 +23,41 @@ PublisherOptions publisher_options(std::string_view name, AppOptions& options) {
     return publisher;
 }
 
+/// What the thread's handler has begun, until it is known where its request is handled.
+class Request {
+  public:
+    Request(Publisher& publisher, const RequestScopeOptions& limits)
+        : scope_(publisher, limits), outer_(std::exchange(current, this)) {}
+    /// Undecided: as RequestScope, it was handled here.
+    ~Request() { complete(true); }
+    Request(const Request&) = delete;
+    Request& operator=(const Request&) = delete;
+
+    void complete(bool is_answered) {
+        if (std::exchange(is_complete_, true)) return;
+        current = outer_;
+        is_answered ? void(scope_.publish()) : scope_.drop();
+        if (!is_answered) return;
+        for (const auto& action : actions_) action();
+    }
+    void when_answered(std::function<void()> action) { actions_.push_back(std::move(action)); }
+
+    static thread_local Request* current;
+
+  private:
+    RequestScope scope_;
+    Request* outer_;
+    std::vector<std::function<void()>> actions_;
+    bool is_complete_ = false;
+};
+thread_local Request* Request::current = nullptr;
+
 }  // namespace
 
 App::App(std::string_view name, AppOptions options)
     : on_log_(options.on_log ? options.on_log : &log_to_stderr) {
     PublisherOptions publisher = publisher_options(name, options);
+    const MeterOptions meter = options.meter;
     try {
         replay_.emplace(replay_options(std::move(options)));
     } catch (const std::invalid_argument& error) {
@@ -34,9 +65,19 @@ App::App(std::string_view name, AppOptions options)
     }
     // Last: when a variable is wrong, there is nothing to close.
     publisher_ = std::make_unique<Publisher>(std::move(publisher));
+    try {
+        meter_.emplace(*publisher_, meter);
+    } catch (const std::invalid_argument& error) {
+        throw SetupError(error.what());
+    }
 }
 
 App::~App() = default;
+
+void App::when_answered(std::function<void()> action) {
+    if (Request::current == nullptr) return action();
+    Request::current->when_answered(std::move(action));
+}
 
 replay::HelperOptions App::replay_options(AppOptions options) {
     replay::HelperOptions& parts = options.replay;
@@ -45,10 +86,10 @@ replay::HelperOptions App::replay_options(AppOptions options) {
     parts.request_handler.on_begin =
         [this, limits = options.scope,
          on_begin = std::move(parts.request_handler.on_begin)]() -> replay::Completion {
-        auto scope = std::make_shared<RequestScope>(*publisher_, limits);
+        auto request = std::make_shared<Request>(*publisher_, limits);
         replay::Completion complete = on_begin ? on_begin() : replay::Completion();
-        return [scope = std::move(scope), complete = std::move(complete)](bool is_answered) {
-            is_answered ? void(scope->publish()) : scope->drop();
+        return [request = std::move(request), complete = std::move(complete)](bool is_answered) {
+            request->complete(is_answered);
             if (complete) complete(is_answered);
         };
     };

@@ -44,6 +44,12 @@ homeward::EmitResult start_shop() {
 }
 //! [app]
 
+//! [app_measure]
+void measure_request(homeward::App& app, homeward::Histogram seconds, double took_s) {
+    app.when_answered([seconds, took_s]() mutable { seconds.record(took_s); });
+}
+//! [app_measure]
+
 //! [app_parts]
 std::unique_ptr<homeward::App> open_app() {
     homeward::AppOptions options;

@@ -87,8 +87,20 @@ TEST_CASE("1,000 HTTP requests of which half are replayed leave exactly one audi
     CHECK(leader.number("SELECT count(*)" + audit + " AND region = 'scl'") == kRequests / 2);
     CHECK(leader.number("SELECT count(*) FROM orders WHERE item = 'an item'") == kRequests / 2);
     // The replays themselves came through the publisher too, by reason.
-    CHECK(leader.number("SELECT sum(value) FROM metric_events WHERE name = 'homeward_replay'"
-                        " AND tags ->> 'reason' = 'read_only_error'") == kRequests / 2);
+    CHECK(leader.number("SELECT sum(sum)::int8 FROM metric_points WHERE name = 'homeward.replays'"
+                        " AND attributes ->> 'reason' = 'read_only_error'") == kRequests / 2);
+    // Each request was counted and timed once, in the region that answered it.
+    const auto timed = [&](const std::string& route, const std::string& region) {
+        return leader.number(
+            "SELECT coalesce(sum(count), 0)::int8 FROM metric_points p"
+            " JOIN homeward.event_origin o ON o.id = p.origin"
+            " WHERE name = 'http.server.request.duration' AND attributes ->> 'route' = '" +
+            route + "' AND region = '" + region + "'");
+    };
+    CHECK(timed("read", "ams") >= kRequests / 2);  // and those that waited for the replica
+    CHECK(timed("read", "scl") == 0);
+    CHECK(timed("write", "ams") == 0);
+    CHECK(timed("write", "scl") == kRequests / 2);
 
     // What Prometheus' own tool makes of the app's page.
     const TempDir dir;

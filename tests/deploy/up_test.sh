@@ -57,6 +57,13 @@ for run in one two; do
     esac
     grep -Eq '^   ams: [1-9][0-9]* reads of own writes, 0 stale' "$TMPDIR/$run.out" ||
         complain "a session did not read its own writes in run $run"
+    # What the apps have timed came as metric points.
+    grep -Eq '^requests: [1-9][0-9]* counted and timed in [1-9][0-9]* metric points; p50 [0-9.]+ ms, p99 [0-9.]+ ms$' \
+        "$TMPDIR/$run.out" || complain "no times of requests in run $run"
+    # Each of them left an audit event, too.
+    requests=$(sed -n 's/^requests: \([0-9]*\) .*/\1/p' "$TMPDIR/$run.out")
+    audits=$(awk '$3 == "audit" { sum += $6 } END { print sum + 0 }' "$TMPDIR/$run.out")
+    [ "$requests" = "$audits" ] || complain "run $run timed $requests requests and audited $audits"
     # Writes were replayed to the primary, and reads emitted in both regions.
     grep -q '^scl/shop.*complete' "$TMPDIR/$run.out" || complain "no origin of scl in run $run"
     grep -q '^ams/shop.*complete' "$TMPDIR/$run.out" || complain "no origin of ams in run $run"

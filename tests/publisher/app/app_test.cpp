@@ -110,6 +110,45 @@ TEST_CASE("the events of a request that is replayed are dropped, those of others
     }));
 }
 
+TEST_CASE("a request is measured where it is answered, and not where it is replayed") {
+    const Environment environment(kReplicaRegion);
+    AppOptions options;
+    options.on_log = ignore;
+    App app("shop", options);
+    int measured = 0;
+    const auto measure = [&](replay::HandlerResult&) {
+        const int before = measured;
+        app.when_answered([&] { ++measured; });
+        CHECK(measured == before);  // not yet
+    };
+    CHECK(status(app, post(), [&](replay::HandlerResult& result) {
+              measure(result);
+              meet_read_only(result);
+          }) == 409);
+    CHECK(measured == 0);
+    CHECK(status(app, post(), measure) == 0);
+    CHECK(measured == 1);
+    CHECK_THROWS(status(app, post(), [&](replay::HandlerResult& result) {
+        measure(result);
+        throw std::runtime_error("the app's own");
+    }));
+    CHECK(measured == 2);
+    app.when_answered([&] { ++measured; });  // outside of a request
+    CHECK(measured == 3);
+
+    Counter requests = app.meter().counter("requests");
+    CHECK(requests.is_measuring());
+    CHECK(app.meter().stats().series == 1);
+}
+
+TEST_CASE("a meter's option that is out of range is a SetupError") {
+    const Environment environment(kReplicaRegion);
+    AppOptions options;
+    options.on_log = ignore;
+    options.meter.series_max = 0;
+    CHECK_THROWS_WITH(App("shop", options), Catch::Matchers::Contains("series_max"));
+}
+
 TEST_CASE("a session's token goes from one App to another, and its reads to the primary") {
     const Environment environment(kReplicaRegion);
     AppOptions options;

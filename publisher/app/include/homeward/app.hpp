@@ -29,6 +29,7 @@
 #include <string>
 #include <string_view>
 
+#include <homeward/metrics.hpp>
 #include <homeward/publisher.hpp>
 #include <homeward/replay/helper.hpp>
 #include <homeward/request_scope.hpp>
@@ -58,6 +59,8 @@ struct AppOptions {
     std::function<void(App& app, const replay::Decision& decision)> on_replay{};
     /// The buffer of each request's events.
     RequestScopeOptions scope{};
+    /// Settings of App::meter().
+    MeterOptions meter{};
     /// Receives log lines of the publisher, and one for each replay and refusal. Called from many
     /// threads; it must not throw. Empty: lines go to standard error.
     std::function<void(std::string_view line)> on_log{};
@@ -86,6 +89,14 @@ class App {
     /// The publisher.
     /// @return lives as long as this object
     Publisher& publisher() { return *publisher_; }
+    /// Counters, gauges and histograms that are added up in this process.
+    /// @return lives as long as this object
+    Meter& meter() { return *meter_; }
+    /// Measures a request once: runs `action` when it is known that this thread's request is
+    /// answered here, and never if it is replayed, since the primary region then handles it. At
+    /// once outside of the adapter's handlers.
+    /// @param action adds to instruments; it must not throw. Runs on this thread
+    void when_answered(std::function<void()> action);
     /// The connection string of this region's database, and whether it is a replica's.
     /// @return it never changes, and has no error
     const replay::RegionalUrl& database_url() const { return replay_->database(); }
@@ -98,7 +109,8 @@ class App {
     /// The counts of publisher and replay helper as Prometheus text, for the app's /metrics.
     /// @return the text, each line ended
     std::string prometheus() const;
-    /// Publisher::close(). One thread, once, when the server has stopped.
+    /// Publisher::close(), which reports what the meter has. One thread, once, when the server has
+    /// stopped.
     /// @param deadline milliseconds from now
     /// @return whether everything was acknowledged, and how many events were not
     FlushResult close(std::chrono::milliseconds deadline) { return publisher_->close(deadline); }
@@ -108,6 +120,7 @@ class App {
 
     std::function<void(std::string_view)> on_log_;
     std::unique_ptr<Publisher> publisher_;
+    std::optional<Meter> meter_;
     std::optional<replay::Helper> replay_;
 };
 
