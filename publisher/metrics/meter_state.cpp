@@ -72,7 +72,8 @@ SeriesState* MeterState::add(const detail::Series& series, std::string key) {
     auto state = std::make_unique<SeriesState>(series);
     state->since = SteadyClock::now();
     if (series.id >= by_id_.size()) by_id_.resize(series.id + 1, nullptr);
-    series_.reserve(series_.size() + 1);  // nothing throws once it is entered
+    // Nothing throws once it is entered. By doubling: a copy for each series is quadratic.
+    if (series_.size() == series_.capacity()) series_.reserve(2 * series_.size() + 1);
     names_.try_emplace(lowercase(series.name), Name{series.kind, series.unit});
     by_key_.insert_or_assign(std::move(key), state.get());
     by_id_[series.id] = state.get();

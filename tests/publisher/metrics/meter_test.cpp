@@ -1,6 +1,8 @@
 // Meters of a publisher whose server is nowhere: what they refuse, say and limit. What they report
 // is judged on the leader, by metric_points_test.
 
+#include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <limits>
 #include <mutex>
@@ -134,6 +136,30 @@ TEST_CASE("series beyond series_max are folded, and new names measure nothing") 
     for (int i = 0; i < 5; ++i) app.publisher.flush(1s, FlushUntil::logged);
     CHECK(app.lines_with("folded") == 1);
     CHECK(app.lines_with("\"other\"") == 1);
+}
+
+TEST_CASE("the 200,000th series costs about what the first ones do") {
+    // When the list of series was copied for each new one, it cost a hundred times as much.
+    App app;
+    Meter meter(app.publisher, {.interval = 24h, .series_max = 1'000'000});
+    const auto fastest_of = [&](int first) {
+        constexpr int kSeries = 1'000;
+        constexpr int kRounds = 10;
+        auto fastest = std::chrono::steady_clock::duration::max();
+        for (int round = 0; round < kRounds; ++round) {
+            const auto begin = std::chrono::steady_clock::now();
+            for (int i = 0; i < kSeries; ++i) {
+                const std::string id = std::to_string(first + round * kSeries + i);
+                meter.counter("wide", {{"id", id}}).add(1);
+            }
+            fastest = std::min(fastest, std::chrono::steady_clock::now() - begin);
+        }
+        return fastest;
+    };
+    const auto early = fastest_of(0);
+    for (int first = 10'000; first < 200'000; first += 10'000) fastest_of(first);
+    CHECK(fastest_of(200'000) < 10 * early);
+    CHECK(meter.stats().series == 210'000);
 }
 
 TEST_CASE("flush() reports what was counted before it, though no interval has passed") {
