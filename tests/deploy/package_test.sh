@@ -21,7 +21,7 @@ HOMEWARD_PACKAGE_BUILD_DIR=$2/package "$root/deploy/package/build" "$work/debs" 
     >"$work/build.log" 2>&1 ||
     give_up "deploy/package/build ends with $?: $(tail -n 30 "$work/build.log")"
 debs=("$work"/debs/*.deb)
-[ ${#debs[@]} -eq 4 ] || give_up "expected four packages, not ${debs[*]}"
+[ ${#debs[@]} -eq 5 ] || give_up "expected five packages, not ${debs[*]}"
 
 consumer=$work/debs/homeward-consumer_*.deb
 contents=$(dpkg -c $consumer)
@@ -38,8 +38,11 @@ for file in share/man/man1/homeward-consumer{,-proof}.1.gz share/zsh/vendor-comp
 done
 dpkg -I $consumer conffiles | grep -qx /etc/homeward/consumer.toml || complain "no conffile"
 dpkg -f $consumer Depends | grep -q libpq5 || complain "the consumer depends on no libpq"
-dpkg -f "$work"/debs/homeward-publisher_*.deb Depends | grep -Eq 'libpq|libpqxx' &&
-    complain "the publisher needs PostgreSQL"
+for deb in "$work"/debs/homeward-publisher_*.deb "$work"/debs/libhomeward0_*.deb; do
+    dpkg -f "$deb" Depends | grep -Eq 'libpq|libpqxx' && complain "$deb needs PostgreSQL"
+done
+dpkg -f "$work"/debs/libhomeward-forward-server0_*.deb Depends | grep -q libpqxx ||
+    complain "the server of forwarded calls depends on no libpqxx"
 if command -v lintian >/dev/null; then
     lintian --allow-root --fail-on error "${debs[@]}" >"$work/lintian" 2>&1 ||
         complain "lintian: $(grep '^E:' "$work/lintian")"
@@ -88,7 +91,8 @@ inside pkg-config --version >/dev/null 2>&1 || inside apt-get install -qy pkg-co
 inside sh -c 'echo "# mine" >>/etc/homeward/consumer.toml; dpkg -i /tmp/homeward-consumer_*.deb' \
     >/dev/null 2>&1 || complain "installing again fails"
 inside grep -qx '# mine' /etc/homeward/consumer.toml || complain "configuration was overwritten"
-inside apt-get purge -qy homeward-consumer libhomeward-dev libhomeward0 homeward-publisher \
+inside apt-get purge -qy homeward-consumer libhomeward-dev libhomeward0 \
+    libhomeward-forward-server0 homeward-publisher \
     >"$work/purge.log" 2>&1 || complain "purge: $(tail -n 5 "$work/purge.log")"
 [ ! -e "$clean/etc/homeward/consumer.toml" ] || complain "purge left the configuration"
 exit $failed

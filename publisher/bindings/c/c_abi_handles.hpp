@@ -4,9 +4,11 @@
 
 #include <homeward.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -51,8 +53,21 @@ namespace homeward {
 /// One sentence, cut to `why_bytes` and ended by a zero.
 void explain_to(const char* what, char* why, std::size_t why_bytes);
 
+/// What the caller knows of the struct, the rest zero.
+template <typename Struct>
+Struct as_known(const Struct& given) {
+    Struct known{};
+    std::memcpy(&known, &given, std::min(given.size, sizeof known));
+    return known;
+}
+
 /// What the caller knows of its options, the rest default.
 PublisherOptions options_from(const homeward_options& given);
+
+/// Whether options that another struct refers to can be read.
+inline bool has_connection(const homeward_options* given) {
+    return given != nullptr && given->size >= offsetof(homeward_options, nats_urls);
+}
 
 inline homeward_result code_of(EmitResult result) {
     return static_cast<homeward_result>(result);

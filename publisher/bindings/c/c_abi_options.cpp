@@ -16,14 +16,6 @@
 namespace homeward {
 namespace {
 
-/// What the caller knows of the struct, the rest zero.
-template <typename Struct>
-Struct as_known(const Struct& given) {
-    Struct known{};
-    std::memcpy(&known, &given, std::min(given.size, sizeof known));
-    return known;
-}
-
 std::vector<std::string> split(std::string_view text) {
     std::vector<std::string> parts;
     while (!text.empty()) {

@@ -17,4 +17,5 @@ require "homeward/scope"
 require "homeward/meter"
 require "homeward/publisher"
 require "homeward/replay"
+require "homeward/forward"
 require "homeward/railtie" if defined?(Rails::Railtie)

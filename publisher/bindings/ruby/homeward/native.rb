@@ -11,6 +11,7 @@ module Homeward
     ffi_lib ENV.fetch("HOMEWARD_LIBRARY", "libhomeward.so.0")
 
     ABI_VERSION = 1
+    WHY_BYTES = 256
     CLASSES = { "audit" => 1, "metric" => 2 }.freeze
     RESULTS = %i[accepted held dropped full scope_full too_large closed invalid incomplete
                  unavailable].freeze
@@ -20,6 +21,31 @@ module Homeward
     # What a newer library may answer and this file does not know is a refusal.
     def self.result(code)
       RESULTS.fetch(code, :invalid)
+    end
+
+    # Sets fields by name, and the size. Returns what must live for as long as the library reads them.
+    def self.fill(struct, values)
+      struct[:size] = struct.size
+      values.filter_map do |name, value|
+        case value
+        when nil then next
+        when Symbol then value = DURABILITIES.fetch(value)
+        when Array then value = value.join(",")
+        end
+        is_native = value.is_a?(Integer) || value.is_a?(FFI::Pointer)
+        struct[name] = is_native ? value : (value = FFI::MemoryPointer.from_string(value.to_s))
+        value
+      end
+    end
+
+    # Yields a buffer for the library's reason and its size; raises that if the result is 0 or NULL.
+    def self.or_raise
+      why = FFI::MemoryPointer.new(:char, WHY_BYTES)
+      result = yield why, why.size
+      is_done = result.is_a?(FFI::Pointer) ? !result.null? : result != 0
+      raise SetupError, why.read_string.force_encoding(Encoding::UTF_8) unless is_done
+
+      result
     end
 
     class Options < FFI::Struct

@@ -147,26 +147,11 @@ module Homeward
 
     def open(options)
       native = Native::Options.new
-      native[:size] = Native::Options.size
-      texts = options.map { |name, value| set(native, name, value) }
+      texts = Native.fill(native, options)
       native[:log_socket] = @log.fileno if @log
-      why = FFI::MemoryPointer.new(:char, 256)
-      handle = Native.homeward_open(native, why, why.size)
+      handle = Native.or_raise { |why, bytes| Native.homeward_open(native, why, bytes) }
       texts.clear # lived until here: the library has its own copies now
-      raise SetupError, why.read_string if handle.null?
-
       handle
-    end
-
-    # Returns what must live for as long as the library reads it.
-    def set(native, name, value)
-      case value
-      when nil then return
-      when Symbol then value = Native::DURABILITIES.fetch(value)
-      when Array then value = value.join(",")
-      end
-      value = FFI::MemoryPointer.from_string(value.to_s) unless value.is_a?(Integer)
-      native[name] = value
     end
   end
 
