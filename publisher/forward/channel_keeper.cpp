@@ -13,6 +13,11 @@ using namespace std::chrono_literals;
 
 constexpr auto kBackoffFirst = 50ms;
 constexpr auto kBackoffMax = 2s;
+constexpr auto kLookInterval = 500ms;
+constexpr auto kPingInterval = 3s;
+/// Of one ping; stop() waits for it.
+constexpr auto kPingPatience = 1s;
+constexpr int kPingsLostMax = 3;
 
 /// A callback of a channel must not release its last reference: the destructor waits for running
 /// callbacks. There are no new copies once the keeper has released its own.
@@ -72,8 +77,9 @@ void ChannelKeeper::connect_first() {
 void ChannelKeeper::run() {
     std::unique_lock lock(mutex_);
     while (!is_stopping_) {
-        wake_.wait(lock, [this] { return is_lost_ || is_stopping_; });
+        wake_.wait_for(lock, kLookInterval, [this] { return is_lost_ || is_stopping_; });
         if (is_stopping_) return;
+        if (!is_lost_ && is_alive(lock)) continue;
         is_lost_ = false;
         lock.unlock();
         const bool is_back = reconnect();
@@ -83,6 +89,19 @@ void ChannelKeeper::run() {
         is_lost_ = true;
         wake_.wait_for(lock, pause, [this] { return is_stopping_; });
     }
+}
+
+/// nats.c tells of lost connections and pings by threads that a forked child does not have.
+bool ChannelKeeper::is_alive(std::unique_lock<std::mutex>& lock) {
+    const std::shared_ptr<CallChannel> channel = channel_;
+    if (channel == nullptr || !channel->is_connected()) return false;
+    if (Clock::now() < next_ping_) return true;
+    lock.unlock();
+    const bool has_answered = channel->flush(kPingPatience);
+    lock.lock();
+    pings_lost_ = has_answered ? 0 : pings_lost_ + 1;
+    if (has_answered) next_ping_ = Clock::now() + kPingInterval;
+    return pings_lost_ < kPingsLostMax;
 }
 
 bool ChannelKeeper::reconnect() {
@@ -129,6 +148,7 @@ bool ChannelKeeper::try_server(const std::string& url, bool wants_cause) {
     }
     if (!channel->is_connected()) return false;
     attempts_ = 0;
+    pings_lost_ = 0;
     const auto line =
         outage_.ended("connected to NATS at " + printable_address(url) + " again", Clock::now());
     if (line) options_.connection.on_log(*line);

@@ -51,6 +51,8 @@ class ChannelKeeper {
     bool try_server(const std::string& url, bool wants_cause);
     /// Releases this reference to the channel; callers that use it keep theirs.
     void drop_channel();
+    /// Whether the channel's server answers. Unlocks `lock` meanwhile.
+    bool is_alive(std::unique_lock<std::mutex>& lock);
     /// Makes one attempt and logs why it failed.
     bool reconnect();
     Clock::duration backoff();
@@ -58,6 +60,8 @@ class ChannelKeeper {
     const Options options_;
     std::size_t next_url_ = 0;
     int attempts_ = 0;
+    Clock::time_point next_ping_{};
+    int pings_lost_ = 0;
     OutageLog outage_;
     std::minstd_rand random_{std::random_device{}()};
 

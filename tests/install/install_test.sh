@@ -11,8 +11,9 @@ cmake --install "$build_dir" --prefix "$work/prefix" >"$work/install.log"
 cp -r "$source_dir/tests/install/app" "$work/app"
 cmake -S "$work/app" -B "$work/build" -G Ninja -DCMAKE_PREFIX_PATH="$work/prefix" \
     -DCMAKE_CXX_FLAGS="${HOMEWARD_TEST_CXX_FLAGS:-}"
-cmake --build "$work/build" --target app
+cmake --build "$work/build" --target app calls
 "$work/build/app"
+"$work/build/calls"
 if cmake --build "$work/build" --target misspelt >"$work/misspelt.log" 2>&1; then
     echo "FAILED: a misspelt field compiled" >&2
     exit 1

@@ -15,7 +15,7 @@ namespace {
 class Prefix {
   public:
     explicit Prefix(const fs::path& path) : path_(path) {
-        for (const char* component : {"dev", "lib", "publisher"}) {
+        for (const char* component : {"dev", "lib", "forwardlib", "publisher"}) {
             const CommandResult made = run_command({"cmake", "--install", HOMEWARD_BUILD_DIR,
                                                     "--prefix", path, "--component", component});
             INFO(made.output);
@@ -119,23 +119,58 @@ TEST_CASE("C and Ruby apps emit through the installed library, each event one ro
     }
 }
 
-TEST_CASE("the shared library shows nothing but its ABI") {
+TEST_CASE("each shared library shows nothing but its ABI") {
     const TempDir dir;
     const Prefix prefix(dir / "prefix");
-    const CommandResult shown = shell(
-        "nm -D --defined-only \"$LIBRARY\" | awk '{print $NF}' | "
-        "grep -v '^HOMEWARD_1$' | sed 's/@@HOMEWARD_1$//' | sort",
-        {{"LIBRARY", prefix.find("libhomeward.so.0")}});
-    const CommandResult declared = shell(
-        "grep -ohE '\\bhomeward_[a-z_]+\\(' \"$HEADER\" \"$VALUES_HEADER\" \"$METRICS_HEADER\" "
-        "\"$REPLAY_HEADER\" | "
-        "tr -d '(' | sort -u | "
-        "grep -vxF \"$(sed -n 's/^static inline homeward_value \\([a-z_]*\\).*/\\1/p' "
-        "\"$VALUES_HEADER\")\"",
-        {{"HEADER", prefix.find("homeward.h")},
-         {"VALUES_HEADER", prefix.find("homeward_values.h")},
-         {"METRICS_HEADER", prefix.find("homeward_metrics.h")},
-         {"REPLAY_HEADER", prefix.find("homeward_replay.h")}});
-    CHECK(declared.output.find("homeward_open\n") != std::string::npos);
-    CHECK(shown.output == declared.output);
+    const struct {
+        const char* library;
+        std::vector<const char*> headers;
+        const char* function;
+    } libraries[] = {
+        {"libhomeward.so.0",
+         {"homeward.h", "homeward_values.h", "homeward_metrics.h", "homeward_replay.h",
+           "homeward_forward.h"},
+         "homeward_client_call"},
+        {"libhomeward-forward-server.so.0",
+         {"homeward_forward_server.h"},
+         "homeward_forward_server_next"},
+    };
+    for (const auto& one : libraries) {
+        const CommandResult shown = shell(
+            "nm -D --defined-only \"$LIBRARY\" | awk '{print $NF}' | "
+            "grep -v '^HOMEWARD_1$' | sed 's/@@HOMEWARD_1$//' | sort",
+            {{"LIBRARY", prefix.find(one.library)}});
+        std::string headers;
+        for (const char* header : one.headers) headers += prefix.find(header).string() + " ";
+        const CommandResult declared = shell(
+            "grep -hvE '^ \\*' $HEADERS | grep -ohE '\\bhomeward_[a-z_]+\\(' | tr -d '(' | "
+            "sort -u | grep -vxF \"$(sed -n 's/^static inline homeward_value "
+            "\\([a-z_]*\\).*/\\1/p' "
+            "\"$VALUES_HEADER\")\"",
+            {{"HEADERS", headers}, {"VALUES_HEADER", prefix.find("homeward_values.h")}});
+        CHECK(declared.output.find(std::string(one.function) + "\n") != std::string::npos);
+        CHECK(shown.output == declared.output);
+    }
+}
+
+TEST_CASE("only the library of the calls' server needs PostgreSQL, and a C app links both") {
+    const TempDir dir;
+    const Prefix prefix(dir / "prefix");
+    const auto needed = [&](const std::string& library) {
+        return shell("readelf -d \"$LIBRARY\" | grep NEEDED", {{"LIBRARY", prefix.find(library)}})
+            .output;
+    };
+    CHECK(needed("libhomeward.so.0").find("pq") == std::string::npos);
+    CHECK(needed("libhomeward-forward-server.so.0").find("libpqxx") != std::string::npos);
+    const CommandResult built = shell(
+        "cc -std=c11 -Wall -Wextra -Wpedantic -Werror $FLAGS \"$PROGRAM\" -o \"$OUT\" "
+        "$(pkg-config --cflags --libs homeward homeward-forward-server-c) -lpthread && "
+        "LD_LIBRARY_PATH=\"$LIBS\" \"$OUT\" serve nats://127.0.0.1:1 '' push",
+        {{"FLAGS", sanitizer_flags()},
+         {"PROGRAM", HOMEWARD_SOURCE_DIR "/tests/publisher/forward/bindings/order_program.c"},
+         {"OUT", dir / "program"},
+         {"LIBS", prefix.find("libhomeward.so").parent_path()},
+         {"PKG_CONFIG_PATH", prefix.find("pkgconfig")}});
+    // It runs, and refuses an empty database_url.
+    CHECK(built.output == "new: forwarded calls: no database_url\n");
 }

@@ -155,8 +155,9 @@ TEST_CASE("a handler that fails undoes its call, and a retry gets the same failu
         CHECK_THAT(call(regions, "c", key, "commit"), StartsWith("failed code=transaction_ended"));
         CHECK_THAT(call(regions, "c", key, "commit"), StartsWith("failed code=transaction_ended"));
         CHECK(regions.orders(key) == 1);
-        // The server goes on.
-        CHECK_THAT(call(regions, "c", kind + "-after", "tea"), StartsWith("ok "));
+        // The server goes on. A conflict is no failure: the handler runs again.
+        CHECK_THAT(call(regions, "c", kind + "-after", "conflict"), StartsWith("ok "));
+        CHECK(regions.orders(kind + "-after") == 1);
         if (kind == "ruby") {
             CHECK_THAT(server.log(), Contains("on_error: IndexError ruby-raise"));
             CHECK_THAT(run_client(regions, "ruby", {"call", "order.late", "late", "", "5000"}),
@@ -218,3 +219,74 @@ TEST_CASE("a forked child has a client of its own, or an error that says so") {
     CHECK(regions.orders("fork-2") == 0);
     for (const char* key : {"fork-1", "fork-3", "fork-4"}) CHECK(regions.orders(key) == 1);
 }
+
+#ifndef HOMEWARD_NO_RUBY
+TEST_CASE("a Ruby client in a forked child works, also after its NATS server was away") {
+    CallRegions regions;
+    ServerProcess server(regions, "ruby");
+    CHECK(run_client(regions, "ruby", {"fork"}) ==
+          "parent ok code= stored=0 token=1 replica=0: placed tea for ams.shop by order.place\n"
+          "child ok code= stored=0 token=1 replica=0: placed tea for ams.shop by order.place\n"
+          "parent ok code= stored=0 token=1 replica=0: placed tea for ams.shop by order.place\n");
+    ProcessOptions options = process_options();
+    options.log = regions.dir() / "child";
+    std::vector<std::string> command = script("order_client.rb");
+    command.insert(command.end(), {"child", regions.leaf().url()});
+    Process client(command, options);
+    const auto said = [&](const std::string& text) {
+        const auto from = read_file(options.log).size();
+        return [&, from, text] {
+            return wait_until(60s, [&] {
+                return read_file(options.log).substr(from).find(text) != std::string::npos;
+            });
+        };
+    };
+    const auto is_ok = said("ok connected=true");
+    INFO("its outcomes are in " << options.log);
+    REQUIRE(is_ok());
+    // nats.c tells a forked child neither of a lost connection nor of a silent server.
+    const auto is_lost = said("connected=false");
+    regions.leaf().kill();
+    CHECK(is_lost());
+    const auto is_back = said("ok connected=true");
+    regions.leaf().start(NatsServer::Until::serving);
+    CHECK(is_back());
+    const auto is_dropped = said("connected=false");
+    regions.leaf().freeze();
+    CHECK(is_dropped());
+    const auto is_back_again = said("ok connected=true");
+    regions.leaf().thaw();
+    CHECK(is_back_again());
+    INFO(read_file(options.log) << server.log());
+    CHECK(client.is_running());
+}
+
+TEST_CASE("while a Ruby thread calls, other threads run") {
+    CallRegions regions;
+    ServerProcess server(regions, "push");
+    const std::string told = run_client(regions, "ruby", {"gvl", "gvl-1"});
+    INFO(told);
+    CHECK_THAT(told, StartsWith("expired "));
+    const std::size_t at = told.find("ticks ");
+    REQUIRE(at != std::string::npos);
+    CHECK(std::stoi(told.substr(at + 6)) >= 10);  // of some 200, in 2 s
+}
+
+TEST_CASE("after a call from Ruby the replica has the write; one that is away is no error") {
+    CallRegions regions;
+    const auto replica = PostgresServer::standby_of(regions.leader());
+    ServerProcess server(regions, "ruby");
+    ProcessOptions options = process_options();
+    options.environment["REPLICA_URL"] = replica->url();
+    for (int i = 0; i < 5; ++i) {
+        const std::string key = "own-" + std::to_string(i);
+        CHECK_THAT(
+            run_client(regions, "ruby", {"call", "order.place", key, "tea", "10000"}, options),
+            StartsWith("ok code= stored=0 token=1 replica=1: placed"));
+        CHECK(replica->number("SELECT count(*) FROM orders WHERE key = '" + key + "'") == 1);
+    }
+    replica->kill();
+    CHECK_THAT(run_client(regions, "ruby", {"call", "order.place", "own", "tea", "10000"}, options),
+               StartsWith("ok code= stored=0 token=1 replica=3: placed"));
+}
+#endif

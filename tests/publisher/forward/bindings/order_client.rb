@@ -1,7 +1,8 @@
 # frozen_string_literal: true
 
 # As order_program call, outcome, abandon and fork. REPLICA_URL and TOKEN_KEYS: waits for the
-# replica. "gvl": other threads run while a call waits.
+# replica. "gvl": other threads run while a call waits. "child": a forked child calls for ever, and says
+# when that changes its outcome.
 
 require "homeward"
 
@@ -20,6 +21,18 @@ def show(reply, who = "")
   $stdout.flush
 end
 
+def show_changes(primary)
+  told = nil
+  loop do
+    outcome = primary.call("order.place", "tea", deadline: 0.5).outcome
+    now = "#{outcome} connected=#{primary.connected?}"
+    puts now unless now == told
+    told = now
+    $stdout.flush
+    sleep 0.1
+  end
+end
+
 case command
 when "call"
   operation, key, body, deadline_ms = words
@@ -33,6 +46,10 @@ when "fork"
   abort "the child ended with #{$?}" unless $?.success?
   show primary.call("order.place", "tea", key: "fork-3"), "parent "
   primary.close
+when "child"
+  primary.outcome("parent")
+  fork { show_changes(primary) }
+  Process.wait
 when "gvl"
   ticks = 0
   counter = Thread.new { loop { (ticks += 1) && sleep(0.01) } }

@@ -12,6 +12,7 @@
 #include <homeward_forward_server.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,6 +77,13 @@ static void reply_placed(homeward_tx* tx, const homeward_call* call) {
     homeward_tx_reply(tx, text, (size_t)bytes);
 }
 
+/* Fails at its first run as a deadlock would. */
+static int run_into_conflict(homeward_tx* tx) {
+    static atomic_int runs;
+    return atomic_fetch_add(&runs, 1) > 0 ||
+           run(tx, "DO $$ BEGIN RAISE EXCEPTION 'conflict' USING ERRCODE = '40P01'; END $$");
+}
+
 static void place(void* context, homeward_tx* tx, const homeward_call* call) {
     (void)context;
     if (is(call, "values")) {
@@ -87,6 +95,8 @@ static void place(void* context, homeward_tx* tx, const homeward_call* call) {
     } else if (is(call, "sql") && !run(tx, "SELECT 1/0")) {
         if (strcmp(homeward_tx_sqlstate(tx), "22012") != 0) abort();
         if (strstr(homeward_tx_error(tx), "division by zero") == NULL) abort();
+        homeward_tx_fail(tx, NULL, NULL);
+    } else if (is(call, "conflict") && !run_into_conflict(tx)) {
         homeward_tx_fail(tx, NULL, NULL);
     } else if (is(call, "nothing")) {
         homeward_tx_fail(tx, NULL, NULL);

@@ -1,7 +1,6 @@
 # frozen_string_literal: true
 
-# As order_program serve, with one body more: "raise". A call of "order.dead" kills its server in
-# the midst of its transaction.
+# As order_program serve, by pulling, with bodies more for what exceptions do.
 #
 #   order_server.rb NATS_URL DATABASE_URL
 
@@ -30,9 +29,21 @@ def place(tx, call)
   when "commit" then tx.exec("COMMIT")
   when "raise" then raise IndexError, "the shop burns"
   when "script" then raise NotImplementedError, "not yet"
+  when "conflict" then run_into_conflict(tx)
   when "kill" then Thread.current.kill
   end
   "placed #{call.body} for #{call.region}.#{call.app} by #{call.operation}"
+end
+
+$runs = 0
+
+# Fails at its first run as a deadlock would.
+def run_into_conflict(tx)
+  return if ($runs += 1) > 1
+
+  tx.exec("DO $$ BEGIN RAISE EXCEPTION 'conflict' USING ERRCODE = '40P01'; END $$")
+rescue Homeward::Forward::SqlError
+  raise IOError, "an exception of the app's own"
 end
 
 def swallow
