@@ -198,6 +198,70 @@ const char* homeward_replica_sql(void);
 homeward_coverage homeward_token_coverage(const homeward_tokens* tokens, const char* token,
                                           const char* const row[4]);
 
+/** A database engine. */
+typedef enum homeward_engine {
+    HOMEWARD_POSTGRESQL = 0, /**< PostgreSQL */
+    HOMEWARD_MYSQL = 1,      /**< MySQL */
+    HOMEWARD_MARIADB = 2,    /**< MariaDB */
+    HOMEWARD_MONGODB = 3,    /**< MongoDB */
+    HOMEWARD_REDIS = 4       /**< Redis and Valkey */
+} homeward_engine;
+
+/** Sizes of rows of other engines; unused columns are NULL. */
+enum {
+    HOMEWARD_ENGINE_COLUMNS = 5, /**< at most, of any engine's row below */
+    HOMEWARD_QUERY_BYTES = 512   /**< a buffer for homeward_engine_wait_query() */
+};
+/** The query to run after a commit on the same connection. Its row has, as texts:
+ *
+ * - PostgreSQL, MySQL, MariaDB: the columns of the statement
+ * - Redis: the text of the command `INFO replication`
+ * - MongoDB: seconds and increment of operationTime in the write's reply; there is no query
+ *
+ * @param engine of the database
+ * @return the query; "" for MongoDB, and for a code that this version does not know */
+const char* homeward_engine_committed_query(homeward_engine engine);
+/** The query to run on the replica. Its row is as above; MongoDB's is lastWrite.opTime.ts of hello.
+ * @param engine of the database
+ * @return the query; "" for MongoDB, and for a code that this version does not know */
+const char* homeward_engine_replica_query(homeward_engine engine);
+/** Signs a token of what a session has committed.
+ * @param tokens of homeward_tokens_new()
+ * @param engine of the database
+ * @param row HOMEWARD_ENGINE_COLUMNS texts: the row of homeward_engine_committed_query()
+ * @param token a buffer of HOMEWARD_TOKEN_BYTES
+ * @param token_bytes its size
+ * @return 1; 0 if it is no such row, its position is too long for a token, or it does not fit */
+int homeward_engine_token_sign(const homeward_tokens* tokens, homeward_engine engine,
+                               const char* const row[5], char* token, size_t token_bytes);
+/** Compares a token with a replica.
+ * @param tokens of homeward_tokens_new()
+ * @param engine of the database
+ * @param token of the session
+ * @param row HOMEWARD_ENGINE_COLUMNS texts: the row of homeward_engine_replica_query(); NULL: the
+ *     replica did not answer
+ * @return HOMEWARD_NOT_ASKED for a token that is forged, cut, too old, of an unknown key, or of
+ *     another engine */
+homeward_coverage homeward_engine_token_coverage(const homeward_tokens* tokens,
+                                                 homeward_engine engine, const char* token,
+                                                 const char* const row[5]);
+/** What the server of a replica's row is.
+ * @param engine of the database
+ * @param row as above; may be NULL
+ * @return HOMEWARD_ROLE_UNKNOWN for another row, and for MongoDB */
+homeward_server_role homeward_engine_role(homeward_engine engine, const char* const row[5]);
+/** Makes the statement by which a MariaDB or MySQL replica waits until it has what a token names.
+ * Its result says nothing that homeward_engine_replica_query() does not say.
+ * @param tokens of homeward_tokens_new()
+ * @param token of the session
+ * @param wait_max_ms milliseconds
+ * @param query a buffer of HOMEWARD_QUERY_BYTES
+ * @param query_bytes its size
+ * @return 1; 0 for a token of another engine, one that does not count, or a buffer that is too
+ *     small */
+int homeward_engine_wait_query(const homeward_tokens* tokens, const char* token,
+                               uint32_t wait_max_ms, char* query, size_t query_bytes);
+
 #ifdef __cplusplus
 }
 #endif

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <ctime>
 #include <exception>
 #include <new>
 #include <string>
@@ -20,12 +19,14 @@
 #include <homeward/replay/sqlite.hpp>
 #include <homeward/replay/token.hpp>
 
+#include "publisher/bindings/c/c_abi_tokens.hpp"
+
 namespace replay = homeward::replay;
 
-struct homeward_tokens {
-    explicit homeward_tokens(const std::vector<replay::TokenKey>& keys) : signer(keys) {}
-    replay::TokenSigner signer;
-};
+using homeward::row_from;
+using homeward::text;
+using homeward::unix_now_s;
+using homeward::write;
 
 namespace {
 
@@ -53,18 +54,6 @@ static_assert(is_same(HOMEWARD_PROCEED, replay::Verdict::proceed) &&
               is_same(HOMEWARD_REPLAY, replay::Verdict::replay) &&
               is_same(HOMEWARD_REFUSE, replay::Verdict::refuse));
 static_assert(static_cast<std::size_t>(HOMEWARD_TOKEN_BYTES) == replay::kTokenBytesMax + 1);
-
-std::string_view text(const char* given) {
-    return given == nullptr ? std::string_view() : std::string_view(given);
-}
-
-/// What does not fit is left out whole, and the answer is 0.
-int write(std::string_view what, char* to, std::size_t bytes) {
-    if (to == nullptr || what.empty() || what.size() >= bytes) return 0;
-    std::memcpy(to, what.data(), what.size());
-    to[what.size()] = '\0';
-    return 1;
-}
 
 void explain(std::string_view what, char* why, std::size_t why_bytes) {
     if (why == nullptr || why_bytes == 0) return;
@@ -110,17 +99,6 @@ replay::Policy policy_from(const homeward_policy* given) {
     policy.websockets_here = has(given->flags, HOMEWARD_WEBSOCKETS_HERE);
     if (given->retry_after_s > 0) policy.retry_after_s = given->retry_after_s;
     return policy;
-}
-
-template <typename Row>
-Row row_from(const char* const* columns) {
-    Row row;
-    for (std::size_t i = 0; i < row.size(); ++i) row[i] = text(columns[i]);
-    return row;
-}
-
-std::uint64_t unix_now_s() {
-    return static_cast<std::uint64_t>(std::time(nullptr));
 }
 
 }  // namespace

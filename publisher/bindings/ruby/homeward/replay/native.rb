@@ -22,6 +22,8 @@ module Homeward
       POLICY_DEFAULTS = { writes_by_method: false, unsupported_on_standby: true, schema_lag: false,
                           recovery_conflict: true, replica_down: true, large_writes_here: false,
                           websockets_here: false, retry_after_s: 5 }.freeze
+      ENGINES = %i[postgresql mysql mariadb mongodb redis].freeze
+      ENGINE_COLUMNS = 5
       TOKEN_BYTES = 257
       URL_BYTES = 8192
       WHY_BYTES = 256
@@ -46,10 +48,11 @@ module Homeward
       attach_function :homeward_replay_to, %i[string pointer size_t], :int
       attach_function :homeward_database_url, %i[pointer size_t pointer pointer size_t], :int
       attach_function :homeward_tokens_new, %i[string pointer size_t], :pointer
-      attach_function :homeward_committed_sql, [], :string
-      attach_function :homeward_replica_sql, [], :string
-      attach_function :homeward_token_sign, %i[pointer pointer pointer size_t], :int
-      attach_function :homeward_token_coverage, %i[pointer string pointer], :int
+      attach_function :homeward_engine_committed_query, [:int], :string
+      attach_function :homeward_engine_replica_query, [:int], :string
+      attach_function :homeward_engine_token_sign, %i[pointer int pointer pointer size_t], :int
+      attach_function :homeward_engine_token_coverage, %i[pointer int string pointer], :int
+      attach_function :homeward_engine_role, %i[int pointer], :int
     end
   end
 end

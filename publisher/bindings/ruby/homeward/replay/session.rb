@@ -5,7 +5,8 @@ require "homeward/replay/native"
 module Homeward
   module Replay
     # A session reads what it has written: a signed token of the leader's position, held against the
-    # replica's. Both are asked over one connection of this object's own to `url`; needs pg.
+    # replica's. Both are asked over one connection of this object's own to `url`; needs pg. Other
+    # engines are asked by a proc of the app's.
     class Session
       COOKIE = "__Host-homeward_seen"
       HEADER = "homeward-seen"
@@ -14,9 +15,16 @@ module Homeward
       ASK_TIMEOUT_S = 1
       POLL_S = 0.01
 
-      # keys: HOMEWARD_REPLAY_KEYS. Raises SetupError when they are no good.
-      def initialize(url, keys, wait_max_ms: 100)
-        require "pg"
+      # keys: HOMEWARD_REPLAY_KEYS. Raises SetupError when they are no good. engine: :mysql,
+      # :mariadb, :redis or :mongodb need ask:, a proc. It gets a query, and returns its one row as
+      # an array of texts, or nil if the server does not answer: for :redis the text of INFO, for
+      # :mongodb, without a query, seconds and increment of a timestamp (homeward_replay.h).
+      def initialize(url, keys, wait_max_ms: 100, engine: :postgresql, ask: nil)
+        @engine = Native::ENGINES.index(engine) or raise SetupError, "unknown engine #{engine}"
+        raise SetupError, "ask: is needed for #{engine}" if ask.nil? && engine != :postgresql
+
+        require "pg" if ask.nil?
+        @ask = ask
         why = FFI::MemoryPointer.new(:char, Native::WHY_BYTES)
         @tokens = Native.homeward_tokens_new(keys, why, why.size)
         raise SetupError, "HOMEWARD_REPLAY_KEYS: #{why.read_string}" if @tokens.null?
@@ -42,7 +50,7 @@ module Homeward
 
         until_s = now_s + @wait_max_s
         loop do
-          row = ask(Native.homeward_replica_sql)
+          row = ask(Native.homeward_engine_replica_query(@engine))
           worst = tokens.map { |token| cover(token, row) }
                         .max_by { |one| Native::COVERAGES.index(one) }
           return [worst, role(row)] unless worst == :behind && now_s < until_s
@@ -53,12 +61,12 @@ module Homeward
 
       # A token for what is committed now; nil on a standby, or when the server does not answer.
       def sign
-        row = ask(Native.homeward_committed_sql)
+        row = ask(Native.homeward_engine_committed_query(@engine))
         return nil if row.nil?
 
         token = FFI::MemoryPointer.new(:char, Native::TOKEN_BYTES)
         with_row(row) do |columns|
-          signed = Native.homeward_token_sign(@tokens, columns, token, token.size)
+          signed = Native.homeward_engine_token_sign(@tokens, @engine, columns, token, token.size)
           signed == 1 ? token.read_string : nil
         end
       end
@@ -71,7 +79,7 @@ module Homeward
 
       # A region whose server was promoted serves everything itself.
       def role(row)
-        { "t" => :standby, "f" => :primary }.fetch(row && row[1], :unknown)
+        with_row(row) { |columns| Native::ROLES[Native.homeward_engine_role(@engine, columns)] }
       end
 
       def now_s
@@ -80,7 +88,8 @@ module Homeward
 
       def cover(token, row)
         with_row(row) do |columns|
-          Native::COVERAGES[Native.homeward_token_coverage(@tokens, token.delete("\0"), columns)]
+          text = token.delete("\0")
+          Native::COVERAGES[Native.homeward_engine_token_coverage(@tokens, @engine, text, columns)]
         end
       end
 
@@ -88,13 +97,15 @@ module Homeward
         return yield(nil) if row.nil?
 
         texts = row.map { |text| text && FFI::MemoryPointer.from_string(text) }
-        columns = FFI::MemoryPointer.new(:pointer, texts.size)
-        columns.write_array_of_pointer(texts)
+        columns = FFI::MemoryPointer.new(:pointer, [texts.size, Native::ENGINE_COLUMNS].max)
+        columns.write_array_of_pointer(texts) # the rest is NULL
         yield columns
       end
 
       # The row as texts, or nil. A forked child makes a connection of its own.
       def ask(sql)
+        return @ask.call(sql) if @ask
+
         @mutex.synchronize do
           @connection = nil unless @pid == Process.pid
           @pid = Process.pid
