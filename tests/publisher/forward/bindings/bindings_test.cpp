@@ -261,6 +261,24 @@ TEST_CASE("a Ruby client in a forked child works, also after its NATS server was
     CHECK(client.is_running());
 }
 
+TEST_CASE("a Ruby worker thread that is killed ends the call that it has taken") {
+    CallRegions regions;
+    ServerProcess server(regions, "ruby");
+    Client primary(regions.client_options());
+    // The first call of a day may have to run twice.
+    REQUIRE(primary.call("order.place", "tea", {.deadline = 20s}));
+    const Reply killer = primary.call("order.place", "kill others", {.deadline = 20s});
+    INFO(name_of(killer.outcome) << ": " << killer.body << server.log());
+    REQUIRE(killer);
+    // The killed threads still wait for a call each, if they are quick.
+    for (int i = 0; i < 6; ++i) {
+        const Reply reply = primary.call("order.place", "tea", {.deadline = 20s});
+        INFO(i << " " << name_of(reply.outcome) << ": " << reply.body << server.log());
+        CHECK(reply);
+    }
+    CHECK(server.process().stop(30s) == 0);
+}
+
 TEST_CASE("while a Ruby thread calls, other threads run") {
     CallRegions regions;
     ServerProcess server(regions, "push");

@@ -30,6 +30,7 @@ def place(tx, call)
   when "raise" then raise IndexError, "the shop burns"
   when "script" then raise NotImplementedError, "not yet"
   when "conflict" then run_into_conflict(tx)
+  when "kill others" then other_workers.each(&:kill)
   when "kill" then Thread.current.kill
   end
   "placed #{call.body} for #{call.region}.#{call.app} by #{call.operation}"
@@ -44,6 +45,10 @@ def run_into_conflict(tx)
   tx.exec("DO $$ BEGIN RAISE EXCEPTION 'conflict' USING ERRCODE = '40P01'; END $$")
 rescue Homeward::Forward::SqlError
   raise IOError, "an exception of the app's own"
+end
+
+def other_workers
+  Thread.list.select { |thread| thread.name == "homeward-forward" && thread != Thread.current }
 end
 
 def swallow

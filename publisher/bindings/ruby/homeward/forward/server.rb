@@ -66,6 +66,7 @@ module Homeward
         end
         @pid = Process.pid
         @threads = Array.new(@workers) { Thread.new { work } }
+        @threads.each { |thread| thread.name = "homeward-forward" }
         Server.all << self
         self
       end
@@ -112,22 +113,31 @@ module Homeward
         handle
       end
 
+      # Thread#kill and Thread#raise from outside wait for the end of a round: a call that was taken
+      # and not ended would keep its worker for ever.
       def work
         native = FFI::MemoryPointer.new(:pointer)
         loop do
           @log&.start
-          found = ServerNative.homeward_forward_server_next(@handle, WAIT_MS, native)
-          case ServerNative::NEXT[found]
-          when :closed then return
-          when :call then run(Transaction.new(native.read_pointer))
-          end
+          return if Thread.handle_interrupt(Object => :never) { serve(native) } == :closed
         end
       end
 
-      # Whatever the handler does, the call ends: else its worker would wait for ever.
+      def serve(native)
+        code = ServerNative.homeward_forward_server_next(@handle, WAIT_MS, native)
+        found = ServerNative::NEXT[code]
+        run(Transaction.new(native.read_pointer)) if found == :call
+        found
+      end
+
+      # Whatever the handler does, the call ends.
       def run(transaction)
         call = transaction.call
-        transaction.reply(@handlers.fetch(call.operation).call(transaction, call).to_s)
+        handler = @handlers.fetch(call.operation)
+        # Timeout works by interrupts. One that came before the call is not the handler's.
+        timing = Thread.pending_interrupt? ? :never : :immediate
+        reply = Thread.handle_interrupt(Object => timing) { handler.call(transaction, call) }
+        transaction.reply(reply.to_s)
       rescue CallFailed => e
         transaction.refuse(e.code, e.message)
       rescue StandardError, ScriptError, NoMemoryError, SystemStackError => e
