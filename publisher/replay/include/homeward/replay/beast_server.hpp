@@ -17,6 +17,7 @@
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core.hpp>
+#include <boost/beast/websocket/rfc6455.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -37,6 +38,12 @@ struct BeastServerOptions {
     std::chrono::seconds linger_max{2};       ///< for a client to read its refusal
     /// Answers what a handler threw and no replay mends. Empty: 500.
     std::function<BeastReplay::Response(const std::exception& error)> on_error{};
+    /// Takes over the connection of a WebSocket's upgrade that Policy::websockets_here lets pass;
+    /// it runs on the connection's strand, as forward::WebSocketCalls::serve() does. Empty: the
+    /// handler gets the request like any other.
+    std::function<boost::asio::awaitable<void>(boost::beast::tcp_stream stream,
+                                               BeastReplay::Request request)>
+        on_upgrade{};
 };
 
 namespace detail {
@@ -88,6 +95,11 @@ struct BeastServer {
                 co_await linger(stream);
             }
             co_await http::async_read(stream, buffer, parser, boost::asio::use_awaitable);
+            if (options.on_upgrade && boost::beast::websocket::is_upgrade(parser.get())) {
+                // Nothing else is read yet: the client waits for the answer (RFC 6455, 4.1).
+                stream.expires_never();
+                co_return co_await options.on_upgrade(std::move(stream), parser.release());
+            }
             Response response = answer(parser.get());
             keep_alive = response.keep_alive();
             co_await http::async_write(stream, response, boost::asio::use_awaitable);

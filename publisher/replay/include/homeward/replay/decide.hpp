@@ -95,8 +95,8 @@ struct Policy {
     /// not touch the database. Off: it is refused, or replayed, before its body is read, since it
     /// could not be replayed after.
     bool large_writes_here = false;
-    /// Let a WebSocket be opened here, for connections that only read. Off: it is refused, since a
-    /// write on it could not be replayed later.
+    /// Let a WebSocket be opened here, for connections that only read, or write by forwarded calls.
+    /// Off: it is refused, since a write on it could not be replayed later.
     bool websockets_here = false;
     /// Seconds in Retry-After of a 503.
     std::uint32_t retry_after_s = 5;
