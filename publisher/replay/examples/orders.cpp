@@ -29,6 +29,15 @@ homeward::replay::ServerRole Orders::role() const {
     }
 }
 
+std::optional<std::string> place_order(pqxx::work& work, const std::string& item) {
+    const auto placed = work.exec_params1(
+        "SELECT count(*) FROM (SELECT FROM orders WHERE item = $1 LIMIT $2) AS placed", item,
+        kOrdersPerItemMax);
+    if (placed[0].as<int>() == kOrdersPerItemMax) return std::nullopt;
+    const auto row = work.exec_params1("INSERT INTO orders (item) VALUES ($1) RETURNING id", item);
+    return row[0].as<std::string>();
+}
+
 std::uint16_t port() {
     const char* value = std::getenv("PORT");
     const std::string text = value == nullptr ? "" : value;

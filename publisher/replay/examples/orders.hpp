@@ -29,5 +29,11 @@ class Orders {
     std::string url_;
 };
 
+/// So many orders of one item can be placed.
+inline constexpr int kOrdersPerItemMax = 100;
+/// Places an order: two statements, and those that begin and commit. The new order's id; nothing
+/// when the item is sold out.
+std::optional<std::string> place_order(pqxx::work& work, const std::string& item);
+
 /// PORT of the environment. Throws when it is missing or wrong.
 std::uint16_t port();
