@@ -70,13 +70,15 @@ start_consumer() {
     wait_for 60 consumer curl -fsS "http://127.0.0.1:$admin_port/readyz"
 }
 
-# start_app NAME REGION PORT NATS_PORT DATABASE_PORT REPLICA_PORT
+# start_app PROGRAM NAME REGION PORT NATS_PORT DATABASE_PORT REPLICA_PORT
 start_app() {
+    local program=$1
+    shift
     start "$1" env PORT="$3" HOMEWARD_NATS_URL="nats://127.0.0.1:$4" \
         HOMEWARD_SPOOL_DIR="$dir/spool_$1" PRIMARY_REGION=scl FLY_REGION="$2" \
         HOMEWARD_REPLAY_KEYS="$replay_keys" REPLAY_ACCEL_PREFIX=@homeward_replay_ \
         DATABASE_URL="postgresql://postgres@127.0.0.1:$5/postgres" \
-        DATABASE_REPLICA_URL="${6:+postgresql://postgres@127.0.0.1:$6/postgres}" "$sample"
+        DATABASE_REPLICA_URL="${6:+postgresql://postgres@127.0.0.1:$6/postgres}" "$program"
     wait_for 60 "$1" curl -fsS "http://127.0.0.1:$3/metrics"
 }
 

@@ -64,6 +64,8 @@ for run in one two; do
     requests=$(sed -n 's/^requests: \([0-9]*\) .*/\1/p' "$TMPDIR/$run.out")
     audits=$(awk '$3 == "audit" { sum += $6 } END { print sum + 0 }' "$TMPDIR/$run.out")
     [ "$requests" = "$audits" ] || complain "run $run timed $requests requests and audited $audits"
+    grep -Eq '^   ams: [1-9][0-9]* orders over the WebSocket: p50 [1-9].* one by one: p50 [1-9]' \
+        "$TMPDIR/$run.out" || complain "no order over the WebSocket in run $run"
     # Writes were replayed to the primary, and reads emitted in both regions.
     grep -q '^scl/shop.*complete' "$TMPDIR/$run.out" || complain "no origin of scl in run $run"
     grep -q '^ams/shop.*complete' "$TMPDIR/$run.out" || complain "no origin of ams in run $run"
