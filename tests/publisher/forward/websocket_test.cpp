@@ -5,6 +5,12 @@
 #include <homeward/forward/beast_websocket.hpp>
 #include <homeward/replay/beast_server.hpp>
 
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <boost/asio/thread_pool.hpp>
 #include <condition_variable>
 #include <mutex>
@@ -268,6 +274,37 @@ TEST_CASE("pages of other origins, strangers and connections beyond the limit ar
     CHECK(status(strict, {shop}) == 403);
     CHECK(status(strict, {shop, {"X-User", "ann:x"}}) == 403);
     CHECK(status(strict, {{"Origin", "https://shop.example.evil"}, {"X-User", "ann"}}) == 403);
+}
+
+TEST_CASE("a server that had no free file descriptor accepts again when it has one") {
+    const App app;
+    std::vector<int> taken;  // more than there are holes between descriptors in use
+    while (taken.size() < 200) taken.push_back(::dup(STDERR_FILENO));
+    // The client gets the last one. The kernel accepts for the server, which has none.
+    const int client = taken.back() + 1;
+    rlimit limit{};
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    const rlimit low{static_cast<rlim_t>(client + 1), limit.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &low) == 0);
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in there{};
+    there.sin_family = AF_INET;
+    there.sin_port = htons(static_cast<std::uint16_t>(app.port));
+    there.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const bool is_connected =
+        ::connect(fd, reinterpret_cast<const sockaddr*>(&there), sizeof there) == 0;
+    constexpr std::string_view kRequest = "GET / HTTP/1.1\r\nHost: here\r\n\r\n";
+    const auto sent = ::send(fd, kRequest.data(), kRequest.size(), MSG_NOSIGNAL);
+    pollfd answer{fd, POLLIN, 0};
+    const int before = ::poll(&answer, 1, 500);
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    CHECK(fd == client);
+    CHECK(is_connected);
+    CHECK(sent == static_cast<ssize_t>(kRequest.size()));
+    CHECK(before == 0);
+    CHECK(::poll(&answer, 1, 30'000) == 1);
+    ::close(fd);
+    for (const int each : taken) ::close(each);
 }
 
 TEST_CASE("callers do not reach each other's keys, and the handler knows who calls") {

@@ -14,6 +14,8 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core.hpp>
@@ -115,7 +117,14 @@ inline boost::asio::awaitable<void> accept(boost::asio::ip::tcp::acceptor accept
         const boost::asio::any_io_executor strand =
             boost::asio::make_strand(acceptor.get_executor());
         boost::asio::ip::tcp::socket socket(strand);
-        co_await acceptor.async_accept(socket, boost::asio::use_awaitable);
+        boost::system::error_code error;
+        co_await acceptor.async_accept(
+            socket, boost::asio::redirect_error(boost::asio::use_awaitable, error));
+        if (error) {  // as without a free file descriptor: it passes
+            boost::asio::steady_timer pause(acceptor.get_executor(), std::chrono::milliseconds(50));
+            co_await pause.async_wait(boost::asio::use_awaitable);
+            continue;
+        }
         // The error of a connection, as when the client closes it, ends that connection only.
         boost::asio::co_spawn(strand, server->talk(std::move(socket)),
                               [server](const std::exception_ptr&) {});
