@@ -12,6 +12,7 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace homeward::testing {
 
@@ -84,6 +85,10 @@ class WebSocketClient {
     }
     /// The answer to the upgrade: 101, or why not.
     int status() const { return static_cast<int>(answer_.result_int()); }
+    /// So that little of what it does not read fits on the way.
+    void shrink_receive_buffer() {
+        socket_.next_layer().set_option(boost::asio::socket_base::receive_buffer_size(4'096));
+    }
     /// As a browser whose machine loses its power: no close frame.
     void cut() { socket_.next_layer().close(); }
 
