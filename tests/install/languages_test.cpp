@@ -129,7 +129,7 @@ TEST_CASE("each shared library shows nothing but its ABI") {
     } libraries[] = {
         {"libhomeward.so.0",
          {"homeward.h", "homeward_values.h", "homeward_metrics.h", "homeward_replay.h",
-           "homeward_forward.h"},
+          "homeward_forward.h"},
          "homeward_client_call"},
         {"libhomeward-forward-server.so.0",
          {"homeward_forward_server.h"},
