@@ -1,72 +1,10 @@
 #include "tests/consumer/decode/column_samples.hpp"
 
-#include <array>
-#include <charconv>
-#include <cstring>
-#include <random>
-
 #include "tests/consumer/decode/json_texts.hpp"
+#include "tests/consumer/decode/sample_generator.hpp"
 
 namespace homeward::testing {
 namespace {
-
-using Verdict = ColumnSample::Fate;
-using Texts = std::vector<std::string>;
-
-std::string quoted(const std::string& text) {
-    return '"' + text + '"';
-}
-
-/// Collects samples; its numbers are the same in every run.
-class Generator {
-  public:
-    /// Values whose JSON and SQL spellings are the same.
-    void numbers(const Texts& columns, const Texts& texts, Verdict fate = Verdict::as_postgres) {
-        for (const std::string& column : columns) {
-            for (const std::string& text : texts) add({column, text, text, fate});
-        }
-    }
-    /// …but for JSON's quotes.
-    void strings(const Texts& columns, const Texts& texts, Verdict fate = Verdict::as_postgres) {
-        for (const std::string& column : columns) {
-            for (const std::string& text : texts) add({column, quoted(text), text, fate});
-        }
-    }
-    void add(ColumnSample sample) { samples.push_back(std::move(sample)); }
-
-    std::uint64_t below(std::uint64_t limit) { return random() % limit; }
-    std::string digits(std::size_t count) {
-        std::string text;
-        while (text.size() < count) text += static_cast<char>('0' + below(10));
-        return text;
-    }
-    /// As JSON writes it, of any size.
-    std::string number(std::size_t digits_max, int exponent_max) {
-        std::string text = below(2) == 0 ? "-" : "";
-        text += std::to_string(1 + below(9)) + digits(below(digits_max));
-        if (below(2) == 0) text += "." + digits(1 + below(digits_max));
-        if (below(2) == 0) {
-            text +=
-                "e" + std::to_string(static_cast<int>(below(2 * exponent_max + 1)) - exponent_max);
-        }
-        return text;
-    }
-    template <typename Float, typename Bits>
-    std::string any_float() {
-        for (;;) {
-            const auto bits = static_cast<Bits>(random());
-            Float value;
-            std::memcpy(&value, &bits, sizeof value);
-            if (value - value != 0) continue;  // not finite
-            std::array<char, 64> text;
-            const auto end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
-            return {text.data(), end};
-        }
-    }
-
-    std::mt19937_64 random{20261129};
-    std::vector<ColumnSample> samples;
-};
 
 void add_integers(Generator& all) {
     const Texts columns{"a_int2", "a_int4", "a_int8", "a_whole"};
@@ -407,41 +345,6 @@ std::vector<ColumnSample> column_samples() {
     add_texts(all);
     add_arrays(all);
     return all.samples;
-}
-
-std::string column_table() {
-    struct Row {
-        const char *column, *taken, *refused, *changed;
-    };
-    constexpr std::array<Row, 9> kRows{{
-        {"text", "strings up to 64 KiB and `maxLength`, of the `enum`", "other JSON values",
-         "NUL becomes U+FFFD"},
-        {"smallint, integer, bigint", "whole numbers in range", "`1.0`, `1e2`, strings", ""},
-        {"real, double precision", "numbers in range; `\"NaN\"`, `\"Infinity\"`, `\"-Infinity\"`",
-         "strings of digits; what would become zero", "rounded once, to the nearest; `-0.0` stays"},
-        {"numeric",
-         "numbers with up to 131,072 digits in front of the point and 16,383 behind it, also as "
-         "strings; `\"NaN\"`, and on PostgreSQL 14 the infinities",
-         "spaces, `+1`; of an integer field, `1.0` and `1e2`", "nothing: every digit is kept"},
-        {"boolean", "`true`, `false`", "`1`, `\"t\"`", ""},
-        {"timestamptz", "RFC 3339 text; whole microseconds since 1970-01-01 UTC",
-         "dates, times without an offset, `infinity`, 24:00",
-         "more than six digits of a second are rounded, as PostgreSQL does"},
-        {"uuid", "32 hex digits, alone or as 8-4-4-4-12", "braces, other groups", ""},
-        {"inet", "an address, or one with its prefix length", "`010.0.0.1`", ""},
-        {"jsonb",
-         "any JSON value, `null` included; of an object field, objects; numbers as numeric",
-         "numbers beyond numeric; of an object field, all else (`null` leaves it out)",
-         "`\\u0000` becomes U+FFFD; of duplicate keys, jsonb keeps the last"},
-    }};
-    std::string table =
-        "| column | takes | refuses, though `'…'::type` may take it | changes "
-        "|\n|---|---|---|---|\n";
-    for (const Row& row : kRows) {
-        table.append("| ").append(row.column).append(" | ").append(row.taken).append(" | ");
-        table.append(row.refused).append(" | ").append(row.changed).append(" |\n");
-    }
-    return table;
 }
 
 }  // namespace homeward::testing

@@ -202,3 +202,40 @@ TEST_CASE("a client certificate that is rotated is taken over without a restart"
     }
     CHECK(wait_until(30s, [&] { return nats.is_connected() && nats.connects() == 2; }));
 }
+
+TEST_CASE("after unsubscribe() no callback runs, not even one that had begun") {
+    NatsServer server;
+    consumer::Config config;
+    config.nats.urls = {server.url()};
+    consumer::NatsConnection nats(config.nats, 10s, [](std::string_view) {});
+    std::atomic<int> calls{0};
+    std::atomic<std::size_t> handed_over{0};
+    std::atomic<bool> is_inside{false};
+    const std::string inbox = nats.subscribe("", [&](std::vector<consumer::Arrival>& arrivals) {
+        is_inside = true;
+        sleep_ms(20);
+        handed_over += arrivals.size();
+        ++calls;
+        is_inside = false;
+    });
+    NatsClient others(server.port());
+    // The server may not know yet that somebody listens.
+    REQUIRE(wait_until(20s, [&] {
+        others.send_to(inbox + "1", "x");
+        return calls > 0;
+    }));
+    const int calls_first = calls;
+    REQUIRE(wait_until(20s, [&] {
+        others.send_to(inbox + "1", "x");
+        return is_inside && calls > calls_first;
+    }));
+    for (int i = 0; i < 200; ++i) others.send_to(inbox + "1", "x");
+    const std::size_t handed_over_first = handed_over;
+    nats.unsubscribe(inbox);
+    CHECK_FALSE(is_inside);
+    CHECK(handed_over - handed_over_first < 200);  // or it was over before it was given up
+    const int calls_before = calls;
+    for (int i = 0; i < 200; ++i) others.send_to(inbox + "1", "x");
+    sleep_ms(200);
+    CHECK(calls == calls_before);
+}
