@@ -122,4 +122,15 @@ BEGIN
         homeward.origin_proof(int4), homeward.missing_seqs(int4), homeward.count_summary(),
         homeward.recount_day(int4), homeward.joined_values(text),
         homeward.missing_after() TO homeward_reader;
+    -- What reads metric_points, with the reader's own rights.
+    FOR one IN
+        SELECT p.oid::regprocedure AS name FROM pg_proc p
+        WHERE p.pronamespace = 'homeward'::regnamespace
+          AND p.proname IN ('rate', 'quantile', 'find_metric_series', 'merge_histograms',
+              'merged_histogram', 'histogram_quantile', 'histogram_buckets', 'histogram_fault',
+              'metric_table', 'check_metric_query', 'explain_no_points', 'series_attributes',
+              'series_label')
+    LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO homeward_reader', one.name);
+    END LOOP;
 END $$;

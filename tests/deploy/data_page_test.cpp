@@ -2,6 +2,7 @@
 // commands must show on them what the page shows. HOMEWARD_WRITE_PAGES=1 puts there what comes.
 
 #include <cstdlib>
+#include <homeward/metrics.hpp>
 #include <homeward/publisher.hpp>
 #include <iostream>
 
@@ -37,6 +38,18 @@ class Shop {
         }
     }
 
+    /// As many requests of a route, added up, the first of a millisecond and each slower by one.
+    void count(const std::string& route, int times) {
+        Meter meter(publisher_);
+        Counter requests = meter.counter("http.server.requests", {{"route", route}});
+        Histogram seconds =
+            meter.histogram("http.server.request.duration", {{"route", route}}, {.unit = "s"});
+        for (int ms = 1; ms <= times; ++ms) {
+            requests.add(1);
+            seconds.record(ms / 1000.0);
+        }
+    }
+
   private:
     static PublisherOptions options(const NatsServer& nats, const std::string& region) {
         PublisherOptions options;
@@ -61,6 +74,9 @@ void open_shops(Bridge& bridge) {
     shop.call("sync", 20);
     primary.call("read", 80);
     primary.call("write", 10);
+    shop.count("/orders", 1'000);
+    primary.count("/orders", 500);
+    primary.count("/login", 40);
 }
 
 }  // namespace

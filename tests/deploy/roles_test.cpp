@@ -263,6 +263,20 @@ TEST_CASE("homeward_reader sees proof and events, and changes nothing") {
     CHECK(guarded.refusal("auditor", "SELECT * FROM homeward.proof").empty());
     CHECK(guarded.refusal("auditor", "SELECT * FROM homeward_events.audit_events").empty());
     CHECK(guarded.refusal("auditor", "SELECT * FROM homeward.dead_letter").empty());
+    guarded.leader().query(
+        "INSERT INTO homeward_events.metric_points (origin, seq, time, name, kind, start_time, sum,"
+        " count, scale, zero_count) SELECT 1, i, now(), k, k, now() - interval '1 s', 1, 5, 0, 5"
+        " FROM unnest('{counter,histogram}'::text[]) WITH ORDINALITY AS u (k, i)");
+    for (const char* sql : {
+             "SELECT sum(value) * 60 FROM homeward.rate('counter', '1 min')",
+             "SELECT value + 1 FROM homeward.quantile('histogram', 0.5, '1 min')",
+             "SELECT count(*) - 1 FROM homeward.metric_series",
+         }) {
+        INFO(sql);
+        CHECK(guarded.query_as("auditor", sql) == Rows{{"1"}});
+        CHECK_THAT(guarded.refusal("bridge", sql), Contains("permission denied"));
+        CHECK_THAT(guarded.refusal("keeper", sql), Contains("permission denied"));
+    }
     for (const char* sql : {
              "SELECT homeward.compact()",
              "SELECT homeward.close_letters('{1}', 'discarded')",

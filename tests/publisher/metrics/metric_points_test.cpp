@@ -149,6 +149,26 @@ TEST_CASE("rows add up to what eight threads have counted") {
               " WHERE name = 'http.server.requests'") == "{\"route\": \"/orders\"}{request}");
     // One report for each flush() at least.
     CHECK(leader.number("SELECT count(*) FROM metric_points WHERE name = 'size'") > 1);
+    // The same merge by the leader.
+    const ExponentialBuckets by_rows = merged(leader, "size");
+    std::string counts;
+    for (const std::uint64_t count : by_rows.positive.counts) {
+        counts += (counts.empty() ? "{" : ",") + std::to_string(count);
+    }
+    CHECK(one(leader,
+              "SELECT row_to_json(m)::text FROM (SELECT (h).* FROM (SELECT"
+              " homeward.merge_histograms((scale, zero_count, positive_offset, positive_counts,"
+              " negative_offset, negative_counts)::homeward.histogram) AS h"
+              " FROM metric_points WHERE name = 'size') AS t) AS m") ==
+          R"({"scale":)" + std::to_string(by_rows.scale) + R"(,"zero_count":)" +
+              std::to_string(by_rows.zero_count) + R"(,"positive_offset":)" +
+              std::to_string(by_rows.positive.offset) + R"(,"positive_counts":[)" +
+              counts.substr(1) + R"(],"negative_offset":null,"negative_counts":null})");
+    // Slots of a rate add up to what was counted.
+    CHECK(leader.number("SELECT round(sum(value) * 60)::int8"
+                        " FROM homeward.rate('http.server.requests', '1 min')") ==
+          leader.number("SELECT sum(sum)::int8 FROM metric_points"
+                        " WHERE name = 'http.server.requests'"));
     CHECK(leader.number("SELECT count(*) FROM metric_points WHERE start_time > time") == 0);
 
     double sum = 0;
