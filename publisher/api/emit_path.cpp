@@ -9,6 +9,7 @@
 #include "publisher/api/publisher_impl.hpp"
 #include "publisher/api/refusals.hpp"
 #include "publisher/buffer/shared_lane.hpp"
+#include "publisher/cells/cell_layout.hpp"
 #include "publisher/scope/buffered_events.hpp"
 #include "publisher/scope/thread_scopes.hpp"
 #include "publisher/spool/lane_pool.hpp"
@@ -43,6 +44,23 @@ detail::LaneWriter* Publisher::find_lane(EventClass event_class, const TypeDescr
         cached.next_known = static_cast<std::uint8_t>((cached.next_known + 1) % 4);
     }
     return cached.writer;
+}
+
+detail::LanePlace Publisher::own_lane_place(const TypeDescriptor& type,
+                                            std::size_t record_bytes) noexcept {
+    detail::LaneWriter* lane = lane_of(type.event_class, &type);
+    if (lane == nullptr) return {};
+    LanePool& lanes = impl_.load(std::memory_order_relaxed)->lanes;
+    if (lane->is_shared()) {
+        detail::LaneWriter* own = lanes.make_at_once(type.event_class);
+        if (own == nullptr) return {};
+        auto& cached = detail::thread_lanes[static_cast<std::size_t>(type.event_class) - 1];
+        cached.writer = own;
+        cached.seat = nullptr;
+        lane = own;
+    }
+    if (record_bytes > lane->record_bytes_max()) return {};  // it goes to the shared one
+    return {lanes.number_of(*lane), lane->head()};
 }
 
 EmitResult Publisher::no_room(detail::LaneWriter* lane, EventClass event_class) noexcept {

@@ -60,6 +60,7 @@ Publisher::Impl::Impl(const PublisherOptions& wanted, FrameSender::Start start, 
       run{Run::create(options.spool_dir, identity_of(options), key_of(options),
                       parents != nullptr)},
       lanes(counted(*run.run, options), options.lane_bytes, options.lanes_max),
+      metrics(options.spool_dir.empty() ? std::filesystem::path() : run.run->lanes_path()),
       is_run_unsynced(parents != nullptr),
       sender(options,
              {*run.run, clock, [this] { maintain(); }, [this] { return lanes.wants_lane(); }},
@@ -199,7 +200,10 @@ FlushResult Publisher::close(std::chrono::milliseconds deadline) noexcept {
     impl->fork_page.close();  // or threads would go on filling the lanes that they remember
     process_membarrier();
     const bool is_quiet = impl->lanes.wait_until_unused(until);
-    FlushResult result = impl->sender.close(until, is_quiet);
+    // What cells still hold is sent by the next start, and an end-of-stream frame must not come
+    // first.
+    const bool is_all = is_reported || impl->options.spool_dir.empty();
+    FlushResult result = impl->sender.close(until, is_quiet && is_all);
     if (result.done) {
         impl->run.run->remove();
     } else if (impl->options.on_log) {
@@ -221,8 +225,11 @@ bool Publisher::report_metrics(std::chrono::steady_clock::time_point deadline) n
     if (impl->metrics.report(deadline)) return true;
     if (impl->options.on_log) {
         impl->options.on_log(
-            "metrics: what was counted since the last report could not be reported in time and is "
-            "lost");
+            impl->options.spool_dir.empty()
+                ? "metrics: what was counted since the last report could not be reported in time "
+                  "and is lost"
+                : "metrics: what was counted since the last report could not be reported in time; "
+                  "the next start reports it");
     }
     return false;
 }

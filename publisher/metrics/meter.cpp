@@ -89,7 +89,8 @@ class MeterCore {
     void begin(std::uint64_t number_given) {
         MetricReports* reports = publisher_.metric_reports();
         if (reports == nullptr) throw std::runtime_error("the publisher is closed");
-        auto state = std::make_shared<MeterState>(publisher_, options_, kept_, number_given);
+        auto state = std::make_shared<MeterState>(publisher_, options_, kept_, number_given,
+                                                  reports->cells());
         auto held = std::make_unique<std::shared_ptr<MeterState>>(state);
         reports->add(std::move(state));
         state_.store(held.release(), std::memory_order_release);

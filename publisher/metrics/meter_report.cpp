@@ -5,6 +5,7 @@
 #include <limits>
 #include <string>
 #include <type_traits>
+#include <utility>
 
 #include <homeward/detail/clock.hpp>
 
@@ -91,13 +92,14 @@ void SeriesState::collect() {
         add(delta.histogram, part);
         delta.has_changed = true;
     }
-    const double value = gauge.value.load(std::memory_order_relaxed);
+    const double value = stored.record->gauge.value.load(std::memory_order_relaxed);
     // Both NaN: nobody has set it.
-    if (!std::isnan(value) && value != gauge_reported) delta.has_changed = true;
+    if (!std::isnan(value) && value != reported.gauge) delta.has_changed = true;
 }
 
 void MeterState::report(std::uint64_t ticket) {
     const auto now = SteadyClock::now();
+    store_->touch(detail::Clock::system_us());
     if (is_over_ || now < retry_at_) return;
     if (!is_reporting_) {
         const bool is_last = is_ended_;  // before the cells are read
@@ -161,7 +163,7 @@ bool MeterState::emit(SeriesState& state, std::size_t& bytes) {
     if (series.kind == InstrumentKind::histogram) {
         set_buckets(point, state.delta.histogram);
     } else if (series.kind == InstrumentKind::gauge) {
-        gauge = state.gauge.value.load(std::memory_order_relaxed);
+        gauge = state.stored.record->gauge.value.load(std::memory_order_relaxed);
         point.value = gauge;
     } else {
         point.sum = static_cast<double>(state.delta.sum);
@@ -182,11 +184,22 @@ bool MeterState::emit(SeriesState& state, std::size_t& bytes) {
         event.point.write_record(at, event.time_us);
     };
     const std::size_t record_bytes = point.record_bytes();
+    detail::ReportedTotals totals = state.reported;
+    totals.sum += static_cast<std::uint64_t>(state.delta.sum);
+    totals.histogram_sum += state.delta.histogram.sum;
+    totals.gauge = gauge;
+    totals.end_us = end_us;
+    totals.place = publisher_.own_lane_place(Point::kDescriptor, record_bytes);
+    ExponentialBuckets buckets = state.buckets_reported;
+    buckets.merge(state.delta.histogram.buckets);
+    state.stored.record->begin_report(totals, buckets);
     const EmitResult result =
         publisher_.emit_record(Point::kDescriptor, record_bytes, &timed, write);
+    state.stored.record->end_report(result == EmitResult::accepted);
     if (result != EmitResult::accepted) return false;
     bytes += record_bytes;
-    state.gauge_reported = gauge;
+    state.reported = totals;
+    state.buckets_reported = std::move(buckets);
     return true;
 }
 
@@ -201,6 +214,13 @@ std::string MeterState::news() {
         if (said_[i] || refusals_[i].load(std::memory_order_relaxed) == 0) continue;
         said_[i] = true;
         return std::string("metrics: ") + kTexts[i];
+    }
+    const std::string failure = store_->failure();
+    if (!failure.empty() && !has_said_volatile_) {
+        has_said_volatile_ = true;
+        return "metrics: no room for cells (" + failure +
+               "): they are in memory, and kill -9 loses what they have added since the last "
+               "report";
     }
     const std::lock_guard lock(mutex_);
     const std::string limit = std::to_string(options_.series_max);

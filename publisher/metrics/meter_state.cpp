@@ -10,20 +10,6 @@ namespace {
 
 constexpr std::size_t kFoldedRememberedMax = 65'536;
 
-constexpr std::string_view text_of(InstrumentKind kind) {
-    switch (kind) {
-        case InstrumentKind::counter:
-            return "counter";
-        case InstrumentKind::up_down_counter:
-            return "up_down_counter";
-        case InstrumentKind::gauge:
-            return "gauge";
-        case InstrumentKind::histogram:
-            break;
-    }
-    return "histogram";
-}
-
 std::string key_of(const std::string& lower_name, std::string_view attributes) {
     return lower_name + ' ' + std::string(attributes);
 }
@@ -31,8 +17,10 @@ std::string key_of(const std::string& lower_name, std::string_view attributes) {
 }  // namespace
 
 MeterState::MeterState(Publisher& publisher, const MeterOptions& options,
-                       std::shared_ptr<Kept> kept, std::uint64_t number)
-    : publisher_(publisher),
+                       std::shared_ptr<Kept> kept, std::uint64_t number,
+                       std::shared_ptr<CellStore> cells)
+    : store_(std::move(cells)),
+      publisher_(publisher),
       options_(options),
       kept_(std::move(kept)),
       number_(number),
@@ -44,9 +32,9 @@ detail::Series* MeterState::find_or_add(std::unique_ptr<detail::Series> wanted) 
     if (name != names_.end() &&
         (name->second.kind != wanted->kind || name->second.unit != wanted->unit)) {
         throw std::invalid_argument("metrics: \"" + wanted->name + "\" is a " +
-                                    std::string(text_of(name->second.kind)) + " with unit \"" +
+                                    std::string(to_string(name->second.kind)) + " with unit \"" +
                                     name->second.unit + "\" already; a " +
-                                    std::string(text_of(wanted->kind)) + " with unit \"" +
+                                    std::string(to_string(wanted->kind)) + " with unit \"" +
                                     wanted->unit + "\" needs a name of its own");
     }
     const std::string key = key_of(lowercase(wanted->name), wanted->attributes);
@@ -69,7 +57,8 @@ detail::Series* MeterState::own(std::unique_ptr<detail::Series> series) {
 }
 
 SeriesState* MeterState::add(const detail::Series& series, std::string key) {
-    auto state = std::make_unique<SeriesState>(series);
+    auto state = std::make_unique<SeriesState>(
+        series, store_->add_series(series.kind, series.name, series.unit, series.attributes));
     state->since = SteadyClock::now();
     if (series.id >= by_id_.size()) by_id_.resize(series.id + 1, nullptr);
     // Nothing throws once it is entered. By doubling: a copy for each series is quadratic.
@@ -126,7 +115,7 @@ void* MeterState::cell(const detail::Series& series, bool is_shared) noexcept {
         SeriesState* state = resolve(series);
         if (state == nullptr) return nullptr;
         if (is_shared && shared_table_ == nullptr) {
-            shared_table_ = std::make_unique<ThreadTable>(number_);
+            shared_table_ = std::make_unique<ThreadTable>(number_, *store_);
         }
         ThreadTable& table = is_shared ? *shared_table_ : *table_of_this_thread();
         void*& cell = table.cell(series.id);
@@ -148,7 +137,7 @@ ThreadTable* MeterState::table_of_this_thread() {
         thread_tables::keep(table);
         return table.get();
     }
-    auto table = std::make_shared<ThreadTable>(number_);
+    auto table = std::make_shared<ThreadTable>(number_, *store_);
     tables_.push_back(table);
     thread_tables::keep(table);
     return table.get();
@@ -160,17 +149,17 @@ void* MeterState::make_cell(SeriesState& state, ThreadTable& table) {
         case InstrumentKind::counter:
         case InstrumentKind::up_down_counter: {
             state.counters.reserve(state.counters.size() + 1);
-            detail::CounterCell& cell = table.new_counter();
+            detail::CounterCell& cell = table.new_counter(state.stored);
             state.counters.push_back({&cell});
             return &cell;
         }
         case InstrumentKind::gauge:
-            return &state.gauge;
+            return &state.stored.record->gauge;
         case InstrumentKind::histogram:
             break;
     }
-    table.histograms.push_back(std::make_unique<detail::HistogramCell>());
-    detail::HistogramCell& cell = *table.histograms.back();
+    state.histograms.reserve(state.histograms.size() + 1);
+    detail::HistogramCell& cell = store_->add_histogram(state.stored);
     state.histograms.emplace_back(cell);
     return &cell;
 }
@@ -180,8 +169,17 @@ MeterStats MeterState::stats() const noexcept {
         return refusals_[static_cast<std::size_t>(why)].load(std::memory_order_relaxed);
     };
     const std::lock_guard lock(mutex_);
-    return {series_.size() - overflows_, folded_.size(), refused(detail::MetricRefusal::negative),
-            refused(detail::MetricRefusal::not_finite), refused(detail::MetricRefusal::closed)};
+    const auto is_volatile = [](const auto& state) {
+        return !state->stored.is_durable || state->stored.record->is_partial.load() != 0;
+    };
+    const auto in_memory =
+        store_->is_in_memory() ? 0 : std::count_if(series_.begin(), series_.end(), is_volatile);
+    return {series_.size() - overflows_,
+            folded_.size(),
+            refused(detail::MetricRefusal::negative),
+            refused(detail::MetricRefusal::not_finite),
+            refused(detail::MetricRefusal::closed),
+            static_cast<std::size_t>(in_memory)};
 }
 
 }  // namespace homeward

@@ -4,7 +4,6 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -15,7 +14,8 @@
 
 #include <homeward/metrics.hpp>
 
-#include "publisher/metrics/histogram_reader.hpp"
+#include "publisher/cells/cell_store.hpp"
+#include "publisher/cells/histogram_reader.hpp"
 #include "publisher/metrics/series.hpp"
 #include "publisher/metrics/thread_table.hpp"
 #include "publisher/platform/fork_detection_page.hpp"
@@ -31,24 +31,26 @@ struct MetricDelta {
 
 /// One series in one process: its cells, and what has been read from them.
 struct SeriesState {
-    explicit SeriesState(const detail::Series& which) : series(&which) {}
+    SeriesState(const detail::Series& which, const CellStore::Series& where)
+        : series(&which), stored(where) {}
     /// The reporting thread, under the meter state's mutex: adds to `delta` what is new.
     void collect();
 
     const detail::Series* series;  ///< the reporting thread may read it without the mutex
+    const CellStore::Series stored;
     struct CounterReading {
         detail::CounterCell* cell;
         std::uint64_t taken = 0;
     };
     std::vector<CounterReading> counters{};
     std::vector<detail::HistogramReader> histograms{};
-    detail::GaugeCell gauge{};
     std::size_t folded = 0;  ///< series, if this is an overflow series
 
     // The reporting thread's own.
     MetricDelta delta{};
     std::int64_t total = 0;  ///< reported and not, of this process
-    double gauge_reported = std::numeric_limits<double>::quiet_NaN();
+    detail::ReportedTotals reported{};
+    ExponentialBuckets buckets_reported{};
     std::chrono::steady_clock::time_point since{};  ///< where the delta begins
 };
 
@@ -66,7 +68,7 @@ class MeterState {
     };
     /// `publisher` is borrowed.
     MeterState(Publisher& publisher, const MeterOptions& options, std::shared_ptr<Kept> kept,
-               std::uint64_t number);
+               std::uint64_t number, std::shared_ptr<CellStore> cells);
 
     /// Before the last report: instruments leave their fast path and find out.
     void close() { kept_->page.close(); }
@@ -113,6 +115,7 @@ class MeterState {
     bool report_series(SeriesState& state, std::size_t& bytes);
     bool emit(SeriesState& state, std::size_t& bytes);
 
+    const std::shared_ptr<CellStore> store_;
     Publisher& publisher_;
     const MeterOptions options_;
     const std::shared_ptr<Kept> kept_;
@@ -145,6 +148,7 @@ class MeterState {
     std::array<bool, 2> said_{};
     bool has_said_folded_ = false;
     bool has_said_names_ = false;
+    bool has_said_volatile_ = false;
 };
 
 }  // namespace homeward

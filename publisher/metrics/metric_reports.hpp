@@ -4,9 +4,11 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "publisher/metrics/meter_state.hpp"
@@ -18,6 +20,12 @@ class MetricReports {
   public:
     using SteadyClock = std::chrono::steady_clock;
 
+    /// `lane_directory`: of the run; empty: without a spool.
+    explicit MetricReports(std::filesystem::path lane_directory)
+        : cells_(std::make_shared<CellStore>(std::move(lane_directory))) {}
+
+    /// Where the meters of this process have their cells.
+    std::shared_ptr<CellStore> cells() const { return cells_; }
     void add(std::shared_ptr<MeterState> meter);
     /// Instruments refuse values from now on.
     void close();
@@ -29,6 +37,7 @@ class MetricReports {
     bool report(SteadyClock::time_point deadline);
 
   private:
+    const std::shared_ptr<CellStore> cells_;
     std::atomic<std::size_t> count_{0};
     mutable std::mutex mutex_;  // guards what follows
     std::condition_variable done_;

@@ -6,9 +6,9 @@
 
 #include <homeward/metrics.hpp>
 
-namespace homeward {
+#include "publisher/cells/cell_layout.hpp"
 
-enum class InstrumentKind : std::uint8_t { counter, up_down_counter, gauge, histogram };
+namespace homeward {
 
 namespace detail {
 

@@ -39,10 +39,15 @@ void*& ThreadTable::cell(std::uint32_t id) {
     return cells[id];
 }
 
-detail::CounterCell& ThreadTable::new_counter() {
-    constexpr std::size_t kPerBlock = std::tuple_size_v<decltype(CounterBlock::cells)>;
-    if (counters_used == counters.size() * kPerBlock) counters.emplace_back();
-    return counters.back().cells[counters_used++ % kPerBlock];
+detail::CounterCell& ThreadTable::new_counter(const CellStore::Series& series) {
+    if (counters.block == nullptr || counters_used == counters.block->cells.size()) {
+        counters = store.add_counters();
+        counters_used = 0;
+    }
+    if (!counters.is_durable) series.record->is_partial = 1;
+    const std::size_t place = counters_used++;
+    counters.block->series[place] = series.number;
+    return counters.block->cells[place];
 }
 
 ThreadTable* thread_tables::find(std::uint64_t number) noexcept {

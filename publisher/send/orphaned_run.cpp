@@ -1,6 +1,9 @@
 #include "publisher/send/orphaned_run.hpp"
 
 #include <algorithm>
+#include <optional>
+
+#include "publisher/cells/cell_recovery.hpp"
 
 namespace homeward {
 namespace {
@@ -10,6 +13,11 @@ constexpr std::string_view kDamaged = "damaged";
 constexpr std::string_view kRestarted = "machine_restart";
 /// Accepted, not yet logged, and gone with a lane, as when a container starts anew.
 constexpr std::string_view kLanesLost = "lanes_lost";
+
+/// Beyond the lanes that a publisher makes.
+constexpr std::uint64_t kFirstCellLane = 1u << 20;
+/// Some hundred points each.
+constexpr std::size_t kCellLaneBytes = 256u << 10;
 
 bool is_empty(const LaneMapping& lane) {
     LaneReader reader(lane, nullptr);
@@ -23,6 +31,7 @@ bool is_empty(const LaneMapping& lane) {
 OrphanedRun::OrphanedRun(std::unique_ptr<Run> run, const Origin::Limits& limits, OnLog on_log)
     : run_(std::move(run)), limits_(limits), on_log_(std::move(on_log)) {
     auto lanes = run_->open_lanes(lanes_damaged_);
+    recover_cells(lanes);
     for (EventClass event_class : {EventClass::audit, EventClass::metric}) {
         Origin::Lanes mine;
         for (auto& [number, lane] : lanes) {
@@ -38,6 +47,28 @@ OrphanedRun::OrphanedRun(std::unique_ptr<Run> run, const Origin::Limits& limits,
     for (const auto& origin : origins_) {
         if (lanes_damaged_ > 0) origin->leave_open();
     }
+}
+
+/// What meters had counted and not reported becomes events in further lanes. Not after a restart of
+/// the machine: then cells and lanes on a disk may be of different moments.
+void OrphanedRun::recover_cells(Run::Lanes& lanes) {
+    if (run_->is_interrupted() || run_->has_lost_lane_dir()) return;
+    CellRecovery cells(run_->lanes_path(), [&lanes](std::uint64_t number) {
+        const auto found = lanes.find(number);
+        return found == lanes.end() ? std::optional<std::uint64_t>()
+                                    : found->second->header()->head.load();
+    });
+    std::uint64_t next = lanes.empty() ? 0 : lanes.rbegin()->first + 1;
+    next = std::max(next, kFirstCellLane);
+    std::optional<detail::LaneWriter> writer;
+    cells.recover([&]() -> CellRecovery::NewLane {
+        auto lane = std::make_unique<LaneMapping>(
+            LaneMapping::create(run_->create_lane_file(next), EventClass::metric, kCellLaneBytes));
+        writer.emplace(lane->header(), lane->ring(), false);
+        lanes.emplace(next, std::move(lane));
+        return {&*writer, next++};
+    });
+    if (!cells.problem().empty()) on_log_("metrics of a dead process: " + cells.problem());
 }
 
 /// What went with lanes that are not there. After an interruption nobody knows which seqs had left,

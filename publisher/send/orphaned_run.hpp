@@ -43,6 +43,7 @@ class OrphanedRun {
     ClassStats stats() const;
 
   private:
+    void recover_cells(Run::Lanes& lanes);
     void recover_class(EventClass event_class, Origin::Lanes lanes);
     void report_lost_lanes(EventClass event_class, const std::vector<std::uint64_t>& found);
     Origin& origin_of_lanes(EventClass event_class);

@@ -73,7 +73,7 @@ LanePool::LanePool(const Run& run, std::size_t lane_bytes, std::size_t lanes_max
         detail::LaneHeader* header = mapping.header();
         std::byte* ring = mapping.ring();
         shelf_->shared[index(event_class)].reset(
-            new SharedLane{std::move(mapping), {header, ring, cell}, grant});
+            new SharedLane{std::move(mapping), {header, ring, cell}, grant, false, number});
     }
 }
 
@@ -171,7 +171,7 @@ bool LanePool::make_free(EventClass event_class) noexcept {
         detail::LaneHeader* header = mapping.header();
         std::byte* ring = mapping.ring();
         std::unique_ptr<Lane> lane(
-            new Lane{std::move(mapping), {header, ring, false, cell}, grant, true});
+            new Lane{std::move(mapping), {header, ring, false, cell}, grant, true, number});
         const std::lock_guard lock(shelf_->mutex);
         shelf_->lanes.reserve(shelf_->lanes.size() + 1);  // or it might be drained, and not be ours
         on_new_lane_(number, &lane->mapping);
@@ -250,6 +250,13 @@ detail::LaneWriter* LanePool::make_at_once(EventClass event_class) noexcept {
     const std::lock_guard making(making_mutex_);
     if (free_[index(event_class)] == 0 && !make_free(event_class)) return nullptr;
     return take_free(event_class);
+}
+
+std::uint64_t LanePool::number_of(const detail::LaneWriter& lane) const noexcept {
+    const std::lock_guard lock(shelf_->mutex);
+    const auto found = std::find_if(shelf_->lanes.begin(), shelf_->lanes.end(),
+                                    [&](const auto& one) { return &one->writer == &lane; });
+    return found == shelf_->lanes.end() ? UINT64_MAX : (*found)->number;
 }
 
 bool LanePool::is_room_for_spare() const {

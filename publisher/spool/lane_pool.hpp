@@ -55,6 +55,8 @@ class LanePool {
     /// For a thread in the shared lane, when that is full: a lane of its own, made at once, which
     /// takes hundreds of microseconds, and those of others before it. nullptr if there is no room.
     detail::LaneWriter* make_at_once(EventClass event_class) noexcept;
+    /// Of a lane that is a thread's own.
+    std::uint64_t number_of(const detail::LaneWriter& lane) const noexcept;
     detail::SharedLaneWriter& shared(EventClass event_class) const {
         return shelf_->shared[index(event_class)]->writer;
     }
@@ -83,6 +85,7 @@ class LanePool {
         Writer writer;
         RecordGrant grant;
         bool is_free = false;
+        std::uint64_t number = 0;
 
         bool is_in_use() const {
             detail::SharedLaneSeats* seats = mapping.seats();

@@ -21,7 +21,7 @@ namespace homeward {
 
 /// One run of one process, as it stands on disk:
 ///   <spool>/<publisher>/run.json, key, types.jsonl, accepted, lock, held-*, audit/log-*,
-///   metric/log-* <lane_dir>/<publisher>/lane-<n>, nonce
+///   metric/log-* <lane_dir>/<publisher>/lane-<n>, cells-<n>, nonce
 /// Owns the lock on it. With an empty spool everything is anonymous memory.
 class Run {
   public:
@@ -69,6 +69,8 @@ class Run {
     void remove_lane_file(std::uint64_t number) const noexcept;
     /// What is free where lanes are made; without a spool, as much as one likes.
     std::size_t lane_bytes_available() const noexcept;
+    /// Where lanes and metric cells are; of no meaning without a spool.
+    std::filesystem::path lanes_path() const;
     /// For a person: where that is.
     std::string lanes_place() const;
 
@@ -118,7 +120,6 @@ class Run {
     bool read_key();
     void read_types();
     void read_counts();
-    std::filesystem::path lanes_path() const;
     Lanes map_lanes(std::size_t& damaged, File (*open)(const std::filesystem::path&)) const;
 
     std::filesystem::path directory_;  // empty: anonymous

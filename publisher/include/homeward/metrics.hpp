@@ -69,6 +69,9 @@ struct MeterStats {
     std::uint64_t negative = 0;     ///< values below zero that a Counter was given
     std::uint64_t not_finite = 0;   ///< NaN, infinity, or a histogram's sum would be beyond double
     std::uint64_t closed = 0;       ///< add() and record() after the publisher's close()
+    /// With a spool: series of which cells are in memory, since there is no room beside the lanes.
+    /// kill -9 loses what they have added since the last report.
+    std::size_t volatile_series = 0;
 };
 
 /// A sum that only grows. Copies are the same series. Any thread.
@@ -195,8 +198,9 @@ class MeterCore;
 /// meter's end, and the meter must end before the publisher. Values that have not been reported
 /// when it ends are reported afterwards.
 ///
-/// fork(): instruments work in the child, too, where they start at zero. kill -9 loses what was
-/// added since the last report.
+/// fork(): instruments work in the child, too, where they start at zero. kill -9: with a spool,
+/// what was added since the last report is reported by whoever sends what the process left; without
+/// one it is lost.
 class Meter {
   public:
     /// @param publisher it must outlive the meter

@@ -53,11 +53,13 @@ struct FlushResult {
 };
 
 class ChildOpener;
+class MeterState;
 class MetricReports;
 class Refusals;
 namespace detail {
 class MeterCore;
-}
+struct LanePlace;
+}  // namespace detail
 
 /// A generated struct of class audit. Its EmitResult must not be ignored: it may be full.
 template <typename Event>
@@ -178,9 +180,12 @@ class Publisher {
     class Impl;
     friend class BufferedEvents;
     friend class detail::MeterCore;
+    friend class MeterState;
 
     template <typename Event>
     EmitResult emit_typed(const Event& event) noexcept;
+    /// Where the next record of this thread will be, if it has a lane of its own or gets one.
+    detail::LanePlace own_lane_place(const TypeDescriptor& type, std::size_t record_bytes) noexcept;
     /// This thread's lane of the class; nullptr when there is none to be had.
     detail::LaneWriter* lane_of(EventClass event_class, const TypeDescriptor* descriptor) noexcept {
         detail::ThreadLane& cached =

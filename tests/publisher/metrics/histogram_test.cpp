@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include "publisher/metrics/histogram_reader.hpp"
+#include "publisher/cells/histogram_reader.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace homeward;

@@ -1,14 +1,11 @@
 // What meters report, end to end: through a real NATS server and consumer, judged by the rows of
 // metric_points on a real leader.
 
-#include <signal.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
-#include <cstdlib>
 #include <map>
 #include <random>
 #include <span>
@@ -18,7 +15,7 @@
 
 #include <homeward/metrics.hpp>
 
-#include "publisher/metrics/exponential_buckets.hpp"
+#include "publisher/cells/exponential_buckets.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/sanitizer.hpp"
 #include "tests/support/servers/bridge.hpp"
@@ -207,70 +204,6 @@ TEST_CASE("an overflow series says how many series were folded into it") {
 
 // Method: a child counts, flushes now and then into its spool, and notes both totals in shared
 // memory; it is killed at a random moment. The parent's publisher recovers the spool.
-TEST_CASE("kill -9 loses only what was added since the last report, and doubles nothing") {
-    if (!kCanForkThreads) return;
-    const int rounds = std::getenv("HOMEWARD_FULL") != nullptr ? 200 : 20;
-    struct Totals {
-        std::atomic<std::int64_t> begun{0};  // so many adds at most
-        std::atomic<std::int64_t> flushed{0};
-    };
-    void* shared = ::mmap(nullptr, sizeof(Totals) * static_cast<std::size_t>(rounds),
-                          PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    REQUIRE(shared != MAP_FAILED);
-    auto* totals = static_cast<Totals*>(shared);
-    Bridge bridge;
-    bridge.start_consumer();
-    PublisherOptions options = options_of(bridge);
-    options.spool_dir = bridge.dir() / "spool";
-    std::mt19937 random(20261130);
-    for (int round = 0; round < rounds; ++round) {
-        const pid_t child = ::fork();
-        if (child == 0) {
-            ::alarm(60);
-            Publisher publisher(options);
-            Meter meter(publisher, {.interval = 10ms});
-            Counter counter = meter.counter("killed", {{"round", std::to_string(round)}});
-            for (std::int64_t i = 1;; ++i) {
-                totals[round].begun = i;
-                counter.add(1);
-                if (i % 10'000 == 0 && publisher.flush(10s, FlushUntil::logged).done) {
-                    totals[round].flushed = i;
-                }
-            }
-        }
-        const auto deadline = std::chrono::steady_clock::now() + 30s;
-        while (totals[round].flushed == 0 && std::chrono::steady_clock::now() < deadline) {
-            std::this_thread::sleep_for(1ms);
-        }
-        std::this_thread::sleep_for(std::chrono::microseconds(random() % 60'000));
-        ::kill(child, SIGKILL);
-        REQUIRE(::waitpid(child, nullptr, 0) == child);
-        REQUIRE(totals[round].flushed > 0);
-    }
-    {
-        Publisher heir(options);
-        CHECK(heir.close(60s).done);
-    }
-    const PostgresServer& leader = bridge.leader();
-    const std::string all_there =
-        "SELECT (count(*) = 0)::int FROM homeward.proof WHERE class = 'metric'"
-        " AND accepted > committed + dead_lettered + tombstoned";
-    const auto settled = std::chrono::steady_clock::now() + 60s;
-    while (leader.number(all_there) != 1 && std::chrono::steady_clock::now() < settled) {
-        std::this_thread::sleep_for(50ms);
-    }
-    for (int round = 0; round < rounds; ++round) {
-        INFO("round " << round);
-        const std::int64_t sum = leader.number(
-            "SELECT coalesce(sum(sum), 0)::int8 FROM metric_points"
-            " WHERE attributes->>'round' = '" +
-            std::to_string(round) + "'");
-        CHECK(sum >= totals[round].flushed);
-        CHECK(sum <= totals[round].begun);
-    }
-    ::munmap(shared, sizeof(Totals) * static_cast<std::size_t>(rounds));
-}
-
 // Method: with the server gone, noise that hardly compresses fills the metric log; then points with
 // large attributes fill the lane of the thread that reports.
 TEST_CASE("values that find no room to be reported are reported once there is room") {

@@ -50,6 +50,8 @@ class alignas(64) LaneWriter {
           is_stamped_(header->shape.record_checksum == LaneChecksum::stamp) {}
 
     std::size_t ring_bytes() const noexcept { return mask_ + 1; }
+    /// Where the next record begins. Its thread; of no meaning in a shared lane.
+    std::uint64_t head() const noexcept { return head_; }
     std::size_t record_bytes_max() const noexcept { return detail::record_bytes_max(mask_ + 1); }
 
     /// One record, whose payload `write(at)` writes. When this returns it is visible, and the death

@@ -32,6 +32,9 @@ struct GaugeCell {
 ///
 /// A rescale writes the array that is not in use, and one store of the version puts it in place of
 /// the other. So whoever reads finds the buckets of one scale at any instant.
+///
+/// A value counts by one store to its bucket. The sum that includes it is there before, in the half
+/// that the number of values then chooses: a kill leaves all of a value or none of it.
 class HistogramCell {
   public:
     /// By its thread. False, and nothing recorded: NaN, infinity, or a sum beyond any double.
@@ -59,7 +62,8 @@ class HistogramCell {
     std::atomic<std::uint32_t> version_{0};  // its lowest bit: which of the two is in use
     std::array<Buckets, 2> buckets_{Buckets(kScaleFirst), Buckets(kScaleFirst)};
     std::atomic<std::uint64_t> zeros_{0};
-    std::atomic<double> sum_{0};
+    std::atomic<std::uint64_t> records_{0};      // by its thread; a kill may leave it one behind
+    std::array<std::atomic<double>, 2> sums_{};  // by the lowest bit of the number of values
     // Since the reader took them.
     std::atomic<double> min_{std::numeric_limits<double>::infinity()};
     std::atomic<double> max_{-std::numeric_limits<double>::infinity()};

@@ -1,4 +1,4 @@
-#include "publisher/metrics/exponential_buckets.hpp"
+#include "publisher/cells/exponential_buckets.hpp"
 
 #include <algorithm>
 #include <cassert>

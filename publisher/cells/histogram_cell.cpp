@@ -2,7 +2,7 @@
 #include <cmath>
 #include <limits>
 
-#include "publisher/metrics/histogram_reader.hpp"
+#include "publisher/cells/histogram_reader.hpp"
 
 namespace homeward::detail {
 namespace {
@@ -23,6 +23,8 @@ void improve(std::atomic<double>& extreme, double value, IsBetter is_better) noe
     }
 }
 
+}  // namespace
+
 double lowest(const ExponentialBuckets& buckets) {
     if (!buckets.negative.is_empty()) {
         return -bucket_lower_bound(buckets.negative.last(), buckets.scale);
@@ -39,21 +41,24 @@ double highest(const ExponentialBuckets& buckets) {
     return -bucket_upper_bound(buckets.negative.offset, buckets.scale);
 }
 
-}  // namespace
-
 bool HistogramCell::record(double value) noexcept {
-    const double sum = sum_.load(std::memory_order_relaxed) + value;
+    const std::uint64_t records = records_.load(std::memory_order_relaxed);
+    const double sum = sums_[records & 1].load(std::memory_order_relaxed) + value;
     // False for NaN, too.
     if (!(std::abs(sum) <= std::numeric_limits<double>::max())) [[unlikely]]
         return false;
+    sums_[(records + 1) & 1].store(sum, std::memory_order_relaxed);
+    // Of the compiler alone: a kill cannot come between what one instruction does.
+    std::atomic_signal_fence(std::memory_order_seq_cst);
     if (value == 0) {
         add_to(zeros_, 1);
     } else {
         count(std::abs(value), value < 0);
     }
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    records_.store(records + 1, std::memory_order_release);
     improve(min_, value, [](double a, double b) { return a < b; });
     improve(max_, value, [](double a, double b) { return a > b; });
-    sum_.store(sum, std::memory_order_relaxed);
     return true;
 }
 
@@ -148,11 +153,21 @@ HistogramDelta HistogramReader::take() {
     delta.buckets = now;
     delta.buckets.subtract(taken_);
     taken_ = now;
-    const double sum = cell_.sum_.load(std::memory_order_relaxed);
+    const std::uint64_t records = cell_.records_.load(std::memory_order_acquire);
+    const double sum = cell_.sums_[records & 1].load(std::memory_order_relaxed);
     delta.sum = sum - sum_taken_;
     sum_taken_ = sum;
     if (delta.buckets.count() > 0) take_extremes(delta);
     return delta;
+}
+
+HistogramDelta HistogramReader::left() const {
+    HistogramDelta totals;
+    totals.buckets = read();
+    totals.sum = cell_.sums_[totals.buckets.count() & 1].load(std::memory_order_relaxed);
+    totals.min = cell_.min_.load(std::memory_order_relaxed);
+    totals.max = cell_.max_.load(std::memory_order_relaxed);
+    return totals;
 }
 
 void HistogramReader::take_extremes(HistogramDelta& delta) {

@@ -1,4 +1,4 @@
-#include "publisher/metrics/bucket_index.hpp"
+#include "publisher/cells/bucket_index.hpp"
 
 #include <array>
 #include <bit>

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "publisher/metrics/bucket_index.hpp"
+#include "publisher/cells/bucket_index.hpp"
 
 namespace homeward {
 

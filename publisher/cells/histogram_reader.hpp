@@ -2,7 +2,7 @@
 
 #include <homeward/detail/metric_cells.hpp>
 
-#include "publisher/metrics/exponential_buckets.hpp"
+#include "publisher/cells/exponential_buckets.hpp"
 
 namespace homeward {
 
@@ -18,6 +18,11 @@ struct HistogramDelta {
 
 namespace homeward::detail {
 
+/// Bounds for the extremes of values in these buckets, which are not empty: none is below, or
+/// above.
+double lowest(const ExponentialBuckets& buckets);
+double highest(const ExponentialBuckets& buckets);
+
 /// Reads a cell while its thread writes to it. One thread.
 class HistogramReader {
   public:
@@ -26,6 +31,9 @@ class HistogramReader {
     /// Each value is counted in exactly one delta. Of a value that is recorded during the call, sum
     /// and extremes may come with the next delta; in this one a bucket's bound is the extreme then.
     HistogramDelta take();
+    /// Of a cell that a dead process left: everything. The extremes are those since the last
+    /// take(); infinite if there are none.
+    HistogramDelta left() const;
 
   private:
     ExponentialBuckets read() const;
