@@ -12,6 +12,7 @@
 #include <homeward/publisher.hpp>
 
 #include "publisher/platform/file.hpp"
+#include "publisher/platform/reserve.hpp"
 
 namespace homeward {
 namespace {
@@ -107,7 +108,7 @@ void CellStore::add_segment(std::size_t bytes) {
         throw SetupError("only " + std::to_string(status.f_bavail * status.f_frsize >> 10) +
                          " KiB are free in " + directory_.string());
     }
-    segments_.reserve(segments_.size() + 1);
+    reserve_one_more(segments_);
     segments_.push_back(CellSegment::create(file_in(directory_, segments_.size()), size));
     used_ = sizeof(CellFileHeader);
     if (segments_.size() == 1) first_.store(segments_[0].header(), std::memory_order_release);
@@ -135,7 +136,7 @@ CellStore::Place CellStore::allocate(std::size_t bytes) {
     if (std::byte* entry = in_file(sizeof(CellEntry) + content)) {
         return {entry + sizeof(CellEntry), reinterpret_cast<CellEntry*>(entry)};
     }
-    in_memory_.reserve(in_memory_.size() + 1);
+    reserve_one_more(in_memory_);
     auto* memory = static_cast<std::byte*>(::operator new[](content, std::align_val_t{kCellAlign}));
     in_memory_.push_back(memory);
     std::memset(memory, 0, content);

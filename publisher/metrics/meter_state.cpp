@@ -5,6 +5,8 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "publisher/platform/reserve.hpp"
+
 namespace homeward {
 namespace {
 
@@ -61,8 +63,7 @@ SeriesState* MeterState::add(const detail::Series& series, std::string key) {
         series, store_->add_series(series.kind, series.name, series.unit, series.attributes));
     state->since = SteadyClock::now();
     if (series.id >= by_id_.size()) by_id_.resize(series.id + 1, nullptr);
-    // Nothing throws once it is entered. By doubling: a copy for each series is quadratic.
-    if (series_.size() == series_.capacity()) series_.reserve(2 * series_.size() + 1);
+    reserve_one_more(series_);  // nothing throws once it is entered
     names_.try_emplace(lowercase(series.name), Name{series.kind, series.unit});
     by_key_.insert_or_assign(std::move(key), state.get());
     by_id_[series.id] = state.get();
@@ -148,7 +149,7 @@ void* MeterState::make_cell(SeriesState& state, ThreadTable& table) {
     switch (state.series->kind) {
         case InstrumentKind::counter:
         case InstrumentKind::up_down_counter: {
-            state.counters.reserve(state.counters.size() + 1);
+            reserve_one_more(state.counters);
             detail::CounterCell& cell = table.new_counter(state.stored);
             state.counters.push_back({&cell});
             return &cell;
@@ -158,7 +159,7 @@ void* MeterState::make_cell(SeriesState& state, ThreadTable& table) {
         case InstrumentKind::histogram:
             break;
     }
-    state.histograms.reserve(state.histograms.size() + 1);
+    reserve_one_more(state.histograms);
     detail::HistogramCell& cell = store_->add_histogram(state.stored);
     state.histograms.emplace_back(cell);
     return &cell;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "publisher/platform/process_membarrier.hpp"
+#include "publisher/platform/reserve.hpp"
 
 namespace homeward {
 namespace {
@@ -173,7 +174,7 @@ bool LanePool::make_free(EventClass event_class) noexcept {
         std::unique_ptr<Lane> lane(
             new Lane{std::move(mapping), {header, ring, false, cell}, grant, true, number});
         const std::lock_guard lock(shelf_->mutex);
-        shelf_->lanes.reserve(shelf_->lanes.size() + 1);  // or it might be drained, and not be ours
+        reserve_one_more(shelf_->lanes);  // or it might be drained, and not be ours
         on_new_lane_(number, &lane->mapping);
         shelf_->lanes.push_back(std::move(lane));
         ++free_[index(event_class)];
@@ -195,7 +196,7 @@ bool LanePool::make_free(EventClass event_class) noexcept {
 detail::LaneWriter* LanePool::lane_of_its_own(EventClass event_class) {
     Holding& holding = Holding::of_this_thread();
     std::erase_if(holding.held, [](const auto& one) { return one.shelf.expired(); });
-    holding.held.reserve(holding.held.size() + 1);
+    reserve_one_more(holding.held);
     Lane* lane = take_free_locked(event_class);
     if (lane == nullptr) return nullptr;
     holding.held.push_back({shelf_, event_class, {&lane->writer, nullptr}});
@@ -206,7 +207,7 @@ LanePool::Place LanePool::seat_in_shared(EventClass event_class) {
     SharedLane& lane = *shelf_->shared[index(event_class)];
     if (has_released) return {&lane.writer, nullptr};
     Holding& holding = Holding::of_this_thread();
-    holding.held.reserve(holding.held.size() + 1);
+    reserve_one_more(holding.held);
     const Place place{&lane.writer, lane.mapping.seats()->take()};
     holding.held.push_back({shelf_, event_class, place});
     return place;
