@@ -232,10 +232,11 @@ void PackedTable::plan_registration(std::vector<std::string>& statements) {
         "$pack$) ON CONFLICT (name) DO UPDATE SET pack_sql = excluded.pack_sql");
 }
 
-std::vector<std::string> PackedTable::plan() {
+std::vector<std::string> PackedTable::plan(bool is_new) {
     std::vector<std::string> statements;
     plan_packs(statements);
-    plan_view(plan_indexes(statements), statements);
+    const bool has_new_index = plan_indexes(statements);
+    plan_view(is_new || has_new_index, statements);
     plan_registration(statements);
     return statements;
 }

@@ -19,9 +19,10 @@ class PackedTable {
           type_(type),
           view_(leader, event_schema, type) {}
 
-    /// The statements that make what is missing beside the table of rows. Throws LeaderError
-    /// (42804) if a column of the packs has another type, or is no field's.
-    std::vector<std::string> plan();
+    /// The statements that make what is missing beside the table of rows. `is_new`: the view and
+    /// all that stands on it are made in any case. Throws LeaderError (42804) if a column of the
+    /// packs has another type, or is no field's.
+    std::vector<std::string> plan(bool is_new);
     /// The type's own table becomes its table of rows. Throws LeaderError (42804) if a view reads
     /// it, since that would go on reading only rows.
     std::string plan_rename();

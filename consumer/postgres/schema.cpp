@@ -126,6 +126,17 @@ std::string Schema::relation_kind(const std::string& table) {
                            .at(0, 0));
 }
 
+/// Whether a table is partitioned, and begins as event tables do.
+bool Schema::is_event_table(const std::string& table) {
+    return leader_
+               .query(
+                   "SELECT count(*) = 3 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+                   " WHERE c.oid = to_regclass($1) AND c.relkind = 'p'"
+                   " AND (a.attname, a.attnum) IN (('origin', 1), ('seq', 2), ('time', 3))",
+                   {qualified(table)})
+               .at(0, 0) == "t";
+}
+
 /// Whether the type has packs, whatever its storage is now.
 bool Schema::has_packs(const EventType& type) {
     const bool there =
@@ -147,8 +158,9 @@ void Schema::plan_packed(const EventType& type, bool is_packed_already,
     const std::string kind = relation_kind(type.table);
     const bool is_table = kind == "r" || kind == "p";
     const bool has_rows = !relation_kind(rows.table).empty();
-    if ((!kind.empty() && !is_table && !is_packed_already) ||
-        (has_rows && (is_table || !is_packed_already))) {
+    // Also what is left when somebody has dropped the schema homeward.
+    const bool are_ours = is_packed_already || is_event_table(rows.table);
+    if ((!kind.empty() && !is_table && !are_ours) || (has_rows && (is_table || !are_ours))) {
         const std::string& other = has_rows ? rows.table : type.table;
         throw LeaderError("42804",
                           "event type \"" + type.name + "\" is packed and needs the names " +
@@ -170,7 +182,7 @@ void Schema::plan_packed(const EventType& type, bool is_packed_already,
         plan_comments(rows, Commented::table, statements);
     }
     if (!is_registered_already) statements.push_back(registration(type));
-    for (std::string& one : packed.plan()) statements.push_back(std::move(one));
+    for (std::string& one : packed.plan(!is_packed_already)) statements.push_back(std::move(one));
     // Until then, comments of that name are the table's.
     plan_comments(type, is_table ? Commented::new_view : Commented::view, statements);
 }

@@ -38,6 +38,7 @@ class Schema {
     std::vector<std::string> plan_tables(const std::vector<EventType>& types);
     std::string table_sql(const EventType& type);
     std::string relation_kind(const std::string& table);
+    bool is_event_table(const std::string& table);
     bool has_packs(const EventType& type);
     void plan_packed(const EventType& type, bool is_packed_already,
                      std::vector<std::string>& statements);

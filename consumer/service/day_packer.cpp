@@ -2,13 +2,23 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 namespace homeward::consumer {
-namespace {
 
-/// 32 MiB of rows.
-constexpr std::int64_t kBlocksMax = 4'096;
-
-}  // namespace
+std::int64_t DayPacker::move(PgConnection& leader, const std::string& type, const std::string& day,
+                             std::int64_t first) {
+    try {
+        return leader
+            .query("SELECT homeward.pack_rows($1, $2::date, $3, $4)",
+                   {type, day, first, blocks_max_})
+            .number(0, 0);
+    } catch (const LeaderError& error) {
+        if (error.sqlstate() == kQueryCanceled)
+            blocks_max_ = std::max<std::int64_t>(blocks_max_ / 2, 1);
+        throw;
+    }
+}
 
 bool DayPacker::work(PgConnection& leader, const EventType& type) {
     // Late events come mostly within the hour, and a day is counted six hours after its end.
@@ -19,12 +29,9 @@ bool DayPacker::work(PgConnection& leader, const EventType& type) {
         const std::int64_t blocks = days.number(row, 1);
         Progress& progress = progress_[{type.name, day}];
         if (blocks == 0 || blocks == progress.blocks) continue;
-        const std::int64_t moved = leader
-                                       .query("SELECT homeward.pack_rows($1, $2::date, $3, $4)",
-                                              {type.name, day, progress.next, kBlocksMax})
-                                       .number(0, 0);
+        const std::int64_t moved = move(leader, type.name, day, progress.next);
         if (moved > 0) spdlog::info("packed {} rows of {} of {}", moved, type.name, day);
-        progress.next += kBlocksMax;
+        progress.next += blocks_max_;
         if (progress.next >= blocks) progress = {0, blocks};
         return true;
     }

@@ -137,7 +137,7 @@ std::string RowCopier::copy_statement(
 const RowCopier::Layout& RowCopier::layout(PgConnection& leader) {
     if (layout_) return *layout_;
     Layout layout;
-    const QueryResult packed = leader.query("SELECT name FROM homeward.packed_type");
+    const QueryResult packed = leader.query("SELECT * FROM homeward.packed_types()");
     for (int row = 0; row < packed.rows(); ++row) layout.packed_types.emplace(packed.at(row, 0));
     if (packed.rows() > 0) layout.list_types = read_list_types(leader);
     return layout_.emplace(std::move(layout));

@@ -3,22 +3,23 @@
 // Cells in a file beside the run's lanes: what add() and record() have counted outlives the
 // process, as records in lanes do.
 //
-//    0        64       …each a multiple of 64 bytes
-//    ├────────┼────────┬─────────┬────────┬─────────┬──────
-//    │ header │ entry  │ content │ entry  │ content │ 0 …        entry: kind, bytes of the content,
-//    series └────────┴────────┴─────────┴────────┴─────────┴────── content of kind 1: SeriesRecord,
-//    of a histogram ReportedBuckets twice, then name, unit, attributes
-//                    2: CounterBlock      3: HistogramCell
+//    0        64                           each a multiple of 64 bytes
+//    ├────────┼───────┬─────────┬───────┬─────────┬──────
+//    │ header │ entry │ content │ entry │ content │ 0 …
+//    └────────┴───────┴─────────┴───────┴─────────┴──────
+//    entry: kind, bytes of the content, series
+//    content by kind:
+//      1  SeriesRecord; of a histogram ReportedBuckets twice; name, unit, attributes
+//      2  CounterBlock
+//      3  HistogramCell
 //
 // A kill may fall between any two stores, and each is seen or not in the order of the program. So
 //   - an entry's kind is stored last: an entry without one ends the file;
-//   - one store adds to a counter; one store to a bucket counts a value, and says with its parity
-//   which
+//   - one store adds to a counter. One store to a bucket counts a value, and its parity says which
 //     sum is right (metric_cells.hpp);
-//   - before a report's record is appended to a lane, the totals that it brings and the lane's head
-//   go
-//     into the half of the record that is not in use. Behind that head there is a record if, and
-//     only if, the report was made. Then the halves change places.
+//   - before a report's record is appended to a lane, the totals that it brings and the lane's
+//     head go into the half of the record that is not in use. Behind that head there is a record
+//     if, and only if, the report was made. Then the halves change places.
 
 #include <array>
 #include <atomic>

@@ -13,6 +13,12 @@ COMMENT ON TABLE homeward.packed_type IS 'event types of which a view stands for
 COMMENT ON COLUMN homeward.packed_type.pack_sql IS
     'for format(): moves rows of a partition, from one tid to another, into packs, and returns their number';
 
+-- Their names. A function, since roles of v0.1.0 may call those that are new, and read no new table.
+CREATE FUNCTION homeward.packed_types() RETURNS SETOF text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
+    SELECT t.name FROM homeward.packed_type t ORDER BY t.name
+$$;
+
 -- An element of a list column of a pack, since an array of PostgreSQL holds no arrays of several lengths.
 CREATE TYPE homeward.text_list AS (list text[]);
 CREATE TYPE homeward.smallint_list AS (list smallint[]);

@@ -182,7 +182,7 @@ TEST_CASE("a mistake in a command line is named, with what was meant, and exits 
              {{emit, "-a", "shop", "-r", "ams", "--socket-mode", "0999"},
               "--socket-mode: expected an octal number from 0 to 0777"},
              {{emit, "-a", "shop", "-r", "ams", "--listen", "tcp:1"},
-              "--listen: expected unix:PATH or unixgram:PATH, not \"tcp:1\""},
+              "statsd+udp:ADDRESS:PORT, not \"tcp:1\""},
              {{emit, "-a", "shop", "-r", "ams", "--text-field", "line"},
               "--text-field needs --type"},
              {{emit, "nats://user:s3cret@127.0.0.1"}, "nats://xxxxxxxxxxx@127.0.0.1"},
