@@ -48,6 +48,7 @@ void Writer::run() {
         return Puller::Want{limits.rows_max, limits.bytes_max,
                             std::chrono::milliseconds(limits.delay_ms), limits.adaptive_delay};
     };
+    connect_early();
     for (;;) {
         stage_.enter(Stage::wait);
         std::vector<PulledMessage> pulled = context_.puller.take(want);
@@ -76,6 +77,15 @@ void Writer::run() {
         const auto now = SteadyClock::now();
         context_.returns.schedule().finished(messages, batch.has_more, now);
         context_.puller.finish(messages, batch.bytes, now - taken);
+    }
+}
+
+/// Before the first batch, which would wait: the fence asks every region, across its link.
+void Writer::connect_early() {
+    try {
+        connect(kRetryFirst);
+    } catch (const LeaderError&) {
+        leader_.reset();  // the first batch tries again, and reports it
     }
 }
 

@@ -88,6 +88,7 @@ class Writer {
     void recover(const LeaderError& error);
     void finish(const Units& units);
     void pause(const std::string& why, std::chrono::milliseconds time);
+    void connect_early();
     bool connect(std::chrono::milliseconds wait);
 
     WriterContext& context_;
