@@ -131,7 +131,9 @@ TEST_CASE("a login that is refused again and again ends no connection for good")
     CHECK_FALSE(nats.is_connected());
     CHECK(nats.connects() == 1);
     server.reload(login("first"));
-    CHECK(wait_until(30s, [&] { return nats.is_connected() && nats.connects() == 2; }));
+    // A server that is reloading may end a connection that it has just accepted.
+    CHECK(wait_until(30s, [&] { return nats.is_connected() && nats.connects() >= 2; }));
+    INFO("connections: " << nats.connects());
     CHECK(wait_until(10s, [&] {
         nats.publish(inbox + "1", "hello");
         return arrivals > 0;
