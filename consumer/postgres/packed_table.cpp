@@ -4,6 +4,8 @@
 #include <map>
 #include <optional>
 
+#include "schemas/types/column_type.hpp"
+
 namespace homeward::consumer {
 namespace {
 
@@ -13,6 +15,14 @@ std::string listed(const std::vector<std::string>& items) {
     std::string list;
     for (const std::string& item : items) list += (list.empty() ? "" : ", ") + item;
     return list;
+}
+
+/// For format(): the schema's name may have such a character.
+std::string escaped(std::string sql) {
+    for (std::size_t at = sql.find('%'); at != std::string::npos; at = sql.find('%', at + 2)) {
+        sql.insert(at, 1, '%');
+    }
+    return sql;
 }
 
 std::string index_name(const EventType& type, const std::string& column) {
@@ -28,6 +38,30 @@ std::optional<Field> field_of(const EventType& type, const std::string& column) 
 }
 
 }  // namespace
+
+EventType with_former_fields(PgConnection& leader, const std::string& event_schema,
+                             EventType type) {
+    const QueryResult found = leader.query(
+        "SELECT attname, CASE typcategory WHEN 'A' THEN typelem ELSE atttypid END::regtype::text,"
+        " typcategory = 'A' FROM pg_attribute JOIN pg_type t ON t.oid = atttypid"
+        " WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+        {leader.quote(event_schema) + "." + leader.quote(type.table)});
+    const std::vector<std::string> known = event_columns(type);
+    for (int row = 0; row < found.rows(); ++row) {
+        const std::string name(found.at(row, 0));
+        const std::string_view text = found.at(row, 1);
+        const auto column =
+            text == "timestamp with time zone" ? ColumnType::timestamptz : parse_column_type(text);
+        const bool is_array = found.at(row, 2) == "t";
+        const bool is_known = std::find(known.begin(), known.end(), name) != known.end();
+        if (is_known || !column || (is_array && column == ColumnType::jsonb)) continue;
+        Field& field = type.fields.emplace_back();
+        field.name = name;
+        field.column = *column;
+        field.array = is_array;
+    }
+    return type;
+}
 
 std::string PackedTable::qualified(const std::string& table) const {
     return leader_.quote(event_schema_) + "." + leader_.quote(table);
@@ -96,32 +130,32 @@ std::string PackedTable::pack_statement(const std::string& source, int events_ma
     std::vector<std::string> values{"s.origin", "min(s.seq)", "min(s.\"time\")", "max(s.\"time\")",
                                     "count(*)::int4"};
     values.emplace_back(
-        "CASE WHEN max(s.seq) - min(s.seq) + 1 <> count(*)"
-        " THEN array_agg((s.seq - s._seq_first)::int4 ORDER BY s.seq) END");
-    values.emplace_back("array_agg(s.\"time\" ORDER BY s.seq)");
+        "CASE WHEN bool_or(s.seq <> s._seq_first + s._place - 1)"
+        " THEN array_agg((s.seq - s._seq_first)::int4 ORDER BY s._place) END");
+    values.emplace_back("array_agg(s.\"time\" ORDER BY s._place)");
     for (const auto& [name, type] : pack_columns(type_)) columns.push_back(leader_.quote(name));
     for (const Field& field : pack_fields(type_)) {
         const std::string column = "s." + leader_.quote(field.name);
         switch (pack_form(field)) {
             case PackForm::joined:
                 values.push_back("CASE WHEN count(" + column + ") > 0 THEN string_agg(coalesce(" +
-                                 column + "::text, E'\\x1d'), E'\\x1e' ORDER BY s.seq) END");
+                                 column + "::text, E'\\x1d'), E'\\x1e' ORDER BY s._place) END");
                 break;
             case PackForm::array:
                 values.push_back("CASE WHEN count(" + column + ") > 0 THEN array_agg(" + column +
-                                 " ORDER BY s.seq) END");
+                                 " ORDER BY s._place) END");
                 break;
             case PackForm::list:
                 values.push_back("CASE WHEN count(" + column + ") > 0 THEN array_agg(CASE WHEN " +
                                  column + " IS NOT NULL THEN ROW(" + column + ")::homeward." +
-                                 list_type_name(field) + " END ORDER BY s.seq) END");
+                                 list_type_name(field) + " END ORDER BY s._place) END");
                 break;
         }
     }
     return "INSERT INTO " + qualified(packs_table(type_)) + " (" + listed(columns) + ")\nSELECT " +
            listed(values) +
-           "\nFROM (SELECT c.*, min(c.seq) OVER (PARTITION BY c.origin, c._chunk) AS _seq_first "
-           "FROM"
+           "\nFROM (SELECT c.*, min(c.seq) OVER (PARTITION BY c.origin, c._chunk) AS _seq_first,"
+           " row_number() OVER (PARTITION BY c.origin, c._chunk ORDER BY c.seq) AS _place FROM"
            " (SELECT r.*, r.seq / 1000000000 * 1000000000 + row_number() OVER"
            " (PARTITION BY r.origin, r.seq / 1000000000 ORDER BY r.seq) / " +
            std::to_string(events_max) + " AS _chunk FROM (" + source +
@@ -204,14 +238,16 @@ void PackedTable::plan_view(bool is_changed, std::vector<std::string>& statement
 /// For packed_type.pack_sql: rows of origins that have enough of them there go, and come as packs.
 std::string PackedTable::pack_sql() const {
     constexpr int kEventsMin = 8;  // what would be a pack of fewer stays rows
-    const std::string these = "r.ctid >= %2$L::tid AND r.ctid < %3$L::tid AND " + packable();
+    // %4: a row with a value that packs have no place for stays a row.
+    const std::string these =
+        "r.ctid >= %2$L::tid AND r.ctid < %3$L::tid AND (%4$s) AND " + packable();
     std::vector<std::string> columns = event_columns(type_);
     for (std::string& column : columns) column = leader_.quote(column);
     return "WITH many AS (SELECT r.origin FROM %1$s r WHERE " + these +
            " GROUP BY r.origin HAVING count(*) >= " + std::to_string(kEventsMin) +
            "), moved AS (DELETE FROM %1$s r WHERE " + these +
            " AND r.origin IN (SELECT m.origin FROM many m) RETURNING r.*), made AS (" +
-           pack_statement("SELECT " + listed(columns) + " FROM moved", kPackEventsMax) +
+           escaped(pack_statement("SELECT " + listed(columns) + " FROM moved", kPackEventsMax)) +
            ") SELECT count(*) FROM moved";
 }
 

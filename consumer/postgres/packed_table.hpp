@@ -10,6 +10,10 @@
 
 namespace homeward::consumer {
 
+/// The type with what its table or view has besides, of types that packs hold: fields that the type
+/// once had, and columns of the user's. Throws LeaderError.
+EventType with_former_fields(PgConnection& leader, const std::string& event_schema, EventType type);
+
 /// The table of packs of a packed type, and the view on it and on the type's table of rows.
 class PackedTable {
   public:

@@ -153,7 +153,8 @@ void Schema::plan_packed(const EventType& type, bool is_packed_already,
                          std::vector<std::string>& statements) {
     EventType rows = type;
     rows.table = rows_table(type);
-    PackedTable packed(leader_, config_.postgres.event_schema, type);
+    const EventType whole = with_former_fields(leader_, config_.postgres.event_schema, type);
+    PackedTable packed(leader_, config_.postgres.event_schema, whole);
     const bool is_registered_already = is_registered(type);
     const std::string kind = relation_kind(type.table);
     const bool is_table = kind == "r" || kind == "p";

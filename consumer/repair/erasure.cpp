@@ -77,7 +77,7 @@ Erasure::Erasure(PgConnection& leader, const std::string& event_schema, const Ev
                  std::vector<FieldValue> conditions)
     : leader_(leader),
       event_schema_(event_schema),
-      type_(type),
+      type_(with_former_fields(leader, event_schema, type)),
       conditions_(std::move(conditions)) {
     std::sort(conditions_.begin(), conditions_.end(), [](const auto& a, const auto& b) {
         return std::pair(a.field, a.value) < std::pair(b.field, b.value);
@@ -85,7 +85,7 @@ Erasure::Erasure(PgConnection& leader, const std::string& event_schema, const Ev
     std::string text = type.name;
     for (std::size_t i = 0; i < conditions_.size(); ++i) {
         where_ += (i == 0 ? "" : " AND ") +
-                  condition_sql(leader, type, conditions_[i], "$" + std::to_string(i + 1));
+                  condition_sql(leader, type_, conditions_[i], "$" + std::to_string(i + 1));
         for (const std::string* part : {&conditions_[i].field, &conditions_[i].value}) {
             text += std::to_string(part->size()) + ":" + *part;
         }

@@ -64,7 +64,7 @@ class Erasure {
 
     PgConnection& leader_;
     std::string event_schema_;
-    const EventType& type_;
+    const EventType type_;  ///< with_former_fields()
     std::vector<FieldValue> conditions_;
     std::string where_;  ///< with $1 … for the values
     std::string digest_;

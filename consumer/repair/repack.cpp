@@ -24,9 +24,9 @@ Repack::Repack(PgConnection& leader, const std::string& event_schema, const Even
                Target target)
     : leader_(leader),
       event_schema_(event_schema),
-      type_(type),
+      type_(with_former_fields(leader, event_schema, type)),
       target_(target),
-      packed_(leader, event_schema, type) {
+      packed_(leader, event_schema, type_) {
     const QueryResult found = leader.query(
         "SELECT EXISTS (SELECT FROM homeward.packed_type WHERE name = $1)", {type.name});
     if (found.at(0, 0) == "t") return;

@@ -42,7 +42,7 @@ class Repack {
 
     PgConnection& leader_;
     const std::string& event_schema_;
-    const EventType& type_;
+    const EventType type_;  ///< with_former_fields()
     Target target_;
     PackedTable packed_;
 };

@@ -117,32 +117,10 @@ bool Writer::connect(std::chrono::milliseconds wait) {
     return false;
 }
 
-/// The leader's objection costs a batch that was written in vain. One is enough to notice that a
-/// stream was restored or mirrored: it is full of settled frames, and none is marked as
-/// redelivered.
-bool Writer::is_to_ask_first(const Units& units) const {
-    return context_.ledger_first ||
-           std::any_of(units.begin(), units.end(), [this](const MessageWork& unit) {
-               return !unit.is_plain() && (unit.pulled.message.delivery.deliveries > 1 ||
-                                           settled_streams_.count(unit.pulled.stream) != 0);
-           });
-}
-
-/// Until a batch has only fresh frames of the stream.
-void Writer::note_settled(const Units& units, const std::vector<ledger::Verdict>& verdicts) {
-    std::set<const Stream*> fresh, settled;
-    for (std::size_t i = 0; i < units.size(); ++i) {
-        if (units[i].is_plain() || units[i].is_heartbeat() || units[i].is_skipped()) continue;
-        (verdicts[i] == ledger::Verdict::settled ? settled : fresh).insert(units[i].pulled.stream);
-    }
-    for (const Stream* stream : fresh) settled_streams_.erase(stream);
-    settled_streams_.insert(settled.begin(), settled.end());
-}
-
 /// Until it is committed, however long that takes; false if a stop came in between.
 bool Writer::write(Units& units) {
     const auto started = SteadyClock::now();
-    bool careful = is_to_ask_first(units);
+    bool careful = context_.ledger_first || settled_streams_.have_any_of(units);
     judge_.begin_batch();
     auto wait = std::chrono::milliseconds(kRetryFirst);
     int redos = 0;
@@ -365,7 +343,7 @@ bool Writer::write_carefully(Units& units) {
     // What is checked only at COMMIT could not be laid to one event.
     leader_->execute("BEGIN; SET CONSTRAINTS ALL IMMEDIATE; " + plain_.take_statement());
     const auto verdicts = ledger::claim(*leader_, units);
-    note_settled(units, verdicts);
+    settled_streams_.note(units, verdicts);
     for (std::size_t i = 0; i < units.size(); ++i) {
         MessageWork& unit = units[i];
         if (unit.is_skipped() || verdicts[i] == ledger::Verdict::fresh) continue;

@@ -17,6 +17,7 @@
 #include "consumer/ledger/origin_registry.hpp"
 #include "consumer/ledger/plain_reservations.hpp"
 #include "consumer/ledger/recent_commits.hpp"
+#include "consumer/ledger/settled_streams.hpp"
 #include "consumer/metrics/metrics.hpp"
 #include "consumer/postgres/partitions.hpp"
 #include "consumer/postgres/pg_connection.hpp"
@@ -77,8 +78,6 @@ class Writer {
     void prepare(Units& units);
     void resolve_origin(MessageWork& unit);
     void quarantine(MessageWork& unit, const std::string& reason);
-    bool is_to_ask_first(const Units& units) const;
-    void note_settled(const Units& units, const std::vector<ledger::Verdict>& verdicts);
     void decode(Units& units);
     bool write_optimistically(Units& units);
     bool write_carefully(Units& units);
@@ -100,7 +99,7 @@ class Writer {
     CommitPoint committed_;     ///< of the last batch
     OriginRegistry origins_;
     PlainReservations plain_;
-    std::set<const Stream*> settled_streams_;  ///< that gave settled frames last
+    SettledStreams settled_streams_;
     Partitions partitions_;
     RowCopier copier_;
     RefusalJudge judge_;

@@ -140,49 +140,6 @@ BEGIN
     WHERE NOT EXISTS (SELECT FROM homeward.late_rows l WHERE l.counted_day = k.id);
 END $$;
 
--- Days of a packed type that ended `closed_for` ago and have a table of rows, with its size in blocks.
-CREATE FUNCTION homeward.days_to_pack(of_type text, closed_for interval DEFAULT '1 hour')
-RETURNS TABLE (day date, blocks int8)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp SET jit = off AS $$
-    SELECT p.day, pg_relation_size(p.partition) / current_setting('block_size')::int8
-    FROM homeward.packed_type t JOIN homeward.event_type e USING (name)
-    JOIN homeward.event_partitions() AS p
-      ON p.table_schema = e.table_schema AND p.table_name = t.rows_table
-    WHERE t.name = of_type AND (p.day + 1)::timestamp AT TIME ZONE 'UTC' <= now() - closed_for
-    ORDER BY p.day
-$$;
-
--- Moves rows of a day into packs, from these blocks of its partition. The day's count becomes invalid. Returns
--- the number of rows.
-CREATE FUNCTION homeward.pack_rows(of_type text, of_day date, block_first int8, blocks int8) RETURNS int8
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp
-SET jit = off AS $$
-DECLARE
-    one record;
-    moved int8;
-BEGIN
-    IF block_first < 0 OR blocks < 1 OR block_first + blocks > 4294967295 THEN
-        RAISE EXCEPTION 'pack_rows(%, %, %, %): not blocks of a table', of_type, of_day, block_first, blocks
-            USING ERRCODE = '22023';
-    END IF;
-    SELECT t.pack_sql, p.table_schema, e.table_name, p.partition INTO one
-    FROM homeward.packed_type t JOIN homeward.event_type e USING (name)
-    JOIN homeward.event_partitions() AS p
-      ON p.table_schema = e.table_schema AND p.table_name = t.rows_table AND p.day = of_day
-    WHERE t.name = of_type;
-    IF NOT FOUND THEN
-        RETURN 0;
-    END IF;
-    PERFORM homeward.ensure_partitions(one.table_schema, one.table_name, ARRAY[of_day]);
-    SET LOCAL homeward.records_late_rows = on;
-    EXECUTE format(one.pack_sql, one.partition::regclass, format('(%s,0)', block_first),
-                   format('(%s,0)', block_first + blocks)) INTO moved;
-    IF moved > 0 THEN
-        PERFORM homeward.record_late_rows(one.table_schema, ARRAY[one.table_name], ARRAY[of_day]);
-    END IF;
-    RETURN moved;
-END $$;
-
 -- Deletes a day's count. With `keep_rows`, adds it to expired_rows, as retention does.
 CREATE FUNCTION homeward.forget_counted_day(day_id int4, keep_rows boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$

@@ -205,3 +205,42 @@ TEST_CASE("after the schema homeward was dropped, a packed type's tables are tak
     leader.query("INSERT INTO packed_table (origin, seq, time, number) VALUES (1, 9999, now(), 1)");
     CHECK(leader.number("SELECT count(*) FROM packed_table_rows WHERE seq = 9999") == 1);
 }
+
+TEST_CASE("what packs have no place for stays rows, and doubled rows keep their seqs") {
+    Bridge bridge;
+    const PostgresServer& leader = bridge.leader();
+    write_type(bridge, "packed", measure_type("packed", "rows", R"(, "old": {"type": "string"})"));
+    REQUIRE(bridge.consumer_command({"schema", "apply"}).exit_code == 0);
+    leader.query(
+        "SELECT homeward.ensure_partitions('public', 'packed_table', ARRAY['2026-01-01'::date]);"
+        "ALTER TABLE packed_table ADD COLUMN tenant bigint, ADD COLUMN place point;"
+        "INSERT INTO packed_table (origin, seq, time, number, old, tenant, place)"
+        " SELECT 7, CASE WHEN i = 2 THEN 1 ELSE i END, '2026-01-01 12:00Z', i, 'old ' || i, i,"
+        " CASE WHEN i > 90 THEN point(i, i) END FROM generate_series(1, 100) AS i;"
+        "CREATE TABLE before AS SELECT * FROM packed_table");
+    // The field goes, another comes, and the type is packed.
+    write_type(bridge, "packed", measure_type("packed", "packed"));
+    REQUIRE(bridge.consumer_command({"schema", "apply"}).exit_code == 0);
+    write_type(bridge, "packed",
+               measure_type("packed", "packed", R"(, "new": {"type": "string"})"));
+    const CommandResult applied = bridge.consumer_command({"schema", "apply"});
+    INFO(applied.output);
+    REQUIRE(applied.exit_code == 0);
+    CHECK_THAT(bridge.consumer_command({"schema", "plan"}).output, Contains("up to date"));
+    const auto differing = [&] {
+        return leader.number(
+            "SELECT count(*) FROM (SELECT seq, number, old, tenant FROM before"
+            " EXCEPT ALL SELECT seq, number, old, tenant FROM packed_table) AS d");
+    };
+    CHECK(bridge.consumer_command({"repack", "--type", "packed"}).output == "moved=90\n");
+    CHECK(leader.number(count_sql("packed_table_rows")) == 10);
+    CHECK(leader.number("SELECT count(*) FROM packed_table_rows WHERE place IS NOT NULL") == 10);
+    CHECK(differing() == 0);
+    CHECK_THAT(
+        bridge.consumer_command({"erase", "--type", "packed", "--where", "old=old 50"}).output,
+        Contains("erased=1\n"));
+    CHECK(differing() == 1);
+    CHECK(bridge.consumer_command({"repack", "--type", "packed", "--to-rows"}).exit_code == 0);
+    CHECK(leader.number(count_sql("packed_table_rows")) == 99);
+    CHECK(differing() == 1);
+}
