@@ -59,19 +59,6 @@ void redirect(const std::filesystem::path& path, int flags, std::initializer_lis
     ::_exit(127);
 }
 
-bool is_port_free(int port) {
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const int on = 1;
-    ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);  // as servers do
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    const bool is_free = ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-    ::close(fd);
-    return is_free;
-}
-
 /// For the rest of this process; false if another test, or this one, has it.
 bool reserve_port(int port) {
     const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -155,6 +142,19 @@ CommandResult run_command(const std::vector<std::string>& command, ProcessOption
     result.exit_code = process.wait(time);
     result.output = read_file(options.log);
     return result;
+}
+
+// Without SO_REUSEADDR, unlike most servers: where a connection of another test has ended within
+// the last minute, a server with SO_REUSEPORT alone, as cpp-httplib's, could not listen.
+bool is_port_free(int port) {
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_ANY);
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    const bool is_free = ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+    ::close(fd);
+    return is_free;
 }
 
 // Below the range from which the kernel gives ports to outgoing connections: one of these might

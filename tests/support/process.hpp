@@ -48,7 +48,9 @@ struct CommandResult {
 CommandResult run_command(const std::vector<std::string>& command, ProcessOptions options = {},
                           std::chrono::milliseconds time = std::chrono::seconds(60));
 
-/// A port on 127.0.0.1 that nobody listens on just now.
+/// Whether any server could listen on this port now, on whatever address.
+bool is_port_free(int port);
+/// Such a port, for the rest of this process.
 int free_port();
 std::string read_file(const std::filesystem::path& path);
 
