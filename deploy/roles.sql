@@ -50,6 +50,9 @@ ALTER DEFAULT PRIVILEGES FOR ROLE homeward_owner IN SCHEMA homeward_events
     GRANT INSERT ON TABLES TO homeward_writer, homeward_upkeep;
 ALTER DEFAULT PRIVILEGES FOR ROLE homeward_owner IN SCHEMA homeward, homeward_events
     GRANT SELECT ON TABLES TO homeward_reader;
+-- What chooses packs of a packed type, with the caller's rights.
+ALTER DEFAULT PRIVILEGES FOR ROLE homeward_owner IN SCHEMA homeward_events
+    GRANT EXECUTE ON FUNCTIONS TO homeward_reader;
 -- Not by everybody, as PostgreSQL would have it: these act with their owner's rights.
 ALTER DEFAULT PRIVILEGES FOR ROLE homeward_owner REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 -- Earlier versions of this file granted all of them, and these too.
@@ -58,6 +61,7 @@ ALTER DEFAULT PRIVILEGES FOR ROLE homeward_owner IN SCHEMA homeward
 
 GRANT INSERT ON ALL TABLES IN SCHEMA homeward_events TO homeward_writer, homeward_upkeep;
 GRANT SELECT ON ALL TABLES IN SCHEMA homeward, homeward_events TO homeward_reader;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA homeward_events TO homeward_reader;
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA homeward FROM PUBLIC, homeward_writer;
 
 DO $$
@@ -128,7 +132,7 @@ BEGIN
         WHERE p.pronamespace = 'homeward'::regnamespace
           AND p.proname IN ('rate', 'quantile', 'find_metric_series', 'merge_histograms',
               'merged_histogram', 'histogram_quantile', 'histogram_buckets', 'histogram_fault',
-              'metric_table', 'check_metric_query', 'explain_no_points', 'series_attributes',
+              'metric_source', 'check_metric_query', 'explain_no_points', 'series_attributes',
               'series_label')
     LOOP
         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO homeward_reader', one.name);

@@ -143,17 +143,28 @@ BEGIN
     RETURN greatest(min_value, least(max_value, middle));
 END $$;
 
-CREATE FUNCTION homeward.metric_table() RETURNS text
+-- For FROM: the points whose time is at or after time_from and before time_to, and perhaps others. Both are
+-- expressions. A packed table is read by its function, which chooses packs by their time; its view cannot.
+CREATE FUNCTION homeward.metric_source(time_from text, time_to text) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE
-    found text := (SELECT format('%I.%I', t.table_schema, t.table_name) FROM homeward.event_type t
-                   WHERE t.name = 'metric_point');
+    one record;
 BEGIN
-    IF found IS NULL THEN
+    SELECT t.table_schema, t.table_name, p.rows_table, p.packs_table,
+           to_regprocedure(format('%I.%I(timestamptz, timestamptz)', t.table_schema,
+                                  t.table_name || '_between')) AS between
+    INTO one
+    FROM homeward.event_type t LEFT JOIN homeward.packed_type p USING (name)
+    WHERE t.name = 'metric_point';
+    IF NOT FOUND THEN
         RAISE EXCEPTION 'this database has no table of event type metric_point; run'
             ' homeward-consumer schema apply' USING ERRCODE = '42P01';
+    ELSIF one.packs_table IS NOT NULL AND has_function_privilege(one.between, 'EXECUTE')
+          AND has_table_privilege(format('%I.%I', one.table_schema, one.rows_table), 'SELECT')
+          AND has_table_privilege(format('%I.%I', one.table_schema, one.packs_table), 'SELECT') THEN
+        RETURN format('%s(%s, %s)', one.between::regproc, time_from, time_to);
     END IF;
-    RETURN found;
+    RETURN format('%I.%I', one.table_schema, one.table_name);  -- a view needs no rights on its tables
 END $$;
 
 -- Arguments of rate() and quantile(). 11,000 slots are as many as Prometheus gives, too.
@@ -195,7 +206,8 @@ DECLARE
     found text;
 BEGIN
     EXECUTE format('SELECT p.kind FROM %s AS p WHERE p.name = $1 AND p.time > $2 AND p.time <= $3'
-                   ' ORDER BY p.kind = ANY ($4) DESC LIMIT 1', homeward.metric_table())
+                   ' ORDER BY p.kind = ANY ($4) DESC LIMIT 1',
+                   homeward.metric_source('$2', '$3 + interval ''1 microsecond'''))
     INTO found USING of_name, from_time, to_time, kinds;
     IF found IS NULL THEN
         RAISE NOTICE '%(): "%" has no points from % to %', caller, of_name, from_time, to_time;
@@ -280,7 +292,8 @@ BEGIN
         FROM (SELECT o.keys, min(o.slot) AS first, max(o.slot) AS last FROM slot o GROUP BY o.keys) AS e
         CROSS JOIN LATERAL generate_series(e.first, e.last, $4) AS begins
         LEFT JOIN slot s ON s.keys = e.keys AND s.slot = begins
-        ORDER BY 1, 2 $query$, homeward.metric_table())
+        ORDER BY 1, 2 $query$,
+        homeward.metric_source('$2', '$3 + interval ''1 hour 1 microsecond'''))
     USING of_name, first, next, step, seconds, filter, by_keys;
     IF NOT FOUND THEN
         PERFORM homeward.explain_no_points(
@@ -328,7 +341,8 @@ BEGIN
             GROUP BY p.slot, p.keys
         )
         SELECT s.slot, homeward.series_label($1, s.keys), s.value, s.keys
-        FROM slot s WHERE s.value IS NOT NULL ORDER BY 1, 2 $query$, homeward.metric_table())
+        FROM slot s WHERE s.value IS NOT NULL ORDER BY 1, 2 $query$,
+        homeward.metric_source('$2', '$3 + interval ''1 microsecond'''))
     USING of_name, first, next, step, q, filter, by_keys;
     IF NOT FOUND THEN
         PERFORM homeward.explain_no_points('quantile', of_name, '{histogram}', first, next);
@@ -364,10 +378,10 @@ BEGIN
                      END, false)) AS malformed,
                      min(p.start_time) AS first_time, max(p.time) AS last_time
               FROM %s AS p LEFT JOIN homeward.event_origin o ON o.id = p.origin
-              WHERE p.time > now() - $1
+              WHERE p.time > $1
               GROUP BY p.name, p.kind, p.unit, coalesce(p.attributes, '{}')) AS s
-        ORDER BY s.name, s.attributes $query$, homeward.metric_table())
-    USING since;
+        ORDER BY s.name, s.attributes $query$, homeward.metric_source('$1', '''infinity'''))
+    USING now() - since;  -- known to the planner, unlike now()
 END $$;
 
 CREATE VIEW homeward.metric_series AS SELECT * FROM homeward.find_metric_series();

@@ -271,6 +271,7 @@ TEST_CASE("homeward_reader sees proof and events, and changes nothing") {
              "SELECT sum(value) * 60 FROM homeward.rate('counter', '1 min')",
              "SELECT value + 1 FROM homeward.quantile('histogram', 0.5, '1 min')",
              "SELECT count(*) - 1 FROM homeward.metric_series",
+             "SELECT count(*) - 1 FROM homeward_events.metric_points_between('-infinity', now())",
          }) {
         INFO(sql);
         CHECK(guarded.query_as("auditor", sql) == Rows{{"1"}});
