@@ -14,6 +14,7 @@
 
 #include "publisher/buffer/frame_log.hpp"
 #include "publisher/platform/file.hpp"
+#include "publisher/platform/standard_descriptors.hpp"
 #include "publisher/spool/run.hpp"
 #include "schemas/nats/subject.hpp"
 #include "schemas/wire/frame.hpp"
@@ -28,17 +29,10 @@ bool is_tmpfs(const char* path) {
     return ::statfs(path, &status) == 0 && status.f_type == kTmpfsMagic;
 }
 
-/// Of an app that does not listen: that nothing arrives must not go unnoticed.
-void warn_on_stderr(std::string_view line) {
-    std::string text("homeward: warning: ");
-    text.append(line).append("\n");
-    // In one piece, as other threads write there, too; where nobody reads there is nobody to tell.
-    static_cast<void>(!::write(STDERR_FILENO, text.data(), text.size()));
-}
-
 /// So that no thread of ours, nor of nats.c's in C, meets an exception of the app's.
 std::function<void(std::string_view)> without_exceptions(
     std::function<void(std::string_view)> on_log) {
+    // Of an app that does not listen: that nothing arrives must not go unnoticed.
     if (!on_log) on_log = &warn_on_stderr;
     return [on_log = std::move(on_log)](std::string_view line) noexcept {
         try {

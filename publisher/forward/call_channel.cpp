@@ -8,6 +8,7 @@
 
 #include "publisher/forward/call_wire.hpp"
 #include "publisher/platform/fork_guard.hpp"
+#include "publisher/platform/standard_descriptors.hpp"
 #include "publisher/platform/thread_body.hpp"
 #include "publisher/send/nats_handle.hpp"
 #include "publisher/send/nats_link.hpp"
@@ -95,6 +96,7 @@ class CallChannel::Impl {
         auto hold = std::make_unique<Listener::Hold>(listener_);
         set_callbacks(made, hold.get());
         natsConnection* connection = nullptr;
+        occupy_standard_descriptors();  // or its socket might be one of them
         const natsStatus status = natsConnection_Connect(&connection, made);
         connection_.reset(connection);
         if (status != NATS_OK) throw_connect_error(status, wanted, url, wants_cause);

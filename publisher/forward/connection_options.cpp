@@ -1,24 +1,13 @@
 #include "publisher/forward/connection_options.hpp"
 
-#include <unistd.h>
-
 #include <string>
 #include <utility>
 
 #include "publisher/api/checked_options.hpp"
+#include "publisher/platform/standard_descriptors.hpp"
 #include "schemas/nats/subject.hpp"
 
 namespace homeward::forward {
-namespace {
-
-void write_to_stderr(std::string_view line) {
-    std::string text("homeward: warning: ");
-    text.append(line).append("\n");
-    // In one piece, as other threads write there, too.
-    static_cast<void>(!::write(STDERR_FILENO, text.data(), text.size()));
-}
-
-}  // namespace
 
 PublisherOptions checked_connection(PublisherOptions options) {
     for (const auto& [name, value] :
@@ -32,7 +21,7 @@ PublisherOptions checked_connection(PublisherOptions options) {
         throw SetupError("forwarded calls: inbox_prefix is \"" + options.inbox_prefix +
                          "\"; expected " + kInboxPrefixRule);
     }
-    if (!options.on_log) options.on_log = &write_to_stderr;
+    if (!options.on_log) options.on_log = &warn_on_stderr;
     options.on_log = [on_log = std::move(options.on_log)](std::string_view line) noexcept {
         try {
             on_log(line);

@@ -16,6 +16,8 @@
 
 #include <homeward/publisher.hpp>
 
+#include "publisher/platform/standard_descriptors.hpp"
+
 namespace homeward {
 namespace {
 
@@ -33,7 +35,7 @@ constexpr int kOpenFlags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
 
 /// Returns the descriptor, or -1 and errno; what is no regular file is EINVAL.
 int open_regular(const std::filesystem::path& path, int flags) {
-    const int descriptor = ::open(path.c_str(), flags | kOpenFlags, 0600);
+    const int descriptor = beyond_standard(::open(path.c_str(), flags | kOpenFlags, 0600));
     if (descriptor < 0) return -1;
     struct stat status {};
     const int error = ::fstat(descriptor, &status) != 0 ? errno
@@ -91,7 +93,7 @@ File File::copy(const std::filesystem::path& path) {
 }
 
 File File::anonymous(const char* name) {
-    File file(::memfd_create(name, MFD_CLOEXEC));
+    File file(beyond_standard(::memfd_create(name, MFD_CLOEXEC)));
     if (!file.is_open()) throw_setup(name, "cannot get anonymous memory", errno);
     return file;
 }

@@ -8,6 +8,7 @@
 #include <shared_mutex>
 
 #include "publisher/platform/fork_guard.hpp"
+#include "publisher/platform/standard_descriptors.hpp"
 #include "publisher/platform/thread_body.hpp"
 #include "publisher/send/nats_handle.hpp"
 #include "publisher/send/nats_options.hpp"
@@ -85,6 +86,7 @@ class NatsLink::Impl {
         auto hold = std::make_unique<Listener::Hold>(listener_);
         set_behaviour(made, wanted);
         set_callbacks(made, hold.get());
+        occupy_standard_descriptors();  // or its socket might be one of them
         natsConnection* connection = nullptr;
         const natsStatus status = natsConnection_Connect(&connection, made);
         connection_.reset(connection);

@@ -12,6 +12,7 @@
 #include <string>
 #include <thread>
 
+#include "publisher/platform/standard_descriptors.hpp"
 #include "publisher/tools/emit/command_line.hpp"
 #include "publisher/tools/emit/event_line.hpp"
 #include "publisher/tools/emit/socket_server.hpp"
@@ -153,6 +154,7 @@ int emit_sockets(const EmitCommand& command) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    homeward::occupy_standard_descriptors();
     EmitCommand command;
     if (const auto exit_code = homeward::parse_command_line(argc, argv, command)) {
         return *exit_code;

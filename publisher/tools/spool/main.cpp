@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "publisher/api/checked_options.hpp"
+#include "publisher/platform/standard_descriptors.hpp"
 #include "publisher/send/spool_recovery.hpp"
 #include "publisher/tools/cli/nats_options.hpp"
 #include "publisher/tools/spool/command_line.hpp"
@@ -69,6 +70,7 @@ int drain(SpoolCommand command) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    homeward::occupy_standard_descriptors();
     SpoolCommand command;
     if (const auto exit_code = homeward::parse_command_line(argc, argv, command)) {
         return *exit_code;

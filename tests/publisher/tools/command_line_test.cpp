@@ -62,6 +62,21 @@ TEST_CASE("inspect shows ended runs, unfinished directories, the size and the bo
     CHECK(json.at("runs")[0].at("lane_dir") == (dir / "lanes").string());
 }
 
+TEST_CASE("homeward-emit without standard descriptors writes its log into none of its files") {
+    const TempDir dir;
+    const std::string socket = (dir / "emit.sock").string();
+    Process emit({"sh", "-c",
+                  std::string("exec ") + HOMEWARD_EMIT_PROGRAM +
+                      " --server nats://127.0.0.1:1 --region ams --app shop --wait 0 --spool " +
+                      (dir / "spool").string() + " --listen unix:" + socket + " <&- >&- 2>&-"});
+    REQUIRE(wait_until(30s, [&] { return std::filesystem::exists(socket); }));
+    for (const char* descriptor : {"0", "1", "2"}) {
+        const std::string at = "/proc/" + std::to_string(emit.pid()) + "/fd/" + descriptor;
+        CHECK(std::filesystem::read_symlink(at) == "/dev/null");
+    }
+    emit.stop();
+}
+
 TEST_CASE("the list of processes does not show the password in --server") {
     const TempDir dir;
     std::ofstream(dir / "url") << "nats://user:s3cret@127.0.0.1:1\n";
