@@ -93,6 +93,19 @@ bool is_inbox_prefix(const std::string& prefix) {
     return before != '.' && prefix.size() <= kBytesMax;
 }
 
+void make_paths_absolute(PublisherOptions& options) {
+    for (std::filesystem::path* path :
+         {&options.spool_dir, &options.lane_dir, &options.credentials_file, &options.nkey_seed_file,
+          &options.tls_ca_file, &options.tls_cert_file, &options.tls_key_file}) {
+        std::error_code error;
+        if (!path->empty()) *path = std::filesystem::absolute(*path, error);
+        if (error) {
+            refuse("the working directory cannot be read: " + error.message() +
+                   "; use absolute paths for spool_dir, lane_dir and files");
+        }
+    }
+}
+
 PublisherOptions checked_options(PublisherOptions options) {
     for (const auto& [what, name] :
          {std::pair("region", &options.region), std::pair("app", &options.app)}) {
@@ -125,12 +138,12 @@ PublisherOptions checked_options(PublisherOptions options) {
         refuse("resend_age_max is " + std::to_string(options.resend_age_max.count()) +
                " ms; it must be at least 0, which keeps no acknowledged frame");
     }
+    make_paths_absolute(options);
     check_files(options);
     check_file_size_limit(options);
     options.on_log = without_exceptions(std::move(options.on_log));
-    if (!options.spool_dir.empty()) {
-        options.spool_dir = std::filesystem::absolute(options.spool_dir);
-        if (options.lane_dir.empty()) options.lane_dir = default_lane_dir(options.spool_dir);
+    if (!options.spool_dir.empty() && options.lane_dir.empty()) {
+        options.lane_dir = default_lane_dir(options.spool_dir);
     }
     return options;
 }

@@ -10,6 +10,10 @@ namespace homeward {
 /// says what to change.
 PublisherOptions checked_options(PublisherOptions options);
 
+/// An app may change its directory later, and another process that recovers its run has its own.
+/// Throws SetupError.
+void make_paths_absolute(PublisherOptions& options);
+
 /// Empty: the default. No wildcard, and at most what leaves room for the rest of a subject.
 bool is_inbox_prefix(const std::string& prefix);
 /// What is_inbox_prefix() asks for, in words.

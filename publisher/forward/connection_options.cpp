@@ -21,6 +21,7 @@ PublisherOptions checked_connection(PublisherOptions options) {
         throw SetupError("forwarded calls: inbox_prefix is \"" + options.inbox_prefix +
                          "\"; expected " + kInboxPrefixRule);
     }
+    make_paths_absolute(options);
     if (!options.on_log) options.on_log = &warn_on_stderr;
     options.on_log = [on_log = std::move(options.on_log)](std::string_view line) noexcept {
         try {

@@ -264,8 +264,7 @@ std::optional<int> parse_command_line(int argc, char** argv, EmitCommand& comman
     app.footer(kExitStatus);
     if (const auto status = line.parse(argc, argv)) return status;
     if (lanes_in_spool && !command.publisher.spool_dir.empty()) {
-        command.publisher.lane_dir =
-            std::filesystem::absolute(command.publisher.spool_dir) / "lanes";
+        command.publisher.lane_dir = command.publisher.spool_dir / "lanes";
     }
     try {
         learn_types(command, types_dir);

@@ -174,6 +174,49 @@ TEST_CASE(
     CHECK(count_runs(dir / "spool") == 0);
 }
 
+TEST_CASE("relative paths of an app are those of the directory in which it opened its publisher") {
+    const NatsServer server;
+    make_stream(server, StreamKind::audit);
+    const TempDir dir;
+    Said said;
+    CHECK(exit_code_of([&] {
+              PublisherOptions options = options_for(dir, kNoServer, said);
+              options.spool_dir = "spool";
+              options.lane_dir = "lanes";
+              if (::chdir(dir.path().c_str()) != 0) ::_exit(97);
+              Publisher publisher(options);
+              if (::chdir("/") != 0) ::_exit(98);
+              for (int i = 0; i < 20; ++i) {
+                  if (publisher.emit_json("audit", EventClass::audit, kObject) !=
+                      EmitResult::accepted) {
+                      ::_exit(99);
+                  }
+              }
+              ::_exit(0);  // what is still in its lanes must be found
+          }) == 0);
+    Publisher publisher(options_for(dir, server.url(), said));
+    CHECK(wait_until(10s, [&] { return said.events_sent() == 20; }));
+    INFO(said.text);
+    CHECK_FALSE(said.has("are gone"));
+    CHECK(publisher.close(10s).done);
+    CHECK(exit_code_of([&] {
+              std::filesystem::create_directory(dir / "removed");
+              if (::chdir((dir / "removed").c_str()) != 0) ::_exit(97);
+              std::filesystem::remove(dir / "removed");
+              PublisherOptions options = options_for(dir, kNoServer, said);
+              options.spool_dir = "spool";
+              try {
+                  Publisher(options).close(0ms);
+              } catch (const SetupError& error) {
+                  const std::string_view why = error.what();
+                  ::_exit(why.find("working directory") != why.npos ? 0 : 1);
+              } catch (const std::exception&) {
+                  ::_exit(2);
+              }
+              ::_exit(3);
+          }) == 0);
+}
+
 TEST_CASE("250 dead runs are sent by a process that may open few files") {
     const NatsServer server;
     make_stream(server, StreamKind::audit);
