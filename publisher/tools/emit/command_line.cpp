@@ -27,15 +27,15 @@ Each line is one event: a JSON object with "type" and the fields of that type or
 sockets.
 
 A line's "time" is RFC 3339 text or whole microseconds since 1970-01-01 UTC; the default is now.
-Lines are UTF-8. A byte order mark is skipped. With --text-field, bytes that are not UTF-8 become
-U+FFFD, and the summary counts them (replaced=).
+Lines are UTF-8 and end in LF or CRLF. A byte order mark is skipped. With --text-field, bytes that
+are not UTF-8 become U+FFFD, and the summary counts them (replaced=).
 
 Standard input: lines that are not events are counted, reported by number, and omitted. At the end
 of input the program waits until the stream has acknowledged everything.
 
 Stream socket: a refused line is answered at once, on a line of its own:
   {"line":3,"refused":"full","why":"no room; try again later"}
-The other reasons are invalid, incomplete, too_large and closed. An empty line requests a summary,
+The other reasons are invalid, incomplete and too_large. An empty line requests a summary,
 which is also the last answer after the client has closed its side:
   {"lines":9,"taken":8,"dropped":0,"refused":1}
 

@@ -1,20 +1,23 @@
 // homeward-emit: lines of standard input, or of clients of a socket, become events.
 
+#include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cinttypes>
 #include <cstdio>
 #include <cstring>
-#include <iostream>
+#include <span>
 #include <string>
 #include <thread>
 
 #include "publisher/platform/standard_descriptors.hpp"
 #include "publisher/tools/emit/command_line.hpp"
 #include "publisher/tools/emit/event_line.hpp"
+#include "publisher/tools/emit/line_buffer.hpp"
 #include "publisher/tools/emit/socket_server.hpp"
 #include "publisher/tools/emit/statsd_listener.hpp"
 #include "schemas/text/json_text.hpp"
@@ -27,6 +30,7 @@ using homeward::Publisher;
 
 /// More complaints than this tell a person nothing new.
 constexpr std::uint64_t kComplaintsMax = 10;
+constexpr std::string_view kTooLong = "longer than 256 KiB";
 
 void complain(homeward::LineTally& tally, std::string_view what) {
     if (++tally.refused > kComplaintsMax) return;
@@ -49,6 +53,7 @@ EmitResult emit_patiently(Publisher& publisher, const EmitCommand& command, cons
 
 std::string text_object(const EmitCommand& command, std::string_view line,
                         homeward::LineTally& tally) {
+    if (line.ends_with('\r')) line.remove_suffix(1);  // a line of Windows ends with both
     std::string object = "{\"" + command.text_field + "\":";
     tally.replaced += homeward::append_json_string(object, line);
     return object + '}';
@@ -72,13 +77,13 @@ void emit_line(Publisher& publisher, const EmitCommand& command, std::string_vie
             ++tally.dropped;
             break;
         case EmitResult::too_large:
-            complain(tally, "longer than 256 KiB");
+            complain(tally, kTooLong);
             break;
         case EmitResult::incomplete:
             complain(tally, Publisher::explain_json(event.type, line));
             break;
         default:
-            complain(tally, "no space left for the spool");
+            complain(tally, "the publisher is closed");
             break;
     }
 }
@@ -101,18 +106,40 @@ bool close(Publisher& publisher, const EmitCommand& command, const homeward::Lin
     return closed.done;
 }
 
+/// Bytes of standard input, 0 at its end; -1 and errno.
+ssize_t read_input(std::span<char> buffer) {
+    for (;;) {
+        const ssize_t got = ::read(STDIN_FILENO, buffer.data(), buffer.size());
+        if (got >= 0 || (errno != EINTR && errno != EAGAIN)) return got;
+        pollfd ready{STDIN_FILENO, POLLIN, 0};
+        ::poll(&ready, 1, -1);
+    }
+}
+
 int emit_input(const EmitCommand& command) {
     Publisher publisher(command.publisher);
     homeward::LineTally tally;
-    for (std::string line; std::getline(std::cin, line);) {
+    homeward::LineBuffer lines;
+    const auto take = [&](std::string_view line, bool is_too_long) {
         if (tally.lines == 0 && homeward::is_utf16(line)) {
             throw homeward::SetupError(
                 "standard input is UTF-16; send UTF-8 (in PowerShell: "
                 "Out-File -Encoding utf8)");
         }
-        emit_line(publisher, command, line, tally);
+        if (!is_too_long) return emit_line(publisher, command, line, tally);
+        ++tally.lines;
+        complain(tally, kTooLong);
+    };
+    std::array<char, 64u << 10> buffer;
+    ssize_t got = 0;
+    while ((got = read_input(buffer)) > 0) {
+        lines.add({buffer.data(), static_cast<std::size_t>(got)}, take);
     }
-    return close(publisher, command, tally) && tally.refused == 0 ? 0 : 1;
+    if (got < 0)
+        log_to_stderr("standard input cannot be read: " + std::string(std::strerror(errno)));
+    lines.finish(take);
+    const bool is_all = close(publisher, command, tally) && tally.refused == 0 && got == 0;
+    return is_all ? 0 : 1;
 }
 
 /// A descriptor that can be read once somebody wants us to end. Before there is another thread.

@@ -40,7 +40,7 @@ Refusal refusal_of(EmitResult result) {
         case EmitResult::too_large:
             return {"too_large", "longer than 256 KiB"};
         default:
-            return {"closed", "no space left for the spool"};
+            return {"closed", "the publisher is closed"};
     }
 }
 

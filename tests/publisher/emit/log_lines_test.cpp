@@ -70,6 +70,7 @@ TEST_CASE("every line of this machine's logs is one row, through a type of the u
                     lines_of(text).size());
         text += bridge.leader().log();
     }
+    text += "a line of Windows\r\n";
     const fs::path input = bridge.dir() / "input";
     std::ofstream(input, std::ios::binary) << text;
     const std::vector<std::string> lines = lines_of(text);
@@ -91,6 +92,8 @@ TEST_CASE("every line of this machine's logs is one row, through a type of the u
     CHECK(proof.exit_code == 0);
     CHECK(bridge.leader().number("SELECT count(*) FROM log_lines") ==
           static_cast<std::int64_t>(lines.size()));
+    CHECK(bridge.leader().number(
+              "SELECT count(*) FROM log_lines WHERE line = 'a line of Windows'") == 1);
     std::vector<std::string> found;
     for (const auto& row : bridge.leader().query("SELECT line FROM log_lines")) {
         found.push_back(row[0]);

@@ -215,6 +215,10 @@ TEST_CASE("a line that the leader could not read is refused with the reason, and
     CHECK_THAT(
         emit("caf\xe9\nna\xefve \xfc\n", {"--type", "log_line", "--text-field", "line"}).output,
         Contains("emitted=2") && Contains("replaced=3"));
+    const CommandResult lines =
+        emit(std::string(2'000'000, 'x') + "\nshort\r\n", {"--type", "a", "--text-field", "line"});
+    CHECK_THAT(lines.output, Contains("line 1 left out: longer than 256 KiB") &&
+                                 Contains("lines=2 emitted=1 dropped=0 left_out=1"));
     const CommandResult wide = emit("\xff\xfe{\0}\0"s, {});
     CHECK(wide.exit_code == 2);
     CHECK_THAT(wide.output, Contains("UTF-16"));
@@ -223,4 +227,19 @@ TEST_CASE("a line that the leader could not read is refused with the reason, and
     CHECK_THAT(emit("", {"--metrics", "audit"}).output, Contains("of class audit"));
     CHECK_THAT(emit("", {"--type", "homeward.tombstone"}).output,
                Contains("is not a valid event type name"));
+}
+
+TEST_CASE("standard input takes bounded memory, and its errors are no end of it") {
+    const std::string command = std::string(HOMEWARD_EMIT_PROGRAM) +
+                                " --server nats://127.0.0.1:1 --region ams --app pipe --wait 0";
+    if (!HOMEWARD_IS_SANITIZED) {
+        const CommandResult endless =
+            run_command({"sh", "-c", "ulimit -d 262144; head -c 500000000 /dev/zero | " + command});
+        INFO(endless.output);
+        CHECK(endless.exit_code == 1);
+        CHECK_THAT(endless.output, Contains("line 1 left out: longer than 256 KiB"));
+    }
+    const CommandResult directory = run_command({"sh", "-c", command + " < /"});
+    CHECK(directory.exit_code == 1);
+    CHECK_THAT(directory.output, Contains("standard input cannot be read: Is a directory"));
 }
