@@ -75,6 +75,29 @@ std::string place_order(pqxx::work& tx, const forward::Call& call) {
     return "placed " + std::string(call.body);
 }
 
+forward::Handler HeldOrders::handler() {
+    return [this](pqxx::work& tx, const forward::Call& call) {
+        std::unique_lock lock(mutex_);
+        ++calls_;
+        changed_.notify_all();
+        changed_.wait_for(lock, 60s, [this] { return is_released_; });
+        return place_order(tx, call);
+    };
+}
+
+void HeldOrders::release() {
+    const std::lock_guard lock(mutex_);
+    is_released_ = true;
+    changed_.notify_all();
+}
+
+void HeldOrders::wait_for(int calls) {
+    std::unique_lock lock(mutex_);
+    if (!changed_.wait_for(lock, 30s, [&] { return calls_ >= calls; })) {
+        throw std::runtime_error("fewer than " + std::to_string(calls) + " calls have come");
+    }
+}
+
 OrderServer::OrderServer(CallRegions& regions, const forward::ServerOptions& options,
                          forward::Handler handler)
     : server_(options) {

@@ -3,6 +3,8 @@
 #include <homeward/forward/client.hpp>
 #include <homeward/forward/server.hpp>
 
+#include <condition_variable>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -44,6 +46,21 @@ class CallRegions {
 
 /// Inserts an order: key and body.
 std::string place_order(pqxx::work& tx, const forward::Call& call);
+
+/// A handler whose calls wait before they place their orders, until release(). Any thread.
+class HeldOrders {
+  public:
+    forward::Handler handler();
+    void release();
+    /// Until so many calls have come. Throws std::runtime_error after 30 s.
+    void wait_for(int calls);
+
+  private:
+    std::mutex mutex_;  // guards what follows
+    std::condition_variable changed_;
+    int calls_ = 0;
+    bool is_released_ = false;
+};
 
 /// A server of the operation "order.place", started; the leaf knows of it.
 class OrderServer {

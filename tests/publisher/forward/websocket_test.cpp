@@ -12,9 +12,8 @@
 #include <unistd.h>
 
 #include <boost/asio/thread_pool.hpp>
-#include <condition_variable>
-#include <mutex>
 #include <set>
+#include <thread>
 
 #include "tests/publisher/forward/call_regions.hpp"
 #include "tests/publisher/forward/websocket_client.hpp"
@@ -84,36 +83,6 @@ class App {
 
   public:
     WebSocketCalls calls;
-};
-
-/// A handler whose calls wait before they place their orders, until release().
-class HeldOrders {
-  public:
-    Handler handler() {
-        return [this](pqxx::work& tx, const Call& call) {
-            std::unique_lock lock(mutex_);
-            ++waiting_;
-            released_.wait_for(lock, 60s, [this] { return is_released_; });
-            return place_order(tx, call);
-        };
-    }
-    void release() {
-        const std::lock_guard lock(mutex_);
-        is_released_ = true;
-        released_.notify_all();
-    }
-    void wait_for(int calls) {
-        REQUIRE(wait_until(30s, [&] {
-            const std::lock_guard lock(mutex_);
-            return waiting_ >= calls;
-        }));
-    }
-
-  private:
-    std::mutex mutex_;
-    std::condition_variable released_;
-    int waiting_ = 0;
-    bool is_released_ = false;
 };
 
 json order(int id, const std::string& key, const std::string& item = "tea") {
