@@ -114,8 +114,7 @@ TEST_CASE("homeward_writer can neither read events nor change or remove anything
              "UPDATE homeward.origin SET abandoned_at = now()",
              "UPDATE homeward.origin SET abandoned = now()",
              "SELECT * FROM homeward.ledger_mark",
-             "INSERT INTO homeward.event_type VALUES ('x', 'audit', 'public', 'customer', 'day', "
-             "1)",
+             "INSERT INTO homeward.event_type VALUES ('x', 'audit', 'public', 'x', 'day', 1)",
              "SELECT * FROM public.customer",
              "INSERT INTO public.customer VALUES ('x')",
              "SET ROLE homeward_owner",
@@ -209,15 +208,15 @@ TEST_CASE("no login holds up upkeep, schema changes or writing at the next midni
     guarded.leader().query("CREATE ROLE stranger LOGIN");
     ProcessOptions quiet;
     quiet.log = guarded.bridge().dir() / "stranger.log";
-    const Process stranger(
-        {"psql", "-X", "-d", guarded.leader().url("stranger"), "-c",
-         "SELECT pg_advisory_lock(hashtext(k)) FROM unnest(ARRAY['homeward.fold',"
-         " 'homeward.fold_plain', 'homeward.note_erased', 'homeward.schema']) AS k",
-         "-c",
-         "SELECT pg_advisory_lock(hashtext('homeward.partition'), hashtext(k))"
-         " FROM unnest(ARRAY['audit_events', 'metric_events']) AS k",
-         "-c", "SELECT pg_sleep(600)"},
-        quiet);
+    const std::string takes_keys =
+        "SELECT pg_advisory_lock(hashtext(k)) FROM unnest(ARRAY['homeward.fold',"
+        " 'homeward.fold_plain', 'homeward.note_erased', 'homeward.schema']) AS k";
+    const std::string takes_pairs =
+        "SELECT pg_advisory_lock(hashtext('homeward.partition'), hashtext(k))"
+        " FROM unnest(ARRAY['audit_events', 'metric_events']) AS k";
+    const Process stranger({"psql", "-X", "-d", guarded.leader().url("stranger"), "-c", takes_keys,
+                            "-c", takes_pairs, "-c", "SELECT pg_sleep(600)"},
+                           quiet);
     REQUIRE(wait_until(20s, [&] {
         return guarded.leader().number(
                    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 6;
