@@ -15,6 +15,7 @@ FOLDED = (
     r"homeward_folded_frames_total|homeward_dead_letters_full|(ledger\.)?fold_interval_ms|"
     r"HOMEWARD_LEDGER_FOLD_INTERVAL_MS"
 )
+GIVEN_BACK = r"homeward_given_back_total"
 
 # Retired name (a regular expression of whole words) and the name that took its place.
 RETIRED = {
@@ -37,6 +38,7 @@ RETIRED = {
     r"Sight|Visit|Settle": "ReplicaStatus, HandlerResult, Completion",
     r"other_history|HOMEWARD_OTHER_HISTORY": "different_timeline",
     FOLDED: "compacted, dead_letter_quota_full",
+    GIVEN_BACK: "homeward_delayed_naks_total",
     r"WALK\.md|deploy/lab|lab/\w+": "TUTORIAL.md, deploy/demo",
     r"stands twice": "duplicate",
     r"let us in": "authentication failed",
@@ -53,6 +55,7 @@ ALIASES = {
     r"deploy/monitoring/alerts\.yml": r"other_history",
     r"consumer/(metrics/metrics|base/config_settings)\.(cpp|hpp)": FOLDED,
     r"tests/consumer/(base/config|service/metrics)_test\.cpp": FOLDED,
+    r"consumer/metrics/metrics\.cpp|tests/consumer/service/metrics_test\.cpp": GIVEN_BACK,
     r"schemas/migrations/0020_consumers\.sql": FOLDED,
     r"schemas/migrations/v0\.1\.0\.objects|deploy/roles\.sql": r"bury",
 }

@@ -16,8 +16,8 @@ class UnitDecoder {
 
     /// What the header alone tells. A message that is no frame, or whose sender is not the
     /// publisher that it names, becomes a plain unit with a refusal; one that only a newer reader
-    /// understands is given back. seq_count is known after this, so that the ledger can be asked
-    /// before anything is decompressed.
+    /// understands is returned to its stream. seq_count is known after this, so that the ledger can
+    /// be asked before anything is decompressed.
     MessageWork open(PulledMessage pulled);
     /// What the header of a frame says, into the unit whose message it is. False: it is no frame,
     /// or a damaged one.

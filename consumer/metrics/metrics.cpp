@@ -73,9 +73,11 @@ void print_dead_letters(std::string& out, const Metrics& of) {
                 of.parked);
     print_value(out, "homeward_redriven_total", "counter",
                 "Dead letters that this process has made rows of.", of.redriven);
-    print_value(out, "homeward_given_back_total", "counter",
-                "Messages given back to their stream, to come again later: held, or without room.",
-                of.given_back);
+    print_value(out, "homeward_delayed_naks_total", "counter",
+                "Messages returned to their stream to come again later: held, or without room.",
+                of.delayed_naks);
+    print_renamed(out, "homeward_given_back_total", "counter", "homeward_delayed_naks_total",
+                  of.delayed_naks);
     print_value(out, "homeward_newer_frames_total", "counter",
                 "Deliveries of frames that only a newer consumer can read; they stay in their "
                 "stream.",

@@ -50,7 +50,7 @@ class Metrics {
     std::atomic<std::uint64_t> dead_letters{0};
     std::atomic<std::uint64_t> parked{0};
     std::atomic<std::uint64_t> redriven{0};
-    std::atomic<std::uint64_t> given_back{0};
+    std::atomic<std::uint64_t> delayed_naks{0};
     std::atomic<std::uint64_t> newer_frames{0};
     std::atomic<std::uint64_t> letters_open{0};
     std::atomic<std::uint64_t> letters_parked{0};

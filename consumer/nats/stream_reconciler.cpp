@@ -18,7 +18,7 @@ using nlohmann::json;
 /// A retry within this time is not even stored again. Nothing depends on it.
 constexpr std::int64_t kDuplicateWindowNs = 120'000'000'000;
 
-/// Messages that are given back and wait to come again: some 10 MB of the server's memory.
+/// Messages that wait for the delay of their NAK to end: some 10 MB of the server's memory.
 constexpr std::int64_t kHeldMessagesMax = 100'000;
 
 std::int64_t history_ns(const Config& config) {

@@ -30,7 +30,7 @@ class ReplicationBarrier {
   public:
     ReplicationBarrier(NatsConnection& nats, AckDeadlineExtender& ack_deadlines,
                        const Config::Postgres& config, Metrics& metrics);
-    /// Waits a little for what can still be acknowledged; gives the rest back.
+    /// Waits a little for what can still be acknowledged; returns the rest (NAK).
     ~ReplicationBarrier();
 
     void hold(const CommitPoint& point, AckDeadlineExtender::Ticket ticket);

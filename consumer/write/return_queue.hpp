@@ -14,8 +14,8 @@ namespace homeward::consumer {
 
 /// Messages on their way back to their streams, each to come again when its schedule says. Any
 /// thread; has one of its own, which sends them together every 100 ms. nats-server 2.9 looks for
-/// messages that are due 10 ms after the last one was given back, so as long as they are given back
-/// one after the other none comes again, and then all at once.
+/// messages that are due 10 ms after the last NAK, so while NAKs come one after the other, no
+/// message comes again, and then all do at once.
 class ReturnQueue {
   public:
     explicit ReturnQueue(NatsConnection& nats);

@@ -13,7 +13,7 @@ constexpr std::chrono::milliseconds kReturnMax = 5min;
 constexpr std::chrono::milliseconds kBurstInterval = 200ms;
 /// However many wait. Beyond it they share the last burst.
 constexpr std::size_t kBurstsMax = 1h / kBurstInterval;
-/// What is given back gets one part in so many.
+/// What is returned gets one part in so many.
 constexpr double kParts = 4;
 /// Messages a second, as long as nobody knows how many the writers can finish.
 constexpr double kRateUnknown = 2'000;

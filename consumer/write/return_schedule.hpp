@@ -8,12 +8,12 @@
 
 namespace homeward::consumer {
 
-/// When messages that are given back to their streams come again: 1 s, 2 s, 4 s … later, at most
-/// 5 min, or later than that when too many would come at once. A stream delivers them before new
-/// ones, so all others would wait for them. Together they get a quarter of what the writers last
-/// finished while their streams had more, whatever bounded that: the leader, the link, or
-/// pull.messages_max. They come in bursts of 200 ms, since nats-server walks over all that waits to
-/// come again whenever one is due. Any thread.
+/// When messages that are returned to their streams (delayed NAK) come again: 1 s, 2 s, 4 s …
+/// later, at most 5 min, or later than that when too many would come at once. A stream delivers
+/// them before new ones, so all others would wait for them. Together they get a quarter of what the
+/// writers last finished while their streams had more, whatever bounded that: the leader, the link,
+/// or pull.messages_max. They come in bursts of 200 ms, since nats-server walks over all that waits
+/// to come again whenever one is due. Any thread.
 class ReturnSchedule {
   public:
     using SteadyClock = std::chrono::steady_clock;

@@ -13,7 +13,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Longer than a message that was given back stays away.
+/// Longer than the delay of a NAK.
 constexpr auto kQuietMin = 15min;
 constexpr std::size_t kSampleBytesMax = 200;
 

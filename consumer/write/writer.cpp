@@ -220,7 +220,7 @@ void Writer::finish(const Units& units) {
     committed.reserve(units.size());
     for (const MessageWork& unit : units) {
         std::string reply(unit.pulled.message.reply);
-        if (unit.is_returned()) ++context_.metrics.given_back;
+        if (unit.is_returned()) ++context_.metrics.delayed_naks;
         if (has_given_up_) {
             context_.nats.publish(reply, "-NAK");
         } else if (unit.is_returned()) {

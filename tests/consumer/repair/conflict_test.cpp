@@ -358,7 +358,7 @@ TEST_CASE("frames that contradict and come at once take no more room than there 
     }
     court.expect_aside(3);
     REQUIRE(
-        wait_until(30s, [&] { return court.bridge.metric("homeward_given_back_total") >= 25; }));
+        wait_until(30s, [&] { return court.bridge.metric("homeward_delayed_naks_total") >= 25; }));
     CHECK(court.count("open") == 3);
 }
 
@@ -376,13 +376,14 @@ TEST_CASE("when there is no room for it, a frame that contradicts waits in its s
     court.sender.send(court.sender.frame(11, 40));
     court.expect_aside(2);
     court.sender.send(court.sender.frame(12, 40));
-    REQUIRE(wait_until(30s, [&] { return court.bridge.metric("homeward_given_back_total") >= 2; }));
+    REQUIRE(
+        wait_until(30s, [&] { return court.bridge.metric("homeward_delayed_naks_total") >= 2; }));
     CHECK(court.count("open") == 2);
     CHECK(court.bridge.metric("homeward_dead_letter_quota_full") == 1);
     court.sender.send(court.sender.frame(52, 1));  // the others go on
     CHECK(wait_until(30s, [&] { return rows(court.leader()) == 31; }));
 
-    // A person makes room; after another ack_wait the stream brings it again.
+    // A person makes room; after its delay the stream brings it again.
     CHECK_THAT(court.judged({"accept", "--all"}), Contains("accepted=2 "));
     CHECK(wait_until(
         30s, [&] { return court.leader().number("SELECT count(*) FROM homeward.conflict") == 3; }));

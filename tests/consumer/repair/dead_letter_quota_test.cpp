@@ -29,7 +29,7 @@ TEST_CASE("when the dead letters are full, bad audit waits in its stream and the
         20s, [&] { return bridge.leader().number("SELECT count(*) FROM audit_events") == 1; }));
     CHECK(wait_until(30s, [&] { return bridge.metric("homeward_dead_letter_quota_full") == 1; }));
     CHECK(letters(bridge, "open") == 5);
-    CHECK(bridge.metric("homeward_given_back_total") >= 1);
+    CHECK(bridge.metric("homeward_delayed_naks_total") >= 1);
     const CommandResult proof = bridge.consumer_command({"proof", "--wait", "1"});
     CHECK(proof.exit_code == 0);
 
@@ -44,7 +44,7 @@ TEST_CASE("when the dead letters are full, bad audit waits in its stream and the
     CHECK(bridge.leader().number("SELECT sum(seq_last - seq_first + 1) FROM homeward.tombstone"
                                  " WHERE reason = 'dead_letters_full'") == 2);
 
-    // A person makes room; after another ack_wait the stream brings the frame again.
+    // A person makes room; after its delay the stream brings the frame again.
     CHECK(bridge.consumer_command({"dead-letters", "discard", "--all"}).exit_code == 0);
     CHECK(wait_until(30s, [&] { return letters(bridge, "open") == 1; }));
     CHECK(settled(bridge).find(" dead=6 ") != std::string::npos);
@@ -67,7 +67,7 @@ TEST_CASE(
     for (int i = 0; i < kHeld; ++i) client.publish(plain_subject("ams", "stale"), flood);
     const std::string held = "homeward_held{kind=\"source\",name=\"ams/stale\"}";
     CHECK(wait_until(30s, [&] {
-        return bridge.metric(held) == 1 && bridge.metric("homeward_given_back_total") >= kHeld;
+        return bridge.metric(held) == 1 && bridge.metric("homeward_delayed_naks_total") >= kHeld;
     }));
     // Others of its region, and what is good of its own, flow.
     const auto has_rows = [&](int count) {
@@ -108,7 +108,7 @@ TEST_CASE(
     // Another process knows it from the leader: not one letter more, though its limit is its own.
     bridge.start_consumer();
     client.publish(plain_subject("ams", "stale"), flood);
-    CHECK(wait_until(30s, [&] { return bridge.metric("homeward_given_back_total") >= 1; }));
+    CHECK(wait_until(30s, [&] { return bridge.metric("homeward_delayed_naks_total") >= 1; }));
     CHECK(letters(bridge, "open") == quarantined);
     CHECK(bridge.stop_consumer() == 0);
 

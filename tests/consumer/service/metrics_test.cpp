@@ -75,9 +75,9 @@ TEST_CASE("every promised metric is there and counts what has happened") {
         CHECK(reaches(bridge, series, value));
     }
     for (const char* series :
-         {"homeward_redelivered_total", "homeward_redriven_total", "homeward_given_back_total",
-          "homeward_tombstones_total", "homeward_replaced_nuls_total", "homeward_paused",
-          "homeward_dead_letter_quota_full", "homeward_dead_letters_full",
+         {"homeward_redelivered_total", "homeward_redriven_total", "homeward_delayed_naks_total",
+          "homeward_given_back_total", "homeward_tombstones_total", "homeward_replaced_nuls_total",
+          "homeward_paused", "homeward_dead_letter_quota_full", "homeward_dead_letters_full",
           "homeward_holes_missing"}) {
         INFO(series);
         CHECK(bridge.metric(series) == 0);

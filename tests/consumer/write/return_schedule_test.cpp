@@ -15,7 +15,7 @@ using SteadyClock = std::chrono::steady_clock;
 const SteadyClock::time_point kNow{1h};
 constexpr auto kBurst = 200ms;
 
-/// How many of so many messages, all given back now, come in the fullest burst.
+/// How many of so many messages, all returned now, come in the fullest burst.
 std::size_t fullest_burst(ReturnSchedule& schedule, std::size_t messages,
                           SteadyClock::time_point now) {
     std::map<std::chrono::milliseconds, std::size_t> bursts;
@@ -34,7 +34,7 @@ SteadyClock::time_point finish_busily(ReturnSchedule& schedule, int batches,
 
 }  // namespace
 
-TEST_CASE("a message that is given back comes again after 1, 2, 4 … s, at most 5 min") {
+TEST_CASE("a message that is returned comes again after 1, 2, 4 … s, at most 5 min") {
     ReturnSchedule schedule;
     std::chrono::milliseconds wanted = 1s;
     for (std::uint64_t deliveries = 1; deliveries <= 20; ++deliveries) {
@@ -45,7 +45,7 @@ TEST_CASE("a message that is given back comes again after 1, 2, 4 … s, at most
     }
 }
 
-TEST_CASE("however many are given back at once, no burst of them keeps others waiting") {
+TEST_CASE("however many are returned at once, no burst of them keeps others waiting") {
     ReturnSchedule schedule;
     CHECK(fullest_burst(schedule, 62'500, kNow) <= 100);  // a quarter of 2,000 a second
     // One that was tried less often need not wait behind those that were tried more often.
