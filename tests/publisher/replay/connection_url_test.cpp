@@ -152,8 +152,8 @@ TEST_CASE("a pooler keeps its host, or its port, or both") {
 
 TEST_CASE("libpq reads the same from both, but for hosts, ports and target_session_attrs") {
     for (const std::string url :
-         {"postgres://u:p%40ss@a.internal:5432,b.internal/"
-          "my%20db?sslmode=disable&options=-c%20a%3Db",
+         {("postgres://u:p%40ss@a.internal:5432,b.internal/"
+           "my%20db?sslmode=disable&options=-c%20a%3Db"),
           "postgresql://u@h.internal/db?target_session_attrs=read-write&connect_timeout=3",
           "postgres://u:p#?w@h.internal/db",
           "postgresql:///db?host=h.internal&port=5432&password=a%26b",
