@@ -1,6 +1,9 @@
 #include "consumer/ledger/leader_fence.hpp"
 
-#include <set>
+#include <algorithm>
+#include <atomic>
+#include <future>
+#include <map>
 
 #include "consumer/base/printed_commands.hpp"
 
@@ -9,6 +12,8 @@ namespace {
 
 constexpr std::string_view kPrefix = "acknowledged for PostgreSQL ";
 constexpr std::string_view kTimeline = " timeline ";
+/// Domains that are asked at the same time.
+constexpr std::size_t kDomainsAtOnce = 8;
 
 std::string description_of(const LeaderIdentity& leader) {
     return std::string(kPrefix) + leader.system + std::string(kTimeline) +
@@ -37,41 +42,72 @@ std::string refusal(const LeaderIdentity& leader, const LeaderIdentity& known) {
            command::kLeaderAccept;
 }
 
-}  // namespace
-
-/// A region that is cut off must not hold up the others, and nothing of it can be acknowledged as
-/// long as it is; so one answer is enough.
-void LeaderFence::for_each_stream(const std::function<void(const Stream&)>& action) const {
-    std::set<std::string> silent;
+/// The streams of one domain: one link.
+struct Domain {
+    std::vector<std::size_t> streams;  ///< their places among all
     std::size_t answers = 0;
-    std::string error;
-    for (const Stream& stream : streams_) {
-        if (silent.count(stream.domain) != 0) continue;
+    std::string error{};
+
+    /// Stops at the first error: the domain's other streams would only take their time.
+    void visit(const std::function<void(std::size_t)>& action) {
         try {
-            action(stream);
-            ++answers;
+            for (const std::size_t stream : streams) {
+                action(stream);
+                ++answers;
+            }
         } catch (const NatsError& caught) {
-            silent.insert(stream.domain);
             error = caught.what();
         }
     }
-    if (answers == 0) throw NatsError(error);
+};
+
+/// In the order of the first stream of each.
+std::vector<Domain> domains_of(const std::vector<Stream>& streams) {
+    std::vector<Domain> domains;
+    std::map<std::string, std::size_t> places;
+    for (std::size_t i = 0; i < streams.size(); ++i) {
+        const auto [place, is_new] = places.try_emplace(streams[i].domain, domains.size());
+        if (is_new) domains.emplace_back();
+        domains[place->second].streams.push_back(i);
+    }
+    return domains;
+}
+
+}  // namespace
+
+/// Each region is across a link of its own, so their domains are asked at the same time, the
+/// streams of one in their order. A region that is cut off must not hold up the others, and nothing
+/// of it can be acknowledged as long as it is; so one answer is enough.
+void LeaderFence::for_each_stream(const std::function<void(std::size_t)>& action) const {
+    std::vector<Domain> domains = domains_of(streams_);
+    std::atomic<std::size_t> next{0};
+    const auto visit_domains = [&] {
+        for (std::size_t i = next++; i < domains.size(); i = next++) domains[i].visit(action);
+    };
+    std::vector<std::future<void>> others;
+    while (others.size() + 1 < std::min(domains.size(), kDomainsAtOnce)) {
+        others.push_back(std::async(std::launch::async, visit_domains));
+    }
+    visit_domains();
+    for (std::future<void>& other : others) other.get();
+    const bool has_answer = std::any_of(domains.begin(), domains.end(),
+                                        [](const Domain& domain) { return domain.answers > 0; });
+    if (!has_answer) throw NatsError(domains.empty() ? "" : domains.back().error);
 }
 
 std::optional<LeaderIdentity> LeaderFence::read() const {
+    std::vector<std::optional<LeaderIdentity>> known(streams_.size());
+    for_each_stream([&](std::size_t i) { known[i] = parse(read_description(nats_, streams_[i])); });
     std::optional<LeaderIdentity> newest;
-    for_each_stream([&](const Stream& stream) {
-        const auto one = parse(read_description(nats_, stream));
+    for (const auto& one : known) {
         if (one && (!newest || one->timeline > newest->timeline)) newest = one;
-    });
+    }
     return newest;
 }
 
 void LeaderFence::write(const LeaderIdentity& leader) const {
-    for_each_stream([&](const Stream& stream) {
-        const std::string text = description_of(leader);
-        if (read_description(nats_, stream) != text) write_description(nats_, stream, text);
-    });
+    const std::string text = description_of(leader);
+    for_each_stream([&](std::size_t i) { write_description(nats_, streams_[i], text); });
 }
 
 LeaderFence::Answer LeaderFence::ask(const LeaderIdentity& leader) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -41,7 +42,7 @@ class LeaderFence {
     void accept(const LeaderIdentity& leader);
 
   private:
-    void for_each_stream(const std::function<void(const Stream&)>& action) const;
+    void for_each_stream(const std::function<void(std::size_t)>& action) const;
     std::optional<LeaderIdentity> read() const;
     void write(const LeaderIdentity& leader) const;
 

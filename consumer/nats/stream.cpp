@@ -131,7 +131,9 @@ std::string read_description(NatsConnection& nats, const Stream& stream) {
 }
 
 void write_description(NatsConnection& nats, const Stream& stream, const std::string& text) {
-    json settings = config_in(read_durable(nats, stream).config);
+    const ConsumerInfo durable = read_durable(nats, stream);
+    if (durable.description == text) return;
+    json settings = config_in(durable.config);
     settings["description"] = text;
     create_durable(nats, stream, std::move(settings));
 }

@@ -67,6 +67,7 @@ Stream open_history(NatsConnection& nats, const Stream& stream, std::int64_t sin
 
 /// Free text of a durable; empty when there is none. Throws NatsError.
 std::string read_description(NatsConnection& nats, const Stream& stream);
+/// Makes it this text, unless it is that already. Throws NatsError.
 void write_description(NatsConnection& nats, const Stream& stream, const std::string& text);
 
 /// So many messages may be delivered and not acknowledged. Throws NatsError.
