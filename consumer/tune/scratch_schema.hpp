@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "consumer/base/config.hpp"
@@ -26,13 +27,16 @@ class ScratchSchema {
     void empty();
 
   private:
+    void create_and_lock();
     void create();
     void drop_left_behind();
-    void drop() const;
+    void drop_if_unused(const std::string& schema);
+    void drop();
 
     Config config_;
     std::string tables_;
-    PgConnection keeper_;  // has a lock for as long as the schema is in use
+    PgConnection keeper_;
+    std::optional<PgConnection> in_use_;  // has the lock that says so
 };
 
 }  // namespace homeward::consumer

@@ -23,6 +23,8 @@ namespace {
 
 constexpr const char* kScratchSchemas =
     "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'homeward\\_tune\\_%'";
+constexpr const char* kScratchNames =
+    "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'homeward\\_tune\\_%'";
 
 class Tuning {
   public:
@@ -122,6 +124,53 @@ TEST_CASE("the scratch schema goes when tune is interrupted, and after SIGKILL w
         tuning.run({"--seconds", "3", "--rows", "500", "--delays", "20", "--writers", "2"});
     INFO(next.output);
     CHECK(next.exit_code == 0);
+    CHECK_FALSE(tuning.has_scratch());
+}
+
+TEST_CASE("what was left behind is dropped whatever a stranger locks, and what is in use is not") {
+    Tuning tuning;
+    tuning.leader.query("CREATE ROLE stranger LOGIN");
+    Process killed = tuning.start({"--seconds", "60"});
+    REQUIRE(wait_until(60s, [&] { return tuning.has_scratch(); }));
+    sleep_ms(1'500);
+    const std::string name = tuning.leader.query(kScratchNames).at(0).at(0);
+    for (const char* sql : {"ACCESS SHARE", "SHARE UPDATE EXCLUSIVE"}) {
+        CHECK_THROWS_WITH(tuning.leader.query("SET SESSION AUTHORIZATION stranger; LOCK TABLE " +
+                                              name + ".in_use IN " + sql + " MODE NOWAIT"),
+                          Contains("permission denied"));
+    }
+    killed.kill();
+    ProcessOptions quiet;
+    quiet.log = tuning.dir / "stranger.log";
+    const Process stranger(
+        {"psql", "-X", "-d", tuning.leader.url("stranger"), "-c",
+         "SELECT pg_advisory_lock(hashtext('" + name + "'))", "-c", "SELECT pg_sleep(600)"},
+        quiet);
+    REQUIRE(wait_until(60s, [&] {
+        return tuning.leader.number(
+                   "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a"
+                   " USING (pid) WHERE l.locktype = 'advisory' AND l.granted"
+                   " AND a.usename = 'stranger'") == 1 &&
+               tuning.leader.number(
+                   "SELECT count(*) FROM pg_stat_activity"
+                   " WHERE application_name LIKE 'homeward%'") == 0;
+    }));
+    const std::vector<std::string> quick{"--seconds", "2",  "--rows",    "500",
+                                         "--delays",  "20", "--writers", "2"};
+    const CommandResult next = tuning.run(quick);
+    INFO(next.output);
+    CHECK(next.exit_code == 0);
+    CHECK_FALSE(tuning.has_scratch());
+
+    Process running = tuning.start({"--seconds", "60"});
+    REQUIRE(wait_until(60s, [&] { return tuning.has_scratch(); }));
+    const Rows used = tuning.leader.query(kScratchNames);
+    const CommandResult beside = tuning.run(quick);
+    INFO(beside.output);
+    CHECK(beside.exit_code == 0);
+    CHECK(tuning.leader.query(kScratchNames) == used);
+    running.signal(SIGINT);
+    CHECK(running.wait(60s) == 128 + SIGINT);
     CHECK_FALSE(tuning.has_scratch());
 }
 
