@@ -201,7 +201,7 @@ std::string Proof::summary() const {
 
 Proof read_proof(PgConnection& leader, const std::optional<std::vector<std::int64_t>>& origins) {
     const QueryResult rows = origins ? query_proof(leader,
-                                                   "unnest($1::int4[]) AS o (id),"
+                                                   "pg_catalog.unnest($1::int4[]) AS o (id),"
                                                    " LATERAL homeward.origin_proof(o.id) AS p",
                                                    {array_text(*origins)})
                                      : query_proof(leader, "homeward.proof", {});
@@ -235,7 +235,8 @@ void name_missing(PgConnection& leader, Proof& proof) {
     for (ProofRow& row : proof.origins) {
         if (row.missing == 0) continue;
         const QueryResult ranges = leader.query(
-            "SELECT lower(r), upper(r) - 1 FROM unnest(homeward.missing_seqs($1)) AS r ORDER BY 1",
+            "SELECT pg_catalog.lower(r), pg_catalog.upper(r) - 1 FROM "
+            "pg_catalog.unnest(homeward.missing_seqs($1)) AS r ORDER BY 1",
             {std::to_string(row.origin)});
         for (int i = 0; i < ranges.rows(); ++i) {
             row.missing_seqs.emplace_back(ranges.number(i, 0), ranges.number(i, 1));

@@ -131,23 +131,26 @@ std::string PackedTable::pack_statement(const std::string& source, int events_ma
                                     "count(*)::int4"};
     values.emplace_back(
         "CASE WHEN bool_or(s.seq <> s._seq_first + s._place - 1)"
-        " THEN array_agg((s.seq - s._seq_first)::int4 ORDER BY s._place) END");
-    values.emplace_back("array_agg(s.\"time\" ORDER BY s._place)");
+        " THEN pg_catalog.array_agg((s.seq - s._seq_first)::int4 ORDER BY s._place) END");
+    values.emplace_back("pg_catalog.array_agg(s.\"time\" ORDER BY s._place)");
     for (const auto& [name, type] : pack_columns(type_)) columns.push_back(leader_.quote(name));
     for (const Field& field : pack_fields(type_)) {
         const std::string column = "s." + leader_.quote(field.name);
         switch (pack_form(field)) {
             case PackForm::joined:
-                values.push_back("CASE WHEN count(" + column + ") > 0 THEN string_agg(coalesce(" +
-                                 column + "::text, E'\\x1d'), E'\\x1e' ORDER BY s._place) END");
+                values.push_back("CASE WHEN pg_catalog.count(" + column +
+                                 ") > 0 THEN string_agg(coalesce(" + column +
+                                 "::text, E'\\x1d'), E'\\x1e' ORDER BY s._place) END");
                 break;
             case PackForm::array:
-                values.push_back("CASE WHEN count(" + column + ") > 0 THEN array_agg(" + column +
+                values.push_back("CASE WHEN pg_catalog.count(" + column +
+                                 ") > 0 THEN pg_catalog.array_agg(" + column +
                                  " ORDER BY s._place) END");
                 break;
             case PackForm::list:
-                values.push_back("CASE WHEN count(" + column + ") > 0 THEN array_agg(CASE WHEN " +
-                                 column + " IS NOT NULL THEN ROW(" + column + ")::homeward." +
+                values.push_back("CASE WHEN pg_catalog.count(" + column +
+                                 ") > 0 THEN pg_catalog.array_agg(CASE WHEN " + column +
+                                 " IS NOT NULL THEN ROW(" + column + ")::homeward." +
                                  list_type_name(field) + " END ORDER BY s._place) END");
                 break;
         }
@@ -164,7 +167,7 @@ std::string PackedTable::pack_statement(const std::string& source, int events_ma
 
 std::string PackedTable::plan_rename() {
     const QueryResult readers = leader_.query(
-        "SELECT DISTINCT format('%s', w.ev_class::regclass) FROM pg_depend d"
+        "SELECT DISTINCT pg_catalog.format('%s', w.ev_class::regclass) FROM pg_depend d"
         " JOIN pg_rewrite w ON w.oid = d.objid AND d.classid = 'pg_rewrite'::regclass"
         " WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = to_regclass($1)",
         {qualified(type_.table)});

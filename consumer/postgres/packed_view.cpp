@@ -15,7 +15,8 @@ constexpr const char* kInlined = "\nLANGUAGE sql STABLE PARALLEL SAFE ROWS ";
 
 /// When the day of a time begins, by which partitions are bounded.
 std::string day_begin(const std::string& time) {
-    return "timezone('UTC', date_trunc('day', timezone('UTC', " + time + ")))";
+    return "pg_catalog.timezone('UTC', pg_catalog.date_trunc('day', pg_catalog.timezone('UTC', " +
+           time + ")))";
 }
 
 }  // namespace
@@ -35,13 +36,13 @@ std::string PackedView::listed(const std::vector<std::string>& columns) const {
 std::string PackedView::select_packs(const std::vector<std::string>& columns,
                                      const std::string& filter, const std::string& from) const {
     const std::vector<Field> fields = pack_fields(type_);
-    std::string values = "unnest(p._times), unnest(p._seq_offsets)";
+    std::string values = "pg_catalog.unnest(p._times), pg_catalog.unnest(p._seq_offsets)";
     std::string names = "\"time\", _seq_offset";
     for (const Field& field : fields) {
         const std::string column = "p." + leader_.quote(field.name);
         values += pack_form(field) == PackForm::joined
-                      ? ", string_to_table(" + column + ", " + kPackSeparatorsSql + ")"
-                      : ", unnest(" + column + ")";
+                      ? ", pg_catalog.string_to_table(" + column + ", " + kPackSeparatorsSql + ")"
+                      : ", pg_catalog.unnest(" + column + ")";
         names += ", " + leader_.quote(field.name);
     }
     std::string selected;
@@ -82,10 +83,11 @@ std::string PackedView::pack_filter(const Field& field) const {
     const bool has_index = std::find(indexed.begin(), indexed.end(), field.name) != indexed.end();
     const std::string column = "p." + leader_.quote(field.name);
     if (pack_form(field) != PackForm::joined) {
-        return has_index ? column + " @> ARRAY[$1]" : "$1 = ANY (" + column + ")";
+        return has_index ? column + " OPERATOR(pg_catalog.@>) ARRAY[$1]"
+                         : "$1 = ANY (" + column + ")";
     }
-    return has_index ? "homeward.joined_values(" + column + ") @> ARRAY[$1]"
-                     : "strpos(" + column + ", $1) > 0";
+    return has_index ? "homeward.joined_values(" + column + ") OPERATOR(pg_catalog.@>) ARRAY[$1]"
+                     : "pg_catalog.strpos(" + column + ", $1) > 0";
 }
 
 std::string PackedView::by_field(const Field& field,

@@ -14,7 +14,7 @@ void Partitions::ensure(PgConnection& leader, const TableDays& days) {
         try {
             leader.query(
                 "SELECT homeward.ensure_partitions($1, $2,"
-                " ARRAY(SELECT date '1970-01-01' + d FROM unnest($3::int4[]) AS d))",
+                " ARRAY(SELECT date '1970-01-01' + d FROM pg_catalog.unnest($3::int4[]) AS d))",
                 {config_.event_schema, table,
                  array_text(std::vector<std::int64_t>(of_table.begin(), of_table.end()))});
         } catch (const LeaderError& error) {

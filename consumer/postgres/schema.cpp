@@ -248,8 +248,8 @@ std::string Schema::index_sql(const EventType& type, const Index& index) {
 /// Those that are not there, in whatever name. One that the type no longer has stays.
 void Schema::plan_indexes(const EventType& type, std::vector<std::string>& statements) {
     const QueryResult found = leader_.query(
-        "SELECT m.amname || ' ' || array_to_string(ARRAY("
-        "  SELECT a.attname FROM unnest(i.indkey) WITH ORDINALITY AS k (attnum, place)"
+        "SELECT m.amname || ' ' || pg_catalog.array_to_string(ARRAY("
+        "  SELECT a.attname FROM pg_catalog.unnest(i.indkey) WITH ORDINALITY AS k (attnum, place)"
         "  JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum"
         "  WHERE k.place <= i.indnkeyatts ORDER BY k.place), ',')"
         " FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam"

@@ -31,7 +31,7 @@ std::string condition_sql(PgConnection& leader, const EventType& type, const Fie
                           const std::string& value) {
     if (is_extra(one.field)) {
         // The key is text of the statement: in hexadecimal, which needs no quoting.
-        return "e.extra ->> convert_from(decode('" +
+        return "e.extra ->> pg_catalog.convert_from(pg_catalog.decode('" +
                bytea_text(one.field.substr(kExtra.size())).substr(2) +
                "', 'hex'), 'UTF8') = " + value;
     }
@@ -120,7 +120,8 @@ void Erasure::begin() {
 /// In the order of their numbers, in which new ones come last.
 std::vector<Erasure::Partition> Erasure::partitions() {
     const QueryResult found = leader_.query(
-        "SELECT p.partition, format('%I.%I', p.partition_schema, p.partition_name), c.relkind,"
+        "SELECT p.partition, pg_catalog.format('%I.%I', p.partition_schema, p.partition_name), "
+        "c.relkind,"
         " t.is_packed FROM homeward.tables_of($1, $2) AS t JOIN homeward.event_partitions() AS p"
         "  ON p.table_schema = t.table_schema AND p.table_name = t.table_name"
         " JOIN pg_class c ON c.oid = p.partition ORDER BY p.partition",
@@ -180,14 +181,15 @@ void Erasure::erase_blocks(const Partition& partition, std::int64_t first, std::
     const auto tid = [](std::int64_t block) { return "'(" + std::to_string(block) + ",0)'::tid"; };
     const std::string blocks = "e.ctid >= " + tid(first) + " AND e.ctid < " + tid(end);
     leader_.execute("BEGIN");
-    const QueryResult gone = leader_.query(
-        "WITH " +
-            (partition.is_packed ? delete_packed(partition, blocks)
-                                 : delete_rows(partition, blocks)) +
-            ", letters AS (DELETE FROM homeward.dead_letter d USING gone g"
-            "  WHERE d.origin = g.origin AND d.seq = g.seq AND d.state = 'redriven')"
-            " SELECT count(*), homeward.record_erased(array_agg(origin), array_agg(seq)) FROM gone",
-        values());
+    const QueryResult gone =
+        leader_.query("WITH " +
+                          (partition.is_packed ? delete_packed(partition, blocks)
+                                               : delete_rows(partition, blocks)) +
+                          ", letters AS (DELETE FROM homeward.dead_letter d USING gone g"
+                          "  WHERE d.origin = g.origin AND d.seq = g.seq AND d.state = 'redriven')"
+                          " SELECT count(*), homeward.record_erased(pg_catalog.array_agg(origin), "
+                          "pg_catalog.array_agg(seq)) FROM gone",
+                      values());
     leader_.query(
         "UPDATE homeward.erasure SET partition = $2::oid, block_next = $3, rows = rows + $4"
         " WHERE id = $1",
@@ -249,7 +251,8 @@ void Erasure::erase_letters(ErasureResult& result) {
         const QueryResult gone = leader_.query(
             "WITH gone AS (DELETE FROM homeward.dead_letter WHERE id = ANY ($1::int8[])"
             "  RETURNING origin, seq)"
-            " SELECT count(*), homeward.record_erased(array_agg(origin), array_agg(seq)) FROM gone",
+            " SELECT count(*), homeward.record_erased(pg_catalog.array_agg(origin), "
+            "pg_catalog.array_agg(seq)) FROM gone",
             {array_text(matching)});
         leader_.query("UPDATE homeward.erasure SET dead_letters = dead_letters + $2 WHERE id = $1",
                       {id_, gone.number(0, 0)});

@@ -38,7 +38,7 @@ Repack::Repack(PgConnection& leader, const std::string& event_schema, const Even
 std::vector<Repack::Part> Repack::parts(const std::optional<std::string>& day) {
     const std::string& table = target_ == Target::packs ? rows_table(type_) : packs_table(type_);
     const QueryResult found = leader_.query(
-        "SELECT p.day, format('%I.%I', p.partition_schema, p.partition_name)"
+        "SELECT p.day, pg_catalog.format('%I.%I', p.partition_schema, p.partition_name)"
         " FROM homeward.event_partitions() AS p"
         " WHERE p.table_schema = $1 AND p.table_name = $2 AND p.day IS NOT NULL"
         " AND CASE WHEN $3 = '' THEN p.day < (now() AT TIME ZONE 'UTC')::date"

@@ -129,6 +129,20 @@ void check_pooler(const PgConnection& leader, const Config& config, Report& repo
         "for each consumer, batch.writers and 2 more; tune needs a direct connection");
 }
 
+/// Triggers of the user's own need their path, so it stays as it is.
+void check_search_path(PgConnection& leader, Report& report) {
+    const QueryResult open = leader.query(
+        "SELECT quote_ident(nspname) FROM pg_namespace WHERE nspname = ANY (current_schemas(false))"
+        " AND has_schema_privilege('public', oid, 'CREATE') ORDER BY 1");
+    for (int row = 0; row < open.rows(); ++row) {
+        const std::string schema(open.at(row, 0));
+        report.note("every login may create functions in schema " + schema +
+                    ", where this user's search_path looks for them; if no app needs that: REVOKE "
+                    "CREATE ON SCHEMA " +
+                    schema + " FROM PUBLIC");
+    }
+}
+
 /// Who reads what publishers write. Nobody knows of consumers of 0.1, which do not register.
 void check_consumers(PgConnection& leader, Report& report) {
     const bool may_look =
@@ -186,6 +200,7 @@ void check_leader(const Config& config, Report& report) {
         report.good("PostgreSQL " + std::to_string(version / 10000) + " at " +
                     redact(config.postgres.url) + " takes writes");
         check_pooler(leader, config, report);
+        check_search_path(leader, report);
         const std::string& schema = config.postgres.event_schema;
         if (leader.query("SELECT to_regnamespace(quote_ident($1)) IS NULL", {schema}).at(0, 0) ==
             "t") {

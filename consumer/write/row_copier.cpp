@@ -178,7 +178,8 @@ void RowCopier::note_late_rows(PgConnection& leader, const TableDays& days) cons
     }
     leader.query(
         "SELECT homeward.record_late_rows($1, $2::text[],"
-        " ARRAY(SELECT date '1970-01-01' + d FROM unnest($3::int4[]) WITH ORDINALITY AS u (d, i)"
+        " ARRAY(SELECT date '1970-01-01' + d FROM pg_catalog.unnest($3::int4[]) WITH ORDINALITY AS "
+        "u (d, i)"
         " ORDER BY i))",
         {config_.postgres.event_schema, array_text(tables), array_text(numbers)});
 }

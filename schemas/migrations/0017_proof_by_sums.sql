@@ -296,3 +296,9 @@ BEGIN
     END IF;
     RETURN gone;
 END $$;
+
+-- Of v0.1.0. Whoever may create functions in a schema of the caller's search_path could have them called
+-- instead of PostgreSQL's.
+ALTER FUNCTION homeward.seq_count(int8multirange) SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION homeward.range_count(int8multirange) SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION homeward.missing_after() SET search_path = pg_catalog, pg_temp;

@@ -1,6 +1,7 @@
 -- Reading metric_points (publisher/metrics/README.md): rates, quantiles, series. The table is the one
 -- of event type metric_point, wherever postgres.event_schema put it. All of these read with the rights of
--- the caller.
+-- the caller, and so with a search_path of their own: whoever may create functions in a schema of the caller's
+-- path could have them called instead of PostgreSQL's.
 
 -- A base-2 exponential histogram as the OpenTelemetry data model defines it. Bucket i of the positive
 -- range has values in (b^i, b^(i+1)], where b = 2^(2^-scale); the negative range has absolute values.
@@ -17,7 +18,7 @@ CREATE TYPE homeward.histogram AS (
 -- What no histogram of doubles has; NULL if there is nothing of that kind. OpenTelemetry's scales are from
 -- -10 to 20, and counts beyond 2^48 are refused everywhere in Homeward.
 CREATE FUNCTION homeward.histogram_fault(h homeward.histogram) RETURNS text
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, homeward, pg_temp AS $$
 DECLARE
     index_max float8;
 BEGIN
@@ -51,10 +52,10 @@ CREATE FUNCTION homeward.histogram_buckets(h homeward.histogram, at_scale int8)
 RETURNS TABLE (side int4, index int8, count int8)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 20 AS $$
     SELECT 1, ((h).positive_offset + u.place - 1) >> ((h).scale - at_scale)::int4, u.n
-    FROM unnest((h).positive_counts) WITH ORDINALITY AS u (n, place) WHERE u.n > 0
+    FROM pg_catalog.unnest((h).positive_counts) WITH ORDINALITY AS u (n, place) WHERE u.n > 0
     UNION ALL
     SELECT -1, ((h).negative_offset + u.place - 1) >> ((h).scale - at_scale)::int4, u.n
-    FROM unnest((h).negative_counts) WITH ORDINALITY AS u (n, place) WHERE u.n > 0
+    FROM pg_catalog.unnest((h).negative_counts) WITH ORDINALITY AS u (n, place) WHERE u.n > 0
     UNION ALL
     SELECT 0, 0, (h).zero_count WHERE (h).zero_count > 0
 $$;
@@ -63,7 +64,7 @@ $$;
 -- than 100,000 buckets. NULLs are no parts; NULL of no parts. A range begins and ends with buckets that
 -- are not empty; one without values is NULL.
 CREATE FUNCTION homeward.merged_histogram(parts homeward.histogram[]) RETURNS homeward.histogram
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, homeward, pg_temp AS $$
 DECLARE
     fault text := (SELECT homeward.histogram_fault(p) FROM unnest(parts) AS p
                    WHERE NOT (p IS NULL) AND homeward.histogram_fault(p) IS NOT NULL LIMIT 1);
@@ -117,7 +118,7 @@ CREATE FUNCTION homeward.histogram_quantile(h homeward.histogram, q float8,
                                             min_value float8 DEFAULT NULL,
                                             max_value float8 DEFAULT NULL)
 RETURNS float8
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, homeward, pg_temp AS $$
 DECLARE
     fault text := homeward.histogram_fault(h);
     total numeric;
@@ -146,7 +147,7 @@ END $$;
 -- For FROM: the points whose time is at or after time_from and before time_to, and perhaps others. Both are
 -- expressions. A packed table is read by its function, which chooses packs by their time; its view cannot.
 CREATE FUNCTION homeward.metric_source(time_from text, time_to text) RETURNS text
-LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, homeward, pg_temp AS $$
 DECLARE
     one record;
 BEGIN
@@ -171,7 +172,7 @@ END $$;
 CREATE FUNCTION homeward.check_metric_query(caller text, of_name text, slot interval, filter jsonb,
                                             from_time timestamptz, to_time timestamptz)
 RETURNS void
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, homeward, pg_temp AS $$
 DECLARE
     problem text;
 BEGIN
@@ -201,7 +202,7 @@ END $$;
 CREATE FUNCTION homeward.explain_no_points(caller text, of_name text, kinds text[],
                                            from_time timestamptz, to_time timestamptz)
 RETURNS void
-LANGUAGE plpgsql STABLE AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, homeward, pg_temp AS $$
 DECLARE
     found text;
 BEGIN
@@ -223,7 +224,7 @@ END $$;
 -- What tells series apart: all attributes, or only those of by_keys, which may be region and app, too.
 CREATE FUNCTION homeward.series_attributes(attributes jsonb, region text, app text, by_keys text[])
 RETURNS jsonb
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, homeward, pg_temp AS $$
     SELECT CASE WHEN by_keys IS NULL THEN coalesce(attributes, '{}') ELSE
         (SELECT coalesce(jsonb_object_agg(a.key, a.value), '{}')
          FROM jsonb_each(jsonb_build_object('region', region, 'app', app)
@@ -233,7 +234,7 @@ $$;
 
 -- As a legend shows it: method=GET, route=/orders; the metric's name if there are none.
 CREATE FUNCTION homeward.series_label(of_name text, attributes jsonb) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, homeward, pg_temp AS $$
     SELECT coalesce(string_agg(a.key || '=' || coalesce(a.value, 'null'), ', ' ORDER BY a.key), of_name)
     FROM jsonb_each_text(attributes) AS a
 $$;
@@ -250,7 +251,7 @@ CREATE FUNCTION homeward.rate(of_name text, slot interval, filter jsonb DEFAULT 
                               from_time timestamptz DEFAULT now() - interval '1 hour',
                               to_time timestamptz DEFAULT now())
 RETURNS TABLE ("time" timestamptz, series text, value float8, attributes jsonb)
-LANGUAGE plpgsql STABLE SET jit = off AS $$
+LANGUAGE plpgsql STABLE SET jit = off SET search_path = pg_catalog, homeward, pg_temp AS $$
 DECLARE
     seconds float8 := extract(epoch FROM slot);
     step interval;
@@ -308,7 +309,7 @@ CREATE FUNCTION homeward.quantile(of_name text, q float8, slot interval, filter 
                                   from_time timestamptz DEFAULT now() - interval '1 hour',
                                   to_time timestamptz DEFAULT now())
 RETURNS TABLE ("time" timestamptz, series text, value float8, attributes jsonb)
-LANGUAGE plpgsql STABLE SET jit = off
+LANGUAGE plpgsql STABLE SET jit = off SET search_path = pg_catalog, homeward, pg_temp
 SET enable_hashagg = off AS $$  -- sorted, one group is in memory at a time
 DECLARE
     step interval;
@@ -354,7 +355,7 @@ CREATE FUNCTION homeward.find_metric_series(since interval DEFAULT '1 hour')
 RETURNS TABLE (name text, kind text, unit text, series text, attributes jsonb, regions text[],
                processes int8, points int8, malformed int8, first_time timestamptz,
                last_time timestamptz)
-LANGUAGE plpgsql STABLE AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, homeward, pg_temp AS $$
 BEGIN
     IF since IS NULL OR now() - since >= now() THEN
         RAISE EXCEPTION 'find_metric_series(): the interval is %; it must be positive',

@@ -289,6 +289,63 @@ TEST_CASE("homeward_reader sees proof and events, and changes nothing") {
     }
 }
 
+TEST_CASE("a login that may create functions in the reader's path is called by nothing of ours") {
+    // Method: its functions fit the arguments better than PostgreSQL's polymorphic ones of the same
+    // name, and would be called in their place wherever ours do not say which they mean.
+    GuardedBridge guarded;
+    guarded.leader().query(
+        "SELECT homeward.ensure_partitions('homeward_events', 'metric_points',"
+        " ARRAY[current_date - 1]);"
+        "INSERT INTO homeward_events.metric_points (origin, seq, time, name, kind, start_time, sum,"
+        " count, scale, zero_count, attributes) SELECT 1, i + 2 * age, now() - age * interval '1 "
+        "d',"
+        " k, k, now() - interval '2 d', 1, 5, 0, 5, '{\"a\": 1}'"
+        " FROM unnest('{counter,histogram}'::text[]) WITH ORDINALITY AS u (k, i),"
+        " generate_series(0, 1) AS age");
+    CHECK(guarded.query_as("migrator",
+                           "SELECT homeward.pack_rows('metric_point',"
+                           " current_date - 1, 0, 1000)") == Rows{{"2"}});
+    guarded.leader().query("CREATE ROLE stranger LOGIN; GRANT CREATE ON SCHEMA public TO stranger");
+    for (const char* name :
+         {"unnest(text[])", "unnest(int8[])", "unnest(int4[])", "unnest(int8multirange)",
+          "unnest(timestamptz[])", "unnest(float8[])", "format(text, text)",
+          "format(text, text, text)", "array_to_string(text[], text)",
+          "jsonb_build_object(text, text, text, text)", "cardinality(int8[])"}) {
+        const std::string set = std::string(name).substr(0, 6) == "unnest" ? "SETOF text" : "text";
+        guarded.query_as("stranger", "CREATE FUNCTION public." + std::string(name) + " RETURNS " +
+                                         set +
+                                         " LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION"
+                                         " 'called as %', current_user; END $$");
+    }
+    guarded.query_as("stranger",
+                     "CREATE FUNCTION public.contains(text[], text[]) RETURNS bool LANGUAGE plpgsql"
+                     " AS $$ BEGIN RAISE EXCEPTION 'called as %', current_user; END $$;"
+                     "CREATE OPERATOR public.@> (LEFTARG = text[], RIGHTARG = text[],"
+                     " FUNCTION = public.contains)");
+    CHECK_THAT(guarded.refusal("auditor", "SELECT unnest('{a}'::text[])"),
+               Contains("called as auditor"));
+    const std::string events = "homeward_events.metric_points";
+    for (const std::string& from :
+         {std::string("> 0 FROM homeward.rate('counter', '1 d', '{}', '{region}')"),
+          std::string("= 1 FROM homeward.quantile('histogram', 0.5, '1 min')"),
+          std::string("= 2 FROM homeward.metric_series"), std::string(">= 0 FROM homeward.proof"),
+          std::string("= 1 FROM homeward.seq_count('{[1,2)}')"), "= 4 FROM " + events,
+          "= 4 FROM " + events + "_between('-infinity', 'infinity')",
+          "= 2 FROM " + events + "_by_name('counter')"}) {
+        INFO(from);
+        CHECK(guarded.query_as("auditor", "SELECT count(*) " + from) == Rows{{"t"}});
+    }
+    const CommandResult checked = guarded.bridge().consumer_command({"proof"});
+    CHECK_THAT(checked.output, !Contains("called as"));
+    // The planner inlines these; they name PostgreSQL's schema, or have arguments that fit.
+    CHECK(guarded.leader().query("SELECT proname FROM pg_proc p"
+                                 " WHERE p.pronamespace = 'homeward'::regnamespace"
+                                 " AND prokind = 'f' AND NOT coalesce(array_to_string("
+                                 "proconfig, ' ') LIKE '%search_path=pg_catalog%', false)"
+                                 " ORDER BY 1") ==
+          Rows{{"histogram_buckets"}, {"seq_sum"}, {"square_sum"}});
+}
+
 TEST_CASE("homeward_caller stores how calls ended, and neither reads nor changes them otherwise") {
     GuardedBridge guarded;
     guarded.leader().query("CREATE ROLE shop LOGIN IN ROLE homeward_caller");

@@ -81,6 +81,14 @@ TEST_CASE("check is content with a bridge that works") {
     CHECK(result.exit_code == 0);
     CHECK_THAT(result.output, Contains("takes writes") && Contains("up to date") &&
                                   Contains("stream HOMEWARD_AUDIT_ams") && !Contains("WRONG"));
+    // As PostgreSQL 14 has it by default.
+    const std::string remedy = "REVOKE CREATE ON SCHEMA public FROM PUBLIC";
+    bridge.leader().query("GRANT CREATE ON SCHEMA public TO PUBLIC");
+    const CommandResult open = bridge.consumer_command({"check"});
+    CHECK(open.exit_code == 0);
+    CHECK_THAT(open.output, Contains("note  every login may create functions") && Contains(remedy));
+    bridge.leader().query(remedy);
+    CHECK_THAT(bridge.consumer_command({"check"}).output, !Contains("REVOKE"));
 }
 
 TEST_CASE("check and run name what is wrong with PostgreSQL, and what to do") {
