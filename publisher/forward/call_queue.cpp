@@ -3,6 +3,12 @@
 #include <algorithm>
 
 namespace homeward::forward {
+namespace {
+
+/// A client sends a call some twenty times within the longest deadline.
+constexpr std::size_t kRepliesMax = 1'000;
+
+}  // namespace
 
 CallQueue::Pushed CallQueue::push(std::shared_ptr<Job> job) {
     {
@@ -12,6 +18,7 @@ CallQueue::Pushed CallQueue::push(std::shared_ptr<Job> job) {
         // Another body is another call, which the first one's key refuses.
         if (found != known_.end() && found->second->body == job->body) {
             Job& known = *found->second;
+            if (known.replies.size() >= kRepliesMax) return Pushed::full;
             known.replies.insert(known.replies.end(), job->replies.begin(), job->replies.end());
             return Pushed::joined;
         }

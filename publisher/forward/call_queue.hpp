@@ -26,7 +26,8 @@ struct Job {
 };
 
 /// A bounded queue of jobs from NATS's threads to the workers. A message that was sent again joins
-/// the job of its call, so a slow call occupies one worker however often it is sent. Any thread.
+/// the job of its call, so a slow call occupies one worker however often it is sent; up to 1,000
+/// are answered. Any thread.
 class CallQueue {
   public:
     explicit CallQueue(std::size_t jobs_max) : jobs_max_(jobs_max) {}

@@ -13,6 +13,7 @@
 #include "publisher/forward/clock_watch.hpp"
 #include "publisher/forward/connection_options.hpp"
 #include "publisher/platform/thread_body.hpp"
+#include "schemas/nats/subject.hpp"
 
 namespace homeward::forward {
 namespace {
@@ -22,8 +23,21 @@ using Clock = Job::Clock;
 using Milliseconds = std::chrono::milliseconds;
 
 constexpr const char* kQueueGroup = "homeward";
-/// Answers go to inboxes alone: the login may answer wherever a caller has named.
+/// Answers go to inboxes alone, and of those that deploy/nats/generate grants to the caller's own:
+/// the login may answer wherever a caller has named.
 constexpr std::string_view kInboxes = "_INBOX.";
+constexpr std::string_view kGrantedInboxes = "_INBOX.homeward.";
+
+bool begins_with(std::string_view text, std::string_view prefix) {
+    return text.substr(0, prefix.size()) == prefix;
+}
+
+bool may_answer_to(std::string_view reply, const CallSubject& caller) {
+    return begins_with(reply, kGrantedInboxes)
+               ? begins_with(reply, app_inbox_prefix(caller.region, caller.app))
+               : begins_with(reply, kInboxes);
+}
+
 constexpr Milliseconds kBusyMin = 10ms;
 constexpr Milliseconds kBusyMax = 1'000ms;
 /// Of the time that calls have taken, each new one counts so much.
@@ -125,12 +139,14 @@ class Server::Impl {
     /// On NATS's threads.
     void receive(const Received& message) {
         const auto arrived = Clock::now();
-        if (message.reply.substr(0, kInboxes.size()) != kInboxes) {
+        const auto subject = parse_call_subject(message.subject);
+        if (subject ? !may_answer_to(message.reply, *subject)
+                    : !begins_with(message.reply, kInboxes)) {
             connection_.on_log("a call to " + std::string(message.subject) +
-                               " wants its answer elsewhere than in an _INBOX; it is ignored");
+                               " wants its answer elsewhere than in its caller's inbox; it is"
+                               " ignored");
             return;
         }
-        const auto subject = parse_call_subject(message.subject);
         const auto header = parse_call_header(message.header);
         if (!subject || !header) {
             return answer(

@@ -139,6 +139,42 @@ TEST_CASE("a forged region, another app's operation and another app's key are re
     }
 }
 
+TEST_CASE("a caller gets its answer in its own inbox, and has the server speak nowhere else") {
+    TwoApps apps;
+    PublisherOptions victim = connection(apps.topology, "syd", "shop", "syd");
+    std::atomic<int> heard{0};
+    forward::CallChannel syd(
+        victim, victim.nats_urls[0], false, forward::kReplyHeader,
+        {[&](const forward::Received&) { ++heard; }, nullptr, [](std::string_view) {}, [] {}});
+    syd.subscribe("_INBOX.homeward.syd.shop.>", "");
+    REQUIRE(syd.flush(5s));
+    const PublisherOptions own = connection(apps.topology, "ams", "shop", "ams");
+    forward::CallChannel attacker(
+        own, own.nats_urls[0], false, forward::kReplyHeader,
+        {[](const forward::Received&) {}, nullptr, [](std::string_view) {}, [] {}});
+    int sent = 0;
+    for (const char* reply :
+         {"_INBOX.homeward.syd.shop.x", "_INBOX.homeward.ams.billing.x", "_INBOX.homeward.ams.shop",
+          "_INBOX.homeward.consumer.ams.x", "homeward.plain.scl.shop",
+          "homeward.frame.audit.scl.shop", "homeward.call.scl.shop.who",
+          "homeward.call.syd.shop.who", "$JS.API.STREAM.PURGE.HOMEWARD_PLAIN_scl"}) {
+        const std::string header =
+            forward::write_call_header({"elsewhere-" + std::to_string(++sent), {}, 5s});
+        attacker.publish(
+            {forward::call_subject("ams", "shop", "who"), reply, forward::kCallHeader, header, ""});
+    }
+    REQUIRE(attacker.flush(5s));
+    // In order: what comes behind them is answered after them, by the same server.
+    forward::Client shop = client(apps.topology, "ams", "shop", "ams");
+    for (int i = 0; i < 5; ++i) REQUIRE(shop.call("who", ""));
+    sleep_ms(300);
+    CHECK(apps.topology.leader().number("SELECT count(*) FROM homeward.forwarded_call") == 5);
+    CHECK(heard == 0);
+    const std::string info = apps.topology.as("hub", "consumer")
+                                 .request("$JS.hub.API.STREAM.INFO.HOMEWARD_PLAIN_scl", "");
+    CHECK_THAT(info, Contains("\"messages\":0"));
+}
+
 TEST_CASE("an app answers calls only beside the leader, and only those that came to it") {
     TwoApps apps;
     for (const char* subject : {"homeward.call.*.shop.who", "homeward.call.ams.shop.who",

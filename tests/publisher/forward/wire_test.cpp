@@ -162,3 +162,14 @@ TEST_CASE("an answer that comes with the deadline is left, or its message is ope
     CHECK(left.answers.front().outcome == Outcome::ok);
     CHECK(attempts.take_left().answers.empty());
 }
+
+TEST_CASE("a call that is sent for ever joins its job for a bounded number of answers") {
+    CallQueue queue(1);
+    REQUIRE(queue.push(job("k", "b", "_INBOX.0")) == CallQueue::Pushed::queued);
+    for (int i = 1; i < 1'000; ++i) {
+        REQUIRE(queue.push(job("k", "b", "_INBOX." + std::to_string(i))) ==
+                CallQueue::Pushed::joined);
+    }
+    CHECK(queue.push(job("k", "b", "_INBOX.x")) == CallQueue::Pushed::full);
+    CHECK(queue.finish(*queue.pop()).size() == 1'000);
+}
