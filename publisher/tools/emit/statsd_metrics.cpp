@@ -14,6 +14,10 @@ constexpr std::size_t kTagsMax = 64;
 constexpr std::size_t kKeyBytesMax = 255;
 constexpr std::size_t kValueBytesMax = 1024;
 constexpr std::size_t kNameBytesMax = 255;
+/// Name, tags' names and values: what a series takes is a multiple of it.
+constexpr std::size_t kIdentityBytesMax = 4096;
+/// A sampled value is recorded 1 / rate times. Some milliseconds, in which other sockets wait.
+constexpr std::size_t kRecordsMax = 1'000'000;
 constexpr double kHalf = 0.5;
 /// Before a name that does not begin with a letter.
 constexpr std::string_view kNamePrefix = "statsd.";
@@ -60,6 +64,7 @@ StatsdMetrics::StatsdMetrics(Publisher& publisher, const StatsdOptions& options,
 }
 
 void StatsdMetrics::take(std::string_view datagram) {
+    records_left_ = kRecordsMax;
     while (!datagram.empty()) {
         const std::size_t end = std::min(datagram.find('\n'), datagram.size());
         std::string_view line = datagram.substr(0, end);
@@ -158,6 +163,12 @@ bool StatsdMetrics::read_identity(StatsdLine& line, std::string_view text) {
         fault_of(line, StatsdFault::name, "a name is above 255 bytes");
         return false;
     }
+    std::size_t bytes = name_.size();
+    for (const StatsdTag& tag : tags_) bytes += tag.key.size() + tag.value.size();
+    if (bytes > kIdentityBytesMax) {
+        fault_of(line, StatsdFault::tags, "name and tags are above 4,096 bytes");
+        return false;
+    }
     std::sort(tags_.begin(), tags_.end(),
               [](const StatsdTag& a, const StatsdTag& b) { return a.key < b.key; });
     return true;
@@ -212,7 +223,15 @@ bool StatsdMetrics::apply(StatsdLine& line, Series& series, bool is_kept) {
                 add_count(value.number / line.rate, series);
             }
         } else if (auto* histogram = std::get_if<Histogram>(&series.instrument)) {
-            series.carried += 1 / line.rate;
+            const double times = series.carried + 1 / line.rate;
+            if (times > static_cast<double>(records_left_)) {
+                fault_of(line, StatsdFault::rate,
+                         "the values of a datagram, each divided by its sample rate, are more than "
+                         "1,000,000");
+                return false;
+            }
+            records_left_ -= static_cast<std::size_t>(times);
+            series.carried = times;
             for (; series.carried >= 1; series.carried -= 1) histogram->record(value.number);
         } else {
             const bool is_relative = value.is_signed && options_.has_relative_gauges;

@@ -86,6 +86,7 @@ class StatsdMetrics {
     std::string name_;
     std::vector<StatsdTag> tags_;
     std::string key_;
+    std::size_t records_left_ = 0;  // of the datagram at hand
     std::uint64_t lost_said_ = 0;
 };
 
