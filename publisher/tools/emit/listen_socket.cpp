@@ -77,8 +77,13 @@ void ListenSocket::close() {
 
 void ListenSocket::take_lock() {
     const std::string path = address_.path.string() + ".lock";
-    lock_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    // A stranger who may write to the directory may have planted a link, or something else.
+    lock_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
     if (lock_ < 0) fail(path, "cannot be opened", errno);
+    struct stat status {};
+    if (::fstat(lock_, &status) != 0 || !S_ISREG(status.st_mode)) {
+        fail(path, "is no regular file");
+    }
     if (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
         fail(address_.path, "another homeward-emit listens there");
     }

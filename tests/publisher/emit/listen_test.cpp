@@ -323,6 +323,27 @@ TEST_CASE("a socket that a killed process left is replaced, one in use or anothe
     CHECK(read_file(sidecar.stream()) == "precious");
 }
 
+TEST_CASE("a link or a FIFO that a stranger has put beside a socket is not followed") {
+    TempDir dir;
+    const std::string path = dir / "events.sock";
+    const std::string lock = path + ".lock";
+    const auto listen = [&] {
+        return run_command({HOMEWARD_EMIT_PROGRAM, "--region", "ams", "--app", "side", "--server",
+                            "nats://127.0.0.1:1", "--wait", "0", "--listen", "unix:" + path},
+                           {}, 10s);
+    };
+    fs::create_symlink(dir / "victim", lock);
+    const CommandResult link = listen();
+    CHECK(link.exit_code == 2);
+    CHECK_THAT(link.output, Catch::Matchers::Contains(lock));
+    CHECK_FALSE(fs::exists(dir / "victim"));
+    fs::remove(lock);
+    REQUIRE(::mkfifo(lock.c_str(), 0600) == 0);
+    const CommandResult fifo = listen();
+    CHECK(fifo.exit_code == 2);
+    CHECK_THAT(fifo.output, Catch::Matchers::Contains("is no regular file"));
+}
+
 TEST_CASE("without NATS a socket takes events until the log is full, and then refuses each aloud") {
     Sidecar sidecar("nats://127.0.0.1:1", {"--wait", "0", "--log-mib", "16"});
     Client client(sidecar);
