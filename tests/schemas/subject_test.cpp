@@ -1,5 +1,8 @@
 #include "schemas/nats/subject.hpp"
 
+#include <span>
+#include <string>
+
 #include "tests/support/catch.hpp"
 
 using namespace homeward;
@@ -30,6 +33,15 @@ TEST_CASE("streams of different regions never share a name") {
     CHECK(stream_name(StreamKind::audit, "ams") == "HOMEWARD_AUDIT_ams");
     CHECK(stream_name(StreamKind::audit, "ams") != stream_name(StreamKind::audit, "scl"));
     CHECK(durable_name(StreamKind::plain, "ams") == "homeward_plain_ams");
+}
+
+TEST_CASE("a message's id is 128 bits of the digest of its frame's bytes, and of nothing else") {
+    // FIPS 180-2, of "abc".
+    const std::string frame = "abc";
+    const auto bytes = std::as_bytes(std::span(frame));
+    CHECK(message_id(bytes) == "ba7816bf8f01cfea414140de5dae2223");
+    CHECK(message_id(bytes) == message_id(bytes));
+    CHECK(message_id(bytes.first(2)) != message_id(bytes));
 }
 
 TEST_CASE("a name that could change a subject's meaning is no name") {

@@ -312,8 +312,8 @@ TEST_CASE("a tombstone of 2^32 - 1 seqs buries none beyond its frame") {
 }
 
 TEST_CASE("a publisher's run is signed to its end, also when another process sends what it left") {
-    // Method: a publisher of frame version 2 is killed with its events in lanes and log; one of
-    // version 1 sends them, then the attacker goes on where they end.
+    // Method: a publisher of frame version 2 is killed with its events in lanes and log; another
+    // process sends them, then the attacker goes on where they end.
     constexpr int kLeft = 500;
     Bridge bridge;
     bridge.start_consumer();
@@ -323,10 +323,17 @@ TEST_CASE("a publisher's run is signed to its end, also when another process sen
     int status = 0;
     REQUIRE(::waitpid(child, &status, 0) == child);
     REQUIRE((WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL));
-    {
+    SECTION("a publisher of version 1") {
         Publisher publisher(options_of(bridge, spool.path(), 1));
         CHECK(wait_until(30s, [&] { return count(bridge, "audit_events") == kLeft; }));
         CHECK(publisher.close(20s).done);
+    }
+    SECTION("homeward-spool drain") {
+        const CommandResult drained = run_command(
+            {HOMEWARD_SPOOL_PROGRAM, "drain", spool.path(), "--server", bridge.leaf().url()});
+        INFO(drained.output);
+        CHECK(drained.exit_code == 0);
+        CHECK(wait_until(30s, [&] { return count(bridge, "audit_events") == kLeft; }));
     }
     const auto publisher = PublisherId::parse(
         bridge.leader().query("SELECT publisher FROM homeward.origin").at(0).at(0));

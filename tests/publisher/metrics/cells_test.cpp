@@ -4,15 +4,18 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <new>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <homeward/metrics.hpp>
@@ -300,6 +303,31 @@ TEST_CASE("cells that are damaged, or of another version, are told and bring not
     CellSegment::open(CellStore::file_in(dead.dir.path(), 0)).header()->histogram_bytes += 64;
     CHECK(dead.recover().empty());
     CHECK_THAT(dead.problem, Contains("another version"));
+}
+
+TEST_CASE("files of cells are their owner's alone; no link, FIFO or directory is taken for one") {
+    for (const char* kind : {"link", "fifo", "directory", "large"}) {
+        INFO(kind);
+        const mode_t before = ::umask(0);
+        DeadProcess dead;
+        dead.add_counter(dead.store->add_series(InstrumentKind::counter, "c", "", "{}")).add(1);
+        ::umask(before);
+        const auto path = CellStore::file_in(dead.dir.path(), 0);
+        CHECK((std::filesystem::status(path).permissions() & std::filesystem::perms::all) ==
+              (std::filesystem::perms::owner_read | std::filesystem::perms::owner_write));
+        const auto target = dead.dir.path() / "target";
+        std::filesystem::rename(path, target);
+        const std::string_view what = kind;
+        if (what == "link") std::filesystem::create_symlink(target, path);
+        if (what == "fifo") REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+        if (what == "directory") std::filesystem::create_directory(path);
+        if (what == "large") {
+            std::filesystem::rename(target, path);
+            std::filesystem::resize_file(path, (16u << 20) + 1);
+        }
+        CHECK(dead.recover().empty());
+        CHECK_THAT(dead.problem, Contains(path.string()));
+    }
 }
 
 TEST_CASE("a store without room has its cells in memory, and its series are partial") {
