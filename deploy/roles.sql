@@ -55,6 +55,9 @@ ALTER DEFAULT PRIVILEGES FOR ROLE homeward_owner IN SCHEMA homeward_events
     GRANT EXECUTE ON FUNCTIONS TO homeward_reader;
 -- Not by everybody, as PostgreSQL would have it: these act with their owner's rights.
 ALTER DEFAULT PRIVILEGES FOR ROLE homeward_owner REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+-- But for those of packed tables, which act with the reader's: TABLE_between() and TABLE_by_FIELD().
+ALTER DEFAULT PRIVILEGES FOR ROLE homeward_owner IN SCHEMA homeward_events
+    GRANT EXECUTE ON FUNCTIONS TO homeward_reader;
 -- Earlier versions of this file granted all of them, and these too.
 ALTER DEFAULT PRIVILEGES FOR ROLE homeward_owner IN SCHEMA homeward
     REVOKE EXECUTE ON FUNCTIONS FROM homeward_writer;
