@@ -50,9 +50,6 @@ ALTER DEFAULT PRIVILEGES FOR ROLE homeward_owner IN SCHEMA homeward_events
     GRANT INSERT ON TABLES TO homeward_writer, homeward_upkeep;
 ALTER DEFAULT PRIVILEGES FOR ROLE homeward_owner IN SCHEMA homeward, homeward_events
     GRANT SELECT ON TABLES TO homeward_reader;
--- What chooses packs of a packed type, with the caller's rights.
-ALTER DEFAULT PRIVILEGES FOR ROLE homeward_owner IN SCHEMA homeward_events
-    GRANT EXECUTE ON FUNCTIONS TO homeward_reader;
 -- Not by everybody, as PostgreSQL would have it: these act with their owner's rights.
 ALTER DEFAULT PRIVILEGES FOR ROLE homeward_owner REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 -- But for those of packed tables, which act with the reader's: TABLE_between() and TABLE_by_FIELD().
