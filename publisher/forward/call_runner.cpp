@@ -15,6 +15,8 @@ using namespace std::chrono_literals;
 
 constexpr auto kPauseFirst = 5ms;
 constexpr auto kPauseMax = 250ms;
+/// To store that a handler has committed by itself, also after the deadline.
+constexpr auto kStoreEndedMin = 5s;
 constexpr std::size_t kTextBytesMax = 1000;
 
 /// The first line: the rest is PostgreSQL's position and hints.
@@ -52,10 +54,6 @@ bool is_resource_class(std::string_view state) {
            state.substr(0, 2) == "XX";
 }
 
-bool has_passed(const Job& job) {
-    return Job::Clock::now() >= job.deadline;
-}
-
 }  // namespace
 
 void CallRunner::warm_up() {
@@ -67,20 +65,30 @@ void CallRunner::warm_up() {
 }
 
 Answer CallRunner::run(const Job& job, const Work& work) {
+    transaction_.clear();
+    deadline_ = job.deadline;
+    has_handler_committed_ = false;
     bool is_in_doubt = false;
     std::optional<CallResult> failure;
     const Work fail = [&](pqxx::work&) { return failure; };
     for (auto pause = kPauseFirst;; pause = std::min(2 * pause, decltype(pause)(kPauseMax))) {
-        if (has_passed(job)) {
-            return is_in_doubt ? plain_answer(Outcome::in_doubt, "the answer to COMMIT is lost")
-                               : plain_answer(Outcome::expired, "the deadline has passed");
+        if (has_passed()) {
+            if (is_in_doubt) return plain_answer(Outcome::in_doubt, "the answer to COMMIT is lost");
+            if (has_handler_committed_) return plain_answer(Outcome::in_doubt, failure->reply);
+            return plain_answer(Outcome::expired, "the deadline has passed");
         }
         Step step = try_once(job, failure ? fail : work, is_in_doubt);
+        // It should be rolled back then, but the handler may have committed before it threw.
+        const bool is_undone =
+            step.kind != Step::Kind::answered && step.kind != Step::Kind::in_doubt && !is_in_doubt;
+        if (is_undone && !has_handler_committed_ && transaction_status() == "committed") {
+            step = {Step::Kind::failed, {}, ended_by_handler(job)};
+        }
         switch (step.kind) {
             case Step::Kind::answered:
                 return std::move(step.answer);
             case Step::Kind::unavailable:
-                if (!is_in_doubt) return std::move(step.answer);
+                if (!is_in_doubt && !has_handler_committed_) return std::move(step.answer);
                 break;
             case Step::Kind::failed:
                 failure = std::move(step.result);
@@ -122,7 +130,7 @@ Answer CallRunner::run_transaction(const Job& job, const Work& work, Stage& stag
     {
         stage = Stage::beginning;
         pqxx::work tx(connection);
-        const BegunCall begun = begin_call(tx, share_.app, job);
+        const BegunCall begun = begin_call(tx, share_.app, job, deadline_);
         transaction_ = begun.transaction;
         // An earlier transaction of this call has ended, one way or the other.
         is_in_doubt = false;
@@ -135,7 +143,7 @@ Answer CallRunner::run_transaction(const Job& job, const Work& work, Stage& stag
         } else {
             stage = Stage::storing;
             store_call(tx, share_.app, job, begun.transaction, *result);
-            if (has_passed(job)) return plain_answer(Outcome::expired, "the deadline has passed");
+            if (has_passed()) return plain_answer(Outcome::expired, "the deadline has passed");
             stage = Stage::committing;
             tx.commit();
             answer = plain_answer(result->outcome, std::move(result->reply));
@@ -173,7 +181,13 @@ CallRunner::Step CallRunner::step_of(const std::exception& error, Stage stage, c
 CallRunner::Step CallRunner::step_of_state(const std::string& state, const std::string& text,
                                            Stage stage, const Job& job) {
     if (state == "HW008" || (stage == Stage::storing && state == "25P02")) {
-        return step_of_ended(job);
+        if (transaction_status() != "aborted") {
+            return {Step::Kind::failed, {}, ended_by_handler(job)};
+        }
+        return {Step::Kind::failed,
+                {},
+                {Outcome::failed, "transaction_aborted",
+                 "the handler went on after a failed statement, or has rolled back by itself"}};
     }
     if (state == replay::kReadOnlySqlTransaction && !is_writable()) {
         connection_.reset();
@@ -185,37 +199,32 @@ CallRunner::Step CallRunner::step_of_state(const std::string& state, const std::
         return {Step::Kind::again};
     }
     // By statement_timeout or lock_timeout, which are the deadline.
-    if ((state == "57014" || state == "55P03") && has_passed(job)) return {Step::Kind::again};
+    if ((state == "57014" || state == "55P03") && has_passed()) return {Step::Kind::again};
     const bool is_handlers = stage == Stage::handling || stage == Stage::committing;
     if (!is_handlers || (is_resource_class(state) && state != "57014")) return unavailable(text);
     return {Step::Kind::failed, {}, {Outcome::failed, state.empty() ? "exception" : state, text}};
 }
 
-/// The handler has returned, and its transaction is none any more.
-CallRunner::Step CallRunner::step_of_ended(const Job& job) {
-    if (has_rolled_back()) {
-        return {Step::Kind::failed,
-                {},
-                {Outcome::failed, "transaction_aborted",
-                 "the handler went on after a failed statement, or has rolled back by itself"}};
-    }
+/// To be stored even after the deadline, so that no retry runs the handler again.
+CallResult CallRunner::ended_by_handler(const Job& job) {
+    deadline_ = std::max(deadline_, Job::Clock::now() + kStoreEndedMin);
+    has_handler_committed_ = true;
     share_.on_log("the handler of \"" + job.operation + "\" has ended its transaction (key " +
                   job.key +
                   "); its effects are there, but not together with the key: let the server commit");
-    return {
-        Step::Kind::failed,
-        {},
-        {Outcome::failed, "transaction_ended", "the handler has ended its transaction by itself"}};
+    return {Outcome::failed, "transaction_ended",
+            "the handler has ended its transaction by itself"};
 }
 
-bool CallRunner::has_rolled_back() {
+std::string CallRunner::transaction_status() {
+    // Not by a new connection: after a failover the id may be another transaction's.
+    if (transaction_.empty() || connection_ == nullptr || !connection_->is_open()) return {};
     try {
         pqxx::nontransaction statement(*connection_);
-        const auto rows =
-            statement.exec("SELECT pg_xact_status('" + transaction_ + "'::xid8) = 'aborted'");
-        return rows[0][0].as<bool>();
+        const auto rows = statement.exec("SELECT pg_xact_status('" + transaction_ + "'::xid8)");
+        return rows[0][0].as<std::string>("");
     } catch (const std::exception&) {
-        return false;
+        return {};
     }
 }
 

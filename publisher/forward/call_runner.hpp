@@ -60,8 +60,10 @@ class CallRunner {
     Step step_of(const std::exception& error, Stage stage, const Job& job);
     Step step_of_state(const std::string& state, const std::string& text, Stage stage,
                        const Job& job);
-    Step step_of_ended(const Job& job);
-    bool has_rolled_back();
+    CallResult ended_by_handler(const Job& job);
+    bool has_passed() const { return Job::Clock::now() >= deadline_; }
+    /// Of the last transaction: 'committed', 'aborted'; empty if it is not known.
+    std::string transaction_status();
     bool is_writable();
     void ensure_days();
     pqxx::connection& connection();
@@ -70,7 +72,9 @@ class CallRunner {
 
     RunnerShare& share_;
     std::unique_ptr<pqxx::connection> connection_;
-    std::string transaction_;  ///< the id of the last one
+    std::string transaction_;             ///< the id of the job's last one
+    Job::Clock::time_point deadline_{};   ///< of the job
+    bool has_handler_committed_ = false;  ///< of the job
     OutageLog outage_;
 };
 

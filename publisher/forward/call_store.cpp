@@ -4,10 +4,14 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <stdexcept>
 
 namespace homeward::forward {
 namespace {
+
+/// The largest value of PostgreSQL's timeouts, 24 days.
+constexpr std::int64_t kTimeoutMsMax = std::numeric_limits<std::int32_t>::max();
 
 std::string hex_of(std::string_view bytes) {
     constexpr std::string_view kDigits = "0123456789abcdef";
@@ -45,7 +49,7 @@ std::string milliseconds_until(Job::Clock::time_point deadline) {
     const auto left =
         std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Job::Clock::now());
     // Rounded up, so that the deadline has passed when it ends a statement; 0 would be no limit.
-    return std::to_string(std::max<std::int64_t>(left.count(), 0) + 1);
+    return std::to_string(std::clamp<std::int64_t>(left.count(), 0, kTimeoutMsMax - 1) + 1);
 }
 
 }  // namespace
@@ -57,8 +61,9 @@ std::string digest_of(const Job& job) {
     return hex_of({reinterpret_cast<const char*>(digest.data()), digest.size()});
 }
 
-BegunCall begin_call(pqxx::work& tx, const std::string& app, const Job& job) {
-    const std::string left = milliseconds_until(job.deadline);
+BegunCall begin_call(pqxx::work& tx, const std::string& app, const Job& job,
+                     Job::Clock::time_point deadline) {
+    const std::string left = milliseconds_until(deadline);
     const pqxx::result rows = tx.exec(
         "SET TRANSACTION ISOLATION LEVEL READ COMMITTED;"
         "SET LOCAL statement_timeout = " +
