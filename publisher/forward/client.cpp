@@ -10,6 +10,7 @@
 #include "publisher/forward/call_attempts.hpp"
 #include "publisher/forward/channel_keeper.hpp"
 #include "publisher/forward/connection_options.hpp"
+#include "publisher/platform/thread_body.hpp"
 #include "publisher/send/nats_handle.hpp"
 #include "schemas/nats/subject.hpp"
 
@@ -23,12 +24,24 @@ using Milliseconds = std::chrono::milliseconds;
 constexpr auto kNoConnectionPause = 20ms;
 constexpr auto kRetryPauseFirst = 25ms;
 constexpr auto kRetryPauseMax = 500ms;
+/// A longer deadline is cut to this, so that sums of times do not overflow.
+constexpr Milliseconds kDeadlineMax = std::chrono::hours(24 * 3650);
 /// With less time left a call is not sent again.
 constexpr auto kTimeMin = 20ms;
 /// Of the time left, a server gets so much less, up to the maximum: its "expired" shall arrive
 /// before the caller has given up.
 constexpr int kWayBackShare = 10;
 constexpr std::chrono::microseconds kWayBackMax = 100ms;
+
+ClientOptions checked(ClientOptions options) {
+    for (const auto& [name, time] :
+         {std::pair("deadline", options.deadline), {"retry_after", options.retry_after}}) {
+        if (time.count() > 0) continue;
+        throw SetupError("forwarded calls: " + std::string(name) + " is " +
+                         std::to_string(time.count()) + " ms; expected 1 or more");
+    }
+    return options;
+}
 
 /// Nothing that still is to come can change it.
 bool is_final(Outcome outcome) {
@@ -78,7 +91,7 @@ struct Request {
 class Client::Impl {
   public:
     explicit Impl(ClientOptions options)
-        : options_(std::move(options)),
+        : options_(checked(std::move(options))),
           connection_(checked_connection(options_.connection)),
           inbox_((connection_.inbox_prefix.empty()
                       ? app_inbox_prefix(connection_.region, connection_.app)
@@ -92,14 +105,15 @@ class Client::Impl {
 
     Reply call(std::string_view operation, std::string_view body, CallOptions&& call) {
         if (!is_valid_operation(operation)) {
-            return refusal("the operation \"" + std::string(operation) +
+            return refusal("the operation \"" +
+                           std::string(operation.substr(0, kOperationBytesMax)) +
                            "\" is not valid; expected words of a-z 0-9 _ - with dots between");
         }
         Reply reply = send(operation, call.key.empty() ? random_key() : std::move(call.key), body,
                            call.deadline);
         if (reply && call.wait_for_replica && options_.replica_wait &&
             !reply.session_token.empty()) {
-            reply.replica = options_.replica_wait(reply.session_token, options_.replica_wait_max);
+            reply.replica = wait_for_replica(reply.session_token);
         }
         return reply;
     }
@@ -116,16 +130,33 @@ class Client::Impl {
             reply.body = "this client was made before fork(); make one in the child";
             return reply;
         }
-        const Milliseconds time = deadline.count() > 0 ? deadline : options_.deadline;
+        const Milliseconds time =
+            std::min(deadline.count() == 0 ? options_.deadline : deadline, kDeadlineMax);
+        if (time.count() < 0) {
+            Reply reply;
+            reply.outcome = Outcome::expired;
+            reply.key = std::move(key);
+            reply.body = "the deadline has passed; nothing was sent";
+            return reply;
+        }
         Request request{call_subject(connection_.region, connection_.app, operation),
                         std::move(key), body, Clock::now() + time};
         return run(request);
     }
 
-    bool is_connected() const { return keeper_.channel() != nullptr; }
+    bool is_connected() const { return !is_in_child() && keeper_.channel() != nullptr; }
     bool is_in_child() const { return getpid() != pid_; }
 
   private:
+    /// The app's function may throw; the call has committed in any case.
+    ReplicaState wait_for_replica(const std::string& session_token) {
+        ReplicaState state = ReplicaState::away;
+        run_contained(
+            "forwarded calls, wait for the replica", "the call has committed", connection_.on_log,
+            [&] { state = options_.replica_wait(session_token, options_.replica_wait_max); });
+        return state;
+    }
+
     static Reply refusal(std::string text) {
         Reply reply;
         reply.outcome = Outcome::refused;
@@ -150,7 +181,7 @@ class Client::Impl {
         CallRegistry::Entry entry(registry_, request.subject);
         CallAttempts& attempts = entry.attempts();
         std::optional<Answer> last;
-        Milliseconds silence = options_.retry_after;
+        Milliseconds silence = std::min(options_.retry_after, kDeadlineMax);
         auto pause = kRetryPauseFirst;
         auto next_send = Clock::now();
         while (Clock::now() < request.deadline) {
@@ -159,7 +190,7 @@ class Client::Impl {
                 if (sent == Sent::too_large && attempts.begun() == 0) return too_large(request);
                 if (sent == Sent::too_large) break;
                 next_send = Clock::now() + (sent == Sent::yes ? silence : kNoConnectionPause);
-                if (sent == Sent::yes) silence *= 2;
+                if (sent == Sent::yes) silence = std::min(silence * 2, kDeadlineMax);
             }
             auto answer = attempts.wait(std::min(next_send, request.deadline));
             if (!answer) continue;
@@ -169,7 +200,9 @@ class Client::Impl {
             const bool is_over = Impl::is_over(*answer, request) && !attempts.has_open();
             last = std::move(*answer);
             if (is_over) break;
-            next_send = Clock::now() + std::max(jittered(pause), last->retry_after);
+            const auto left =
+                std::chrono::duration_cast<Milliseconds>(request.deadline - Clock::now());
+            next_send = Clock::now() + std::max(jittered(pause), std::min(last->retry_after, left));
             // One more message would only be in doubt at the end.
             if (next_send + kTimeMin > request.deadline) next_send = request.deadline;
             pause = std::min(pause * 2, Milliseconds(kRetryPauseMax));

@@ -1,5 +1,7 @@
 #include <homeward/forward/server.hpp>
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
 #include <map>
@@ -43,6 +45,21 @@ constexpr Milliseconds kBusyMax = 1'000ms;
 /// Of the time that calls have taken, each new one counts so much.
 constexpr int kAverageOver = 16;
 
+/// A longer deadline_max is cut to this, so that sums of times do not overflow.
+constexpr Milliseconds kDeadlineMax = std::chrono::hours(24 * 3650);
+
+ServerOptions checked(ServerOptions options) {
+    if (options.database_url.empty()) throw SetupError("forwarded calls: no database_url");
+    if (options.workers == 0) throw SetupError("forwarded calls: workers is 0");
+    if (options.queue_max == 0) throw SetupError("forwarded calls: queue_max is 0");
+    if (options.deadline_max.count() <= 0) {
+        throw SetupError("forwarded calls: deadline_max is " +
+                         std::to_string(options.deadline_max.count()) + " ms; expected 1 or more");
+    }
+    options.deadline_max = std::min(options.deadline_max, kDeadlineMax);
+    return options;
+}
+
 std::optional<replay::TokenSigner> make_signer(const ServerOptions& options) {
     if (options.token_keys.empty()) return std::nullopt;
     try {
@@ -57,14 +74,12 @@ std::optional<replay::TokenSigner> make_signer(const ServerOptions& options) {
 class Server::Impl {
   public:
     explicit Impl(ServerOptions options)
-        : options_(std::move(options)),
+        : options_(checked(std::move(options))),
           connection_(checked_connection(options_.connection)),
           signer_(make_signer(options_)),
           queue_(options_.queue_max),
           keeper_({connection_, kCallHeader, [this](const Received& message) { receive(message); },
                    nullptr, [this](CallChannel& channel) { subscribe(channel); }}) {
-        if (options_.database_url.empty()) throw SetupError("forwarded calls: no database_url");
-        if (options_.workers == 0) throw SetupError("forwarded calls: workers is 0");
         share_.app = connection_.app;
         share_.database_url = options_.database_url;
         share_.signer = signer_ ? &*signer_ : nullptr;
@@ -78,12 +93,23 @@ class Server::Impl {
             throw SetupError("forwarded calls: the operation \"" + operation +
                              "\" is not valid; expected words of a-z 0-9 _ - with dots between");
         }
+        if (!handler) {
+            throw SetupError("forwarded calls: the operation \"" + operation + "\" has no handler");
+        }
+        if (started_by_ != 0) {
+            throw SetupError("forwarded calls: the operation \"" + operation +
+                             "\" was added after the start");
+        }
         if (!handlers_.emplace(operation, std::move(handler)).second) {
             throw SetupError("forwarded calls: the operation \"" + operation + "\" is there twice");
         }
     }
 
     void start() {
+        if (started_by_ != 0) {
+            throw SetupError("forwarded calls: the server was started before, or it is closed");
+        }
+        started_by_ = getpid();
         upkeep_ = std::make_unique<CallUpkeep>(options_.database_url, connection_.on_log);
         for (std::size_t i = 0; i < options_.workers; ++i) {
             workers_.emplace_back([this] {
@@ -94,8 +120,13 @@ class Server::Impl {
         keeper_.start();
     }
 
+    /// Its threads are the parent's; what they guard may be locked for ever here.
+    bool is_in_child() const { return started_by_ != 0 && started_by_ != getpid(); }
+
     bool close(Milliseconds time) {
+        if (is_in_child()) return false;
         const std::lock_guard lock(close_mutex_);
+        if (started_by_ == 0) started_by_ = getpid();
         const auto end = Clock::now() + time;
         const auto left = [&] {
             return std::max(std::chrono::duration_cast<Milliseconds>(end - Clock::now()), 1ms);
@@ -116,6 +147,7 @@ class Server::Impl {
 
     ServerStats stats() const {
         ServerStats stats;
+        if (is_in_child()) return stats;
         for (std::size_t i = 0; i < kOutcomes; ++i) stats.answered[i] = answered_[i];
         stats.joined = joined_;
         stats.queued = queue_.queued();
@@ -153,7 +185,9 @@ class Server::Impl {
                 std::string(message.reply),
                 {Outcome::refused, "the call is not of a version that this server knows"});
         }
-        clocks_.see(subject->region, header->deadline_at - header->left);
+        // A time from 1970 on, whatever the header says, so that differences do not overflow.
+        clocks_.see(subject->region,
+                    header->deadline_at - std::min(header->left, header->deadline_at));
         auto job = std::make_shared<Job>();
         job->region = subject->region;
         job->operation = subject->operation;
@@ -248,13 +282,16 @@ class Server::Impl {
     std::atomic<std::uint64_t> joined_{0};
     std::array<std::atomic<std::uint64_t>, kOutcomes> answered_{};
     std::mutex close_mutex_;
+    std::atomic<pid_t> started_by_{0};  // 0: not started
     std::unique_ptr<CallUpkeep> upkeep_;
     std::vector<std::thread> workers_;
     ChannelKeeper keeper_;  // last: its callbacks use the others
 };
 
 Server::Server(ServerOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
-Server::~Server() = default;
+Server::~Server() {
+    if (impl_->is_in_child()) static_cast<void>(impl_.release());
+}
 void Server::on(std::string operation, Handler handler) {
     impl_->on(std::move(operation), std::move(handler));
 }

@@ -1,5 +1,14 @@
-// What new users get wrong: handlers that commit by themselves. One pair of regions for all tests
-// here.
+// What new users get wrong, or take to its limits: names, deadlines, options, handlers that commit
+// by themselves, fork(). One pair of regions for all tests here.
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <functional>
+#include <memory>
+#include <thread>
 
 #include "tests/publisher/forward/call_regions.hpp"
 #include "tests/support/catch.hpp"
@@ -8,8 +17,11 @@ using namespace homeward::forward;
 using namespace homeward::testing;
 using namespace std::chrono_literals;
 using Catch::Matchers::Contains;
+using std::chrono::milliseconds;
 
 namespace {
+
+constexpr milliseconds kYear = std::chrono::hours(24 * 365);
 
 CallRegions& regions() {
     static CallRegions regions;
@@ -33,6 +45,20 @@ std::string commit_by_itself(pqxx::work& tx, const Call& call) {
     return "done";
 }
 
+/// In the child of a process that forked; false if it takes longer than 20 s.
+bool child_ends(const std::function<bool()>& body) {
+    const pid_t child = fork();
+    if (child == 0) _exit(body() ? 0 : 1);
+    int status = -1;
+    const bool has_ended =
+        wait_until(20s, [&] { return waitpid(child, &status, WNOHANG) == child; });
+    if (!has_ended) {
+        kill(child, SIGKILL);
+        waitpid(child, nullptr, 0);
+    }
+    return has_ended && status == 0;
+}
+
 }  // namespace
 
 TEST_CASE("what a handler commits by itself is done once and said, however the handler goes on") {
@@ -52,4 +78,167 @@ TEST_CASE("what a handler commits by itself is done once and said, however the h
         CHECK(regions().orders(key) == 1);
         CHECK_THAT(regions().log(), Contains("has ended its transaction (key " + key + ")"));
     }
+}
+
+TEST_CASE("a deadline may be a year, and one that has passed sends nothing") {
+    ServerOptions patient = regions().server_options();
+    patient.deadline_max = kYear;
+    const OrderServer server(regions(), patient);
+    Client primary(regions().client_options());
+    for (const milliseconds deadline : {kYear, milliseconds::max()}) {
+        const Reply reply = primary.call("order.place", "tea", {.deadline = deadline});
+        INFO(deadline.count() << ": " << reply.body);
+        CHECK(reply);
+    }
+    for (const milliseconds deadline : {-1ms, milliseconds::min()}) {
+        const Reply late =
+            primary.call("order.place", "x", {.key = "late-1", .deadline = deadline});
+        CHECK(late.outcome == Outcome::expired);
+        CHECK(late.attempts == 0);
+        CHECK(late.key == "late-1");
+        CHECK(primary.outcome("late-1", deadline).outcome == Outcome::expired);
+    }
+    CHECK(primary.outcome("late-1").outcome == Outcome::not_found);
+}
+
+TEST_CASE("a key is any printable text up to its limit, and an operation has no wildcard") {
+    const OrderServer server(regions());
+    Client primary(regions().client_options());
+    for (const std::string& key :
+         {std::string("a.b.*.>"), std::string("it's\\\"$1;--"), std::string(kKeyBytesMax, 'k')}) {
+        INFO(key);
+        CHECK(primary.call("order.place", "tea", {.key = key}));
+        CHECK(primary.call("order.place", "tea", {.key = key}).was_stored);
+    }
+    for (const std::string& key :
+         {std::string("two words"), std::string("line\n"), std::string("\xc3\xa9"),
+          std::string(kKeyBytesMax + 1, 'k'), std::string(10'000, 'k')}) {
+        const Reply refused = primary.call("order.place", "tea", {.key = key});
+        CHECK(refused.outcome == Outcome::refused);
+        CHECK_THAT(refused.body, Contains("expected 1 to 128 printable ASCII characters"));
+        CHECK(primary.abandon(key).outcome == Outcome::refused);
+    }
+    CHECK(primary.outcome("").outcome == Outcome::refused);
+    Server other(regions().server_options());
+    for (const std::string& operation :
+         {std::string("order.*"), std::string("order.>"), std::string(">"), std::string("*"),
+          std::string("order..place"), std::string(".order"), std::string("order."),
+          std::string("order place"), std::string(), std::string(10'000, 'o')}) {
+        INFO(operation);
+        const Reply refused = primary.call(operation, "tea");
+        CHECK(refused.outcome == Outcome::refused);
+        CHECK(refused.body.size() < 300);
+        CHECK_THROWS_WITH(other.on(operation, &place_order), Contains("is not valid"));
+    }
+}
+
+TEST_CASE("two servers of one app serve different operations, and share those of both") {
+    Server teas(regions().server_options());
+    Server milks(regions().server_options());
+    const auto says = [](const char* text) {
+        return [text](pqxx::work&, const Call&) { return text; };
+    };
+    teas.on("tea", says("tea"));
+    teas.on("both", says("both"));
+    milks.on("milk", says("milk"));
+    milks.on("both", says("both"));
+    teas.start();
+    milks.start();
+    Client primary(regions().client_options());
+    for (const char* operation : {"tea", "milk", "both"}) {
+        CHECK(wait_until(20s, [&] { return primary.call(operation, "").body == operation; }));
+    }
+    const auto answered = [&] {
+        return teas.stats().of(Outcome::ok) + milks.stats().of(Outcome::ok);
+    };
+    // Each message has one server: they are one queue group.
+    const auto before = answered();
+    unsigned sent = 0;
+    for (int i = 0; i < 40; ++i) sent += primary.call("both", "").attempts;
+    CHECK(answered() - before == sent);
+    CHECK(teas.stats().of(Outcome::ok) > 1);
+    CHECK(milks.stats().of(Outcome::ok) > 1);
+}
+
+TEST_CASE("a full server says when to try again") {
+    ServerOptions options = regions().server_options();
+    options.workers = 1;
+    options.queue_max = 1;
+    std::atomic<bool> is_open{false};
+    OrderServer server(regions(), options, [&](pqxx::work& tx, const Call& call) {
+        wait_until(30s, [&] { return is_open.load(); });
+        return place_order(tx, call);
+    });
+    Client primary(regions().client_options());
+    std::vector<std::thread> threads;
+    std::atomic<int> placed{0};
+    for (int i = 0; i < 2; ++i) {
+        threads.emplace_back(
+            [&] { placed += bool(primary.call("order.place", "full", {.deadline = 60s})); });
+    }
+    CHECK(wait_until(20s,
+                     [&] { return server->stats().running == 1 && server->stats().queued == 1; }));
+    const Reply busy = primary.call("order.place", "x", {.key = "full-1", .deadline = 2s});
+    is_open = true;
+    for (std::thread& thread : threads) thread.join();
+    CHECK(busy.outcome == Outcome::busy);
+    CHECK(busy.retry_after >= 10ms);
+    CHECK(busy.attempts > 1);
+    CHECK(placed == 2);
+    CHECK(regions().orders("full-1") == 0);
+}
+
+TEST_CASE("a wait for the replica that throws is no error of the write") {
+    ServerOptions options = regions().server_options();
+    options.token_keys = {{"k1", std::string(32, 'k')}};
+    const OrderServer server(regions(), options);
+    ClientOptions waiting = regions().client_options();
+    waiting.replica_wait = [](const std::string&, milliseconds) -> ReplicaState {
+        throw std::runtime_error("the replica is gone");
+    };
+    Client primary(waiting);
+    Reply reply;
+    CHECK_NOTHROW(reply = primary.call("order.place", "tea", {.key = "thrown-1"}));
+    CHECK(reply);
+    CHECK(reply.replica == ReplicaState::away);
+    CHECK(regions().orders("thrown-1") == 1);
+    CHECK_THAT(regions().log(), Contains("the replica is gone"));
+}
+
+TEST_CASE("limits that let no call through are refused, as is a server that is set up too late") {
+    ServerOptions options = regions().server_options();
+    options.workers = 0;
+    CHECK_THROWS_WITH(Server(options), Contains("workers is 0"));
+    options = regions().server_options();
+    options.queue_max = 0;
+    CHECK_THROWS_WITH(Server(options), Contains("queue_max is 0"));
+    options = regions().server_options();
+    options.deadline_max = 0ms;
+    CHECK_THROWS_WITH(Server(options), Contains("deadline_max is 0 ms"));
+    ClientOptions client = regions().client_options();
+    client.deadline = 0ms;
+    CHECK_THROWS_WITH(Client(client), Contains("deadline is 0 ms"));
+    client = regions().client_options();
+    client.retry_after = -1ms;
+    CHECK_THROWS_WITH(Client(client), Contains("retry_after is -1 ms"));
+    Server server(regions().server_options());
+    CHECK_THROWS_WITH(server.on("order.none", nullptr), Contains("\"order.none\" has no handler"));
+    server.on("order.place", &place_order);
+    server.start();
+    CHECK_THROWS_WITH(server.on("order.late", &place_order), Contains("after the start"));
+    CHECK_THROWS_WITH(server.start(), Contains("was started before"));
+}
+
+TEST_CASE("a forked child drops the parent's client and server, and the parent goes on") {
+    auto server = std::make_unique<OrderServer>(regions());
+    auto primary = std::make_unique<Client>(regions().client_options());
+    REQUIRE(primary->call("order.place", "tea"));
+    CHECK(child_ends([&] {
+        const bool is_none = !primary->is_connected() && !(*server)->close(1s) &&
+                             primary->call("order.place", "x").outcome == Outcome::unavailable;
+        primary.reset();
+        server.reset();
+        return is_none;
+    }));
+    CHECK(primary->call("order.place", "tea"));
 }

@@ -70,7 +70,7 @@ struct [[nodiscard]] Reply {
     /// busy: when to try again.
     std::chrono::milliseconds retry_after{0};
     bool was_stored = false;  ///< the stored result of an earlier call with this key
-    /// The session token (v1) of the commit, for SessionConsistency::cookie_of(); empty if the
+    /// The session token of the commit, for SessionConsistency::cookie_of(); empty if the
     /// server has no token keys.
     std::string session_token{};
     ReplicaState replica = ReplicaState::not_asked;  ///< whether the local replica has the commit

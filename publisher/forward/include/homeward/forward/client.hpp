@@ -14,7 +14,7 @@
 namespace homeward::forward {
 
 /// Waits until the local replica has replayed a session token's commit. replica.hpp makes one from
-/// a ReplicaPoller.
+/// a ReplicaPoller. If it throws, the reply says `away`.
 /// @param session_token of the commit
 /// @param wait_max upper bound
 /// @return whether the replica has replayed it
@@ -40,7 +40,7 @@ struct ClientOptions {
 struct CallOptions {
     /// The same for every retry of one call, in any process. Empty: a random key.
     std::string key{};
-    /// 0: ClientOptions::deadline.
+    /// 0: ClientOptions::deadline. Negative: it has passed, and nothing is sent.
     std::chrono::milliseconds deadline{0};
     /// Whether to wait for the local replica.
     bool wait_for_replica = true;
@@ -72,13 +72,13 @@ class Client {
     /// Queries how a call ended, after in_doubt or in another process. It waits for a running
     /// transaction of that key.
     /// @param key of the call
-    /// @param deadline how long to try; 0: ClientOptions::deadline
+    /// @param deadline how long to try; 0: ClientOptions::deadline; negative: it has passed
     /// @return ok, failed or abandoned; not_found if none has ended; else why it is not known
     Reply outcome(std::string_view key, std::chrono::milliseconds deadline = {});
 
     /// Prevents a call that has not committed from ever committing. The outcome is then final.
     /// @param key of the call
-    /// @param deadline how long to try; 0: ClientOptions::deadline
+    /// @param deadline how long to try; 0: ClientOptions::deadline; negative: it has passed
     /// @return abandoned; ok or failed if the call ended first; else why it is not known
     Reply abandon(std::string_view key, std::chrono::milliseconds deadline = {});
 

@@ -64,7 +64,8 @@ struct ServerStats {
 };
 
 /// Serves operations of one app. Any number of servers share the calls. It runs `workers` threads
-/// for handlers, and two more.
+/// for handlers, and two more. In the child of a process that forked it is the parent's: close()
+/// returns false, and the destructor does nothing.
 class Server {
   public:
     /// Checks the options; start() connects.
@@ -79,12 +80,13 @@ class Server {
     /// Adds an operation. Before start(); not thread-safe.
     /// @param operation "order.place"; see is_valid_operation()
     /// @param handler called by several threads at once
-    /// @throws SetupError for a name that is not valid, or is there already
+    /// @throws SetupError for a name that is not valid or is there already, an empty handler, or
+    ///     after start()
     void on(std::string operation, Handler handler);
 
     /// Starts the threads and subscribes. An unreachable database or NATS server is not an error:
     /// the server connects later.
-    /// @throws SetupError for options that can never work
+    /// @throws SetupError for options that can never work, or if it was started or closed before
     void start();
 
     /// Accepts no further calls, finishes those it has accepted, and stops. Any thread, once.
