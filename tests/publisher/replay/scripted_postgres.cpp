@@ -66,7 +66,7 @@ std::string row_messages(const std::vector<std::string>& row) {
 
 std::string messages_of(const ScriptedAnswer& answer) {
     if (answer.is_silent) return "";
-    const std::string ready = message('Z', "I");
+    const std::string ready = message('Z', answer.is_in_transaction ? "T" : "I");
     if (answer.sqlstate.empty()) return row_messages(answer.row) + ready;
     const std::string fields =
         zero_ended("SERROR") + zero_ended("C" + answer.sqlstate) + zero_ended("Mrefused") + '\0';

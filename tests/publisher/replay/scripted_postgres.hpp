@@ -14,6 +14,7 @@ struct ScriptedAnswer {
     std::vector<std::string> row{};  ///< one row of text columns
     std::string sqlstate{};          ///< an error instead, if set
     bool is_silent = false;          ///< nothing at all instead
+    bool is_in_transaction = false;  ///< as the server says it is, after the statement
 };
 
 /// PostgreSQL's protocol (version 3, simple queries) on 127.0.0.1, by which libpq takes it for a

@@ -27,9 +27,13 @@ struct Standby {
     std::atomic<bool> has_it{false};
     std::atomic<bool> waiting_helps{true};
 
+    bool is_in_transaction = false;
+
     ScriptedAnswer answer(const std::string& sql) {
         if (sql == kReplicaPositionSql) {
-            return {{"7", "t", "1", has_it ? "0/3000060" : "0/3000000"}};
+            ScriptedAnswer position{{"7", "t", "1", has_it ? "0/3000060" : "0/3000000"}};
+            position.is_in_transaction = is_in_transaction;
+            return position;
         }
         if (sql.substr(0, 12) != "WAIT FOR LSN") return {{}, "42601"};
         if (waiting_helps) has_it = true;
@@ -103,6 +107,18 @@ TEST_CASE("a server that cannot wait, whatever its version says, is told once an
         CHECK(waits_of(server) == 1);
         CHECK(server.connections() == 1);
     }
+}
+
+TEST_CASE("a connection that is inside of a transaction is polled, and never told to wait") {
+    // As a pooler's server that another client has left so.
+    Standby standby;
+    standby.is_in_transaction = true;
+    const ScriptedPostgres server("19.0", standby.script());
+    ReplicaPoller poller(std::make_unique<LibpqPositionSource>(server.url()));
+    CHECK(poller.wait_for(token(), 200ms).coverage == Coverage::behind);
+    standby.has_it = true;
+    CHECK(poller.wait_for(token(), 60s).coverage == Coverage::covered);
+    CHECK(waits_of(server) == 0);
 }
 
 TEST_CASE("of what the wait answers nothing is believed but the position") {
