@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <exception>
 
+#include "consumer/base/thread_body.hpp"
 #include "schemas/wire/frame.hpp"
 
 namespace homeward::consumer {
@@ -31,7 +32,9 @@ FrameOrigin sender_of(const Message& message) noexcept {
 
 FrameVerifier::FrameVerifier(OnVerified on_verified) : on_verified_(std::move(on_verified)) {
     const unsigned count = std::clamp(std::thread::hardware_concurrency(), 1u, kThreadsMax);
-    for (unsigned i = 0; i < count; ++i) threads_.emplace_back([this] { run(); });
+    for (unsigned i = 0; i < count; ++i) {
+        threads_.push_back(start_thread("signature check", [this] { run(); }));
+    }
 }
 
 FrameVerifier::~FrameVerifier() {

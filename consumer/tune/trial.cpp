@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "consumer/base/thread_body.hpp"
 #include "consumer/base/time.hpp"
 #include "consumer/decode/frame_decoder.hpp"
 #include "consumer/ledger/ledger.hpp"
@@ -148,10 +149,10 @@ class Trial {
     TrialResult run(LeaderCpu& cpu) {
         std::vector<std::thread> threads;
         for (std::size_t i = 0; i < plan_.batch.writers; ++i) {
-            threads.emplace_back([this] { guard([this] { write(); }); });
+            threads.push_back(start_thread("tune writer", [this] { guard([this] { write(); }); }));
         }
-        threads.emplace_back([this] { guard([this] { compact(); }); });
-        threads.emplace_back([this] { guard([this] { feed(); }); });
+        threads.push_back(start_thread("tune compact", [this] { guard([this] { compact(); }); }));
+        threads.push_back(start_thread("tune feed", [this] { guard([this] { feed(); }); }));
         wait(plan_.time * kWarmUpShare, 0);
         const Look before = look(cpu);
         wait(plan_.time * (1 - kWarmUpShare), kCommitsMin);
