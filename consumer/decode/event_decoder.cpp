@@ -24,16 +24,20 @@ using simdjson::dom::element;
 using simdjson::dom::object;
 
 /// What lies too far away is another unit, or an event of another age.
-std::string explain_far_time(std::int64_t time_us, std::int64_t now_us,
-                             const EventDecoder::Limits& limits) {
+std::string explain_far_time(const EventType& type, std::int64_t past_max_us, std::int64_t time_us,
+                             std::int64_t now_us, const EventDecoder::Limits& limits) {
     if (probable_unit(time_us) != TimeUnit::microseconds) {
         return "its \"time\" " + explain_time_unit(time_us);
     }
     constexpr std::int64_t kDayUs = 86'400'000'000;
-    const bool is_past = time_us < now_us;
-    return "its time " + to_rfc3339(time_us) + " lies too far from now: more than " +
-           std::to_string((is_past ? limits.past_max_us : limits.future_max_us) / kDayUs) +
-           " days " + (is_past ? "ago; see schema.past_max_days" : "ahead; see the sender's clock");
+    const auto days = [](std::int64_t us) { return std::to_string(us / kDayUs) + " days "; };
+    const std::string far =
+        "its time " + to_rfc3339(time_us) + " lies too far from now: more than ";
+    if (time_us > now_us) return far + days(limits.future_max_us) + "ahead; see the sender's clock";
+    return far + days(past_max_us) + "ago; " +
+           (past_max_us < limits.past_max_us
+                ? "rows of type " + in_quotes(type.name) + " are kept no longer (retention_days)"
+                : "see schema.past_max_days");
 }
 
 }  // namespace
@@ -275,8 +279,7 @@ EventOutcome EventDecoder::decode(std::string_view line, const Place& place, std
     outcome.time_us = head.time_us.value_or(place.time_us);
     const EventType& type = catalog_->types()[static_cast<std::size_t>(outcome.type)];
     if (!is_near(type, outcome.time_us, now_us)) {
-        const Limits limits{past_max_us(type), limits_.future_max_us};
-        return bad(explain_far_time(outcome.time_us, now_us, limits));
+        return bad(explain_far_time(type, past_max_us(type), outcome.time_us, now_us, limits_));
     }
     const std::size_t start = rows.size();
     if (!place_fields(event, line, type) ||

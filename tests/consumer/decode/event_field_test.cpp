@@ -102,6 +102,30 @@ TEST_CASE("an event's own time must be near now, since every day is a partition"
     CHECK_THAT(decoder.field("\"time\":\"294277-01-09T04:00:54Z\""), Contains("RFC 3339"));
 }
 
+TEST_CASE("an event older than its type is kept is refused, and the reason names the retention") {
+    // Method: of two types that differ in nothing else, one is kept for 30 days.
+    std::vector<homeward::EventType> types = homeward::load_event_types(HOMEWARD_SAMPLE_TYPES);
+    types.resize(1);
+    types.push_back(types[0]);
+    types[1].name = "brief";
+    types[1].retention_days = 30;
+    EventDecoder decoder(std::make_shared<const Catalog>(types), {3'650 * kDayUs, 2 * kDayUs});
+    const auto reason = [&](const std::string& type, std::int64_t days_ago) {
+        std::string line = R"({"type":")" + type + R"(","time":)" +
+                           std::to_string(kNowUs - days_ago * kDayUs) + "}";
+        line.reserve(line.size() + EventDecoder::padding());
+        std::string rows;
+        return decoder.decode(line, {1, 2, kNowUs}, kNowUs, rows).reason;
+    };
+    CHECK(reason("brief", 30) == "");
+    CHECK_THAT(reason("brief", 31),
+               Contains("more than 30 days ago; rows of type \"brief\" are kept no longer") &&
+                   !Contains("past_max_days"));
+    CHECK(reason("sample", 31) == "");
+    CHECK_THAT(reason("sample", 3'651),
+               Contains("more than 3650 days ago; see schema.past_max_days"));
+}
+
 TEST_CASE("numbers and times stand in the row as PostgreSQL reads them") {
     SampleDecoder decoder;
     CHECK(decoder.value("small", "-2") == "\xff\xfe");
