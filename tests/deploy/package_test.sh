@@ -76,13 +76,16 @@ inside getent passwd homeward | grep -q /usr/sbin/nologin || complain "no user h
 inside homeward-consumer --help | grep -q 'exactly once' || complain "homeward-consumer does not run"
 inside homeward-emit --help >/dev/null || complain "homeward-emit does not run"
 inside homeward-spool --help >/dev/null || complain "homeward-spool does not run"
-# As its own user, who may read the configuration; with nothing there it says what is wrong.
-said=$(inside setpriv --reuid homeward --regid homeward --clear-groups \
-    homeward-consumer --config /etc/homeward/consumer.toml check 2>&1)
-case $said in
-    *"is the server running there"*"is PostgreSQL running there"*) ;;
-    *) complain "check says: $said" ;;
-esac
+# As its own user, who may read the configuration; with nothing there it says what is wrong. Without
+# --config it reads the same file.
+for config in '' '--config /etc/homeward/consumer.toml'; do
+    said=$(inside setpriv --reuid homeward --regid homeward --clear-groups \
+        homeward-consumer $config check 2>&1)
+    case $said in
+        *"is the server running there"*"is PostgreSQL running there"*) ;;
+        *) complain "check $config says: $said" ;;
+    esac
+done
 inside pkg-config --version >/dev/null 2>&1 || inside apt-get install -qy pkg-config >/dev/null 2>&1
 [ "$(inside pkg-config --variable=prefix homeward-publisher)" = /usr ] ||
     complain "homeward-publisher.pc names another prefix"

@@ -255,6 +255,37 @@ TEST_CASE(
     CHECK(snapshot.is_running());
 }
 
+TEST_CASE("tiny frames that come again cost a few index entries each, however many are recent") {
+    // Method: PostgreSQL counts the entries of table and indexes that one transaction reads. 60,000
+    // frames of one event are settled and not compacted; every other one of the last 8,000 comes
+    // again, and so do as many that follow one another.
+    Ledger ledger;
+    ledger.add_origins(1);
+    constexpr int kSettled = 60'000, kAgain = 4'000, kEntriesMax = 10;
+    const auto frames = [](int first, int last, int step) {
+        return "(array_agg(1), array_agg(s), array_agg(s), array_agg(s), array_agg(false),"
+               " array_agg(0)) FROM generate_series(" +
+               std::to_string(first) + "::int8, " + std::to_string(last) + ", " +
+               std::to_string(step) + ") AS s";
+    };
+    for (int first = 1; first < kSettled; first += 10'000) {
+        ledger.leader.query("SELECT homeward.settle" + frames(first, first + 9'999, 1));
+    }
+    for (const int step : {1, 2}) {
+        const auto read = ledger.leader.number(
+            "SET client_min_messages = warning; DO $$ BEGIN PERFORM homeward.claim" +
+            frames(kSettled - step * kAgain + 1, kSettled, step) +
+            "; END $$; SELECT sum(pg_stat_get_xact_tuples_returned(t.id)) FROM"
+            " (SELECT 'homeward.ledger_frame'::regclass::oid AS id UNION ALL"
+            "  SELECT indexrelid FROM pg_index"
+            "  WHERE indrelid = 'homeward.ledger_frame'::regclass) AS t");
+        std::printf("%d frames, %d apart: %jd entries read\n", kAgain, step,
+                    static_cast<std::intmax_t>(read));
+        CHECK(read >= kAgain);
+        CHECK(read <= kEntriesMax * kAgain);
+    }
+}
+
 TEST_CASE("a compaction costs what has come since the last one, not what there is") {
     Ledger ledger;
     const auto fold_of_1000 = [&](int first_seq) {

@@ -37,6 +37,7 @@ const std::vector<std::vector<std::string>> kCommands{
     {"conflicts", "accept"},
     {"conflicts", "discard"},
     {"erase"},
+    {"repack"},
     {"backfill"},
     {"tune"},
     // A deprecated name.
