@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 
+#include "consumer/postgres/sql_text.hpp"
 #include "schemas/types/column_type.hpp"
 
 namespace homeward::consumer {
 namespace {
-
-constexpr std::size_t kIdentifierBytesMax = 63;
 
 std::string listed(const std::vector<std::string>& items) {
     std::string list;
@@ -23,10 +23,6 @@ std::string escaped(std::string sql) {
         sql.insert(at, 1, '%');
     }
     return sql;
-}
-
-std::string index_name(const EventType& type, const std::string& column) {
-    return (packs_table(type) + "_" + column + "_gin").substr(0, kIdentifierBytesMax);
 }
 
 /// Of a column of packs_sql(); none: it is no field's.
@@ -108,8 +104,7 @@ std::string PackedTable::packs_sql() const {
 std::string PackedTable::index_sql(const std::string& column) const {
     const std::string name = leader_.quote(column);
     const bool is_joined = pack_form(*type_.find(column)) == PackForm::joined;
-    return "CREATE INDEX " + leader_.quote(index_name(type_, column)) + " ON " +
-           qualified(packs_table(type_)) + " USING gin (" +
+    return "CREATE INDEX ON " + qualified(packs_table(type_)) + " USING gin (" +
            (is_joined ? "homeward.joined_values(" + name + ")" : name) + ")";
 }
 
@@ -206,17 +201,48 @@ void PackedTable::plan_packs(std::vector<std::string>& statements) {
     }
 }
 
-/// Whether any was missing: then the functions change, too.
+bool PackedTable::has_index(const std::string& column) const {
+    const bool is_joined = pack_form(*type_.find(column)) == PackForm::joined;
+    return leader_
+               .query(
+                   "SELECT EXISTS (SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
+                   " JOIN pg_am m ON m.oid = c.relam LEFT JOIN pg_attribute a"
+                   "  ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]"
+                   " WHERE i.indrelid = to_regclass($1) AND m.amname = 'gin'"
+                   " AND i.indnkeyatts = 1 AND i.indpred IS NULL AND CASE WHEN $3::boolean"
+                   "  THEN pg_get_expr(i.indexprs, i.indrelid)"
+                   "   IN (format('joined_values(%I)', $2::text),"
+                   "       format('homeward.joined_values(%I)', $2::text))"
+                   "  ELSE a.attname = $2::text END)",
+                   {qualified(packs_table(type_)), column, is_joined ? "t" : "f"})
+               .at(0, 0) == "t";
+}
+
+/// Those that are not there, in whatever name: PostgreSQL names them, as Schema::table_sql() says.
+/// Returns whether any was missing: then the functions change, too.
 bool PackedTable::plan_indexes(std::vector<std::string>& statements) {
-    bool is_changed = false;
+    std::set<std::string> planned;
     for (const std::string& column : pack_indexes(type_)) {
-        const QueryResult there = leader_.query("SELECT to_regclass($1) IS NOT NULL",
-                                                {qualified(index_name(type_, column))});
-        if (there.at(0, 0) == "t") continue;
+        if (has_index(column) || !planned.insert(column).second) continue;
         statements.push_back(index_sql(column));
-        is_changed = true;
     }
-    return is_changed;
+    return !planned.empty();
+}
+
+/// CREATE OR REPLACE would take what another type, or the user, has under that name.
+void PackedTable::refuse_other_functions() const {
+    const QueryResult others = leader_.query(
+        "SELECT p.oid::regprocedure FROM unnest($1::text[]) AS s (signature)"
+        " JOIN pg_proc p ON p.oid = to_regprocedure(s.signature)"
+        " WHERE p.prorettype <> coalesce((SELECT c.reltype FROM pg_class c"
+        "  WHERE c.oid = to_regclass($2) AND c.relkind = 'v'), 0) LIMIT 1",
+        {array_text(view_.functions()), qualified(type_.table)});
+    if (others.rows() == 0) return;
+    throw LeaderError("42804",
+                      "event type \"" + type_.name + "\" is packed and needs the function " +
+                          std::string(others.at(0, 0)) +
+                          ", which is something else; rename it, the type's table or the field",
+                      "");
 }
 
 void PackedTable::plan_view(bool is_changed, std::vector<std::string>& statements) {
@@ -235,7 +261,9 @@ void PackedTable::plan_view(bool is_changed, std::vector<std::string>& statement
         columns.push_back(column);
         is_changed = true;
     }
-    if (is_changed) statements.push_back(view_.create(columns));
+    if (!is_changed) return;
+    refuse_other_functions();
+    statements.push_back(view_.create(columns));
 }
 
 /// For packed_type.pack_sql: rows of origins that have enough of them there go, and come as packs.
@@ -243,7 +271,7 @@ std::string PackedTable::pack_sql() const {
     constexpr int kEventsMin = 8;  // what would be a pack of fewer stays rows
     // %4: a row with a value that packs have no place for stays a row.
     const std::string these =
-        "r.ctid >= %2$L::tid AND r.ctid < %3$L::tid AND (%4$s) AND " + packable();
+        "r.ctid >= %2$L::tid AND r.ctid < %3$L::tid AND (%4$s) AND " + escaped(packable());
     std::vector<std::string> columns = event_columns(type_);
     for (std::string& column : columns) column = leader_.quote(column);
     return "WITH many AS (SELECT r.origin FROM %1$s r WHERE " + these +
@@ -267,8 +295,8 @@ void PackedTable::plan_registration(std::vector<std::string>& statements) {
     if (is_known) return;
     statements.push_back(
         "INSERT INTO homeward.packed_type (name, rows_table, packs_table, pack_sql) VALUES ('" +
-        type_.name + "', '" + rows_table(type_) + "', '" + packs_table(type_) + "', $pack$" + sql +
-        "$pack$) ON CONFLICT (name) DO UPDATE SET pack_sql = excluded.pack_sql");
+        type_.name + "', '" + rows_table(type_) + "', '" + packs_table(type_) + "', " +
+        sql_literal(sql) + ") ON CONFLICT (name) DO UPDATE SET pack_sql = excluded.pack_sql");
 }
 
 std::vector<std::string> PackedTable::plan(bool is_new) {

@@ -25,7 +25,7 @@ class PackedTable {
 
     /// The statements that make what is missing beside the table of rows. `is_new`: the view and
     /// all that stands on it are made in any case. Throws LeaderError (42804) if a column of the
-    /// packs has another type, or is no field's.
+    /// packs has another type, or is no field's, or if a function is something else's.
     std::vector<std::string> plan(bool is_new);
     /// The type's own table becomes its table of rows. Throws LeaderError (42804) if a view reads
     /// it, since that would go on reading only rows.
@@ -43,7 +43,9 @@ class PackedTable {
     std::string packs_sql() const;
     std::string index_sql(const std::string& column) const;
     void plan_packs(std::vector<std::string>& statements);
+    bool has_index(const std::string& column) const;
     bool plan_indexes(std::vector<std::string>& statements);
+    void refuse_other_functions() const;
     void plan_view(bool is_changed, std::vector<std::string>& statements);
     std::vector<std::pair<std::string, std::string>> columns_of(const std::string& table) const;
 

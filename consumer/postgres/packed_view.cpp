@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "consumer/postgres/schema.hpp"
+#include "consumer/postgres/sql_text.hpp"
 
 namespace homeward::consumer {
 namespace {
@@ -12,6 +13,9 @@ constexpr std::size_t kIdentifierBytesMax = 63;
 /// LANGUAGE sql, STABLE, neither STRICT nor SECURITY DEFINER: so the planner inlines the function,
 /// and sees which partitions and packs it needs.
 constexpr const char* kInlined = "\nLANGUAGE sql STABLE PARALLEL SAFE ROWS ";
+/// Around a function's body: no column has it in its name.
+constexpr const char* kBodyBegin = " AS $homeward$\n";
+constexpr const char* kBodyEnd = "\n$homeward$";
 
 /// When the day of a time begins, by which partitions are bounded.
 std::string day_begin(const std::string& time) {
@@ -69,12 +73,12 @@ std::string PackedView::select_packs(const std::vector<std::string>& columns,
 std::string PackedView::between(const std::vector<std::string>& columns) const {
     return "CREATE OR REPLACE FUNCTION " + qualified(type_.table + "_between") +
            "(time_from timestamptz, time_to timestamptz)\nRETURNS SETOF " + qualified(type_.table) +
-           kInlined + "100000 AS $$\nSELECT " + listed(columns) + " FROM " +
+           kInlined + "100000" + kBodyBegin + "SELECT " + listed(columns) + " FROM " +
            qualified(rows_table(type_)) + " WHERE time >= $1 AND time < $2\nUNION ALL\n" +
            select_packs(columns, "p.time >= " + day_begin("$1") +
                                      " AND p.time < $2 AND p._time_last >= $1"
                                      " AND e.\"time\" >= $1 AND e.\"time\" < $2") +
-           "\n$$";
+           kBodyEnd;
 }
 
 /// Packs that may have an event with the value: each event is compared afterwards.
@@ -97,28 +101,43 @@ std::string PackedView::by_field(const Field& field,
            "(value " + catalog_name(field) +
            ", time_from timestamptz DEFAULT '-infinity', time_to timestamptz DEFAULT 'infinity')\n"
            "RETURNS SETOF " +
-           qualified(type_.table) + kInlined + "100 AS $$\nSELECT " + listed(columns) + " FROM " +
-           qualified(rows_table(type_)) + " WHERE " + column +
+           qualified(type_.table) + kInlined + "100" + kBodyBegin + "SELECT " + listed(columns) +
+           " FROM " + qualified(rows_table(type_)) + " WHERE " + column +
            " = $1 AND time >= $2 AND time < $3\nUNION ALL\n" +
            select_packs(columns, pack_filter(field) + " AND p.time >= " + day_begin("$2") +
                                      " AND p.time < $3 AND p._time_last >= $2 AND e." + column +
                                      " = $1 AND e.\"time\" >= $2 AND e.\"time\" < $3") +
-           "\n$$";
+           kBodyEnd;
 }
 
 std::string PackedView::create(const std::vector<std::string>& columns) const {
     const std::string view = qualified(type_.table);
-    std::string made = "CREATE OR REPLACE VIEW " + view + " AS\nSELECT " + listed(columns) +
-                       " FROM " + qualified(rows_table(type_)) + "\nUNION ALL\n" +
-                       select_packs(columns, "") +
-                       ";\nCREATE OR REPLACE TRIGGER homeward_insert_row INSTEAD OF INSERT ON " +
-                       view + " FOR EACH ROW EXECUTE FUNCTION homeward.insert_row('" +
-                       rows_table(type_) + "', '" + listed(columns) + "');\n" + between(columns);
+    std::string made =
+        "CREATE OR REPLACE VIEW " + view + " AS\nSELECT " + listed(columns) + " FROM " +
+        qualified(rows_table(type_)) + "\nUNION ALL\n" + select_packs(columns, "") +
+        ";\nCREATE OR REPLACE TRIGGER homeward_insert_row INSTEAD OF INSERT ON " + view +
+        " FOR EACH ROW EXECUTE FUNCTION homeward.insert_row('" + rows_table(type_) + "', " +
+        sql_literal(listed(columns)) + ");\n" + between(columns);
     for (const Field& field : type_.fields) {
-        const bool fits = type_.table.size() + 4 + field.name.size() <= kIdentifierBytesMax;
-        if (is_searched(field) && fits) made += ";\n" + by_field(field, columns);
+        if (has_function(field)) made += ";\n" + by_field(field, columns);
     }
     return made;
+}
+
+/// Not under a name that PostgreSQL would cut: another field's might be cut to the same.
+bool PackedView::has_function(const Field& field) const {
+    return is_searched(field) && type_.table.size() + 4 + field.name.size() <= kIdentifierBytesMax;
+}
+
+std::vector<std::string> PackedView::functions() const {
+    std::vector<std::string> signatures{qualified(type_.table + "_between") +
+                                        "(timestamptz, timestamptz)"};
+    for (const Field& field : type_.fields) {
+        if (!has_function(field)) continue;
+        signatures.push_back(qualified(type_.table + "_by_" + field.name) + "(" +
+                             catalog_name(field) + ", timestamptz, timestamptz)");
+    }
+    return signatures;
 }
 
 }  // namespace homeward::consumer

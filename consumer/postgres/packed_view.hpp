@@ -19,6 +19,8 @@ class PackedView {
     /// The view, its trigger for INSERT, and TABLE_between() and TABLE_by_FIELD(). `columns`: of
     /// the view, in their order.
     std::string create(const std::vector<std::string>& columns) const;
+    /// The functions' names with the types of their arguments.
+    std::vector<std::string> functions() const;
     /// SELECT of the columns of events `e` from packs `p`. `filter`: of both; empty: none. `from`:
     /// what gives packs; empty: the table.
     std::string select_packs(const std::vector<std::string>& columns, const std::string& filter,
@@ -30,6 +32,7 @@ class PackedView {
     std::string between(const std::vector<std::string>& columns) const;
     std::string by_field(const Field& field, const std::vector<std::string>& columns) const;
     std::string pack_filter(const Field& field) const;
+    bool has_function(const Field& field) const;
 
     const PgConnection& leader_;
     const std::string& event_schema_;

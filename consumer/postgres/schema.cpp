@@ -8,6 +8,7 @@
 #include "consumer/postgres/packed_table.hpp"
 #include "consumer/postgres/schema_comments.hpp"
 #include "consumer/postgres/sql_text.hpp"
+#include "consumer/postgres/table_names.hpp"
 
 namespace homeward::consumer {
 namespace {
@@ -299,8 +300,10 @@ std::vector<std::string> Schema::plan(const std::vector<EventType>& types) {
 
 std::vector<std::string> Schema::plan_tables(const std::vector<EventType>& types) {
     std::vector<std::string> statements;
+    TableNames names(leader_, config_.postgres.event_schema);
     for (const EventType& type : types) {
         const bool is_packed_already = has_packs(type);
+        names.claim(type, type.is_packed || is_packed_already);
         if (type.is_packed || is_packed_already) {
             plan_packed(type, is_packed_already, statements);
             continue;
