@@ -30,6 +30,7 @@ Housekeeper::Housekeeper(const Parts& parts)
       dead_letter_quota_(parts.dead_letter_quota),
       memory_(parts.memory),
       plain_acks_(parts.plain_acks),
+      packer_(parts.config.postgres),
       redriver_(parts.config, parts.catalog),
       thread_(start_thread("housekeeper", [this] { run(); })) {}
 
@@ -65,7 +66,7 @@ void Housekeeper::run() {
             step("dead letters", [this] { maintain_dead_letters(*leader_); });
             step("noting acks of plain messages", [this] { plain_acks_.note(*leader_); });
             step("counting holes", [this] { count_holes(*leader_); });
-            step("packing closed days", [this] { pack_days(*leader_); });
+            pack_days(*leader_);
             step("counting closed days", [this] { count_days(*leader_); });
             metrics_.leader_up = true;
         } catch (const LeaderError& error) {
@@ -229,7 +230,11 @@ void Housekeeper::pack_days(PgConnection& leader) {
     if (now < packs_due_) return;
     packs_due_ = now + kDaysInterval;
     for (const EventType& type : catalog_->types()) {
-        if (!type.is_packed || !packer_.work(leader, type)) continue;
+        if (!type.is_packed) continue;
+        bool has_more = false;
+        step("packing closed days of " + type.table,
+             [&] { has_more = packer_.work(leader, type); });
+        if (!has_more) continue;
         packs_due_ = {};
         return;
     }

@@ -1,13 +1,16 @@
 -- Rows of packed types become packs when their day is over.
 
--- Days of a packed type that ended `closed_for` ago and have a table of rows, with its size in blocks.
+-- Days of a packed type that ended `closed_for` ago and have a table of rows, with its size in blocks, and when
+-- it was last counted. Rows that come after a count, into whatever block, lead to another; that one waits for
+-- those who are writing, so that whoever reads the table after it finds their rows.
 CREATE FUNCTION homeward.days_to_pack(of_type text, closed_for interval DEFAULT '1 hour')
-RETURNS TABLE (day date, blocks int8)
+RETURNS TABLE (day date, blocks int8, counted_at timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp SET jit = off AS $$
-    SELECT p.day, pg_relation_size(p.partition) / current_setting('block_size')::int8
+    SELECT p.day, pg_relation_size(p.partition) / current_setting('block_size')::int8, k.counted_at
     FROM homeward.packed_type t JOIN homeward.event_type e USING (name)
     JOIN homeward.event_partitions() AS p
       ON p.table_schema = e.table_schema AND p.table_name = t.rows_table
+    LEFT JOIN homeward.counted_day k ON k.id = p.counted_day
     WHERE t.name = of_type AND (p.day + 1)::timestamp AT TIME ZONE 'UTC' <= now() - closed_for
     ORDER BY p.day
 $$;

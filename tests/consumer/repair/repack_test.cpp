@@ -5,6 +5,7 @@
 #include "tests/consumer/write/packed_type.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/frame_publisher.hpp"
+#include "tests/support/servers/pooler.hpp"
 
 using namespace homeward::testing;
 using namespace std::chrono_literals;
@@ -243,4 +244,37 @@ TEST_CASE("what packs have no place for stays rows, and doubled rows keep their 
     CHECK(bridge.consumer_command({"repack", "--type", "packed", "--to-rows"}).exit_code == 0);
     CHECK(leader.number(count_sql("packed_table_rows")) == 99);
     CHECK(differing() == 1);
+}
+
+TEST_CASE("behind a pooler by transaction packs are written, moved back and made again") {
+    // Method: one server connection for two writers, upkeep and commands.
+    Bridge bridge;
+    const PostgresServer& leader = bridge.leader();
+    const Pooler pooler(leader, "transaction", 1);
+    bridge.environment()["HOMEWARD_POSTGRES_URL"] = pooler.url();
+    write_type(bridge, "packed", measure_type("packed", "packed"));
+    bridge.start_consumer();
+    FramePublisher sender(bridge.leaf().port(), "ams", "shop");
+    sender.send(
+        sender.frame_of(1, lines_of("packed", fields_of_events(900), "2026-01-01T12:00:00Z")));
+    expect_clean(bridge);
+    const auto packed = [&] {
+        return leader.number("SELECT coalesce(sum(_events), 0) FROM packed_table_packs");
+    };
+    const std::int64_t written = packed();
+    CHECK(written > 800);
+    leader.query("CREATE TABLE before AS SELECT * FROM packed_table");
+    bridge.stop_consumer();
+    const CommandResult back =
+        bridge.consumer_command({"repack", "--type", "packed", "--to-rows", "--json"});
+    INFO(back.output);
+    CHECK(back.exit_code == 0);
+    CHECK(packed() == 0);
+    CHECK(leader.number(count_sql("packed_table_rows")) == 900);
+    bridge.start_consumer();
+    CHECK(wait_until(60s, [&] { return packed() == written; }));
+    CHECK(leader.number("SELECT count(*) FROM (SELECT * FROM before EXCEPT ALL"
+                        " SELECT * FROM packed_table) AS d") == 0);
+    expect_clean(bridge);
+    CHECK(pooler.query("SELECT current_setting('homeward.records_late_rows', true)")[0][0].empty());
 }
