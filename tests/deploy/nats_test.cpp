@@ -197,6 +197,9 @@ TEST_CASE("adding a region keeps every password, and a bad list of regions says 
     }
     CHECK_THAT(generate("regions=[\"AMS\"]\n" + hub).output, Contains("'AMS' is not a valid name"));
     CHECK_THAT(generate("regions=[\"ams\",\"ams\"]\n" + hub).output, Contains("once"));
+    CHECK_THAT(
+        generate("regions=[]\napps=[\"shop\",\"shop\"]\n" + hub.substr(hub.find('\n') + 1)).output,
+        Contains("every app that publishes here, once"));
     CHECK_THAT(generate("regions=[]\napps=[\"shop\"]\n[hub]\n").output,
                Contains("region is missing"));
     CHECK_THAT(generate("regions=[]\n" + hub + "prot=1\n").output, Contains("unknown key 'prot'"));
