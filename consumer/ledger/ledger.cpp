@@ -142,7 +142,7 @@ void write_tombstones(PgConnection& leader, const Units& units) {
     if (origins.empty()) return;
     leader.query(
         "INSERT INTO homeward.tombstone (origin, seq_first, seq_last, reason)"
-        " SELECT * FROM pg_catalog.unnest($1::int4[], $2::int8[], $3::int8[], $4::text[])",
+        " SELECT * FROM unnest($1::int4[], $2::int8[], $3::int8[], $4::text[])",
         {array_text(origins), array_text(firsts), array_text(lasts), array_text(reasons)});
 }
 
@@ -159,7 +159,7 @@ void write_marks(PgConnection& leader, const Units& units) {
     if (origins.empty()) return;
     leader.query(
         "INSERT INTO homeward.heartbeat (origin, accepted, is_closing)"
-        " SELECT * FROM pg_catalog.unnest($1::int4[], $2::int8[], $3::boolean[])",
+        " SELECT * FROM unnest($1::int4[], $2::int8[], $3::boolean[])",
         {array_text(origins), array_text(counts), array_text(closings)});
     if (repeating.empty()) return;
     leader.query(

@@ -48,7 +48,7 @@ void OriginRegistry::look_up(PgConnection& leader, Senders& unknown) {
     // OFFSET 0: by an index probe for each, however few or many the leader takes them for.
     const QueryResult rows = leader.query(
         "SELECT n.i, k.id, k.region, k.app"
-        " FROM pg_catalog.unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS n (publisher, class, i)"
+        " FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS n (publisher, class, i)"
         " CROSS JOIN LATERAL (SELECT id, region, app FROM homeward.known_origin o"
         " WHERE o.publisher = n.publisher AND o.class = n.class OFFSET 0) AS k",
         {array_text(publishers), array_text(kinds)});
@@ -97,7 +97,7 @@ void OriginRegistry::add(PgConnection& leader, const std::vector<NewOrigin>& sen
     }
     leader.query(
         "INSERT INTO homeward.origin (publisher, class, region, app)"
-        " SELECT * FROM pg_catalog.unnest($1::uuid[], $2::text[], $3::text[], $4::text[])"
+        " SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[])"
         " ON CONFLICT (publisher, class) DO NOTHING",
         {array_text(publishers), array_text(kinds), array_text(regions), array_text(apps)});
     look_up(leader, unknown);

@@ -75,7 +75,7 @@ std::size_t RecentCommits::note_lost_commits(PgConnection& leader) {
     if (numbers.empty()) return 0;
     const QueryResult lacking = leader.query(
         "WITH lacking AS ("
-        " SELECT f.o, f.n FROM pg_catalog.unnest($1::int4[], $2::int8[], $3::int8[], $4::int8[])"
+        " SELECT f.o, f.n FROM unnest($1::int4[], $2::int8[], $3::int8[], $4::int8[])"
         "  AS f (o, a, z, n)"
         " WHERE NOT EXISTS (SELECT FROM homeward.origin_status t WHERE t.origin = f.o"
         "                   AND t.settled @> int8range(f.a, f.z, '[]'))"
