@@ -239,6 +239,12 @@ QueryResult PgConnection::query(const std::string& sql, const std::vector<Parame
     }
 }
 
+void PgConnection::execute_alone(const std::string& sql) {
+    PGresult* result = PQexec(connection_, placed(sql).c_str());
+    check(result);
+    PQclear(result);
+}
+
 /// Never a named statement: behind a pooler the next transaction would not know it.
 QueryResult PgConnection::send_query(const std::string& sql,
                                      const std::vector<Parameter>& parameters) {

@@ -70,6 +70,9 @@ class PgConnection {
     /// The same, with the result of each.
     std::vector<QueryResult> execute_each(const std::string& sql);
     QueryResult query(const std::string& sql, const std::vector<Parameter>& parameters = {});
+    /// One statement that no transaction may be around, such as VACUUM. Behind a pooler it has the
+    /// server's settings instead of ours.
+    void execute_alone(const std::string& sql);
 
     /// A COPY, and statements behind it, which run when its data have ended. An error here is one
     /// of the statement, not of a row.

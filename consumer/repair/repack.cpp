@@ -98,8 +98,9 @@ std::int64_t Repack::move_day(const Part& part) {
         moved += target_ == Target::packs ? pack_blocks(part, at, step)
                                           : unpack_blocks(part, at, at + step);
     }
-    // Gives the disk back what is at the end of the file, which is mostly all of it.
-    if (moved > 0) leader_.execute("VACUUM " + part.name);
+    // Gives the disk back what is at the end of the file, which is mostly all of it. Where
+    // autovacuum or another has the table, it is not waited for.
+    if (moved > 0) leader_.execute_alone("VACUUM (SKIP_LOCKED) " + part.name);
     return moved;
 }
 
