@@ -8,11 +8,15 @@ namespace homeward::consumer {
 
 TableNames::TableNames(PgConnection& leader, const std::string& event_schema) {
     const bool is_there =
-        leader.query("SELECT to_regclass('homeward.event_table') IS NOT NULL").at(0, 0) == "t";
+        leader.query("SELECT to_regclass('homeward.packed_type') IS NOT NULL").at(0, 0) == "t";
     if (!is_there) return;
+    // Not from homeward.event_table, which homeward_writer may not read.
     const QueryResult found = leader.query(
-        "SELECT table_name, name FROM homeward.event_table WHERE table_schema = $1"
-        " UNION SELECT table_name, name FROM homeward.event_type WHERE table_schema = $1",
+        "SELECT n.table_name, e.name FROM homeward.event_type e"
+        " LEFT JOIN homeward.packed_type p USING (name)"
+        " CROSS JOIN LATERAL (VALUES (e.table_name), (p.rows_table), (p.packs_table))"
+        "  AS n (table_name)"
+        " WHERE e.table_schema = $1 AND n.table_name IS NOT NULL",
         {event_schema});
     for (int row = 0; row < found.rows(); ++row) {
         types_.emplace(found.at(row, 0), found.at(row, 1));
