@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "consumer/postgres/query_conditions.hpp"
+#include "consumer/repair/query_conditions.hpp"
 
 namespace homeward::consumer {
 namespace {

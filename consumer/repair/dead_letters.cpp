@@ -1,6 +1,6 @@
 #include "consumer/repair/dead_letters.hpp"
 
-#include "consumer/postgres/query_conditions.hpp"
+#include "consumer/repair/query_conditions.hpp"
 
 namespace homeward::consumer {
 namespace {
