@@ -38,7 +38,7 @@ void add_packs(const PostgresServer& leader, const std::string& type, const std:
     std::string values;
     for (const std::string& field : fields) {
         columns += ", " + field;
-        values += ", '" + field + " ' || i";
+        values += ", $value$" + field + " $value$ || i";
     }
     leader.query("SELECT homeward.ensure_partitions('public', '" + table + "', ARRAY['" + day +
                  "'::date]); INSERT INTO " + table + " (origin, seq, time" + columns +

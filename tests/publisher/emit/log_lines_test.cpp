@@ -16,11 +16,13 @@ namespace {
 constexpr std::size_t kLinesWanted = 1'000;
 constexpr std::size_t kBytesMax = 32u << 20;
 
+/// Without their ends, LF or CRLF.
 std::vector<std::string> lines_of(const std::string& text) {
     std::vector<std::string> lines;
     for (std::size_t begin = 0; begin < text.size();) {
         const std::size_t end = std::min(text.find('\n', begin), text.size());
         lines.push_back(text.substr(begin, end - begin));
+        if (!lines.back().empty() && lines.back().back() == '\r') lines.back().pop_back();
         begin = end + 1;
     }
     return lines;
