@@ -50,8 +50,7 @@ std::size_t frame_events(double events_per_second) {
 
 double quantile(std::vector<double>& values, double q) {
     if (values.empty()) return 0;
-    const auto at = values.begin() +
-                    static_cast<std::ptrdiff_t>(q * static_cast<double>(values.size() - 1) + 0.5);
+    const auto at = values.begin() + std::lround(q * static_cast<double>(values.size() - 1));
     std::nth_element(values.begin(), at, values.end());
     return *at;
 }
