@@ -12,6 +12,7 @@
 
 #include <homeward/publisher.hpp>
 
+#include "tests/publisher/send/audit_app.hpp"
 #include "tests/publisher/send/streams.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/sanitizer.hpp"
@@ -35,21 +36,6 @@ int exit_code_of(const std::function<int()>& live) {
     int status = 0;
     ::waitpid(child, &status, 0);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-PublisherOptions options_for(const std::string& url) {
-    PublisherOptions options;
-    options.nats_urls = {url};
-    options.region = "ams";
-    options.app = "shop";
-    return options;
-}
-
-bool emits(Publisher& publisher) {
-    return publisher.emit_json(
-               "audit", EventClass::audit,
-               R"({"actor":"a","action":"b","resource":"c","outcome":"allowed"})") ==
-           EmitResult::accepted;
 }
 
 void close_standard() {
@@ -104,7 +90,7 @@ int pipe_nobody_reads(bool is_full) {
 
 int live_without_readers(bool is_full) {
     if (::dup2(pipe_nobody_reads(is_full), STDERR_FILENO) < 0) return 90;
-    Publisher publisher(options_for("nats://127.0.0.1:1"));
+    Publisher publisher(audit_app_options("nats://127.0.0.1:1"));
     ::signal(SIGPIPE, SIG_DFL);  // nats.c ignores it
     for (int i = 0; i < 3; ++i) {
         if (!emits(publisher)) return 1;
@@ -126,7 +112,7 @@ TEST_CASE("closed standard descriptors become neither files nor connections of a
     NatsServer server;
     make_stream(server, StreamKind::audit);
     const TempDir dir;
-    PublisherOptions options = options_for(server.url());
+    PublisherOptions options = audit_app_options(server.url());
     SECTION("in memory") {}
     SECTION("with a spool") {
         options.spool_dir = dir / "spool";

@@ -11,6 +11,7 @@
 
 #include <homeward/publisher.hpp>
 
+#include "tests/publisher/send/audit_app.hpp"
 #include "tests/publisher/send/certificate.hpp"
 #include "tests/publisher/send/nats_operator.hpp"
 #include "tests/publisher/send/nkey.hpp"
@@ -27,21 +28,6 @@ using Catch::Matchers::Contains;
 using namespace std::chrono_literals;
 
 namespace {
-
-PublisherOptions options_for(const std::string& url) {
-    PublisherOptions options;
-    options.nats_urls = {url};
-    options.region = "ams";
-    options.app = "shop";
-    return options;
-}
-
-bool emits(Publisher& publisher) {
-    return publisher.emit_json(
-               "audit", EventClass::audit,
-               R"({"actor":"a","action":"b","resource":"r","outcome":"allowed"})") ==
-           EmitResult::accepted;
-}
 
 /// What the publisher said, kept for the test.
 class Log {
@@ -108,7 +94,7 @@ void check_stays_out(PublisherOptions options, const std::filesystem::path& file
 TEST_CASE("once a publisher is gone nothing is under way in on_log any more") {
     NatsServer server;
     std::atomic<bool> is_called{false}, is_gone{false}, is_late{false};
-    PublisherOptions options = options_for(server.url());
+    PublisherOptions options = audit_app_options(server.url());
     options.on_log = [&](std::string_view) {
         is_called = true;
         is_late = wait_until(2s, [&] { return is_gone.load(); });
@@ -127,7 +113,7 @@ TEST_CASE("once a publisher is gone nothing is under way in on_log any more") {
 TEST_CASE("an on_log that throws disturbs nobody, whichever thread calls it") {
     NatsServer server;
     std::atomic<int> lines{0};
-    PublisherOptions options = options_for(server.url());
+    PublisherOptions options = audit_app_options(server.url());
     options.on_log = [&](std::string_view) {
         ++lines;
         throw std::runtime_error("the log is full");
@@ -149,7 +135,7 @@ TEST_CASE("over TLS events reach a server whose certificate is trusted, and no o
     make_certificate(dir, "stranger");
     NatsServer server(with(tls_lines(dir, "server")));
     const std::string url = "tls://127.0.0.1:" + std::to_string(server.port());
-    PublisherOptions options = options_for(url);
+    PublisherOptions options = audit_app_options(url);
     options.tls_ca_file = dir / "server.pem";
     check_gets_in(options);
 
@@ -175,7 +161,7 @@ TEST_CASE("an nkey lets in who has its seed, and nobody else") {
     std::ofstream(dir / "ours.nk") << ours.seed << "\n" << ours.public_key << "\n";
     std::ofstream(dir / "strange.nk") << strange.seed << "\n" << strange.public_key << "\n";
     NatsServer server(with("authorization { users: [ { nkey: " + ours.public_key + " } ] }"));
-    PublisherOptions options = options_for(server.url());
+    PublisherOptions options = audit_app_options(server.url());
     options.nkey_seed_file = dir / "ours.nk";
     check_gets_in(options);
     options.nkey_seed_file = dir / "strange.nk";
@@ -193,7 +179,7 @@ TEST_CASE("a creds file lets in whom the server's operator has signed, and a bad
     NatsOptions server_options = with(ours.server_lines());
     server_options.jetstream = false;  // which would ask for a system account
     NatsServer server(server_options);
-    PublisherOptions options = options_for(server.url());
+    PublisherOptions options = audit_app_options(server.url());
     options.credentials_file = dir / "ours.creds";
     check_gets_in(options);
     options.credentials_file = dir / "strange.creds";
@@ -218,7 +204,7 @@ TEST_CASE("a creds file lets in whom the server's operator has signed, and a bad
 
 TEST_CASE("a server that answers garbage is no reason not to start, however soon it answers") {
     const BadServer garbage(BadServer::Manner::garbage);
-    PublisherOptions options = options_for(garbage.url());
+    PublisherOptions options = audit_app_options(garbage.url());
     options.on_log = [](std::string_view) {};
     for (int round = 0; round < 500; ++round) {
         Publisher publisher(options);
@@ -230,7 +216,7 @@ TEST_CASE("a server that answers garbage is no reason not to start, however soon
 TEST_CASE("of several servers the first that answers is used") {
     NatsServer server;
     make_stream(server, StreamKind::audit);
-    PublisherOptions options = options_for("nats://127.0.0.1:" + std::to_string(free_port()));
+    PublisherOptions options = audit_app_options("nats://127.0.0.1:" + std::to_string(free_port()));
     options.nats_urls.push_back(server.url());
     Publisher publisher(options);
     REQUIRE(emits(publisher));
@@ -249,7 +235,8 @@ TEST_CASE("a peer that has fallen silent is noticed, by the parent and by a fork
     make_stream(server, StreamKind::audit);
     TcpProxy proxy(server.port());
     Log log;
-    PublisherOptions options = options_for("nats://127.0.0.1:" + std::to_string(proxy.port()));
+    PublisherOptions options =
+        audit_app_options("nats://127.0.0.1:" + std::to_string(proxy.port()));
     options.on_log = log.listener();
     auto publisher = std::make_unique<Publisher>(options);
     REQUIRE(emits(*publisher));
@@ -299,7 +286,7 @@ TEST_CASE("why nothing arrives is said at once, with the address, and not again 
              {garbage.url(), "it is no NATS server; it says \"HTTP/1.1 418"}}) {
         INFO(trouble.url);
         Log log;
-        PublisherOptions options = options_for(trouble.url);
+        PublisherOptions options = audit_app_options(trouble.url);
         options.tls_ca_file = dir / "server.pem";
         options.on_log = log.listener();
         Publisher publisher(options);
@@ -320,7 +307,7 @@ TEST_CASE(
     };
     NatsServer server(with(users("")));
     Log log;
-    PublisherOptions options = options_for(server.url());
+    PublisherOptions options = audit_app_options(server.url());
     options.on_log = log.listener();
     Publisher publisher(options);
     REQUIRE(publisher.stats().connected);
@@ -347,7 +334,7 @@ TEST_CASE("an app that gives no on_log is warned on standard error") {
     const int port = free_port();
     bool is_warned = false;
     {
-        Publisher publisher(options_for("nats://127.0.0.1:" + std::to_string(port)));
+        Publisher publisher(audit_app_options("nats://127.0.0.1:" + std::to_string(port)));
         is_warned = wait_until(30s, [&] {
             return read_file(dir / "stderr")
                        .find(
@@ -370,7 +357,8 @@ TEST_CASE("a password and a CA that are rotated are taken over without a restart
     std::filesystem::copy(dir / "server.pem", dir / "ca.pem");
     NatsServer server(with(tls_lines(dir, "server")));
     Log log;
-    PublisherOptions options = options_for("tls://127.0.0.1:" + std::to_string(server.port()));
+    PublisherOptions options =
+        audit_app_options("tls://127.0.0.1:" + std::to_string(server.port()));
     options.tls_ca_file = dir / "ca.pem";
     options.on_log = log.listener();
     Publisher publisher(options);
