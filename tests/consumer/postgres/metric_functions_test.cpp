@@ -38,6 +38,14 @@ TEST_CASE("metric functions choose the days of a packed table that they read") {
         "INSERT INTO metric_points (origin, seq, time, name, kind, start_time, sum, count, scale,"
         " zero_count) SELECT 1, i, now(), k, k, now() - interval '1 s', 1, 5, 0, 5"
         " FROM unnest('{counter,histogram}'::text[]) WITH ORDINALITY AS u (k, i)");
+    // Who may read the view alone reads all days.
+    leader.query(
+        "CREATE ROLE viewer; GRANT USAGE ON SCHEMA homeward TO viewer;"
+        "GRANT SELECT ON homeward.event_type, homeward.packed_type, homeward.event_origin,"
+        " metric_points TO viewer");
+    CHECK(leader.query("SET SESSION AUTHORIZATION viewer;"
+                       "SELECT sum(value) * 60 FROM homeward.rate('counter', '1 min')") ==
+          Rows{{"1"}});
     const std::string old_day = leader.query(
         "SELECT string_agg(relid::regclass::text, ', ') FROM (SELECT relid FROM"
         " pg_partition_tree('metric_points_packs') UNION ALL SELECT relid FROM"
