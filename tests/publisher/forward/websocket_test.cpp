@@ -245,35 +245,52 @@ TEST_CASE("pages of other origins, strangers and connections beyond the limit ar
     CHECK(status(strict, {{"Origin", "https://shop.example.evil"}, {"X-User", "ann"}}) == 403);
 }
 
-TEST_CASE("a server that had no free file descriptor accepts again when it has one") {
-    const App app;
+namespace {
+
+/// A connection with its request sent, for which its server has no file descriptor left. -1 where
+/// another thread freed one meanwhile, which the server may have got.
+int connect_to_server_without_descriptors(int port) {
     std::vector<int> taken;  // more than there are holes between descriptors in use
     while (taken.size() < 200) taken.push_back(::dup(STDERR_FILENO));
     // The client gets the last one. The kernel accepts for the server, which has none.
-    const int client = taken.back() + 1;
+    const int last = taken.back() + 1;
     rlimit limit{};
     REQUIRE(::getrlimit(RLIMIT_NOFILE, &limit) == 0);
-    const rlimit low{static_cast<rlim_t>(client + 1), limit.rlim_max};
+    const rlimit low{static_cast<rlim_t>(last + 1), limit.rlim_max};
     REQUIRE(::setrlimit(RLIMIT_NOFILE, &low) == 0);
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int client = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in there{};
     there.sin_family = AF_INET;
-    there.sin_port = htons(static_cast<std::uint16_t>(app.port));
+    there.sin_port = htons(static_cast<std::uint16_t>(port));
     there.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     const bool is_connected =
-        ::connect(fd, reinterpret_cast<const sockaddr*>(&there), sizeof there) == 0;
+        ::connect(client, reinterpret_cast<const sockaddr*>(&there), sizeof there) == 0;
     constexpr std::string_view kRequest = "GET / HTTP/1.1\r\nHost: here\r\n\r\n";
-    const auto sent = ::send(fd, kRequest.data(), kRequest.size(), MSG_NOSIGNAL);
-    pollfd answer{fd, POLLIN, 0};
-    const int before = ::poll(&answer, 1, 500);
+    const auto sent = ::send(client, kRequest.data(), kRequest.size(), MSG_NOSIGNAL);
+    pollfd answer{client, POLLIN, 0};
+    const bool is_answered = ::poll(&answer, 1, 500) != 0;
     REQUIRE(::setrlimit(RLIMIT_NOFILE, &limit) == 0);
-    CHECK(fd == client);
-    CHECK(is_connected);
-    CHECK(sent == static_cast<ssize_t>(kRequest.size()));
-    CHECK(before == 0);
-    CHECK(::poll(&answer, 1, 30'000) == 1);
-    ::close(fd);
     for (const int each : taken) ::close(each);
+    if (client == last && !is_answered) {
+        CHECK(is_connected);
+        CHECK(sent == static_cast<ssize_t>(kRequest.size()));
+        return client;
+    }
+    ::close(client);
+    return -1;
+}
+
+}  // namespace
+
+TEST_CASE("a server that had no free file descriptor accepts again when it has one") {
+    const App app;
+    int client = -1;
+    for (int i = 0; i < 20 && client < 0; ++i)
+        client = connect_to_server_without_descriptors(app.port);
+    REQUIRE(client >= 0);
+    pollfd answer{client, POLLIN, 0};
+    CHECK(::poll(&answer, 1, 30'000) == 1);
+    ::close(client);
 }
 
 TEST_CASE("callers do not reach each other's keys, and the handler knows who calls") {
