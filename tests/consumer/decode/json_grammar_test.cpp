@@ -7,7 +7,7 @@
 using namespace homeward::consumer;
 using namespace homeward::testing;
 using Catch::Matchers::Contains;
-using std::string_literals::operator""s;
+using namespace std::string_literals;
 
 namespace {
 

@@ -109,7 +109,8 @@ TEST_CASE("an origin that has ended and is whole keeps 150 bytes, and knows its 
     CHECK(ledger.verdict(7, 51, 150) == "overlap");
     CHECK(ledger.leader.number(
               "SELECT count(*) FROM homeward.known_origin k JOIN"
-              " homeward.completed_origin f USING (publisher) WHERE k.id = f.origin") == 4 * kWave);
+              " homeward.completed_origin f USING (publisher) WHERE k.id = f.origin") ==
+          4L * kWave);
 
     CHECK(ledger.leader.number("SELECT homeward.forget(1)") == 0);
     ledger.leader.query(
@@ -282,7 +283,7 @@ TEST_CASE("tiny frames that come again cost a few index entries each, however ma
         std::printf("%d frames, %d apart: %jd entries read\n", kAgain, step,
                     static_cast<std::intmax_t>(read));
         CHECK(read >= kAgain);
-        CHECK(read <= kEntriesMax * kAgain);
+        CHECK(read <= long{kEntriesMax} * kAgain);
     }
 }
 

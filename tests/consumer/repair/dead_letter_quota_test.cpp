@@ -115,7 +115,7 @@ TEST_CASE(
     bridge.environment()["HOMEWARD_BATCH_BAD_EVENTS_MAX"] = "10000";
     bridge.start_consumer();
     const bool all_came =
-        wait_until(200s, [&] { return letters(bridge, "open") == 11 * (kHeld + 1); });
+        wait_until(200s, [&] { return letters(bridge, "open") == 11L * (kHeld + 1); });
     INFO(bridge.consumer_log());
     CHECK(all_came);
     settled(bridge);

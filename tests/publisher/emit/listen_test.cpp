@@ -101,7 +101,7 @@ class Client {
         while (read_.find('\n') == std::string::npos && read_more()) {
         }
         const std::size_t end = read_.find('\n');
-        const std::string line = read_.substr(0, end);
+        std::string line = read_.substr(0, end);
         read_.erase(0, end == std::string::npos ? end : end + 1);
         return line;
     }
@@ -231,7 +231,7 @@ void expect_slow_clients_to_hold_nobody_up(const Sidecar& sidecar, std::unique_p
     CHECK(quick.read_line() == summary(1, 1, 0));
     slow->send(event("slow") + "\n");
     const std::string answers = slow->finish();
-    CHECK(answers.size() < 2 * kLines * 80);
+    CHECK(answers.size() < 2UL * kLines * 80);
     CHECK(answers.substr(answers.size() - summary(kLines + 1, 1, kLines).size() - 1) ==
           summary(kLines + 1, 1, kLines) + "\n");
 }

@@ -13,7 +13,7 @@
 using namespace homeward::testing;
 using namespace std::chrono_literals;
 using Catch::Matchers::Contains;
-using std::string_literals::operator""s;
+using namespace std::string_literals;
 namespace fs = std::filesystem;
 
 namespace {
