@@ -6,7 +6,19 @@
 
 namespace homeward::consumer {
 
-TableNames::TableNames(PgConnection& leader, const std::string& event_schema) {
+TableNames::TableNames(PgConnection& leader, const std::string& event_schema)
+    : event_schema_(event_schema) {
+    // Whoever the schema or the database belongs to may do all of this anyway, as superusers may.
+    const QueryResult others = leader.query(
+        "SELECT c.relname, pg_get_userbyid(c.relowner)"
+        " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')"
+        " AND pg_get_userbyid(c.relowner) <> current_user"
+        " AND NOT pg_has_role(c.relowner, n.nspowner, 'MEMBER')",
+        {event_schema});
+    for (int row = 0; row < others.rows(); ++row) {
+        owners_.emplace(others.at(row, 0), others.at(row, 1));
+    }
     const bool is_there =
         leader.query("SELECT to_regclass('homeward.packed_type') IS NOT NULL").at(0, 0) == "t";
     if (!is_there) return;
@@ -28,6 +40,17 @@ void TableNames::claim(const EventType& type, bool is_packed) {
     if (is_packed) tables.insert(tables.end(), {rows_table(type), packs_table(type)});
     for (const std::string& table : tables) {
         const auto [owner, is_free] = types_.try_emplace(table, type.name);
+        const auto other = owners_.find(table);
+        if (is_free && other != owners_.end()) {
+            throw LeaderError("42804",
+                              "event type \"" + type.name + "\" needs the name " + table +
+                                  ", and " + event_schema_ + "." + table + " belongs to role " +
+                                  other->second +
+                                  "; rename or drop it, or give the type another table; to keep "
+                                  "its rows, look at its triggers and take it over by ALTER TABLE "
+                                  "… OWNER TO",
+                              "");
+        }
         if (is_free || owner->second == type.name) continue;
         throw LeaderError("42804",
                           "event types \"" + owner->second + "\" and \"" + type.name +

@@ -15,11 +15,14 @@ class TableNames {
     /// Reads the names of the types that the leader knows. Throws LeaderError.
     TableNames(PgConnection& leader, const std::string& event_schema);
 
-    /// Throws LeaderError (42804) if a name that the type needs is another's.
+    /// Throws LeaderError (42804) if a name that the type needs is another's: another type's, or
+    /// for a new type a table of another login, which could have triggers or be dropped any time.
     void claim(const EventType& type, bool is_packed);
 
   private:
-    std::map<std::string, std::string> types_;  // by table
+    std::string event_schema_;
+    std::map<std::string, std::string> types_;   // by table
+    std::map<std::string, std::string> owners_;  // other logins', by table
 };
 
 }  // namespace homeward::consumer

@@ -100,7 +100,9 @@ $$;
 -- Creates the partitions of these days and attaches them; returns how many were created. CREATE …
 -- PARTITION OF would block all writers of the table; ATTACH does not. Partitions have no identity column,
 -- which PostgreSQL 17 and newer forbid. A day stays without a partition if a DEFAULT partition has rows
--- of it.
+-- of it. A table that has the day's name already is never attached, and the partition gets another one: a
+-- day that was detached or copied is its owner's, and triggers of a stranger's table would run as whoever
+-- writes.
 CREATE FUNCTION homeward.ensure_partitions(event_schema text, event_table text, days date[])
 RETURNS int4
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
@@ -133,11 +135,12 @@ BEGIN
         WHERE d NOT IN (SELECT p.day FROM homeward.day_partitions(parent) AS p) ORDER BY d
     LOOP
         part := event_table || '_' || to_char(one, 'YYYYMMDD');
+        IF to_regclass(format('%I.%I', event_schema, part)) IS NOT NULL THEN
+            part := left(event_table, 45) || to_char(one, '_YYYYMMDD_') || left(md5(random()::text), 8);
+        END IF;
         BEGIN
-            IF to_regclass(format('%I.%I', event_schema, part)) IS NULL THEN
-                EXECUTE format('CREATE TABLE %I.%I (LIKE %I.%I INCLUDING ALL EXCLUDING IDENTITY)',
-                               event_schema, part, event_schema, event_table);
-            END IF;
+            EXECUTE format('CREATE TABLE %I.%I (LIKE %I.%I INCLUDING ALL EXCLUDING IDENTITY)',
+                           event_schema, part, event_schema, event_table);
             EXECUTE format(
                 'ALTER TABLE %I.%I ATTACH PARTITION %I.%I FOR VALUES FROM (%L) TO (%L)',
                 event_schema, event_table, event_schema, part,

@@ -175,7 +175,10 @@ TEST_CASE("dropped, detached and archived days do not read as missing, once they
     CHECK(ledger.count_days() == 1);
     CHECK(sums(ledger) == "301|0|0|t");
     // Attached again, the archive is a day like any other.
-    ledger.ask("ALTER TABLE archive RENAME TO " + part(ledger, 3));
+    ledger.ask(
+        "DO $$ DECLARE day timestamptz := date_trunc('day', now() - interval '72 h', 'UTC'); BEGIN"
+        " EXECUTE format('ALTER TABLE audit_events ATTACH PARTITION archive FOR VALUES FROM (%L)"
+        " TO (%L)', day, day + interval '24 h'); END $$");
     ledger.add_rows(ledger.add_origin(1), 1, 1, 3);
     CHECK(sums(ledger) == "302|0|0|t");
     CHECK(ledger.ask("SELECT sum(expired) FROM homeward.proof") == "100");
