@@ -53,9 +53,9 @@ ALIASES = {
     r"publisher/replay/include/homeward/replay/decide\.hpp": r"other_history",
     r"publisher/include/homeward_replay\.h": r"HOMEWARD_OTHER_HISTORY",
     r"deploy/monitoring/alerts\.yml": r"other_history",
-    r"consumer/(metrics/metrics|base/config_settings)\.(cpp|hpp)": FOLDED,
+    r"consumer/(metrics/metric_families|base/config_settings)\.(cpp|hpp)": FOLDED,
     r"tests/consumer/(base/config|service/metrics)_test\.cpp": FOLDED,
-    r"consumer/metrics/metrics\.cpp|tests/consumer/service/metrics_test\.cpp": GIVEN_BACK,
+    r"consumer/metrics/metric_families\.cpp|tests/consumer/service/metrics_test\.cpp": GIVEN_BACK,
     r"schemas/migrations/0020_consumers\.sql": FOLDED,
     r"schemas/migrations/v0\.1\.0\.objects|deploy/roles\.sql": r"bury",
 }

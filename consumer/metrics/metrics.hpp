@@ -19,15 +19,12 @@ class Histogram {
   public:
     explicit Histogram(std::vector<double> bounds);
     void observe(double value);
-    /// Prometheus text: _bucket, _sum, _count. `labels`: `a="b"` or empty.
-    /// With `shown`, only these of its bounds: each must be one.
-    void print(std::string& out, const std::string& name, const std::string& labels,
-               const std::vector<double>* shown = nullptr) const;
     /// Upper bound of the bucket in which the quantile lies; 0 without observations.
     double quantile(double q) const;
     double sum() const { return sum_.load(std::memory_order_relaxed); }
     /// One for each bound, and one for what lies beyond.
     std::vector<std::uint64_t> counts() const;
+    const std::vector<double>& bounds() const { return bounds_; }
 
   private:
     std::vector<double> bounds_;
@@ -84,8 +81,12 @@ class Metrics {
     using FreshnessCounts =
         std::map<std::pair<std::string, std::string>, std::vector<std::uint64_t>>;
     FreshnessCounts freshness_counts() const;
-    /// Exponential, by 5%, from 1 ms to a day; those of the printed histogram are among them.
+    /// The observed seconds, by the same.
+    using FreshnessSums = std::map<std::pair<std::string, std::string>, double>;
+    FreshnessSums freshness_sums() const;
+    /// Exponential, by 5%, from 1 ms to a day; among them those that Prometheus gets.
     static const std::vector<double>& freshness_bounds();
+    static const std::vector<double>& freshness_shown();
 
     /// What waits in a stream.
     struct Backlog {
@@ -130,8 +131,6 @@ class Metrics {
     void begin_hold(const std::string& kind, const std::string& name, const std::string& why);
     void end_hold(const std::string& kind, const std::string& name);
     std::vector<Hold> holds() const;
-
-    std::string print() const;
 
   private:
     mutable std::mutex mutex_;  // guards the maps, not what they hold

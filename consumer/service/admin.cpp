@@ -2,6 +2,8 @@
 
 #include <cstdlib>
 
+#include "consumer/metrics/metric_families.hpp"
+
 namespace homeward::consumer {
 namespace {
 
@@ -30,7 +32,9 @@ std::map<std::string, HttpRoute> routes_of(const Metrics& metrics, StatusPage& s
              return HttpAnswer{200, status.json(since_in(query)), "application/json"};
          }}},
         {"/metrics", {[&metrics, &status](std::string_view) {
-             return HttpAnswer{200, metrics.print() + status.freshness_metrics(),
+             auto families = metric_families(metrics);
+             families.push_back(status.freshness_metrics());
+             return HttpAnswer{200, metrics_text(families),
                                "text/plain; version=0.0.4; charset=utf-8"};
          }}},
         {"/runbook", {[](std::string_view) {

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "consumer/base/log_format.hpp"
+#include "consumer/metrics/metric_families.hpp"
 
 namespace homeward::consumer {
 namespace {
@@ -180,20 +181,21 @@ LimitFacts StatusPage::facts() const {
     return facts;
 }
 
-std::string StatusPage::freshness_metrics() const {
-    std::string text =
-        "# HELP homeward_freshness_quantile_seconds From emit() until the row was visible, of what "
-        "came in the last minute; within 5%.\n"
-        "# TYPE homeward_freshness_quantile_seconds gauge\n";
+prometheus::MetricFamily StatusPage::freshness_metrics() const {
+    prometheus::MetricFamily family;
+    family.name = "homeward_freshness_quantile_seconds";
+    family.help =
+        "From emit() until the row was visible, of what came in the last minute; within 5%.";
+    family.type = prometheus::MetricType::Gauge;
     for (const auto& [key, quantiles] : history_.minute()) {
         for (const auto& [percentile, value] :
              {std::pair("50", quantiles.p50_s), std::pair("99", quantiles.p99_s)}) {
-            text += "homeward_freshness_quantile_seconds{region=\"" + key.first + "\",class=\"" +
-                    key.second + "\",percentile=\"" + percentile + "\"} " + std::to_string(value) +
-                    "\n";
+            family.metric.push_back(metric_value(
+                family.type, value,
+                {{"region", key.first}, {"class", key.second}, {"percentile", percentile}}));
         }
     }
-    return text;
+    return family;
 }
 
 std::vector<Reason> StatusPage::reasons() const {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <prometheus/metric_family.h>
+
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -44,8 +46,8 @@ class StatusPage {
     };
     explicit StatusPage(Sources sources);
 
-    /// homeward_freshness_quantile_seconds, as Prometheus text.
-    std::string freshness_metrics() const;
+    /// homeward_freshness_quantile_seconds.
+    prometheus::MetricFamily freshness_metrics() const;
     /// What is not well, as far as it is known without asking anybody. Never waits.
     std::vector<Reason> reasons() const;
     /// Everything as JSON, with the moments of History from number `since` on. Never throws.

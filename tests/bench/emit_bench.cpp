@@ -6,10 +6,11 @@
 // throughout. Beside it at the same pace, in turns: the bare copy of as many bytes
 // (copied_ring.hpp), which says what of the high quantiles is the machine's; spdlog's asynchronous
 // logger, js_PublishMsgAsync of nats.c, one write(2) per event. Likewise emit() into the shared
-// lane, which threads without a lane of their own have, and with the lanes inside the spool, as in
-// containers that must lose nothing when they start anew: their records have checksums, as those
-// on tmpfs need not. Then the first call of a thread and of a forked child (first_emits.cpp), and
-// how long a call may last when things break (never_blocks.cpp).
+// lane, which threads without a lane of their own have, beside a bare copy into one ring; and with
+// the lanes inside the spool, as in containers that must lose nothing when they start anew: their
+// records have checksums, as those on tmpfs need not. Then the first call of a thread and of a
+// forked child (first_emits.cpp), and how long a call may last when things break
+// (never_blocks.cpp).
 
 #include <unistd.h>
 
@@ -47,6 +48,7 @@ constexpr double kEventsPerSecond = 100'000;
 constexpr int kRounds = 3;
 constexpr int kThreadCounts[] = {2, 4, 8};
 constexpr const char* kControl = "a bare copy";
+constexpr const char* kSharedControl = "a bare copy into one ring";
 constexpr const char* kShared = "emit, shared lane";
 constexpr const char* kSpooled = "emit, lanes in the spool";
 constexpr double kSharedP50Ns = 150;
@@ -102,6 +104,10 @@ class EmitBench {
             thread_local CopiedRing ring;
             return ring.copy(event);
         };
+        SharedCopiedRing shared_ring;
+        const auto copy_shared = [&](const AuditSample&, const events::Audit& event) {
+            return shared_ring.copy(event);
+        };
         const auto log = [&](const AuditSample&, const events::Audit& event) {
             spdlog.log(event);
             return true;
@@ -128,7 +134,10 @@ class EmitBench {
             take_turn("emit", 1, turn, emit);
             take_turn(kControl, 1, turn / 3, copy);
             take_turn(kSpooled, 1, turn / 3, emit_spooled);
-            for (const int threads : {1, 4}) take_turn(kShared, threads, turn / 6, emit_shared);
+            for (const int threads : {1, 4}) {
+                take_turn(kShared, threads, turn / 6, emit_shared);
+                take_turn(kSharedControl, threads, turn / 6, copy_shared);
+            }
             publisher.flush(std::chrono::seconds(5));
             take_turn("spdlog async", 1, turn / 3, log);
             take_turn("js_PublishMsgAsync", 1, turn / 3, publish);
@@ -195,6 +204,12 @@ class EmitBench {
                 report_.add({std::string(kShared) + " " + quantile.name + ", " + label,
                              ns(kShared, threads, quantile.share), "ns", "", std::nan(""),
                              is_promised ? value_at_most(kSharedP50Ns) : Budget{}});
+                const double copy = ns(kSharedControl, threads, quantile.share);
+                report_.add({std::string(kShared) + " " + quantile.name + ", " + label +
+                                 ", by the bare copy's",
+                             ns(kShared, threads, quantile.share), "ns",
+                             std::string(kSharedControl) + ": " + short_duration(copy),
+                             ns(kShared, threads, quantile.share) / copy, Budget{}});
             }
         }
         for (const Quantile& quantile : kQuantiles) {
