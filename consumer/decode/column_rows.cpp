@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 
+#include "consumer/base/time.hpp"
 #include "consumer/decode/copy_row.hpp"
+#include "consumer/decode/pack_form.hpp"
 #include "consumer/decode/value_writer.hpp"
 #include "schemas/columns/event_line.hpp"
 #include "schemas/text/event.hpp"
@@ -17,6 +20,37 @@ constexpr std::uint16_t kOwnColumns = 4;  // origin, seq, time, extra
 
 /// Beyond it a number might be too long for jsonb.
 constexpr std::size_t kAlikeBytesMax = 16'384;
+
+/// Of a longer one the event becomes a row, as packs are unpacked as a whole.
+constexpr std::size_t kPackedTextBytesMax = 64u << 10;
+/// A timestamptz with its length.
+constexpr std::size_t kTimeElementBytes = 12;
+
+/// std::count(), eight bytes at a time.
+std::size_t count_separators(std::string_view text) {
+    constexpr std::uint64_t kEach = 0x0101010101010101, kLow = 0x7f * kEach;
+    std::size_t count = 0;
+    std::size_t at = 0;
+    while (at + 8 <= text.size()) {
+        std::uint64_t found = 0;  // by byte; of at most 255 words, or it would overflow
+        const std::size_t words = std::min<std::size_t>((text.size() - at) / 8, 255);
+        for (const std::size_t end = at + 8 * words; at < end; at += 8) {
+            std::uint64_t word = 0;
+            std::memcpy(&word, text.data() + at, sizeof word);
+            word ^= static_cast<std::uint64_t>(kPackSeparator) * kEach;
+            found += (~(((word & kLow) + kLow) | word) >> 7) & kEach;
+        }
+        // Of sums up to 255 in each byte, by pairs.
+        constexpr std::uint64_t kPairs = 0x00ff00ff00ff00ff;
+        count += (((found & kPairs) + ((found >> 8) & kPairs)) * 0x0001000100010001) >> 48;
+    }
+    return count + static_cast<std::size_t>(std::count(
+                       text.begin() + static_cast<std::ptrdiff_t>(at), text.end(), kPackSeparator));
+}
+
+bool is_pack_null(std::string_view text) {
+    return text.size() == 1 && text.front() == kPackNull;
+}
 
 /// Whether JSON that differs from this only in its numbers is as good: they are part of no escape
 /// and of no exponent, which could make a number that jsonb does not hold.
@@ -114,20 +148,92 @@ bool ColumnRows::append_row(const columns::Block& block, Plan& plan, std::uint32
                             ValueWriter& writer) {
     const EventType& type = type_of(plan);
     for (std::size_t i = 0; i < type.fields.size(); ++i) {
-        const Source source = plan.sources[i];
-        if (source.form == Form::absent || !block.columns[source.column].has(event)) {
-            if (type.fields[i].required) return false;
-            writer.write_null();
-        } else if (source.form == Form::json) {
-            KnownJson& known = plan.known[source.column];
-            const columns::Column& column = block.columns[source.column];
-            if (!write_json(type.fields[i], column, known, event, writer)) return false;
-        } else if (!write(type.fields[i], block.columns[source.column], source.form, event,
-                          writer)) {
+        if (!append_field(type.fields[i], block, plan, plan.sources[i], event, writer)) {
             return false;
         }
     }
     writer.write_null();  // extra
+    return true;
+}
+
+bool ColumnRows::append_field(const Field& field, const columns::Block& block, Plan& plan,
+                              Source source, std::uint32_t event, ValueWriter& writer) {
+    if (source.form == Form::absent || !block.columns[source.column].has(event)) {
+        writer.write_null();
+        return !field.required;
+    }
+    const columns::Column& column = block.columns[source.column];
+    if (source.form == Form::json) {
+        return write_json(field, column, plan.known[source.column], event, writer);
+    }
+    return write(field, column, source.form, event, writer);
+}
+
+/// False: an event is far from now, or not of the first one's day, or of an earlier one than
+/// yesterday, which the day's budget may refuse.
+bool ColumnRows::pack_times(const columns::Block& block, const EventType& type, std::int64_t now_us,
+                            PackedBlock& packed) const {
+    const std::int64_t day = day_of(static_cast<std::int64_t>(block.times.front()));
+    if (day < day_of(now_us) - 1) return false;
+    packed.time_first_us = packed.time_last_us = static_cast<std::int64_t>(block.times.front());
+    packed.times.reserve(block.events * kTimeElementBytes);
+    CopyRow times(packed.times);
+    for (const std::uint64_t word : block.times) {
+        const auto time_us = static_cast<std::int64_t>(word);
+        packed.time_first_us = std::min(packed.time_first_us, time_us);
+        packed.time_last_us = std::max(packed.time_last_us, time_us);
+        times.timestamptz(time_us);
+    }
+    return day_of(packed.time_first_us) == day && day_of(packed.time_last_us) == day &&
+           events_.is_near(type, packed.time_first_us, now_us) &&
+           events_.is_near(type, packed.time_last_us, now_us);
+}
+
+bool ColumnRows::pack_field(const columns::Block& block, Plan& plan, std::size_t index,
+                            PackedBlock::Values& values) {
+    const Field& field = type_of(plan).fields[index];
+    const Source source = plan.sources[index];
+    if (source.form == Form::absent) {
+        values.nulls = block.events;
+        return !field.required;
+    }
+    const PackForm form = pack_form(field);
+    if (form == PackForm::list) return false;
+    const columns::Column& column = block.columns[source.column];
+    const bool is_joined = form == PackForm::joined;
+    CopyRow row = is_joined ? CopyRow(values.data, CopyRow::Joined{kPackSeparator, kPackNull})
+                            : CopyRow(values.data);
+    ValueWriter writer(row, scratch_, replaced_nuls_);
+    for (std::uint32_t event = 0; event < block.events; ++event) {
+        if (!append_field(field, block, plan, source, event, writer)) return false;
+        if (!column.has(event)) {
+            ++values.nulls;
+        } else if (is_joined && (column.texts[event].size() > kPackedTextBytesMax ||
+                                 is_pack_null(column.texts[event]))) {
+            return false;
+        }
+    }
+    if (!is_joined) return true;
+    values.data.pop_back();
+    return count_separators(values.data) + 1 == block.events;
+}
+
+bool ColumnRows::pack(std::uint32_t index, std::int64_t now_us, PackedBlock& packed) {
+    const columns::Block& block = decoder_.blocks()[index];
+    Plan& plan = plans_[index];
+    if (!plan.is_direct || block.events < kPackEventsMin || block.events > kPackEventsMax) {
+        return false;
+    }
+    const EventType& type = type_of(plan);
+    if (!type.is_packed || !pack_times(block, type, now_us, packed)) return false;
+    packed.block = index;
+    packed.fields.resize(type.fields.size());
+    replaced_nuls_ = 0;
+    for (std::size_t i = 0; i < type.fields.size(); ++i) {
+        if (!pack_field(block, plan, i, packed.fields[i])) return false;
+    }
+    packed.seqs.reserve(block.events);
+    events_.count_replaced_nuls(replaced_nuls_);
     return true;
 }
 

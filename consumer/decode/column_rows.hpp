@@ -33,10 +33,19 @@ class ColumnRows {
     bool open(const MessageWork& unit);
     /// For each event, in order, the index of its block.
     std::string_view order() const { return decoder_.order(); }
+    std::size_t blocks() const { return decoder_.blocks().size(); }
     /// As EventDecoder::decode(), of one event of the unit that was opened. If it becomes no row,
     /// `line` is set to its JSON.
     EventOutcome decode(const MessageWork& unit, const ColumnPlace& place, std::int64_t now_us,
                         std::string& rows, std::string& line);
+    /// A block as a pack has it, but for seqs: without a row in between. False: some event may be
+    /// none, or none of a pack, or of an earlier day than yesterday; decode() tells.
+    bool pack(std::uint32_t block, std::int64_t now_us, PackedBlock& packed);
+    /// The type of a block that was packed, and the time of its event.
+    int type_of_block(std::uint32_t block) const { return plans_[block].type; }
+    std::int64_t time_of(std::uint32_t block, std::uint32_t event) const {
+        return static_cast<std::int64_t>(decoder_.blocks()[block].times[event]);
+    }
 
   private:
     /// How a column's values are written.
@@ -70,8 +79,14 @@ class ColumnRows {
     static bool find_form(const Field& field, RecordKind kind, Form& form);
     const EventType& type_of(const Plan& plan) const;
     void make_plan(const columns::Block& block, Plan& plan) const;
+    bool pack_times(const columns::Block& block, const EventType& type, std::int64_t now_us,
+                    PackedBlock& packed) const;
+    bool pack_field(const columns::Block& block, Plan& plan, std::size_t index,
+                    PackedBlock::Values& values);
     bool append_row(const columns::Block& block, Plan& plan, std::uint32_t event,
                     ValueWriter& writer);
+    bool append_field(const Field& field, const columns::Block& block, Plan& plan, Source source,
+                      std::uint32_t event, ValueWriter& writer);
     bool write(const Field& field, const columns::Column& column, Form form, std::uint32_t event,
                ValueWriter& writer);
     bool write_json(const Field& field, const columns::Column& column, KnownJson& known,

@@ -47,7 +47,12 @@ std::string_view copy_trailer() {
 void CopyRow::begin(std::uint16_t columns) {
     append(out_, columns);
 }
+void CopyRow::join(std::string_view value) {
+    out_.append(value);
+    out_ += joined_->separator;
+}
 void CopyRow::null() {
+    if (joined_) return join({&joined_->null, 1});
     append<std::uint32_t>(out_, UINT32_MAX);
 }
 void CopyRow::int2(std::int16_t value) {
@@ -70,10 +75,12 @@ void CopyRow::boolean(bool value) {
     out_ += value ? '\1' : '\0';
 }
 void CopyRow::text(std::string_view value) {
+    if (joined_) return join(value);
     bytes(value);
 }
 void CopyRow::jsonb(std::string_view json) {
     constexpr char kJsonbVersion = 1;
+    if (joined_) return join(json);
     append(out_, static_cast<std::uint32_t>(json.size() + 1));
     out_ += kJsonbVersion;
     out_.append(json);

@@ -4,6 +4,7 @@
 // knows it. All integers big-endian.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,7 +20,14 @@ inline constexpr std::int64_t kPostgresEpochUs = 946'684'800'000'000;
 /// Appends rows to a string. Fields in the order of the columns; each call is one field.
 class CopyRow {
   public:
+    /// The fields of one column of text or jsonb, one row after another, without their lengths.
+    struct Joined {
+        char separator;  ///< behind each
+        char null;       ///< in the place of NULL
+    };
+
     explicit CopyRow(std::string& out) : out_(out) {}
+    CopyRow(std::string& out, Joined joined) : out_(out), joined_(joined) {}
 
     void begin(std::uint16_t columns);
     void null();
@@ -40,7 +48,10 @@ class CopyRow {
     void end_array(std::size_t length_at);
 
   private:
+    void join(std::string_view value);
+
     std::string& out_;
+    std::optional<Joined> joined_;
 };
 
 }  // namespace homeward::consumer

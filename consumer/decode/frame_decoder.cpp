@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 
 #include "schemas/nats/subject.hpp"
 
@@ -198,7 +199,7 @@ void UnitDecoder::open_plain(MessageWork& unit) {
     if (lines.all == 0) unit.refusal = "an empty message";
 }
 
-void UnitDecoder::decode(MessageWork& unit, std::int64_t now_us) {
+void UnitDecoder::decode(MessageWork& unit, std::int64_t now_us, Into into) {
     if (unit.is_heartbeat()) return;
     if (!unit.refusal.empty()) {
         unit.dead.push_back({unit.seq_first, false, "", unit.refusal, "",
@@ -207,7 +208,7 @@ void UnitDecoder::decode(MessageWork& unit, std::int64_t now_us) {
     }
     if (!unit.is_plain() && !unpack(unit)) return;
     if (unit.is_columns) {
-        decode_columns(unit, now_us);
+        decode_columns(unit, now_us, into);
     } else {
         decode_lines(unit, now_us);
     }
@@ -267,20 +268,41 @@ void UnitDecoder::decode_line(MessageWork& unit, SeqCursor& cursor, Range line,
     take_outcome(unit, cursor, outcome, place, text);
 }
 
-void UnitDecoder::decode_columns(MessageWork& unit, std::int64_t now_us) {
+void UnitDecoder::pack_blocks(MessageWork& unit, std::int64_t now_us) {
+    // A pack has its seqs as 32 bits from the first.
+    if (unit.seq_count > std::numeric_limits<std::int32_t>::max()) return;
+    for (std::uint32_t block = 0; block < columns_.blocks(); ++block) {
+        if (columns_.pack(block, now_us, unit.packed.emplace_back())) {
+            packed_[block] = static_cast<std::int32_t>(unit.packed.size() - 1);
+        } else {
+            unit.packed.pop_back();
+        }
+    }
+}
+
+void UnitDecoder::decode_columns(MessageWork& unit, std::int64_t now_us, Into into) {
     if (!columns_.open(unit)) {
         refuse_whole(unit, "the frame's columns are not as its header and definitions say",
                      std::string(text_of(unit.pulled.message.data)));
         return;
     }
+    packed_.fill(-1);
+    if (into == Into::packs) pack_blocks(unit, now_us);
     // Rows take some twice what columns take, and memory is reserved once.
-    unit.rows.reserve(2 * std::size_t{unit.values_bytes});
+    if (unit.packed.empty()) unit.rows.reserve(2 * std::size_t{unit.values_bytes});
     unit.events.reserve(columns_.order().size());
     SeqCursor cursor(unit);
     std::array<std::uint32_t, columns::kBlocksMax> next{};
     for (const char index : columns_.order()) {
         const auto block = static_cast<unsigned char>(index);
         const ColumnPlace at{block, next[block]++, cursor.seq()};
+        if (packed_[block] >= 0) {
+            unit.packed[static_cast<std::size_t>(packed_[block])].seqs.push_back(at.seq);
+            unit.events.push_back({columns_.type_of_block(block), at.seq, 0, 0, block, at.event,
+                                   columns_.time_of(block, at.event)});
+            cursor.advance(1);
+            continue;
+        }
         const EventRow place{-1, cursor.seq(), static_cast<std::uint32_t>(unit.rows.size()),
                              0,  at.block,     at.event,
                              0};

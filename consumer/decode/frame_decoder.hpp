@@ -1,6 +1,9 @@
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <memory>
+#include <string>
 
 #include "consumer/decode/column_rows.hpp"
 #include "consumer/decode/event_decoder.hpp"
@@ -22,9 +25,13 @@ class UnitDecoder {
     /// What the header of a frame says, into the unit whose message it is. False: it is no frame,
     /// or a damaged one.
     static bool open_frame(MessageWork& unit);
-    /// Rows, dead events and tombstones of a unit that was reset. Its origin and seq_first must be
-    /// set.
-    void decode(MessageWork& unit, std::int64_t now_us);
+    enum class Into : std::uint8_t {
+        rows,
+        packs,  ///< where all events of a block can be in one; the others become rows
+    };
+    /// Rows or packs, dead events and tombstones of a unit that was reset. Its origin and seq_first
+    /// must be set.
+    void decode(MessageWork& unit, std::int64_t now_us, Into into = Into::rows);
 
     std::uint64_t replaced_nuls() const { return events_.replaced_nuls(); }
 
@@ -39,7 +46,8 @@ class UnitDecoder {
     bool unpack(MessageWork& unit);
     void decode_line(MessageWork& unit, SeqCursor& cursor, Range line, std::int64_t now_us);
     void decode_lines(MessageWork& unit, std::int64_t now_us);
-    void decode_columns(MessageWork& unit, std::int64_t now_us);
+    void decode_columns(MessageWork& unit, std::int64_t now_us, Into into);
+    void pack_blocks(MessageWork& unit, std::int64_t now_us);
     /// What became of the next event, whose row begins at `row_begin`.
     static void take_outcome(MessageWork& unit, SeqCursor& cursor, const EventOutcome& outcome,
                              EventRow place, std::string_view line);
@@ -50,6 +58,7 @@ class UnitDecoder {
     FrameContent content_;  // its body is the unit's, but while a frame is decoded
     EventDecoder events_;
     ColumnRows columns_{events_};
+    std::array<std::int32_t, columns::kBlocksMax> packed_{};  // in unit.packed; -1: not there
     std::string line_;  // of an event of columns that becomes no row
 };
 

@@ -14,10 +14,32 @@ namespace homeward::consumer {
 struct EventRow {
     int type;
     std::uint64_t seq;
-    std::uint32_t begin, end;  ///< in MessageWork::rows
+    std::uint32_t begin, end;  ///< in MessageWork::rows; of one in a PackedBlock the same
     /// Where it stands in MessageWork::body; of columns, its block and its place there.
     std::uint32_t line_begin, line_end;
     std::int64_t time_us;
+
+    bool has_row() const { return end != begin; }
+};
+
+/// The events of a block of columns, all of one day, as a pack has them (pack_form.hpp).
+struct PackedBlock {
+    struct Values {
+        std::string data;       ///< joined, or an array's elements; empty if all are NULL
+        std::size_t nulls = 0;  ///< how many are
+    };
+    std::uint32_t block = 0;
+    std::vector<std::uint64_t> seqs;  ///< one an event
+    std::string times;                ///< an array's elements
+    std::int64_t time_first_us = 0;   ///< the earliest
+    std::int64_t time_last_us = 0;
+    std::vector<Values> fields;  ///< of the type's; extra is NULL
+
+    std::size_t bytes() const {
+        std::size_t sum = times.size();
+        for (const Values& values : fields) sum += values.data.size();
+        return sum;
+    }
 };
 
 /// An event that will not be a row.
@@ -74,6 +96,7 @@ struct MessageWork {
     std::uint32_t values_bytes = 0;  ///< of columns: FrameContent::values_bytes
     std::string rows;
     std::vector<EventRow> events;
+    std::vector<PackedBlock> packed;  ///< of events without a row
     std::vector<DeadEvent> dead;
     std::vector<Tombstone> tombstones;
 
@@ -88,6 +111,7 @@ struct MessageWork {
         is_refused = false;
         rows.clear();
         events.clear();
+        packed.clear();
         dead.clear();
         tombstones.clear();
     }

@@ -6,12 +6,6 @@
 
 namespace homeward::consumer {
 
-PackForm pack_form(const Field& field) {
-    if (field.array) return PackForm::list;
-    const bool is_text = field.column == ColumnType::text || field.column == ColumnType::jsonb;
-    return is_text ? PackForm::joined : PackForm::array;
-}
-
 std::string list_type_name(const Field& field) {
     if (field.column == ColumnType::timestamptz) return "timestamptz_list";
     std::string name(sql_name(field.column));

@@ -6,29 +6,16 @@
 #include <utility>
 #include <vector>
 
+#include "consumer/decode/pack_form.hpp"
 #include "schemas/types/event_type.hpp"
 
 namespace homeward::consumer {
 
-/// How the values of a field lie in a pack.
-enum class PackForm : std::uint8_t {
-    joined,  ///< text and jsonb: one text, the values separated by kPackSeparator
-    array,   ///< of the field's type
-    list,    ///< of arrays: an array of homeward.…_list
-};
-PackForm pack_form(const Field& field);
 /// Of a list, the type of the array's elements, in the schema homeward.
 std::string list_type_name(const Field& field);
 
-/// Between joined values, and in the place of one that is NULL. An event with a text that contains
-/// the first, or that is the second, becomes a row.
-inline constexpr char kPackSeparator = '\x1e';
-inline constexpr char kPackNull = '\x1d';
-/// The same for string_to_table(): its last two arguments.
+/// kPackSeparator and kPackNull for string_to_table(): its last two arguments.
 inline constexpr const char* kPackSeparatorsSql = "E'\\x1e', E'\\x1d'";
-
-/// Events of a pack, at most.
-inline constexpr int kPackEventsMax = 2'000;
 
 std::string rows_table(const EventType& type);
 std::string packs_table(const EventType& type);

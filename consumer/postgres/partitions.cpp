@@ -4,11 +4,6 @@
 
 namespace homeward::consumer {
 
-std::int64_t day_of(std::int64_t time_us) {
-    constexpr std::int64_t kDayUs = 86'400'000'000;
-    return time_us >= 0 ? time_us / kDayUs : (time_us - kDayUs + 1) / kDayUs;
-}
-
 void Partitions::ensure(PgConnection& leader, const TableDays& days) {
     for (const auto& [table, of_table] : days) {
         try {

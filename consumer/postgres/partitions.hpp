@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "consumer/base/time.hpp"
 #include "consumer/postgres/pg_connection.hpp"
 #include "schemas/types/event_type.hpp"
 
@@ -13,8 +14,6 @@ namespace homeward::consumer {
 
 /// Days since 1970, UTC, by the table of an event type.
 using TableDays = std::map<std::string, std::set<std::int64_t>>;
-
-std::int64_t day_of(std::int64_t time_us);
 
 /// Sees to it that the days of events have partitions. Remembers which days have one. One thread.
 class Partitions {

@@ -13,8 +13,6 @@
 namespace homeward::consumer {
 namespace {
 
-/// Fewer are cheaper as rows.
-constexpr std::size_t kEventsMin = 8;
 constexpr std::size_t kBytesMax = 4u << 20;
 constexpr std::size_t kEventBytesMax = 256u << 10;
 /// origin, seq and time, which every row begins with.
@@ -78,6 +76,14 @@ std::uint32_t array_oid(ColumnType column) {
             return 3807;
     }
     return 0;
+}
+
+/// Whose first event the place is.
+const PackedBlock* block_of(const RowPlace& place) {
+    const std::vector<PackedBlock>& packed = place.unit->packed;
+    const std::uint32_t block = place.unit->events[place.event].line_begin;
+    return &*std::find_if(packed.begin(), packed.end(),
+                          [block](const PackedBlock& one) { return one.block == block; });
 }
 
 }  // namespace
@@ -167,20 +173,67 @@ void PackEncoder::append(Values& values, std::string_view value, bool is_null, b
     }
 }
 
+void PackEncoder::append_nulls(Values& values, std::size_t nulls, bool is_first) {
+    values.nulls += nulls;
+    if (values.form == PackForm::joined) {
+        for (std::size_t i = 0; i < nulls; ++i) {
+            if (!is_first || i > 0) values.data += kPackSeparator;
+            values.data += kPackNull;
+        }
+    } else {
+        values.data.append(sizeof(std::uint32_t) * nulls, '\xff');
+    }
+}
+
+void PackEncoder::begin(std::int32_t origin, std::int64_t seq, std::int64_t time_us) {
+    if (events_ > 0) return;
+    origin_ = origin;
+    seq_first_ = seq;
+    time_first_us_ = time_last_us_ = time_us;
+}
+
+void PackEncoder::add_seq(std::int64_t seq) {
+    const std::int64_t offset = seq - seq_first_;
+    if (offset != static_cast<std::int64_t>(events_)) is_contiguous_ = false;
+    append_uint32(seq_offsets_, sizeof(std::int32_t));
+    append_uint32(seq_offsets_, static_cast<std::uint32_t>(offset));
+    ++events_;
+}
+
+bool PackEncoder::is_far(std::int64_t seq) const {
+    constexpr std::int64_t kOffsetMax = std::numeric_limits<std::int32_t>::max();
+    return events_ > 0 && std::abs(seq - seq_first_) > kOffsetMax;
+}
+
+void PackEncoder::add(std::int32_t origin, const PackedBlock& block) {
+    const bool is_first = events_ == 0;
+    begin(origin, static_cast<std::int64_t>(block.seqs.front()), block.time_first_us);
+    for (std::size_t i = 0; i < values_.size(); ++i) {
+        const bool is_extra = i == block.fields.size();
+        if (is_extra || block.fields[i].data.empty()) {
+            append_nulls(values_[i], block.seqs.size(), is_first);
+            continue;
+        }
+        const PackedBlock::Values& more = block.fields[i];
+        if (values_[i].form == PackForm::joined && !is_first) values_[i].data += kPackSeparator;
+        values_[i].data += more.data;
+        values_[i].nulls += more.nulls;
+    }
+    times_ += block.times;
+    bytes_ += block.bytes();
+    time_first_us_ = std::min(time_first_us_, block.time_first_us);
+    time_last_us_ = std::max(time_last_us_, block.time_last_us);
+    for (const std::uint64_t seq : block.seqs) add_seq(static_cast<std::int64_t>(seq));
+}
+
 /// False: the event is to be a row.
 bool PackEncoder::add(const RowPlace& place) {
     if (!read(place) || !is_packable()) return false;
     const std::int64_t time_us = place.unit->events[place.event].time_us;
     const auto seq = load_int64(fields_[1].data());
-    const bool is_first = places_.empty();
-    if (is_first) {
-        seq_first_ = seq;
-        time_first_us_ = time_last_us_ = time_us;
-    }
-    const std::int64_t offset = seq - seq_first_;
-    if (offset != static_cast<std::int64_t>(places_.size())) is_contiguous_ = false;
-    append_uint32(seq_offsets_, sizeof(std::int32_t));
-    append_uint32(seq_offsets_, static_cast<std::uint32_t>(offset));
+    const bool is_first = events_ == 0;
+    begin(place.unit->origin, seq, time_us);
+    add_seq(seq);
     append_uint32(times_, sizeof(std::int64_t));
     times_.append(fields_[2]);
     time_first_us_ = std::min(time_first_us_, time_us);
@@ -197,30 +250,30 @@ bool PackEncoder::add(const RowPlace& place) {
 void PackEncoder::write(std::string& packs) {
     CopyRow row(packs);
     row.begin(static_cast<std::uint16_t>(kPackHeadFields + values_.size()));
-    row.int4(places_.front().unit->origin);
+    row.int4(origin_);
     row.int8(seq_first_);
     row.timestamptz(time_first_us_);
     row.timestamptz(time_last_us_);
-    row.int4(static_cast<std::int32_t>(places_.size()));
+    row.int4(static_cast<std::int32_t>(events_));
     if (is_contiguous_) {
         row.null();
     } else {
-        append_array(packs, kInt4Oid, places_.size(), seq_offsets_);
+        append_array(packs, kInt4Oid, events_, seq_offsets_);
     }
-    append_array(packs, kTimestamptzOid, places_.size(), times_);
+    append_array(packs, kTimestamptzOid, events_, times_);
     for (const Values& values : values_) {
-        if (values.nulls == places_.size()) {
+        if (values.nulls == events_) {
             row.null();
         } else if (values.form == PackForm::joined) {
             row.text(values.data);
         } else {
-            append_array(packs, values.element_oid, places_.size(), values.data);
+            append_array(packs, values.element_oid, events_, values.data);
         }
     }
 }
 
 void PackEncoder::finish(std::string& packs, std::vector<RowPlace>& rows) {
-    if (places_.size() < kEventsMin) {
+    if (events_ < kPackEventsMin) {
         rows.insert(rows.end(), places_.begin(), places_.end());
     } else {
         write(packs);
@@ -230,6 +283,7 @@ void PackEncoder::finish(std::string& packs, std::vector<RowPlace>& rows) {
         values.nulls = 0;
     }
     places_.clear();
+    events_ = 0;
     times_.clear();
     seq_offsets_.clear();
     is_contiguous_ = true;
@@ -237,20 +291,32 @@ void PackEncoder::finish(std::string& packs, std::vector<RowPlace>& rows) {
 }
 
 std::vector<RowPlace> PackEncoder::encode(std::span<const RowPlace> places, std::string& packs) {
-    constexpr std::int64_t kOffsetMax = std::numeric_limits<std::int32_t>::max();
-    std::map<std::pair<std::int32_t, std::int64_t>, std::vector<RowPlace>> groups;
+    using Key = std::pair<std::int32_t, std::int64_t>;
+    std::map<Key, std::vector<RowPlace>> groups;
+    std::pair<const Key, std::vector<RowPlace>>* last = nullptr;
     for (const RowPlace& place : places) {
         const EventRow& event = place.unit->events[place.event];
-        groups[{place.unit->origin, day_of(event.time_us)}].push_back(place);
+        if (!event.has_row() && event.line_end > 0) continue;  // the block's first stands for all
+        const Key key{place.unit->origin, day_of(event.time_us)};
+        if (last == nullptr || last->first != key) last = &*groups.try_emplace(key).first;
+        last->second.push_back(place);
     }
     std::vector<RowPlace> rows;
     for (const auto& [key, group] : groups) {
         for (const RowPlace& place : group) {
-            const auto seq = static_cast<std::int64_t>(place.unit->events[place.event].seq);
-            const bool is_far = !places_.empty() && std::abs(seq - seq_first_) > kOffsetMax;
-            if (is_far || places_.size() == kPackEventsMax || bytes_ >= kBytesMax)
+            const EventRow& event = place.unit->events[place.event];
+            const PackedBlock* block = event.has_row() ? nullptr : block_of(place);
+            const std::size_t events = block == nullptr ? 1 : block->seqs.size();
+            const std::uint64_t seq_last = block == nullptr ? event.seq : block->seqs.back();
+            if (is_far(static_cast<std::int64_t>(seq_last)) || bytes_ >= kBytesMax ||
+                events_ + events > kPackEventsMax) {
                 finish(packs, rows);
-            if (!add(place)) rows.push_back(place);
+            }
+            if (block != nullptr) {
+                add(key.first, *block);
+            } else if (!add(place)) {
+                rows.push_back(place);
+            }
         }
         finish(packs, rows);
     }

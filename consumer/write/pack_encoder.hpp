@@ -23,8 +23,9 @@ struct RowPlace {
 using ListTypes = std::map<std::string, std::uint32_t>;
 ListTypes read_list_types(PgConnection& leader);
 
-/// Rows of one packed type, as they are encoded for a binary COPY, transposed into packs: one for
-/// each origin and day, and another after each 2,000 events or 4 MiB. One thread.
+/// Rows of one packed type, as they are encoded for a binary COPY, transposed into packs, and
+/// blocks of columns as they are: one for each origin and day, and another after each 2,000 events
+/// or 4 MiB. One thread.
 class PackEncoder {
   public:
     PackEncoder(const EventType& type, const ListTypes& list_types);
@@ -46,15 +47,22 @@ class PackEncoder {
     };
 
     bool add(const RowPlace& place);
+    void add(std::int32_t origin, const PackedBlock& block);
+    void begin(std::int32_t origin, std::int64_t seq, std::int64_t time_us);
+    void add_seq(std::int64_t seq);
+    bool is_far(std::int64_t seq) const;
     bool read(const RowPlace& place);
     bool is_packable() const;
     static void append(Values& values, std::string_view value, bool is_null, bool is_first);
+    static void append_nulls(Values& values, std::size_t nulls, bool is_first);
     void finish(std::string& packs, std::vector<RowPlace>& rows);
     void write(std::string& packs);
 
     std::vector<Values> values_;            // of the fields and extra
     std::vector<std::string_view> fields_;  // of the row at hand; NULL: without data
-    std::vector<RowPlace> places_;          // in the pack
+    std::vector<RowPlace> places_;          // in the pack, of rows
+    std::size_t events_ = 0;                // in the pack
+    std::int32_t origin_ = 0;
     std::string times_;
     std::string seq_offsets_;
     std::int64_t seq_first_ = 0;

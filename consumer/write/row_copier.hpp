@@ -12,6 +12,7 @@
 
 #include "consumer/decode/column_rows.hpp"
 #include "consumer/decode/event_decoder.hpp"
+#include "consumer/decode/frame_decoder.hpp"
 #include "consumer/decode/message_work.hpp"
 #include "consumer/postgres/partitions.hpp"
 #include "consumer/postgres/pg_connection.hpp"
@@ -42,6 +43,11 @@ class RowCopier {
     RowCopier(const Config& config, const Catalog& catalog, Partitions& partitions)
         : config_(config), catalog_(catalog), partitions_(partitions) {}
 
+    /// How units are to be decoded for copy(): after a statement timeout, a COPY takes some of a
+    /// type's rows, and not all of a block.
+    UnitDecoder::Into best_form() const {
+        return piece_rows_.empty() ? UnitDecoder::Into::packs : UnitDecoder::Into::rows;
+    }
     /// The days of rows that are not known to have a partition.
     TableDays missing_days(const Units& units) const;
     /// Partitions for all rows, before a transaction begins.
@@ -55,7 +61,7 @@ class RowCopier {
     /// line that COPY names, else by halving. Where many are refused, pieces are small, so that few
     /// good rows are sent again. One outcome a type; the last is cut short at the next row after
     /// `refused_max`. Throws what is transient, and what lacks its partition (make_room() again,
-    /// after Partitions::forget()).
+    /// after Partitions::forget()). The units must have been decoded into rows.
     std::vector<CopyOutcome> isolate_bad_rows(PgConnection& leader, Units& units,
                                               std::size_t refused_max);
     /// Rows that the leader refuses become dead events; throws when the table refuses all.

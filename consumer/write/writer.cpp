@@ -296,13 +296,13 @@ void Writer::prepare(Units& units) {
     }
 }
 
-void Writer::decode(Units& units) {
+void Writer::decode(Units& units, UnitDecoder::Into into) {
     stage_.enter(Stage::decode);
     const auto started = SteadyClock::now();
     const std::uint64_t nuls = decoder_.replaced_nuls();
     const std::int64_t now_us = system_us();
     for (MessageWork& unit : units) {
-        if (!unit.is_skipped()) decoder_.decode(unit, now_us);
+        if (!unit.is_skipped()) decoder_.decode(unit, now_us, into);
     }
     copier_.add_dead_letters(day_budget_.refuse_beyond(units, now_us));
     context_.metrics.replaced_nuls += decoder_.replaced_nuls() - nuls;
@@ -319,7 +319,7 @@ bool Writer::return_any(Units& units) {
 
 bool Writer::write_optimistically(Units& units) {
     plain_.reserve(*leader_, units);
-    decode(units);
+    decode(units, copier_.best_form());
     if (return_any(units)) return false;
     copier_.make_room(*leader_, units);
     stage_.enter(Stage::copy);
@@ -353,7 +353,7 @@ bool Writer::write_carefully(Units& units) {
         }
         quarantine(unit, std::string(ledger::explain(verdicts[i])));
     }
-    decode(units);
+    decode(units, UnitDecoder::Into::rows);
     const TableDays days = copier_.missing_days(units);
     bool is_whole = days.empty() && !return_any(units);
     if (is_whole) {

@@ -78,7 +78,7 @@ class Writer {
     void prepare(Units& units);
     void resolve_origin(MessageWork& unit);
     void quarantine(MessageWork& unit, const std::string& reason);
-    void decode(Units& units);
+    void decode(Units& units, UnitDecoder::Into into);
     bool write_optimistically(Units& units);
     bool write_carefully(Units& units);
     bool return_any(Units& units);

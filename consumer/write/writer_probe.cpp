@@ -83,6 +83,7 @@ void WriterProbe::committed(const Units& units, SteadyClock::duration took) {
         events += unit.seq_count;
         rows += unit.events.size();
         metrics_.row_bytes += unit.rows.size();
+        for (const PackedBlock& block : unit.packed) metrics_.row_bytes += block.bytes();
         count_dead(unit);
         for (const Tombstone& one : unit.tombstones) {
             metrics_.tombstones += one.seq_last - one.seq_first + 1;

@@ -1,6 +1,6 @@
 // A whole message: whatever it is, each of its seqs becomes a row, a dead event or part of a
 // tombstone, once; and the rows lie behind one another where their events say. Frames have lines or
-// columns.
+// columns. Decoded into packs, the same events are left, each in a row or in a block.
 
 #include "consumer/decode/frame_decoder.hpp"
 #include "schemas/nats/subject.hpp"
@@ -32,6 +32,29 @@ void check(const MessageWork& unit) {
     for (const DeadEvent& dead : unit.dead) require(!dead.reason.empty());
 }
 
+void check_packs(const MessageWork& unit, const std::vector<EventRow>& of_rows) {
+    require(unit.events.size() == of_rows.size());
+    std::size_t without_row = 0;
+    for (std::size_t i = 0; i < unit.events.size(); ++i) {
+        require(unit.events[i].seq == of_rows[i].seq);
+        require(unit.events[i].type == of_rows[i].type);
+        require(unit.events[i].time_us == of_rows[i].time_us);
+        without_row += unit.events[i].has_row() ? 0 : 1;
+    }
+    for (const PackedBlock& block : unit.packed) {
+        require(block.times.size() == 12 * block.seqs.size());
+        require(block.time_first_us <= block.time_last_us);
+        without_row -= block.seqs.size();
+    }
+    require(without_row == 0);
+}
+
+std::vector<EventType> packed_types() {
+    std::vector<EventType> types = load_event_types(HOMEWARD_SAMPLE_TYPES);
+    for (EventType& type : types) type.is_packed = true;
+    return types;
+}
+
 std::string frame_of(fuzz::Bytes& input, bool has_columns) {
     FrameHeader header;
     header.publisher.bytes[0] = 1;
@@ -59,9 +82,8 @@ std::string frame_of(fuzz::Bytes& input, bool has_columns) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    static UnitDecoder decoder(
-        std::make_shared<const Catalog>(load_event_types(HOMEWARD_SAMPLE_TYPES)),
-        {3'650 * testing::kDayUs, 2 * testing::kDayUs});
+    static UnitDecoder decoder(std::make_shared<const Catalog>(packed_types()),
+                               {3'650 * testing::kDayUs, 2 * testing::kDayUs});
     fuzz::Bytes input(data, size);
     const std::uint8_t kind = input.take<std::uint8_t>() % 4;
     const bool is_plain = kind % 2 == 0;
@@ -82,5 +104,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     unit.reset();
     decoder.decode(unit, testing::kNowUs);
     check(unit);
+    const std::vector<EventRow> rows = std::move(unit.events);
+    unit.reset();
+    decoder.decode(unit, testing::kNowUs, UnitDecoder::Into::packs);
+    check_packs(unit, rows);
     return 0;
 }

@@ -75,11 +75,11 @@ FindDescriptor RandomRecords::find() const {
 std::vector<std::byte> RandomRecords::next() {
     if (one_in(8)) return dynamic();
     const std::size_t type = one_in(4) ? random_() % types_.size() : 0;
-    return typed(types_[type], false);
+    return typed(types_[type], false, one_in(3));
 }
 
-std::vector<std::byte> RandomRecords::next_good(const OwnedDescriptor& type) {
-    return typed(type, true);
+std::vector<std::byte> RandomRecords::next_good(const OwnedDescriptor& type, bool is_sparse) {
+    return typed(type, true, is_sparse);
 }
 
 std::vector<std::byte> RandomRecords::dynamic() {
@@ -93,14 +93,15 @@ std::vector<std::byte> RandomRecords::dynamic() {
     return record;
 }
 
-std::vector<std::byte> RandomRecords::typed(const OwnedDescriptor& type, bool is_good) {
+std::vector<std::byte> RandomRecords::typed(const OwnedDescriptor& type, bool is_good,
+                                            bool is_sparse) {
     time_us_ += static_cast<std::int64_t>(random_() % 5'000);
     if (!is_good && one_in(50)) time_us_ -= 10'000'000;
     std::vector<std::byte> record;
     append(record, type.hash);
     append(record, !is_good && one_in(200) ? std::numeric_limits<std::int64_t>::min() : time_us_);
     std::uint64_t presence = ~std::uint64_t{0};
-    if (!is_good && one_in(3)) presence = random_();
+    if (is_sparse) presence = random_();
     append(record, presence);
     for (std::size_t i = 0; i < type.fields.size(); ++i) {
         if ((presence >> i & 1u) != 0) append_field(record, type.fields[i], is_good);

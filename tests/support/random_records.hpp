@@ -20,11 +20,11 @@ class RandomRecords {
     /// Of types().
     FindDescriptor find() const;
     std::vector<std::byte> next();
-    /// Of one type, all its fields present and good.
-    std::vector<std::byte> next_good(const OwnedDescriptor& type);
+    /// Of one type, its fields good, and present unless it is sparse.
+    std::vector<std::byte> next_good(const OwnedDescriptor& type, bool is_sparse = false);
 
   private:
-    std::vector<std::byte> typed(const OwnedDescriptor& type, bool is_good);
+    std::vector<std::byte> typed(const OwnedDescriptor& type, bool is_good, bool is_sparse);
     std::vector<std::byte> dynamic();
     void append_field(std::vector<std::byte>& record, const OwnedDescriptor::OwnedField& field,
                       bool is_good);
