@@ -10,7 +10,7 @@ trap 'rm -rf "$work"' EXIT
 cmake --install "$build_dir" --prefix "$work/prefix" >"$work/install.log"
 cp -r "$source_dir/tests/install/app" "$work/app"
 cmake -S "$work/app" -B "$work/build" -G Ninja -DCMAKE_PREFIX_PATH="$work/prefix" \
-    -DCMAKE_CXX_FLAGS="${HOMEWARD_TEST_CXX_FLAGS:-}"
+    -DCMAKE_CXX_FLAGS="${HOMEWARD_TEST_CXX_FLAGS:-}" -DCMAKE_C_FLAGS="${HOMEWARD_TEST_CXX_FLAGS:-}"
 cmake --build "$work/build" --target app calls
 "$work/build/app"
 "$work/build/calls"

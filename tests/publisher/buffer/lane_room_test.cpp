@@ -254,7 +254,12 @@ TEST_CASE("lanes that lie ready take none of the last half of a small /dev/shm")
     CHECK(lane_files(shop.options.lane_dir) == 4);
     // With room there are two of each class, and not one more.
     std::filesystem::remove(filler);
-    CHECK(wait_until(10s, [&] { return lane_files(shop.options.lane_dir) == 8; }));
+    // A lane's file is there shortly before a thread can take it.
+    CHECK(wait_until(10s, [&] {
+        static_cast<void>(publisher.emit(sample_audit()));
+        static_cast<void>(publisher.emit(sample_metric()));
+        return lane_files(shop.options.lane_dir) == 8;
+    }));
     std::this_thread::sleep_for(300ms);
     CHECK(lane_files(shop.options.lane_dir) == 8);
     CHECK(shop.times_said("no room for another lane") == 0);

@@ -135,8 +135,9 @@ TEST_CASE("every key has its effect once or not at all, and what the client was 
             continue;
         ends[key] = name_of(primary.abandon(key, 20s).outcome);
     }
-    CHECK(shop.stop_server(0) == 0);
-    CHECK(shop.stop_server(1) == 0);
+    const std::array ends_of_servers{shop.stop_server(0), shop.stop_server(1)};
+    INFO(shop.log());
+    CHECK(ends_of_servers == std::array{0, 0});
     for (const auto& row : shop.regions().leader().query("SELECT key, item FROM orders")) {
         ++rows[row[0]];
         INFO(row[0]);
