@@ -59,13 +59,13 @@ typedef struct homeward_type homeward_type;
 typedef struct homeward_scope homeward_scope;
 
 /** What may happen to an event under pressure. */
-typedef enum homeward_class {
+typedef enum homeward_class HOMEWARD_ANY_INT {
     HOMEWARD_AUDIT = 1, /**< never lost in silence: refused with a code when there is no room */
     HOMEWARD_METRIC = 2 /**< may be dropped; the drop itself is reported */
 } homeward_class;
 
 /** What became of an event. */
-typedef enum homeward_result {
+typedef enum homeward_result HOMEWARD_ANY_INT {
     HOMEWARD_ACCEPTED = 0,   /**< it will reach the stream, whatever happens to this process */
     HOMEWARD_HELD = 1,       /**< by this thread's scope; not yet accepted */
     HOMEWARD_DROPPED = 2,    /**< metric only: no room; a tombstone will report it */
@@ -87,7 +87,7 @@ typedef enum homeward_result {
 const char* homeward_result_text(homeward_result result);
 
 /** What a logged frame survives. */
-typedef enum homeward_durability {
+typedef enum homeward_durability HOMEWARD_ANY_INT {
     HOMEWARD_SURVIVES_PROCESS = 0, /**< the death of the process */
     HOMEWARD_SURVIVES_MACHINE = 1  /**< its restart too: fdatasync before sending */
 } homeward_durability;
@@ -237,7 +237,7 @@ homeward_result homeward_emit_wait(homeward_publisher* publisher, const homeward
                                    uint32_t deadline_ms);
 
 /** How far events must be before homeward_flush() returns. */
-typedef enum homeward_until {
+typedef enum homeward_until HOMEWARD_ANY_INT {
     HOMEWARD_LOGGED = 0, /**< in the frame log */
     HOMEWARD_STREAM = 1  /**< acknowledged by JetStream */
 } homeward_until;

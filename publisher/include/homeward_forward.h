@@ -24,7 +24,7 @@ extern "C" {
 #endif
 
 /** How a call ended, as far as its caller can know. */
-typedef enum homeward_outcome {
+typedef enum homeward_outcome HOMEWARD_ANY_INT {
     HOMEWARD_OUTCOME_OK = 0, /**< committed, by this call or by an earlier one with this key */
     HOMEWARD_OUTCOME_FAILED =
         1, /**< not done: the handler refused; `code` and `body` are its own */
@@ -43,7 +43,7 @@ typedef enum homeward_outcome {
 const char* homeward_outcome_name(homeward_outcome outcome);
 
 /** Whether the local replica has what a call has committed. */
-typedef enum homeward_replica_state {
+typedef enum homeward_replica_state HOMEWARD_ANY_INT {
     HOMEWARD_REPLICA_NOT_ASKED = 0, /**< there is nothing to wait for, or nobody to ask */
     HOMEWARD_REPLICA_COVERED = 1,   /**< a read on the replica sees the write */
     HOMEWARD_REPLICA_BEHIND = 2,    /**< not within `replica_wait_max_ms` */

@@ -100,7 +100,7 @@ int homeward_forward_server_on(homeward_forward_server* server, const char* oper
 int homeward_forward_server_start(homeward_forward_server* server, char* why, size_t why_bytes);
 
 /** What homeward_forward_server_next() has found. */
-typedef enum homeward_next {
+typedef enum homeward_next HOMEWARD_ANY_INT {
     HOMEWARD_NEXT_NONE = 0,  /**< no call came in time */
     HOMEWARD_NEXT_CALL = 1,  /**< a call: end it by homeward_tx_reply() or homeward_tx_fail() */
     HOMEWARD_NEXT_CLOSED = 2 /**< the server has closed, and no call comes any more */

@@ -59,7 +59,7 @@ homeward_meter* homeward_meter_new(homeward_publisher* publisher,
 void homeward_meter_free(homeward_meter* meter);
 
 /** What a series measures. */
-typedef enum homeward_instrument_kind {
+typedef enum homeward_instrument_kind HOMEWARD_ANY_INT {
     HOMEWARD_COUNTER = 1,         /**< a sum that only grows: homeward_instrument_add() */
     HOMEWARD_UP_DOWN_COUNTER = 2, /**< a sum that may shrink: homeward_instrument_add() */
     HOMEWARD_GAUGE = 3,           /**< the last value: homeward_instrument_record() */

@@ -15,12 +15,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/** @def HOMEWARD_ANY_INT
+ * Behind the name of an enumeration: in C++, too, it may have any number, such as that of a newer
+ * version. */
+#ifndef HOMEWARD_ANY_INT
+#ifdef __cplusplus
+#define HOMEWARD_ANY_INT : int
+#else
+#define HOMEWARD_ANY_INT
+#endif
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 /** What a database error means, whatever the engine. */
-typedef enum homeward_cause {
+typedef enum homeward_cause HOMEWARD_ANY_INT {
     HOMEWARD_CAUSE_NONE = 0,
     HOMEWARD_CAUSE_READ_ONLY = 1,   /**< a write, to a server or in a transaction that only reads */
     HOMEWARD_CAUSE_UNSUPPORTED = 2, /**< what a read replica cannot do */
@@ -59,7 +70,7 @@ homeward_cause homeward_cause_of_sqlite(int32_t extended_code);
 const char* homeward_cause_name(homeward_cause cause);
 
 /** What a database server is. */
-typedef enum homeward_server_role {
+typedef enum homeward_server_role HOMEWARD_ANY_INT {
     HOMEWARD_ROLE_UNKNOWN = 0,          /**< not asked */
     HOMEWARD_ROLE_PRIMARY = 1,          /**< takes writes */
     HOMEWARD_ROLE_STANDBY = 2,          /**< a read replica */
@@ -67,7 +78,7 @@ typedef enum homeward_server_role {
 } homeward_server_role;
 
 /** What a session has seen, against what the local replica has. */
-typedef enum homeward_coverage {
+typedef enum homeward_coverage HOMEWARD_ANY_INT {
     HOMEWARD_NOT_ASKED = 0,          /**< no token, or the app takes any state */
     HOMEWARD_COVERED = 1,            /**< the replica has all that the session has seen */
     HOMEWARD_BEHIND = 2,             /**< it does not */
@@ -115,7 +126,7 @@ typedef struct homeward_policy {
 } homeward_policy;
 
 /** What to do with a request. */
-typedef enum homeward_verdict {
+typedef enum homeward_verdict HOMEWARD_ANY_INT {
     HOMEWARD_PROCEED = 0, /**< answer as the app would */
     HOMEWARD_REPLAY = 1,  /**< answer 409 with fly-replay: region=PRIMARY */
     HOMEWARD_REFUSE = 2   /**< answer `status` */
@@ -199,7 +210,7 @@ homeward_coverage homeward_token_coverage(const homeward_tokens* tokens, const c
                                           const char* const row[4]);
 
 /** A database engine. */
-typedef enum homeward_engine {
+typedef enum homeward_engine HOMEWARD_ANY_INT {
     HOMEWARD_POSTGRESQL = 0, /**< PostgreSQL */
     HOMEWARD_MYSQL = 1,      /**< MySQL */
     HOMEWARD_MARIADB = 2,    /**< MariaDB */

@@ -7,6 +7,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/** @def HOMEWARD_ANY_INT
+ * Behind the name of an enumeration: in C++, too, it may have any number, such as that of a newer
+ * version. */
+#ifndef HOMEWARD_ANY_INT
+#ifdef __cplusplus
+#define HOMEWARD_ANY_INT : int
+#else
+#define HOMEWARD_ANY_INT
+#endif
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -23,7 +34,7 @@ extern "C" {
  * homeward_value values[] = {homeward_text("p1", 2), homeward_integer(250)};
  * homeward_emit(publisher, parcel, values, 2);
  * @endcode */
-typedef enum homeward_kind {
+typedef enum homeward_kind HOMEWARD_ANY_INT {
     HOMEWARD_ABSENT = 0, /**< of a value only: this event has no such field */
     HOMEWARD_INTEGER = 1,
     HOMEWARD_REAL = 2,

@@ -67,12 +67,8 @@ bool has(std::uint32_t flags, int flag) {
 }
 
 /// A code that this version does not know is 0: nothing is concluded from it.
-template <typename Enum, typename Given>
-Enum known(const Given& given, Enum last) {
-    // Whoever calls may have set any number, and C++ may not load it as the enumeration.
-    int code = 0;
-    static_assert(sizeof code == sizeof given);
-    std::memcpy(&code, &given, sizeof code);
+template <typename Enum>
+Enum known(int code, Enum last) {
     return code < 0 || code > static_cast<int>(last) ? Enum{} : static_cast<Enum>(code);
 }
 

@@ -54,6 +54,30 @@ TEST_CASE("values that do not fit their type are told, and no event") {
     homeward_free(publisher);
 }
 
+TEST_CASE("a number that is no enumerator is refused, or taken for the default") {
+    // As a program in C or Ruby may pass it; built with UBSan, this library must not load it as an
+    // enumeration that it is no value of.
+    homeward_options wanted = options();
+    wanted.durability = static_cast<homeward_durability>(99);
+    homeward_publisher* publisher = homeward_open(&wanted, nullptr, 0);
+    REQUIRE(publisher != nullptr);
+    const auto no_class = static_cast<homeward_class>(99);
+    const auto no_kind = static_cast<homeward_kind>(99);
+    const homeward_field good_fields[] = {{"code", HOMEWARD_TEXT}};
+    const homeward_field bad_fields[] = {{"code", no_kind}};
+    CHECK(homeward_define(publisher, "parcel", no_class, good_fields, 1) == nullptr);
+    CHECK(homeward_define(publisher, "parcel", HOMEWARD_AUDIT, bad_fields, 1) == nullptr);
+    CHECK(homeward_emit_json(publisher, no_class, "note", 4, "{}", 2, 0) == HOMEWARD_INVALID);
+    homeward_type* parcel = homeward_define(publisher, "parcel", HOMEWARD_AUDIT, good_fields, 1);
+    REQUIRE(parcel != nullptr);
+    homeward_value value = homeward_text("p1", 2);
+    CHECK(homeward_emit(publisher, parcel, &value, 1) == HOMEWARD_ACCEPTED);
+    value.kind = no_kind;
+    CHECK(homeward_emit(publisher, parcel, &value, 1) == HOMEWARD_INVALID);
+    homeward_close(publisher, 0, nullptr);
+    homeward_free(publisher);
+}
+
 TEST_CASE("an event that lacks a required field, or that the leader could not read, is refused") {
     const homeward_options wanted = options();
     homeward_publisher* publisher = homeward_open(&wanted, nullptr, 0);
