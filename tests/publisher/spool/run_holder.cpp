@@ -15,6 +15,11 @@
 
 #include "publisher/spool/run.hpp"
 
+/// Asked by LeakSanitizer, which looks for threads in /proc; a test hides that.
+extern "C" int __lsan_is_turned_off() {
+    return ::access("/proc/self/task", F_OK) == 0 ? 0 : 1;
+}
+
 namespace {
 
 using namespace std::chrono_literals;

@@ -9,7 +9,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <functional>
 
 #include <homeward/publisher.hpp>
@@ -125,8 +124,6 @@ TEST_CASE("the program that a process becomes by exec takes what the one before 
     }
     const int code = exit_code_of([&] {
         if (proc_is_hidden && !hide_proc()) ::_exit(77);
-        // It asks /proc for the threads.
-        if (proc_is_hidden) ::setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
         const auto run = Run::create(dir / "spool", identity);
         // Its own run is taken as long as the program lives.
         if (Run::adopt(run->directory()).finding != Run::Finding::alive) ::_exit(98);

@@ -11,11 +11,6 @@
 #include "tests/publisher/replay/ways.hpp"
 #include "tests/support/catch.hpp"
 
-/// Asked by LeakSanitizer: libpqxx 6.4 loses the last result of a connection that the server ends.
-extern "C" const char* __lsan_default_suppressions() {
-    return "leak:libpqxx-6.4";
-}
-
 using namespace homeward::replay;
 using namespace homeward::testing;
 using namespace std::chrono_literals;
