@@ -21,12 +21,12 @@ constexpr std::uint16_t kOwnColumns = 4;  // origin, seq, time, extra
 /// Beyond it a number might be too long for jsonb.
 constexpr std::size_t kAlikeBytesMax = 16'384;
 
-/// Of a longer one the event becomes a row, as packs are unpacked as a whole.
+/// A block with a longer one becomes rows, of which PackEncoder judges one by one.
 constexpr std::size_t kPackedTextBytesMax = 64u << 10;
 /// A timestamptz with its length.
 constexpr std::size_t kTimeElementBytes = 12;
 
-/// std::count(), eight bytes at a time.
+/// As std::count(), which takes four times as long: eight bytes at a time.
 std::size_t count_separators(std::string_view text) {
     constexpr std::uint64_t kEach = 0x0101010101010101, kLow = 0x7f * kEach;
     std::size_t count = 0;
@@ -169,8 +169,8 @@ bool ColumnRows::append_field(const Field& field, const columns::Block& block, P
     return write(field, column, source.form, event, writer);
 }
 
-/// False: an event is far from now, or not of the first one's day, or of an earlier one than
-/// yesterday, which the day's budget may refuse.
+/// False: an event is far from now, or they are of two days, or of one before yesterday, for which
+/// DayBudget may refuse a partition.
 bool ColumnRows::pack_times(const columns::Block& block, const EventType& type, std::int64_t now_us,
                             PackedBlock& packed) const {
     const std::int64_t day = day_of(static_cast<std::int64_t>(block.times.front()));

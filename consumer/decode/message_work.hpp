@@ -14,7 +14,7 @@ namespace homeward::consumer {
 struct EventRow {
     int type;
     std::uint64_t seq;
-    std::uint32_t begin, end;  ///< in MessageWork::rows; of one in a PackedBlock the same
+    std::uint32_t begin, end;  ///< in MessageWork::rows; both 0 if it is in a PackedBlock
     /// Where it stands in MessageWork::body; of columns, its block and its place there.
     std::uint32_t line_begin, line_end;
     std::int64_t time_us;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <string_view>
 #include <tuple>
 #include <utility>
 
@@ -34,15 +35,16 @@ void add(MetricFamily& family, const Value& value, Labels labels) {
         metric_value(family.type, static_cast<double>(value), std::move(labels)));
 }
 
-void add_value(Families& out, const std::string& name, MetricType type, const std::string& help,
-               std::uint64_t value) {
-    add(begin(out, name, type, help), value, {});
+/// A counter if its name says so, else a gauge.
+void add_value(Families& out, std::string_view name, const std::string& help, std::uint64_t value) {
+    const MetricType type = name.ends_with("_total") ? kCounter : kGauge;
+    add(begin(out, std::string(name), type, help), value, {});
 }
 
 /// A metric under its old name, until 1.0.
-void add_renamed(Families& out, const std::string& old_name, MetricType type,
-                 const std::string& name, std::uint64_t value) {
-    add_value(out, old_name, type, "Deprecated: use " + name + ".", value);
+void add_renamed(Families& out, std::string_view old_name, const std::string& name,
+                 std::uint64_t value) {
+    add_value(out, old_name, "Deprecated: use " + name + ".", value);
 }
 
 /// `counts`: one for each bound, and one for what lies beyond. Of the bounds only those in `shown`.
@@ -64,32 +66,30 @@ void add_histogram(MetricFamily& family, const std::vector<double>& bounds,
 }
 
 void add_events(Families& out, const Metrics& of) {
-    add_value(out, "homeward_rows_total", kCounter, "Rows committed to the leader.", of.rows);
-    add_value(out, "homeward_row_bytes_total", kCounter, "COPY bytes of these rows.", of.row_bytes);
-    add_value(out, "homeward_batches_total", kCounter, "Transactions committed.", of.batches);
-    add_value(out, "homeward_messages_total", kCounter, "Messages acknowledged.", of.messages);
-    add_value(out, "homeward_message_bytes_total", kCounter, "Bytes of messages taken.",
-              of.message_bytes);
-    add_value(out, "homeward_redelivered_total", kCounter,
-              "Messages that had been delivered before.", of.redelivered);
-    add_value(out, "homeward_skipped_events_total", kCounter,
-              "Events that the ledger had settled already.", of.skipped_events);
-    add_value(out, "homeward_replaced_nuls_total", kCounter, "NUL characters replaced by U+FFFD.",
+    add_value(out, "homeward_rows_total", "Rows committed to the leader.", of.rows);
+    add_value(out, "homeward_row_bytes_total", "COPY bytes of these rows.", of.row_bytes);
+    add_value(out, "homeward_batches_total", "Transactions committed.", of.batches);
+    add_value(out, "homeward_messages_total", "Messages acknowledged.", of.messages);
+    add_value(out, "homeward_message_bytes_total", "Bytes of messages taken.", of.message_bytes);
+    add_value(out, "homeward_redelivered_total", "Messages that had been delivered before.",
+              of.redelivered);
+    add_value(out, "homeward_skipped_events_total", "Events that the ledger had settled already.",
+              of.skipped_events);
+    add_value(out, "homeward_replaced_nuls_total", "NUL characters replaced by U+FFFD.",
               of.replaced_nuls);
 }
 
 void add_dead_letters(Families& out, const Metrics& of) {
-    add_value(out, "homeward_dead_letters_total", kCounter, "Events that could not become rows.",
+    add_value(out, "homeward_dead_letters_total", "Events that could not become rows.",
               of.dead_letters);
-    add_value(out, "homeward_parked_total", kCounter, "Events of a type not known yet.", of.parked);
-    add_value(out, "homeward_redriven_total", kCounter,
-              "Dead letters that this process has made rows of.", of.redriven);
-    add_value(out, "homeward_delayed_naks_total", kCounter,
+    add_value(out, "homeward_parked_total", "Events of a type not known yet.", of.parked);
+    add_value(out, "homeward_redriven_total", "Dead letters that this process has made rows of.",
+              of.redriven);
+    add_value(out, "homeward_delayed_naks_total",
               "Messages returned to their stream to come again later: held, or without room.",
               of.delayed_naks);
-    add_renamed(out, "homeward_given_back_total", kCounter, "homeward_delayed_naks_total",
-                of.delayed_naks);
-    add_value(out, "homeward_newer_frames_total", kCounter,
+    add_renamed(out, "homeward_given_back_total", "homeward_delayed_naks_total", of.delayed_naks);
+    add_value(out, "homeward_newer_frames_total",
               "Deliveries of frames that only a newer consumer can read; they stay in their "
               "stream.",
               of.newer_frames);
@@ -98,41 +98,41 @@ void add_dead_letters(Families& out, const Metrics& of) {
               "Dead letters on the leader that are neither redriven nor discarded.");
     add(waiting, of.letters_open, {{"state", "open"}});
     add(waiting, of.letters_parked, {{"state", "parked"}});
-    add_value(out, "homeward_dead_letters_waiting_bytes", kGauge, "Size of their payloads.",
+    add_value(out, "homeward_dead_letters_waiting_bytes", "Size of their payloads.",
               of.letter_bytes);
-    add_value(out, "homeward_dead_letter_quota_full", kGauge,
-              "1 while there is no room for dead letters.", of.quota_full);
-    add_renamed(out, "homeward_dead_letters_full", kGauge, "homeward_dead_letter_quota_full",
+    add_value(out, "homeward_dead_letter_quota_full", "1 while there is no room for dead letters.",
+              of.quota_full);
+    add_renamed(out, "homeward_dead_letters_full", "homeward_dead_letter_quota_full",
                 of.quota_full);
 }
 
 void add_ledger(Families& out, const Metrics& of) {
-    add_value(out, "homeward_holes", kGauge,
+    add_value(out, "homeward_holes",
               "Events that origins have accepted and the leader has not settled.", of.holes);
-    add_value(out, "homeward_holes_missing", kGauge,
+    add_value(out, "homeward_holes_missing",
               "Holes of origins not heard of for longer than events may be under way.",
               of.holes_missing);
-    add_value(out, "homeward_tombstones_total", kCounter,
+    add_value(out, "homeward_tombstones_total",
               "Seqs that will never be rows, as their publishers reported.", of.tombstones);
-    add_value(out, "homeward_conflicts_total", kCounter,
-              "Frames at odds with the ledger, quarantined.", of.conflicts);
-    add_value(out, "homeward_compacted_frames_total", kCounter,
-              "Frames compacted into the ledger's ranges.", of.compacted_frames);
-    add_renamed(out, "homeward_folded_frames_total", kCounter, "homeward_compacted_frames_total",
+    add_value(out, "homeward_conflicts_total", "Frames at odds with the ledger, quarantined.",
+              of.conflicts);
+    add_value(out, "homeward_compacted_frames_total", "Frames compacted into the ledger's ranges.",
+              of.compacted_frames);
+    add_renamed(out, "homeward_folded_frames_total", "homeward_compacted_frames_total",
                 of.compacted_frames);
 }
 
 void add_leader(Families& out, const Metrics& of) {
-    add_value(out, "homeward_leader_up", kGauge, "1 while the leader takes writes.", of.leader_up);
-    add_value(out, "homeward_paused", kGauge,
+    add_value(out, "homeward_leader_up", "1 while the leader takes writes.", of.leader_up);
+    add_value(out, "homeward_paused",
               "1 while writing pauses because of an error that an operator must fix.", of.paused);
-    add_value(out, "homeward_retries_total", kCounter,
+    add_value(out, "homeward_retries_total",
               "Attempts after an error of the leader or the way to it.", of.retries);
-    add_value(out, "homeward_redos_total", kCounter,
-              "Batches written again with the ledger asked first.", of.redos);
-    add_value(out, "homeward_acks_waiting", kGauge,
-              "Committed batches whose acks wait for a standby.", of.acks_waiting);
-    add_value(out, "homeward_failover_lacking_frames_total", kCounter,
+    add_value(out, "homeward_redos_total", "Batches written again with the ledger asked first.",
+              of.redos);
+    add_value(out, "homeward_acks_waiting", "Committed batches whose acks wait for a standby.",
+              of.acks_waiting);
+    add_value(out, "homeward_failover_lacking_frames_total",
               "Frames that had been committed and that a new leader lacked.", of.lacking_frames);
 }
 
