@@ -160,7 +160,8 @@ std::string PackedTable::pack_statement(const std::string& source, int events_ma
            ") AS r) AS c) AS s\nGROUP BY s.origin, s._chunk";
 }
 
-std::string PackedTable::plan_rename() {
+/// With the counts of its days, which are found by the table's name.
+void PackedTable::plan_rename(std::vector<std::string>& statements) {
     const QueryResult readers = leader_.query(
         "SELECT DISTINCT pg_catalog.format('%s', w.ev_class::regclass) FROM pg_depend d"
         " JOIN pg_rewrite w ON w.oid = d.objid AND d.classid = 'pg_rewrite'::regclass"
@@ -173,8 +174,12 @@ std::string PackedTable::plan_rename() {
                               "\"; drop it, apply the schema, and create it again",
                           "");
     }
-    return "ALTER TABLE " + qualified(type_.table) + " RENAME TO " +
-           leader_.quote(rows_table(type_));
+    statements.push_back("ALTER TABLE " + qualified(type_.table) + " RENAME TO " +
+                         leader_.quote(rows_table(type_)));
+    statements.push_back(
+        "UPDATE homeward.counted_day SET table_name = " + sql_literal(rows_table(type_)) +
+        " WHERE table_schema = " + sql_literal(event_schema_) +
+        " AND table_name = " + sql_literal(type_.table));
 }
 
 void PackedTable::plan_packs(std::vector<std::string>& statements) {

@@ -29,7 +29,7 @@ class PackedTable {
     std::vector<std::string> plan(bool is_new);
     /// The type's own table becomes its table of rows. Throws LeaderError (42804) if a view reads
     /// it, since that would go on reading only rows.
-    std::string plan_rename();
+    void plan_rename(std::vector<std::string>& statements);
 
     /// INSERT of what `source` selects, with the columns of rows, as packs of up to `events_max`.
     std::string pack_statement(const std::string& source, int events_max) const;

@@ -174,7 +174,7 @@ void Schema::plan_packed(const EventType& type, bool is_packed_already,
     if (is_table) {
         plan_columns(type, statements);
         plan_comments(type, Commented::table, statements);
-        statements.push_back(packed.plan_rename());
+        packed.plan_rename(statements);
     } else if (has_rows) {
         plan_columns(rows, statements);
         plan_indexes(rows, statements);

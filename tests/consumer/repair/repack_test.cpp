@@ -11,6 +11,22 @@ using namespace homeward::testing;
 using namespace std::chrono_literals;
 using Catch::Matchers::Contains;
 
+namespace {
+
+/// As the consumer does, sooner.
+void count_days(const PostgresServer& leader) {
+    for (const auto& one :
+         leader.query("SELECT table_name, day FROM homeward.uncounted_days('0 s', '0 s', 100)")) {
+        leader.query("SELECT b.counted_day FROM homeward.begin_day_count('public', '" + one[0] +
+                     "', '" + one[1] + "') AS b");
+        leader.query(
+            "SELECT homeward.finish_day_count(k.id, k.attempt)"
+            " FROM homeward.counted_day k WHERE k.is_counting");
+    }
+}
+
+}  // namespace
+
 TEST_CASE("late events, counted days and retention hold for packs") {
     Bridge bridge;
     const PostgresServer& leader = bridge.leader();
@@ -22,17 +38,7 @@ TEST_CASE("late events, counted days and retention hold for packs") {
     const auto lines = lines_of("packed", fields_of_events(400), day + "T12:00:00Z");
     sender.send(sender.frame_of(1, lines));
     expect_clean(bridge);
-    const auto count_day = [&] {
-        for (const auto& one : leader.query(
-                 "SELECT table_name, day FROM homeward.uncounted_days('0 s', '0 s', 100)")) {
-            leader.query("SELECT b.counted_day FROM homeward.begin_day_count('public', '" + one[0] +
-                         "', '" + one[1] + "') AS b");
-            leader.query(
-                "SELECT homeward.finish_day_count(k.id, k.attempt)"
-                " FROM homeward.counted_day k WHERE k.is_counting");
-        }
-    };
-    count_day();
+    count_days(leader);
     CHECK(leader.number(
               "SELECT sum(rows) FROM homeward.counted_day WHERE table_name LIKE 'packed%'") == 400);
     CHECK(leader.number("SELECT sum(r.origins_differing) FROM homeward.counted_day k"
@@ -103,6 +109,7 @@ TEST_CASE(
     send("2026-01-01T11:00:00Z");
     send("2026-01-02T10:00:00Z");
     expect_clean(bridge);
+    count_days(leader);
     const CommandResult early = bridge.consumer_command({"repack", "--type", "packed"});
     CHECK(early.exit_code == 2);
     CHECK_THAT(early.output, Contains("has no packs"));
