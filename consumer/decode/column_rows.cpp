@@ -146,18 +146,17 @@ bool ColumnRows::open(const MessageWork& unit) {
 /// False: its line may tell why, or what it becomes.
 bool ColumnRows::append_row(const columns::Block& block, Plan& plan, std::uint32_t event,
                             ValueWriter& writer) {
-    const EventType& type = type_of(plan);
-    for (std::size_t i = 0; i < type.fields.size(); ++i) {
-        if (!append_field(type.fields[i], block, plan, plan.sources[i], event, writer)) {
-            return false;
-        }
+    for (std::size_t i = 0; i < plan.sources.size(); ++i) {
+        if (!append_field(block, plan, i, event, writer)) return false;
     }
     writer.write_null();  // extra
     return true;
 }
 
-bool ColumnRows::append_field(const Field& field, const columns::Block& block, Plan& plan,
-                              Source source, std::uint32_t event, ValueWriter& writer) {
+bool ColumnRows::append_field(const columns::Block& block, Plan& plan, std::size_t index,
+                              std::uint32_t event, ValueWriter& writer) {
+    const Field& field = type_of(plan).fields[index];
+    const Source source = plan.sources[index];
     if (source.form == Form::absent || !block.columns[source.column].has(event)) {
         writer.write_null();
         return !field.required;
@@ -192,20 +191,19 @@ bool ColumnRows::pack_times(const columns::Block& block, const EventType& type, 
 bool ColumnRows::pack_field(const columns::Block& block, Plan& plan, std::size_t index,
                             PackedBlock::Values& values) {
     const Field& field = type_of(plan).fields[index];
-    const Source source = plan.sources[index];
-    if (source.form == Form::absent) {
+    if (plan.sources[index].form == Form::absent) {
         values.nulls = block.events;
         return !field.required;
     }
     const PackForm form = pack_form(field);
     if (form == PackForm::list) return false;
-    const columns::Column& column = block.columns[source.column];
+    const columns::Column& column = block.columns[plan.sources[index].column];
     const bool is_joined = form == PackForm::joined;
     CopyRow row = is_joined ? CopyRow(values.data, CopyRow::Joined{kPackSeparator, kPackNull})
                             : CopyRow(values.data);
     ValueWriter writer(row, scratch_, replaced_nuls_);
     for (std::uint32_t event = 0; event < block.events; ++event) {
-        if (!append_field(field, block, plan, source, event, writer)) return false;
+        if (!append_field(block, plan, index, event, writer)) return false;
         if (!column.has(event)) {
             ++values.nulls;
         } else if (is_joined && (column.texts[event].size() > kPackedTextBytesMax ||

@@ -85,7 +85,7 @@ class ColumnRows {
                     PackedBlock::Values& values);
     bool append_row(const columns::Block& block, Plan& plan, std::uint32_t event,
                     ValueWriter& writer);
-    bool append_field(const Field& field, const columns::Block& block, Plan& plan, Source source,
+    bool append_field(const columns::Block& block, Plan& plan, std::size_t index,
                       std::uint32_t event, ValueWriter& writer);
     bool write(const Field& field, const columns::Column& column, Form form, std::uint32_t event,
                ValueWriter& writer);

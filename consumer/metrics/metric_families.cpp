@@ -48,12 +48,10 @@ void add_renamed(Families& out, std::string_view old_name, const std::string& na
 }
 
 /// `counts`: one for each bound, and one for what lies beyond. Of the bounds only those in `shown`.
-void add_histogram(MetricFamily& family, const std::vector<double>& bounds,
-                   const std::vector<double>& shown, const std::vector<std::uint64_t>& counts,
-                   double sum, Labels labels) {
-    ClientMetric& metric = family.metric.emplace_back();
-    metric.label = std::move(labels);
-    ClientMetric::Histogram& histogram = metric.histogram;
+ClientMetric::Histogram histogram_value(const std::vector<double>& bounds,
+                                        const std::vector<double>& shown,
+                                        const std::vector<std::uint64_t>& counts, double sum) {
+    ClientMetric::Histogram histogram;
     for (std::size_t i = 0; i < counts.size(); ++i) {
         histogram.sample_count += counts[i];
         const bool is_last = i == bounds.size();
@@ -63,6 +61,7 @@ void add_histogram(MetricFamily& family, const std::vector<double>& bounds,
         bucket.upper_bound = is_last ? std::numeric_limits<double>::infinity() : bounds[i];
     }
     histogram.sample_sum = sum;
+    return histogram;
 }
 
 void add_events(Families& out, const Metrics& of) {
@@ -156,8 +155,9 @@ void add_batches(Families& out, const Metrics& of) {
         {"homeward_batch_commit_seconds", "Ledger and COMMIT.", &of.commit_seconds},
     };
     for (const auto& [name, help, histogram] : histograms) {
-        add_histogram(begin(out, name, MetricType::Histogram, help), histogram->bounds(),
-                      histogram->bounds(), histogram->counts(), histogram->sum(), {});
+        begin(out, name, MetricType::Histogram, help).metric.emplace_back().histogram =
+            histogram_value(histogram->bounds(), histogram->bounds(), histogram->counts(),
+                            histogram->sum());
     }
 }
 
@@ -168,9 +168,10 @@ void add_freshness(Families& out, const Metrics& of) {
     const auto sums = of.freshness_sums();
     for (const auto& [key, counts] : of.freshness_counts()) {
         const auto sum = sums.find(key);
-        add_histogram(family, Metrics::freshness_bounds(), Metrics::freshness_shown(), counts,
-                      sum == sums.end() ? 0 : sum->second,
-                      {{"region", key.first}, {"class", key.second}});
+        ClientMetric& metric = family.metric.emplace_back();
+        metric.label = {{"region", key.first}, {"class", key.second}};
+        metric.histogram = histogram_value(Metrics::freshness_bounds(), Metrics::freshness_shown(),
+                                           counts, sum == sums.end() ? 0 : sum->second);
     }
 }
 

@@ -7,8 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** @def HOMEWARD_ANY_INT
- * Behind the name of an enumeration: in C++, too, it may have any number, such as that of a newer
+/* Behind the name of an enumeration: in C++, too, it may have any number, such as that of a newer
  * version. */
 #ifndef HOMEWARD_ANY_INT
 #ifdef __cplusplus
