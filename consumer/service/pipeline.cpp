@@ -37,35 +37,24 @@ Pipeline::Pipeline(const Parts& parts, std::vector<Stream> streams, bool is_repl
       leader_fence_(parts.nats, std::move(streams)),
       type_holds_(*parts.catalog, parts.metrics),
       source_holds_(parts.config.dead_letters, parts.dead_letter_quota, parts.metrics),
-      returns_(parts.nats),
+      acknowledger_(parts.nats, ack_deadlines_, parts.config.postgres, parts.metrics,
+                    parts.config.postgres.ack_after == "replicated" && !is_replay),
       origin_quota_(parts.config.ledger.new_origins_max, parts.metrics),
       log_(parts.metrics),
       context_{parts.config,
                parts.limits,
-               puller_,
-               parts.nats,
-               ack_deadlines_,
-               nullptr,
-               is_replay ? nullptr : &leader_fence_,
-               parts.memory,
                parts.catalog,
+               puller_,
+               acknowledger_,
+               {type_holds_, source_holds_, parts.dead_letter_quota,
+                is_replay ? nullptr : &origin_quota_},
+               {is_replay ? nullptr : &leader_fence_, parts.memory, is_replay},
                parts.metrics,
-               parts.dead_letter_quota,
-               type_holds_,
-               source_holds_,
-               returns_,
-               is_replay ? nullptr : &origin_quota_,
                log_,
-               [this](const Stream& stream) { return created_us_.at(stream.name).load(); },
-               is_replay} {
+               [this](const Stream& stream) { return created_us_.at(stream.name).load(); }} {
     for (const Stream& stream : puller_.streams()) {
         const auto state = parts.states.find(stream.name);
         created_us_[stream.name] = state == parts.states.end() ? 0 : state->second.created_us;
-    }
-    if (parts.config.postgres.ack_after == "replicated" && !is_replay) {
-        replication_barrier_.emplace(parts.nats, ack_deadlines_, parts.config.postgres,
-                                     parts.metrics);
-        context_.replication_barrier = &*replication_barrier_;
     }
     for (std::size_t i = 0; i < parts.config.batch.writers; ++i) {
         writers_.push_back(std::make_unique<Writer>(context_));

@@ -57,10 +57,9 @@ class Pipeline {
     AckDeadlineExtender ack_deadlines_;
     Puller puller_;
     LeaderFence leader_fence_;
-    std::optional<ReplicationBarrier> replication_barrier_;
     TypeHolds type_holds_;
     SourceHolds source_holds_;
-    ReturnQueue returns_;
+    Acknowledger acknowledger_;
     OriginQuota origin_quota_;
     WriterLog log_;
     WriterContext context_;

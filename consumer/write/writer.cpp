@@ -30,11 +30,11 @@ Writer::Writer(WriterContext& context)
       stage_(context.metrics.stages.add()),
       partitions_(context.config.postgres),
       copier_(context.config, *context.catalog, partitions_),
-      judge_(context.config, *context.catalog, context.type_holds),
+      judge_(context.config, *context.catalog, context.admission.types),
       day_budget_(*context.catalog, partitions_),
-      quota_claim_(context.dead_letter_quota),
-      probe_(*context.catalog, context.metrics, context.dead_letter_quota, context.type_holds,
-             context.log),
+      quota_claim_(context.admission.dead_letters),
+      probe_(*context.catalog, context.metrics, context.admission.dead_letters,
+             context.admission.types, context.log),
       decoder_(context.catalog, time_limits(context.config)),
       thread_(start_thread("writer", [this] { run(); })) {}
 
@@ -59,23 +59,24 @@ void Writer::run() {
         Units units;
         units.reserve(pulled.size());
         auto oldest = taken;
-        AckDeadlineExtender::Replies replies;
-        replies.reserve(pulled.size());
         for (PulledMessage& one : pulled) {
             oldest = std::min(oldest, one.touched);
-            replies.emplace_back(one.message.reply);
             units.push_back(decoder_.open(std::move(one)));
             const bool is_newer = units.back().kind == MessageWork::Kind::newer_frame;
             if (is_newer) probe_.newer_frame(units.back());
         }
         const std::size_t messages = units.size();
-        const auto held = context_.ack_deadlines.hold(std::move(replies), oldest);
+        const auto held = context_.acknowledger.hold(units, oldest);
         // Once a stop has met a leader that is away, what is left is not even tried.
         has_given_up_ = has_given_up_ || !write(units);
-        context_.ack_deadlines.release(held);
-        finish(units);
+        context_.acknowledger.release(held);
+        if (has_given_up_) {
+            context_.acknowledger.give_up(units);
+        } else {
+            context_.acknowledger.answer(units, committed_);
+        }
         const auto now = SteadyClock::now();
-        context_.returns.schedule().finished(messages, batch.has_more, now);
+        context_.acknowledger.finished(messages, batch.has_more, now);
         context_.puller.finish(messages, batch.bytes, now - taken);
     }
 }
@@ -101,7 +102,9 @@ bool Writer::connect(std::chrono::milliseconds wait) {
     partitions_.forget();
     origins_.forget();
     LeaderFence::Answer answer;
-    if (context_.leader_fence != nullptr) answer = context_.leader_fence->ask(leader_->identity());
+    if (context_.leader.fence != nullptr) {
+        answer = context_.leader.fence->ask(leader_->identity());
+    }
     if (answer.verdict == LeaderFence::Verdict::admitted) {
         context_.metrics.leader_up = true;
         return true;
@@ -120,7 +123,7 @@ bool Writer::connect(std::chrono::milliseconds wait) {
 /// Until it is committed, however long that takes; false if a stop came in between.
 bool Writer::write(Units& units) {
     const auto started = SteadyClock::now();
-    bool careful = context_.ledger_first || settled_streams_.have_any_of(units);
+    bool careful = context_.leader.ledger_first || settled_streams_.have_any_of(units);
     judge_.begin_batch();
     auto wait = std::chrono::milliseconds(kRetryFirst);
     int redos = 0;
@@ -161,7 +164,7 @@ bool Writer::write(Units& units) {
             if (context_.stopping) return false;
         }
     }
-    context_.memory.remember(units, committed_.leader);
+    context_.leader.commits.remember(units, committed_.leader);
     probe_.committed(units, SteadyClock::now() - started);
     quota_claim_.release();
     return true;
@@ -214,29 +217,6 @@ void Writer::pause(const std::string& why, std::chrono::milliseconds time) {
     while (SteadyClock::now() < until && !context_.stopping) std::this_thread::sleep_for(10ms);
 }
 
-/// What is committed is acknowledged; what a stop has kept us from goes to another at once.
-void Writer::finish(const Units& units) {
-    AckDeadlineExtender::Replies committed;
-    committed.reserve(units.size());
-    for (const MessageWork& unit : units) {
-        std::string reply(unit.pulled.message.reply);
-        if (unit.is_returned()) ++context_.metrics.delayed_naks;
-        if (has_given_up_) {
-            context_.nats.publish(reply, "-NAK");
-        } else if (unit.is_returned()) {
-            context_.returns.push(std::move(reply), unit.pulled.message.delivery.deliveries);
-        } else {
-            committed.push_back(std::move(reply));
-        }
-    }
-    if (committed.empty()) return;
-    if (context_.replication_barrier == nullptr)
-        return context_.nats.publish_all(committed, "+ACK");
-    // Spoken for at the next look, whenever it was last.
-    context_.replication_barrier->hold(committed_,
-                                       context_.ack_deadlines.hold(std::move(committed), {}));
-}
-
 void Writer::resolve_origin(MessageWork& unit) {
     const PulledMessage& pulled = unit.pulled;
     const auto subject = parse_subject(pulled.message.subject);
@@ -269,7 +249,7 @@ void Writer::resolve_origin(MessageWork& unit) {
 /// room of the dead letters, so that nobody who may publish can fill the leader's disk.
 void Writer::quarantine(MessageWork& unit, const std::string& reason) {
     const std::size_t bytes = unit.pulled.message.data.size();
-    context_.dead_letter_quota.await_measured();
+    context_.admission.dead_letters.await_measured();
     const bool fits = quota_claim_.add_frame(bytes);
     context_.metrics.quota_full = !fits;
     if (!fits) {
@@ -286,7 +266,7 @@ void Writer::quarantine(MessageWork& unit, const std::string& reason) {
 
 void Writer::prepare(Units& units) {
     quota_claim_.release();
-    register_origins(*leader_, origins_, context_.origin_quota, units);
+    register_origins(*leader_, origins_, context_.admission.origins, units);
     for (MessageWork& unit : units) {
         unit.reset();
         if (!unit.is_skipped()) resolve_origin(unit);
@@ -313,7 +293,7 @@ void Writer::decode(Units& units, UnitDecoder::Into into) {
 /// its dead events. True if there is any.
 bool Writer::return_any(Units& units) {
     return judge_.return_held(units) ||
-           context_.source_holds.return_bad(units, context_.limits.read().bad_events_max) ||
+           context_.admission.sources.return_bad(units, context_.limits.read().bad_events_max) ||
            return_what_exceeds_quota(units, quota_claim_, context_.metrics);
 }
 

@@ -21,14 +21,12 @@
 #include "consumer/metrics/metrics.hpp"
 #include "consumer/postgres/partitions.hpp"
 #include "consumer/postgres/pg_connection.hpp"
-#include "consumer/pull/ack_deadline_extender.hpp"
 #include "consumer/pull/pull.hpp"
+#include "consumer/write/acknowledger.hpp"
 #include "consumer/write/day_budget.hpp"
 #include "consumer/write/dead_letter_quota.hpp"
 #include "consumer/write/origin_quota.hpp"
 #include "consumer/write/refusal_judge.hpp"
-#include "consumer/write/replication_barrier.hpp"
-#include "consumer/write/return_queue.hpp"
 #include "consumer/write/row_copier.hpp"
 #include "consumer/write/source_holds.hpp"
 #include "consumer/write/type_holds.hpp"
@@ -37,26 +35,33 @@
 
 namespace homeward::consumer {
 
+/// What decides whether an event that can be written may be written now.
+struct Admission {
+    TypeHolds& types;
+    SourceHolds& sources;
+    DeadLetterQuota& dead_letters;
+    OriginQuota* origins;  ///< null: any number of new publishers
+};
+
+/// What a writer asks of a leader before it believes that it is the right one, and has all it had.
+struct LeaderChecks {
+    LeaderFence* fence;  ///< null: any leader is right
+    RecentCommits& commits;
+    bool ledger_first = false;  ///< most of it will be there already
+};
+
 /// What writers share. Thread-safe members only.
 struct WriterContext {
     const Config& config;
     BatchLimits& limits;  ///< of these, not config.batch, which is as it was at the start
-    Puller& puller;
-    NatsConnection& nats;
-    AckDeadlineExtender& ack_deadlines;
-    ReplicationBarrier* replication_barrier;  ///< null: acks wait for nothing but the commit
-    LeaderFence* leader_fence;                ///< null: any leader is right
-    RecentCommits& memory;
     std::shared_ptr<const Catalog> catalog;
+    Puller& puller;
+    Acknowledger& acknowledger;
+    Admission admission;
+    LeaderChecks leader;
     Metrics& metrics;
-    DeadLetterQuota& dead_letter_quota;
-    TypeHolds& type_holds;
-    SourceHolds& source_holds;
-    ReturnQueue& returns;
-    OriginQuota* origin_quota;  ///< null: any number of new publishers
     WriterLog& log;
     std::function<std::int64_t(const Stream&)> stream_created_us;
-    bool ledger_first = false;  ///< most of it will be there already
     std::atomic<bool> stopping{false};
 };
 
@@ -85,7 +90,6 @@ class Writer {
     bool copy_isolated(Units& units);
     bool is_redone(const LeaderError& error, bool careful);
     void recover(const LeaderError& error);
-    void finish(const Units& units);
     void pause(const std::string& why, std::chrono::milliseconds time);
     void connect_early();
     bool connect(std::chrono::milliseconds wait);

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "consumer/nats/nats_connection.hpp"
-#include "consumer/write/return_schedule.hpp"
+#include "consumer/pull/return_schedule.hpp"
 
 namespace homeward::consumer {
 

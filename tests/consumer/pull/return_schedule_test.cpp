@@ -1,4 +1,4 @@
-#include "consumer/write/return_schedule.hpp"
+#include "consumer/pull/return_schedule.hpp"
 
 #include <algorithm>
 #include <map>

@@ -1,4 +1,4 @@
-#include "consumer/write/return_queue.hpp"
+#include "consumer/pull/return_queue.hpp"
 
 #include <utility>
 
