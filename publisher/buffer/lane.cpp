@@ -46,44 +46,47 @@ std::uint32_t checksum_of(const Checked& checked) {
     return crc32c(std::as_bytes(std::span(&checked, 1)).first(offsetof(Checked, checksum)));
 }
 
-LaneSuperblock shape_of(EventClass event_class, std::size_t ring_bytes, LaneKind kind,
-                        LaneChecksum checksum) {
-    LaneSuperblock shape{detail::kLaneMagic,
-                         detail::kLaneVersion,
-                         static_cast<std::uint32_t>(event_class),
-                         static_cast<std::uint32_t>(ring_bytes),
-                         kind,
-                         checksum,
-                         0};
-    shape.checksum = checksum_of(shape);
-    return shape;
+LaneSuperblock superblock_of(EventClass event_class, std::size_t ring_bytes, LaneKind kind,
+                             LaneChecksum checksum) {
+    LaneSuperblock superblock{detail::kLaneMagic,
+                              detail::kLaneVersion,
+                              static_cast<std::uint32_t>(event_class),
+                              static_cast<std::uint32_t>(ring_bytes),
+                              kind,
+                              checksum,
+                              0};
+    superblock.checksum = checksum_of(superblock);
+    return superblock;
 }
 
-/// Makes a shape of version 1 one of today's. False: it is none, or damaged.
-bool take_version_1(LaneSuperblock& shape) {
+/// Makes a superblock of version 1 one of today's. False: it is none, or damaged.
+bool take_version_1(LaneSuperblock& superblock) {
     detail::LaneSuperblockV1 old{};
-    std::memcpy(&old, &shape, sizeof old);
+    std::memcpy(&old, &superblock, sizeof old);
     if (old.version != detail::kLaneVersionMin || old.checksum != checksum_of(old)) return false;
-    shape.kind = LaneKind::own;
-    shape.record_checksum = LaneChecksum::crc32c;
+    superblock.kind = LaneKind::own;
+    superblock.record_checksum = LaneChecksum::crc32c;
     return true;
 }
 
-bool is_sound(LaneSuperblock& shape) {
-    const bool is_whole = take_version_1(shape) || (shape.version == detail::kLaneVersion &&
-                                                    shape.checksum == checksum_of(shape));
-    return is_whole && shape.magic == detail::kLaneMagic && is_ring_size(shape.ring_bytes) &&
-           (shape.event_class == 1 || shape.event_class == 2) &&
-           (shape.kind == LaneKind::own || shape.kind == LaneKind::shared) &&
-           (shape.record_checksum == LaneChecksum::crc32c ||
-            shape.record_checksum == LaneChecksum::stamp);
+bool is_sound(LaneSuperblock& superblock) {
+    const bool is_whole =
+        take_version_1(superblock) || (superblock.version == detail::kLaneVersion &&
+                                       superblock.checksum == checksum_of(superblock));
+    return is_whole && superblock.magic == detail::kLaneMagic &&
+           is_ring_size(superblock.ring_bytes) &&
+           (superblock.event_class == 1 || superblock.event_class == 2) &&
+           (superblock.kind == LaneKind::own || superblock.kind == LaneKind::shared) &&
+           (superblock.record_checksum == LaneChecksum::crc32c ||
+            superblock.record_checksum == LaneChecksum::stamp);
 }
 
-/// The mark that knows most, of those that are whole; none in a lane that was never released.
-LaneCheckpoint best_mark(const LaneHeader& header) {
+/// The checkpoint that knows most, of those that are whole; none in a lane that was never released.
+LaneCheckpoint best_checkpoint(const LaneHeader& header) {
     LaneCheckpoint best{0, 0, 0, 1, 0, 0};
-    for (const LaneCheckpoint& mark : {header.first_mark, header.second_mark}) {
-        if (mark.checksum == checksum_of(mark) && mark.tail >= best.tail) best = mark;
+    for (const LaneCheckpoint& checkpoint : {header.first_checkpoint, header.second_checkpoint}) {
+        if (checkpoint.checksum == checksum_of(checkpoint) && checkpoint.tail >= best.tail)
+            best = checkpoint;
     }
     return best;
 }
@@ -137,10 +140,10 @@ LaneMapping LaneMapping::create(File file, EventClass event_class, std::size_t r
         checksum.value_or(file.is_in_memory() ? LaneChecksum::stamp : LaneChecksum::crc32c);
     if (mapping.is_shared()) mapping.seats_ = std::make_unique<detail::SharedLaneSeats>();
     auto* header = new (mapping.base_) LaneHeader{};
-    header->shape = shape_of(event_class, ring_bytes, kind, mapping.checksum_);
+    header->superblock = superblock_of(event_class, ring_bytes, kind, mapping.checksum_);
     header->granted = UINT64_MAX;  // until somebody counts
-    header->first_mark = header->second_mark = {0, 0, 0, 1, 0, 0};
-    new (mapping.base_ + detail::kSecondShapeOffset) LaneSuperblock(header->shape);
+    header->first_checkpoint = header->second_checkpoint = {0, 0, 0, 1, 0, 0};
+    new (mapping.base_ + detail::kSecondSuperblockOffset) LaneSuperblock(header->superblock);
     return mapping;
 }
 
@@ -155,17 +158,18 @@ void LaneMapping::free_ring() const {
 }
 
 std::unique_ptr<LaneMapping> LaneMapping::open(File file) {
-    for (const std::size_t offset : {std::size_t{0}, detail::kSecondShapeOffset}) {
-        LaneSuperblock shape{};
-        file.read_at(offset, std::as_writable_bytes(std::span(&shape, 1)));
-        if (!is_sound(shape)) continue;
+    for (const std::size_t offset : {std::size_t{0}, detail::kSecondSuperblockOffset}) {
+        LaneSuperblock superblock{};
+        file.read_at(offset, std::as_writable_bytes(std::span(&superblock, 1)));
+        if (!is_sound(superblock)) continue;
         // What was cut off would be SIGBUS to whoever reads it.
-        const std::size_t whole = kLaneHeaderBytes + shape.ring_bytes;
+        const std::size_t whole = kLaneHeaderBytes + superblock.ring_bytes;
         const std::size_t there = file.size();
         if (there < whole && file.allocate(whole) != 0) return nullptr;
-        std::unique_ptr<LaneMapping> mapping(new LaneMapping(
-            file, static_cast<EventClass>(shape.event_class), shape.ring_bytes, shape.kind));
-        mapping->checksum_ = shape.record_checksum;
+        std::unique_ptr<LaneMapping> mapping(
+            new LaneMapping(file, static_cast<EventClass>(superblock.event_class),
+                            superblock.ring_bytes, superblock.kind));
+        mapping->checksum_ = superblock.record_checksum;
         if (there < whole) mapping->file_bytes_ = there;
         return mapping;
     }
@@ -183,11 +187,11 @@ LaneReader::LaneReader(const LaneMapping& mapping)
       seats_(mapping.seats()) {}
 
 LaneReader::LaneReader(const LaneMapping& mapping, const LaneTail* logged) : LaneReader(mapping) {
-    const LaneCheckpoint mark = best_mark(*header_);
-    position_ = mark.tail;
-    records_read_ = mark.records;
-    drops_reported_ = mark.drops_reported;
-    seq_next_ = mark.seq_next;
+    const LaneCheckpoint checkpoint = best_checkpoint(*header_);
+    position_ = checkpoint.tail;
+    records_read_ = checkpoint.records;
+    drops_reported_ = checkpoint.drops_reported;
+    seq_next_ = checkpoint.seq_next;
     if (logged != nullptr && logged->tail >= position_) {
         position_ = logged->tail;
         records_read_ = logged->records;
@@ -200,13 +204,13 @@ LaneReader::LaneReader(const LaneMapping& mapping, const LaneTail* logged) : Lan
 void LaneReader::release(std::uint64_t drops_reported, std::uint64_t seq_next) {
     drops_reported_ = drops_reported;
     seq_next_ = seq_next;
-    LaneCheckpoint mark{position_, records_read_, drops_reported, seq_next, 0, 0};
-    mark.checksum = checksum_of(mark);
-    header_->first_mark = mark;
+    LaneCheckpoint checkpoint{position_, records_read_, drops_reported, seq_next, 0, 0};
+    checkpoint.checksum = checksum_of(checkpoint);
+    header_->first_checkpoint = checkpoint;
     std::atomic_signal_fence(std::memory_order_release);  // one of the two is always whole
-    header_->second_mark = mark;
+    header_->second_checkpoint = checkpoint;
     if (shared_) {
-        // After the mark, before the tail: whoever reserves here finds nothing published.
+        // After the checkpoint, before the tail: whoever reserves here finds nothing published.
         std::memset(ring_ + (released_ & mask_), 0, position_ - released_);
     }
     released_ = position_;

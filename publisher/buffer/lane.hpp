@@ -25,7 +25,7 @@ class LaneMapping {
                               detail::LaneKind kind = detail::LaneKind::own,
                               std::optional<detail::LaneChecksum> checksum = std::nullopt);
     /// One that a dead process left; a file that was cut short is made whole with zeros. nullptr if
-    /// both copies of its shape are damaged, or there is no space to make it whole.
+    /// both copies of its superblock are damaged, or there is no space to make it whole.
     static std::unique_ptr<LaneMapping> open(File file);
     ~LaneMapping();
     LaneMapping(LaneMapping&& other) noexcept;
@@ -75,7 +75,7 @@ class LaneReader {
     explicit LaneReader(const LaneMapping& mapping);
     /// A lane that a dead process left: whatever its head says, the ring is searched for records
     /// to the end of the lap. `logged`: what the log knows of it, for a kill may have fallen
-    /// between the log's entry and the lane's mark; nullptr: nothing.
+    /// between the log's entry and the lane's checkpoint; nullptr: nothing.
     LaneReader(const LaneMapping& mapping, const LaneTail* logged);
 
     enum class Outcome : std::uint8_t {

@@ -9,7 +9,7 @@ namespace {
 constexpr std::size_t kFramesMax = 16'384;
 
 std::size_t bytes_in(const AckedFrames::Frame& frame) {
-    return std::max(frame.departure.frame.bytes, frame.departure.mark.size());
+    return std::max(frame.outgoing.frame.bytes, frame.outgoing.heartbeat.size());
 }
 
 }  // namespace
@@ -29,7 +29,7 @@ void AckedFrames::release_old(SteadyClock::time_point now) {
                 break;
             }
             kept.bytes -= bytes_in(oldest);
-            oldest.origin->forget(oldest.departure);
+            oldest.origin->forget(oldest.outgoing);
             kept.frames.pop_front();
         }
     }
@@ -54,7 +54,7 @@ void AckedFrames::release_all(const Origin* origin) {
     take_if(
         kept(origin->event_class()), [&](const Frame& one) { return one.origin == origin; },
         released);
-    for (const Frame& frame : released) frame.origin->forget(frame.departure);
+    for (const Frame& frame : released) frame.origin->forget(frame.outgoing);
 }
 
 std::vector<AckedFrames::Frame> AckedFrames::take_all() {

@@ -24,7 +24,7 @@ class AckedFrames {
     };
     struct Frame {
         Origin* origin = nullptr;
-        OutgoingFrame departure;
+        OutgoingFrame outgoing;
         std::uint64_t stream_seq = 0;
         SteadyClock::time_point acked{};
     };

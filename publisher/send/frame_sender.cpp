@@ -110,7 +110,7 @@ void FrameSender::add(Origin* origin) {
 void FrameSender::remove(Origin* origin) {
     const std::lock_guard lock(origins_mutex_);
     std::erase(origins_, origin);
-    std::erase_if(flights_, [&](const auto& entry) { return entry.second.origin == origin; });
+    std::erase_if(pending_, [&](const auto& entry) { return entry.second.origin == origin; });
     std::erase_if(repeats_, [&](const auto& frame) { return frame.origin == origin; });
     acked_.remove(origin);
     windows_.erase(origin);
@@ -160,7 +160,7 @@ void FrameSender::begin_connection() {
     const auto now = SteadyClock::now();
     heard_at_ = now;
     // Their answers would come to the inbox of the connection before.
-    for (auto& [number, flight] : flights_) flight.retry_at = now;
+    for (auto& [number, pending] : pending_) pending.retry_at = now;
     const bool is_other = !server_id_.empty() && server_id_ != reconnector_.server_id();
     server_id_ = reconnector_.server_id();
     if (is_other) send_again(acked_.take_all(), "the NATS server is another, or was restarted");
@@ -169,7 +169,7 @@ void FrameSender::begin_connection() {
 /// The library pings by a thread that a forked child does not have.
 void FrameSender::drop_silent_link() {
     const auto now = SteadyClock::now();
-    if (start_ == Start::at_once || flights_.empty()) heard_at_ = now;
+    if (start_ == Start::at_once || pending_.empty()) heard_at_ = now;
     if (now - heard_at_ < kSilenceMax) return;
     heard_at_ = now;
     reconnector_.drop();
@@ -191,57 +191,57 @@ void FrameSender::take_answer(const PublishReply& answer) {
     std::uint64_t number = 0;
     std::uint64_t nonce = 0;
     if (!parse_token(answer.token, number, nonce)) return;
-    const auto found = flights_.find(number);
+    const auto found = pending_.find(number);
     // An earlier send of it was acknowledged already, or somebody guesses.
-    if (found == flights_.end() || found->second.nonce != nonce) return;
-    PendingAck& flight = found->second;
-    if (!answer.ack) return refuse(flight, answer.reason);
-    const std::string wanted = stream_of(*flight.origin);
+    if (found == pending_.end() || found->second.nonce != nonce) return;
+    PendingAck& pending = found->second;
+    if (!answer.ack) return refuse(pending, answer.reason);
+    const std::string wanted = stream_of(*pending.origin);
     if (answer.ack->stream != wanted) {
-        return refuse(flight, "stream " + printable(answer.ack->stream) + " took a frame that " +
-                                  wanted + " must have; run homeward-consumer check");
+        return refuse(pending, "stream " + printable(answer.ack->stream) + " took a frame that " +
+                                   wanted + " must have; run homeward-consumer check");
     }
     // What was sent once cannot be there already, unless another has published under its id.
     const bool may_be_there =
-        flight.sends_of_id > 1 || flight.departure.is_recovered || flight.is_again;
+        pending.sends_of_id > 1 || pending.outgoing.is_recovered || pending.is_again;
     if (answer.ack->is_duplicate && !may_be_there) {
-        flight.salt = draw_nonce();
-        flight.sends_of_id = 0;
-        return refuse(flight,
+        pending.salt = draw_nonce();
+        pending.sends_of_id = 0;
+        return refuse(pending,
                       "the stream has another message under a frame's id; it is sent "
                       "under a new one");
     }
-    settle(number, flight, answer.ack->is_duplicate ? 0 : answer.ack->seq);
+    settle(number, pending, answer.ack->is_duplicate ? 0 : answer.ack->seq);
 }
 
-void FrameSender::refuse(PendingAck& flight, const std::string& reason) {
+void FrameSender::refuse(PendingAck& pending, const std::string& reason) {
     const auto now = SteadyClock::now();
-    flight.retry_at = now + backoff(flight.attempts);
+    pending.retry_at = now + backoff(pending.attempts);
     const auto line =
         refusals_.failed("JetStream refuses frames, which wait in the log: " + reason, now);
     if (line && options_.on_log) options_.on_log(*line);
 }
 
 /// `stream_seq` 0: the stream had it already.
-void FrameSender::settle(std::uint64_t number, PendingAck& flight, std::uint64_t stream_seq) {
+void FrameSender::settle(std::uint64_t number, PendingAck& pending, std::uint64_t stream_seq) {
     const auto now = SteadyClock::now();
-    leave_window(flight);
-    if (!flight.is_again) flight.origin->acknowledge(flight.departure);
+    leave_window(pending);
+    if (!pending.is_again) pending.origin->acknowledge(pending.outgoing);
     const auto line = refusals_.ended("JetStream takes frames again", now);
     if (line && options_.on_log) options_.on_log(*line);
-    if (stream_seq != 0) check_sequence(flight, stream_seq);
-    acked_.keep({flight.origin, std::move(flight.departure), stream_seq, now});
-    flights_.erase(number);
+    if (stream_seq != 0) check_sequence(pending, stream_seq);
+    acked_.keep({pending.origin, std::move(pending.outgoing), stream_seq, now});
+    pending_.erase(number);
 }
 
 /// A stream gives each sequence once. If it does not, it has lost what it had acknowledged.
-void FrameSender::check_sequence(const PendingAck& flight, std::uint64_t stream_seq) {
-    std::uint64_t& last = last_seqs_[stream_of(*flight.origin)];
+void FrameSender::check_sequence(const PendingAck& pending, std::uint64_t stream_seq) {
+    std::uint64_t& last = last_seqs_[stream_of(*pending.origin)];
     const bool has_risen = stream_seq > last;
     last = stream_seq;
     if (has_risen) return;
-    send_again(acked_.take_from(flight.origin->event_class(), stream_seq),
-               stream_of(*flight.origin) + " gave sequence " + std::to_string(stream_seq) +
+    send_again(acked_.take_from(pending.origin->event_class(), stream_seq),
+               stream_of(*pending.origin) + " gave sequence " + std::to_string(stream_seq) +
                    " a second time");
 }
 
@@ -277,53 +277,53 @@ bool FrameSender::has_room(const Origin& origin) const {
                                        found->second.bytes < options_.in_flight_bytes_max);
 }
 
-bool FrameSender::send(std::uint64_t number, PendingAck& flight) {
-    const Origin& origin = *flight.origin;
+bool FrameSender::send(std::uint64_t number, PendingAck& pending) {
+    const Origin& origin = *pending.origin;
     const RunIdentity& identity = origin.run().identity();
-    const auto read = origin.read(flight.departure);
+    const auto read = origin.read(pending.outgoing);
     if (!read) return false;  // no descriptor was free: again later
     const std::vector<std::byte>& bytes = *read;
-    flight.retry_at = SteadyClock::now() + kAckTimeout + backoff(flight.attempts);
-    ++flight.attempts;
-    ++flight.sends_of_id;
+    pending.retry_at = SteadyClock::now() + kAckTimeout + backoff(pending.attempts);
+    ++pending.attempts;
+    ++pending.sends_of_id;
     FrameHeader header;
     if (FrameDecoder::decode_header(bytes, header) != FrameError::none) {
         // The disk gave back other bytes than it took. Sending them would help nobody.
-        if (options_.on_log && !flight.is_again) {
+        if (options_.on_log && !pending.is_again) {
             options_.on_log("a logged frame is damaged; its events are reported as lost");
         }
-        flight.lost = true;
+        pending.lost = true;
         return true;
     }
     std::string id = message_id(bytes);
-    if (flight.salt != 0) id += "-" + hex(flight.salt);
+    if (pending.salt != 0) id += "-" + hex(pending.salt);
     NatsLink* link = reconnector_.link();
     return link != nullptr &&
            link->publish(frame_subject(origin.event_class(), identity.region, identity.app), id,
-                         bytes, token_of(number, flight.nonce));
+                         bytes, token_of(number, pending.nonce));
 }
 
-FrameSender::PendingAck& FrameSender::add_flight(Origin* origin, OutgoingFrame departure,
-                                                 std::uint64_t& number) {
+FrameSender::PendingAck& FrameSender::add_pending(Origin* origin, OutgoingFrame outgoing,
+                                                  std::uint64_t& number) {
     Window& window = windows_[origin];
     ++window.frames;
-    window.bytes += departure.frame.bytes;
+    window.bytes += outgoing.frame.bytes;
     number = number_next_++;
-    PendingAck& flight = flights_[number];
-    flight.origin = origin;
-    flight.departure = std::move(departure);
-    flight.nonce = draw_nonce();
-    return flight;
+    PendingAck& pending = pending_[number];
+    pending.origin = origin;
+    pending.outgoing = std::move(outgoing);
+    pending.nonce = draw_nonce();
+    return pending;
 }
 
 void FrameSender::send_new() {
     for (Origin* origin : origins_) {
-        OutgoingFrame departure;
+        OutgoingFrame outgoing;
         while (reconnector_.link() != nullptr && has_room(*origin) &&
-               origin->take_departure(departure)) {
+               origin->take_outgoing(outgoing)) {
             std::uint64_t number = 0;
-            PendingAck& flight = add_flight(origin, std::move(departure), number);
-            if (!send(number, flight)) flight.retry_at = SteadyClock::now() + backoff(0);
+            PendingAck& pending = add_pending(origin, std::move(outgoing), number);
+            if (!send(number, pending)) pending.retry_at = SteadyClock::now() + backoff(0);
         }
     }
     give_up_lost();
@@ -334,45 +334,45 @@ void FrameSender::send_repeats() {
     while (!repeats_.empty() && reconnector_.link() != nullptr &&
            has_room(*repeats_.front().origin)) {
         std::uint64_t number = 0;
-        PendingAck& flight =
-            add_flight(repeats_.front().origin, std::move(repeats_.front().departure), number);
+        PendingAck& pending =
+            add_pending(repeats_.front().origin, std::move(repeats_.front().outgoing), number);
         repeats_.pop_front();
-        flight.is_again = true;
-        retries_[static_cast<std::size_t>(flight.origin->event_class()) - 1].fetch_add(
+        pending.is_again = true;
+        retries_[static_cast<std::size_t>(pending.origin->event_class()) - 1].fetch_add(
             1, std::memory_order_relaxed);
-        if (!send(number, flight)) flight.retry_at = SteadyClock::now() + backoff(0);
+        if (!send(number, pending)) pending.retry_at = SteadyClock::now() + backoff(0);
     }
 }
 
 void FrameSender::give_up_lost() {
-    std::erase_if(flights_, [this](const auto& entry) {
-        const PendingAck& flight = entry.second;
-        if (!flight.lost) return false;
-        leave_window(flight);
-        if (flight.is_again) {
-            flight.origin->forget(flight.departure);
+    std::erase_if(pending_, [this](const auto& entry) {
+        const PendingAck& pending = entry.second;
+        if (!pending.lost) return false;
+        leave_window(pending);
+        if (pending.is_again) {
+            pending.origin->forget(pending.outgoing);
         } else {
-            flight.origin->give_up(flight.departure);
+            pending.origin->give_up(pending.outgoing);
         }
         return true;
     });
 }
 
-void FrameSender::leave_window(const PendingAck& flight) {
-    Window& window = windows_[flight.origin];
+void FrameSender::leave_window(const PendingAck& pending) {
+    Window& window = windows_[pending.origin];
     --window.frames;
-    window.bytes -= flight.departure.frame.bytes;
+    window.bytes -= pending.outgoing.frame.bytes;
 }
 
 void FrameSender::send_due() {
     if (reconnector_.link() == nullptr) return;
     const auto now = SteadyClock::now();
-    for (auto& [number, flight] : flights_) {
-        if (flight.retry_at > now) continue;
-        const auto index = static_cast<std::size_t>(flight.origin->event_class()) - 1;
+    for (auto& [number, pending] : pending_) {
+        if (pending.retry_at > now) continue;
+        const auto index = static_cast<std::size_t>(pending.origin->event_class()) - 1;
         retries_[index].fetch_add(1, std::memory_order_relaxed);
-        if (!send(number, flight)) {
-            flight.retry_at = SteadyClock::now() + backoff(flight.attempts);
+        if (!send(number, pending)) {
+            pending.retry_at = SteadyClock::now() + backoff(pending.attempts);
             return;  // the connection has just gone: the others would only wait for it in turn
         }
     }

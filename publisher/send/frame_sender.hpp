@@ -38,7 +38,7 @@ class FrameSender {
     void add(Origin* origin);
     /// Forgets the origin: none of its frames is sent or expected any more.
     void remove(Origin* origin);
-    /// There are new departures.
+    /// There are new outgoing frames.
     void wake();
     /// Its thread ends as soon as it can.
     void tell_to_stop();
@@ -54,7 +54,7 @@ class FrameSender {
     using SteadyClock = std::chrono::steady_clock;
     struct PendingAck {
         Origin* origin = nullptr;
-        OutgoingFrame departure;
+        OutgoingFrame outgoing;
         std::uint64_t nonce = 0;  ///< part of the subject on which its PubAck is expected
         int attempts = 0;
         int sends_of_id = 0;     ///< under its present message id
@@ -75,18 +75,18 @@ class FrameSender {
     void drop_silent_link();
     void take_answers();
     void take_answer(const PublishReply& answer);
-    void refuse(PendingAck& flight, const std::string& reason);
-    void settle(std::uint64_t number, PendingAck& flight, std::uint64_t stream_seq);
-    void check_sequence(const PendingAck& flight, std::uint64_t stream_seq);
+    void refuse(PendingAck& pending, const std::string& reason);
+    void settle(std::uint64_t number, PendingAck& pending, std::uint64_t stream_seq);
+    void check_sequence(const PendingAck& pending, std::uint64_t stream_seq);
     void send_again(std::vector<AckedFrames::Frame> frames, const std::string& why);
     void send_new();
     void send_repeats();
     void send_due();
     void give_up_lost();
-    void leave_window(const PendingAck& flight);
+    void leave_window(const PendingAck& pending);
     bool has_room(const Origin& origin) const;
-    bool send(std::uint64_t number, PendingAck& flight);
-    PendingAck& add_flight(Origin* origin, OutgoingFrame departure, std::uint64_t& number);
+    bool send(std::uint64_t number, PendingAck& pending);
+    PendingAck& add_pending(Origin* origin, OutgoingFrame outgoing, std::uint64_t& number);
     SteadyClock::duration backoff(int attempts);
     std::uint64_t draw_nonce();
 
@@ -102,7 +102,7 @@ class FrameSender {
 
     std::mutex origins_mutex_;  // held while frames are handled, so that remove() may wait for it
     std::vector<Origin*> origins_;
-    std::map<std::uint64_t, PendingAck> flights_;  // by number, in the order of their first sends
+    std::map<std::uint64_t, PendingAck> pending_;  // by number, in the order of their first sends
     std::map<Origin*, Window> windows_;
     AckedFrames acked_;
     std::deque<AckedFrames::Frame> repeats_;          // to be sent again when there is room

@@ -119,7 +119,7 @@ void LaneDrainer::run() {
             busy = busy || cut == Origin::Cut::cut;
             blocked = blocked || cut == Origin::Cut::blocked;
             say_if_blocked(*origin, cut);
-            if (!closing) mark_idle(*origin);
+            if (!closing) report_idle(*origin);
         }
         if (closing && !finished_ && !blocked) {
             finished_ = origins_[0]->finish() && origins_[1]->finish();
@@ -169,12 +169,12 @@ void LaneDrainer::tell_of_change() {
     changed_.notify_all();
 }
 
-void LaneDrainer::mark_idle(Origin& origin) {
+void LaneDrainer::report_idle(Origin& origin) {
     const auto silent = SteadyClock::now() - origin.last_cut();
     const bool has_emitted = origin.seq_next() > 1;
-    const bool first = silent >= kIdleAfter && !origin.is_marked();
+    const bool first = silent >= kIdleAfter && !origin.is_reported();
     if (has_emitted && (first || silent >= kHeartbeat)) {
-        origin.send_mark(false);
+        origin.send_heartbeat(false);
         frame_sender_->wake();
     }
 }

@@ -49,7 +49,7 @@ class LaneDrainer {
   private:
     void run();
     void recover(bool scan_now);
-    void mark_idle(Origin& origin);
+    void report_idle(Origin& origin);
     void say_if_blocked(const Origin& origin, Origin::Cut cut);
     void log(const std::string& line);
     void tell_of_change();

@@ -160,21 +160,22 @@ Origin::Cut Origin::log_frame() {
     lanes_.release_moved(seq_next());
     builder_.clear();
     frame_is_ready_ = false;
-    is_marked_ = false;
+    is_reported_ = false;
     last_cut_ = SteadyClock::now();
     return Cut::cut;
 }
 
-void Origin::send_mark(bool closing) {
+void Origin::send_heartbeat(bool closing) {
     const std::uint64_t seq_next = this->seq_next();
-    OutgoingFrame departure;
-    departure.frame.seq_first = seq_next;
-    departure.frame.seq_last = seq_next - 1;
+    OutgoingFrame outgoing;
+    outgoing.frame.seq_first = seq_next;
+    outgoing.frame.seq_last = seq_next - 1;
     const auto flags = static_cast<std::uint16_t>(flags_ | (closing ? kFrameClosing : 0));
-    builder_.cut_count_only({seq_next, std::max(seq_next - 1, accepted()), flags}, departure.mark);
+    builder_.cut_count_only({seq_next, std::max(seq_next - 1, accepted()), flags},
+                            outgoing.heartbeat);
     last_cut_ = SteadyClock::now();
-    is_marked_ = true;
-    outgoing_.add_mark(std::move(departure));
+    is_reported_ = true;
+    outgoing_.add_heartbeat(std::move(outgoing));
 }
 
 bool Origin::finish() {
@@ -191,7 +192,7 @@ bool Origin::finish() {
     for (const LaneSources::Source& source : lanes_.all()) {
         if (recovery_.is_recovered && !source.reader.adds_up()) leave_open();
     }
-    if (accepted() > 0) send_mark(!is_left_open_);
+    if (accepted() > 0) send_heartbeat(!is_left_open_);
     is_finished_ = true;
     return true;
 }
@@ -201,20 +202,20 @@ void Origin::compact() noexcept {
     lanes_.free_rings();
 }
 
-std::optional<std::vector<std::byte>> Origin::read(const OutgoingFrame& departure) const {
-    if (!departure.mark.empty()) return departure.mark;
-    return log_.read(departure.frame);
+std::optional<std::vector<std::byte>> Origin::read(const OutgoingFrame& outgoing) const {
+    if (!outgoing.heartbeat.empty()) return outgoing.heartbeat;
+    return log_.read(outgoing.frame);
 }
 
-void Origin::forget(const OutgoingFrame& departure) {
-    if (!departure.mark.empty()) return;
-    log_.release(departure.frame);
-    log_.forget(departure.frame);
+void Origin::forget(const OutgoingFrame& outgoing) {
+    if (!outgoing.heartbeat.empty()) return;
+    log_.release(outgoing.frame);
+    log_.forget(outgoing.frame);
 }
 
-void Origin::release(const OutgoingFrame& departure) {
-    acknowledge(departure);
-    forget(departure);
+void Origin::release(const OutgoingFrame& outgoing) {
+    acknowledge(outgoing);
+    forget(outgoing);
 }
 
 bool Origin::is_log_tight() const {

@@ -29,7 +29,7 @@ namespace homeward {
 
 /// One class of one run: cuts frames from its lanes (lane_sources.hpp), logs them, and queues them
 /// for the frame sender (outgoing_frames.hpp). The drainer's thread cuts; the frame sender takes
-/// departures and releases them; any thread reads counts.
+/// outgoing frames and releases them; any thread reads counts.
 class Origin {
   public:
     struct Limits {
@@ -56,10 +56,11 @@ class Origin {
     /// LaneDrainer: what is in an orphaned run's lanes is cut as this origin's next seqs. `before`:
     /// the origin that they belonged to, if that is another; its log knows how far they were read.
     void recover_lanes(Lanes&& lanes, Origin* before = nullptr);
-    /// LaneDrainer: frames and marks say from now on that another origin may bring the same events.
+    /// LaneDrainer: frames and heartbeats say from now on that another origin may bring the same
+    /// events.
     void declare_possible_duplicates() { flags_ |= kFramePossibleDuplicates; }
-    /// LaneDrainer: nobody knows how many events there were, so no mark will say that these were
-    /// all.
+    /// LaneDrainer: nobody knows how many events there were, so no heartbeat will say that these
+    /// were all.
     void leave_open() { is_left_open_ = true; }
 
     /// LaneDrainer, of an orphaned run: lanes are gone that had accepted so many events. Those that
@@ -77,7 +78,7 @@ class Origin {
 
     /// FrameSender: the log gives back other bytes for this frame than it took. Its seqs are
     /// reported as lost.
-    void give_up(const OutgoingFrame& departure);
+    void give_up(const OutgoingFrame& outgoing);
 
     enum class Cut : std::uint8_t {
         none,     ///< nothing is due
@@ -86,25 +87,25 @@ class Origin {
     };
     /// LaneDrainer: drains the lanes and cuts what is due. `all`: also what would still linger.
     Cut drain(bool all);
-    /// LaneDrainer: a mark that tells the leader how many events there are, and whether more will
-    /// come.
-    void send_mark(bool closing);
-    /// Whether the last frame has been followed by a mark.
-    bool is_marked() const { return is_marked_; }
+    /// LaneDrainer: a heartbeat that tells the leader how many events there are, and whether more
+    /// will come.
+    void send_heartbeat(bool closing);
+    /// Whether the last frame has been followed by a heartbeat.
+    bool is_reported() const { return is_reported_; }
     /// LaneDrainer: drains to the end; once all is logged, sends the end-of-stream frame. Again
     /// until true.
     bool finish();
 
     /// FrameSender: the next frame to send for the first time; false if none.
-    bool take_departure(OutgoingFrame& departure) { return outgoing_.take(departure); }
+    bool take_outgoing(OutgoingFrame& outgoing) { return outgoing_.take(outgoing); }
     /// As FrameLog::read().
-    std::optional<std::vector<std::byte>> read(const OutgoingFrame& departure) const;
+    std::optional<std::vector<std::byte>> read(const OutgoingFrame& outgoing) const;
     /// FrameSender: the stream has it. Its bytes stay until they are forgotten.
-    void acknowledge(const OutgoingFrame& departure) { outgoing_.acknowledge(departure); }
+    void acknowledge(const OutgoingFrame& outgoing) { outgoing_.acknowledge(outgoing); }
     /// FrameSender: after acknowledge(), the log need not keep its bytes any more.
-    void forget(const OutgoingFrame& departure);
+    void forget(const OutgoingFrame& outgoing);
     /// Both.
-    void release(const OutgoingFrame& departure);
+    void release(const OutgoingFrame& outgoing);
     /// Any thread: the log is about to be full, or its disk is; what is kept in it needlessly
     /// should be forgotten.
     bool is_log_tight() const;
@@ -113,7 +114,7 @@ class Origin {
     /// Whether everything up to `accepted` is logged, or acknowledged.
     bool has_logged(std::uint64_t accepted) const { return outgoing_.has_logged(accepted); }
     bool has_acked(std::uint64_t accepted) const { return outgoing_.has_acked(accepted); }
-    /// Whether the stream has acknowledged every frame, marks included.
+    /// Whether the stream has acknowledged every frame, heartbeats included.
     bool is_all_acked() const { return outgoing_.is_all_acked(); }
     void add_stats(ClassStats& stats) const;
     std::chrono::steady_clock::time_point last_cut() const { return last_cut_; }
@@ -166,7 +167,7 @@ class Origin {
     FrameBuilder builder_;
     Recovery recovery_;
     std::uint16_t flags_ = 0;
-    bool is_marked_ = false;
+    bool is_reported_ = false;
     bool is_finished_ = false;
     bool is_left_open_ = false;
     std::chrono::steady_clock::time_point body_since_{};

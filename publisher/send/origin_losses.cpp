@@ -40,11 +40,11 @@ void Origin::report_lost(SeqRange seqs, std::string_view reason) {
     lost_ranges_.push_back({seqs, std::nullopt, std::string(reason)});
 }
 
-void Origin::give_up(const OutgoingFrame& departure) {
-    const SeqRange seqs{departure.frame.seq_first, departure.frame.seq_last};
+void Origin::give_up(const OutgoingFrame& outgoing) {
+    const SeqRange seqs{outgoing.frame.seq_first, outgoing.frame.seq_last};
     damaged_ += seqs.last - seqs.first + 1;
     const std::lock_guard lock(lost_mutex_);
-    lost_ranges_.push_back({seqs, departure.frame, recovery_.loss_reason});
+    lost_ranges_.push_back({seqs, outgoing.frame, recovery_.loss_reason});
 }
 
 /// Each as a frame of its own, of exactly the seqs that are lost, so that the ledger skips it if

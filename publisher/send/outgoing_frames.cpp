@@ -35,10 +35,10 @@ void OutgoingFrames::add_recovered(const std::vector<LoggedFrame>& frames) {
     }
 }
 
-void OutgoingFrames::add_mark(OutgoingFrame mark) {
+void OutgoingFrames::add_heartbeat(OutgoingFrame heartbeat) {
     const std::lock_guard lock(mutex_);
-    ++unacked_marks_;
-    unsent_.push_back(std::move(mark));
+    ++unacked_heartbeats_;
+    unsent_.push_back(std::move(heartbeat));
 }
 
 bool OutgoingFrames::take(OutgoingFrame& frame) {
@@ -51,8 +51,8 @@ bool OutgoingFrames::take(OutgoingFrame& frame) {
 
 void OutgoingFrames::acknowledge(const OutgoingFrame& frame) {
     const std::lock_guard lock(mutex_);
-    if (!frame.mark.empty()) {
-        --unacked_marks_;
+    if (!frame.heartbeat.empty()) {
+        --unacked_heartbeats_;
         return;
     }
     const auto found = unacked_.find(frame.frame.seq_first);
@@ -69,7 +69,7 @@ bool OutgoingFrames::has_acked(std::uint64_t accepted) const {
 
 bool OutgoingFrames::is_all_acked() const {
     const std::lock_guard lock(mutex_);
-    return unacked_.empty() && unacked_marks_ == 0;
+    return unacked_.empty() && unacked_heartbeats_ == 0;
 }
 
 std::uint64_t OutgoingFrames::add_stats(ClassStats& stats) const {

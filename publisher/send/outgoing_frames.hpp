@@ -17,8 +17,9 @@ namespace homeward {
 /// A frame on its way: where it lies, and what is needed to send it without reading it.
 struct OutgoingFrame {
     LoggedFrame frame;
-    std::vector<std::byte> mark;  ///< the frame itself, if it is a mark: those are not logged
-    bool is_recovered = false;    ///< an earlier process may have sent it
+    std::vector<std::byte>
+        heartbeat;              ///< the frame itself, if it is a heartbeat: those are not logged
+    bool is_recovered = false;  ///< an earlier process may have sent it
 };
 
 /// The frames of one origin from the log until the PubAck: those that nobody has sent yet, those
@@ -41,7 +42,7 @@ class OutgoingFrames {
     void add_tombstones(const LoggedFrame& frame);
     /// Frames that were found in the log of an orphaned run.
     void add_recovered(const std::vector<LoggedFrame>& frames);
-    void add_mark(OutgoingFrame mark);
+    void add_heartbeat(OutgoingFrame heartbeat);
 
     /// The next frame to send for the first time; false if none.
     bool take(OutgoingFrame& frame);
@@ -53,7 +54,7 @@ class OutgoingFrames {
     /// Whether everything up to `accepted` is logged, or acknowledged.
     bool has_logged(std::uint64_t accepted) const { return seq_next() > accepted; }
     bool has_acked(std::uint64_t accepted) const;
-    /// Whether every frame is acknowledged, marks included.
+    /// Whether every frame is acknowledged, heartbeats included.
     bool is_all_acked() const;
     /// Adds the counts of frames; returns the events that have been cut.
     std::uint64_t add_stats(ClassStats& stats) const;
@@ -64,7 +65,7 @@ class OutgoingFrames {
     mutable std::mutex mutex_;  // guards what follows
     std::deque<OutgoingFrame> unsent_;
     std::map<std::uint64_t, Content> unacked_;  // by seq_first
-    std::size_t unacked_marks_ = 0;
+    std::size_t unacked_heartbeats_ = 0;
     std::uint64_t acked_ = 0;
     std::uint64_t tombstoned_ = 0;
     std::uint64_t wire_bytes_ = 0;

@@ -14,7 +14,7 @@ struct Migration {
     std::string_view sha256;  ///< of the file, in hexadecimal
 };
 std::span<const Migration> migrations();
-/// What the migrations of v0.1.0 made: lines of version|kind|name|mark.
+/// What the migrations of v0.1.0 made: lines of version|kind|name|fingerprint.
 std::string_view released_objects();
 
 struct ShippedEventType {

@@ -92,12 +92,12 @@ TEST_CASE("a lane whose kind of check nobody knows is not read") {
     const LaneFile file;
     {
         const LaneMapping lane = file.create();
-        auto& shape = lane.header()->shape;
-        shape.record_checksum = static_cast<LaneChecksum>(3);
-        shape.checksum = crc32c(
-            std::as_bytes(std::span(&shape, 1)).first(offsetof(detail::LaneSuperblock, checksum)));
-        std::memcpy(reinterpret_cast<std::byte*>(lane.header()) + detail::kSecondShapeOffset,
-                    &shape, sizeof shape);
+        auto& superblock = lane.header()->superblock;
+        superblock.record_checksum = static_cast<LaneChecksum>(3);
+        superblock.checksum = crc32c(std::as_bytes(std::span(&superblock, 1))
+                                         .first(offsetof(detail::LaneSuperblock, checksum)));
+        std::memcpy(reinterpret_cast<std::byte*>(lane.header()) + detail::kSecondSuperblockOffset,
+                    &superblock, sizeof superblock);
     }
     CHECK(file.open() == nullptr);
 }

@@ -65,8 +65,8 @@ class LeftSpool {
 /// What comes out of an orphaned run when it is drained to its end, without a server.
 struct Drained {
     bool is_adopted = false;
-    bool is_closed = false;          ///< the last mark says that these were all
-    std::uint64_t accepted = 0;      ///< as the last mark says
+    bool is_closed = false;          ///< the last heartbeat says that these were all
+    std::uint64_t accepted = 0;      ///< as the last heartbeat says
     std::uint64_t tombstones = 0;    ///< seqs that tombstones cover
     std::set<std::uint64_t> seqs;    ///< that frames cover
     std::set<std::uint64_t> events;  ///< by resource

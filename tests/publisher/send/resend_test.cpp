@@ -85,7 +85,7 @@ TEST_CASE("what a restarted server has lost of the acknowledged is sent again, a
     server.start();
     make_memory_stream(server);
     INFO(log.read());
-    // The mark of the idle origin may be among them.
+    // The heartbeat of the idle origin may be among them.
     CHECK((has_messages(server, 5) || has_messages(server, 6)));
     CHECK_THAT(log.read(), Contains("acknowledged frames are sent again"));
     CHECK(publisher.stats().audit.acked == 5);

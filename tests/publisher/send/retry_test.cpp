@@ -87,7 +87,7 @@ TEST_CASE("whatever bytes come for an acknowledgement, the frame is kept and the
         stream.send_to(stream.next_reply(), nonsense);
         CHECK(publisher.stats().audit.acked == 0);
     }
-    // The mark of an origin that falls idle may come between.
+    // The heartbeat of an origin that falls idle may come between.
     for (int seq = 1; seq < 10 && publisher.stats().audit.acked == 0; ++seq) {
         stream.send_to(stream.next_reply(),
                        R"({"stream":"HOMEWARD_AUDIT_ams","seq":)" + std::to_string(seq) + "}");
@@ -111,7 +111,8 @@ TEST_CASE("a refused frame is sent again ever more rarely, up to a bound, and no
     }
 
     Sends sends = refuse_all(stream, kSendsMax);
-    // The mark of an origin that falls idle comes between, is refused too, and has fewer sends.
+    // The heartbeat of an origin that falls idle comes between, is refused too, and has fewer
+    // sends.
     std::erase_if(sends, [](const auto& frame) { return frame.second.size() < kSendsMax; });
     REQUIRE(sends.size() >= 2);
     double apart = 0;

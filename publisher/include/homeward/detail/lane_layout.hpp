@@ -2,20 +2,20 @@
 
 // A lane: the ring of one thread and one class, or the shared one of a class; a mapped file.
 //
-//    0       64         128    192     256     320     2048    4096    4096 + ring_bytes
-//    ├───────┼──────────┼──────┼───────┼───────┼───────┼───────┼───────┤
-//    │ shape │ producer │ tail │ grant │ mark  │ mark  │ shape │ ring  │
-//    └───────┴──────────┴──────┴───────┴───────┴───────┴───────┴───────┘
-//    shape:    magic, version, class, ring_bytes, kind, checksum kind, crc32c of those; twice,
-//              since nothing in the ring can be read without it
-//    producer: head (bytes ever written, or reserved in a shared lane), records, drops, refusals,
-//              begun (shared: records that have a place)
-//    tail:     bytes ever released, for the producers to read
-//    grant:    how many records the run's count already covers (accepted_counts.hpp)
-//    mark:     what is behind the tail: tail, records, drops_reported, seq_next, crc32c of those;
-//              twice, since a wrong tail would send events again
-// Whoever reads a lane that a dead process left trusts shape and mark by their checksums, and
-// records by theirs; head and records are only hints of how many there should be.
+//    0     superblock  magic, version, class, ring_bytes, kind, checksum kind, crc32c of those;
+//    twice,
+//                      since nothing in the ring can be read without it
+//    64    producer    head (bytes ever written, or reserved in a shared lane), records, drops,
+//                      refusals, begun (shared: records that have a place)
+//    128   tail        bytes ever released, for the producers to read
+//    192   grant       how many records the run's count already covers (accepted_counts.hpp)
+//    256   checkpoint  what is behind the tail: tail, records, drops_reported, seq_next, crc32c of
+//                      those; twice, since a wrong tail would send events again
+//    320   checkpoint
+//    2048  superblock
+//    4096  ring        of ring_bytes
+// Whoever reads a lane that a dead process left trusts superblock and checkpoint by their
+// checksums, and records by theirs; head and records are only hints of how many there should be.
 //
 // The ring is mapped twice, end to end, so that a record never has to be split. A record begins at
 // a multiple of 16 bytes:
@@ -26,7 +26,7 @@
 //    └────────┴─────────┴──────────────────────────┴─────┘
 //
 // The check covers the record's position (bytes ever written before it), so that a whole record of
-// an earlier lap is not taken for a new one. All little-endian. The shape says which check:
+// an earlier lap is not taken for a new one. All little-endian. The superblock says which check:
 //    crc32c: of position, length and payload. For a lane on a disk, which writes its pages back in
 //            any order: after a power cut a record may be half of this lap and half of the last.
 //    stamp:  of position and length (record_stamp()). For a lane in memory, whose pages are lost
@@ -40,7 +40,7 @@
 // first have their check inverted, count only right behind a record, and are written before the
 // first.
 //
-// Version 1 has no kind, no checksum kind and no grant: its shape ends with the crc32c of four
+// Version 1 has no kind, no checksum kind and no grant: its superblock ends with the crc32c of four
 // words, and all its lanes are read like those of one thread.
 
 #include <atomic>
@@ -97,7 +97,7 @@ struct LaneCheckpoint {
 };
 
 struct LaneHeader {
-    LaneSuperblock shape;
+    LaneSuperblock superblock;
 
     alignas(64) std::atomic<std::uint64_t> head;
     std::atomic<std::uint64_t> records;   // counted after head: never more than is visible
@@ -111,15 +111,16 @@ struct LaneHeader {
     /// that are busy, and lowers it for those that no longer are.
     alignas(64) std::atomic<std::uint64_t> granted;
 
-    alignas(64) LaneCheckpoint first_mark;
-    alignas(64) LaneCheckpoint second_mark;
+    alignas(64) LaneCheckpoint first_checkpoint;
+    alignas(64) LaneCheckpoint second_checkpoint;
 };
-inline constexpr std::size_t kSecondShapeOffset = 2048;
+inline constexpr std::size_t kSecondSuperblockOffset = 2048;
 static_assert(offsetof(LaneHeader, head) == 64 && offsetof(LaneHeader, tail) == 128);
 static_assert(offsetof(LaneHeader, granted) == 192);
-static_assert(offsetof(LaneHeader, first_mark) == 256 && offsetof(LaneHeader, second_mark) == 320);
-static_assert(sizeof(LaneHeader) <= kSecondShapeOffset);
-static_assert(kSecondShapeOffset + sizeof(LaneSuperblock) <= kLaneHeaderBytes);
+static_assert(offsetof(LaneHeader, first_checkpoint) == 256 &&
+              offsetof(LaneHeader, second_checkpoint) == 320);
+static_assert(sizeof(LaneHeader) <= kSecondSuperblockOffset);
+static_assert(kSecondSuperblockOffset + sizeof(LaneSuperblock) <= kLaneHeaderBytes);
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 
 constexpr std::size_t record_span(std::size_t payload_bytes) {

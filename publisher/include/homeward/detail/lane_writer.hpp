@@ -41,13 +41,13 @@ class alignas(64) LaneWriter {
     LaneWriter(LaneHeader* header, std::byte* ring, bool shared, AcceptedCell* cell = nullptr)
         : header_(header),
           ring_(ring),
-          mask_(header->shape.ring_bytes - 1),
+          mask_(header->superblock.ring_bytes - 1),
           head_(header->head.load(std::memory_order_relaxed)),
           tail_(header->tail.load(std::memory_order_acquire)),
           records_(header->records.load(std::memory_order_relaxed)),
           cell_(cell),
           shared_(shared),
-          is_stamped_(header->shape.record_checksum == LaneChecksum::stamp) {}
+          is_stamped_(header->superblock.record_checksum == LaneChecksum::stamp) {}
 
     std::size_t ring_bytes() const noexcept { return mask_ + 1; }
     /// Where the next record begins. Its thread; of no meaning in a shared lane.
