@@ -9,6 +9,8 @@ using namespace std::chrono_literals;
 
 constexpr std::chrono::milliseconds kReturnFirst = 1s;
 constexpr std::chrono::milliseconds kReturnMax = 5min;
+/// Without a return for so long, the next one is the first of others.
+constexpr auto kPause = 2 * kReturnMax;
 /// A new message waits for no more than a quarter of this behind a burst.
 constexpr std::chrono::milliseconds kBurstInterval = 200ms;
 /// However many wait. Beyond it they share the last burst.
@@ -25,11 +27,6 @@ constexpr auto kMeasureTime = 250ms;
 constexpr double kGrowth = 1.1;
 constexpr auto kGrowthInterval = 1s;
 
-std::chrono::milliseconds backoff(std::uint64_t deliveries) {
-    const auto doublings = std::clamp<std::uint64_t>(deliveries, 1, 10) - 1;
-    return std::min<std::chrono::milliseconds>(kReturnFirst * (1u << doublings), kReturnMax);
-}
-
 }  // namespace
 
 ReturnSchedule::ReturnSchedule() : rate_(kRateUnknown), rate_max_(kRateUnknown) {}
@@ -37,6 +34,16 @@ ReturnSchedule::ReturnSchedule() : rate_(kRateUnknown), rate_max_(kRateUnknown) 
 std::size_t ReturnSchedule::places_per_burst() const {
     const double seconds = std::chrono::duration<double>(kBurstInterval).count();
     return std::max<std::size_t>(static_cast<std::size_t>(rate_ * seconds / kParts), 1);
+}
+
+/// Doubles, as does the time since the first return.
+std::chrono::milliseconds ReturnSchedule::backoff(std::uint64_t deliveries,
+                                                  SteadyClock::time_point now) {
+    if (!returned_ || now - *returned_ > kPause) returns_began_ = now;
+    returned_ = now;
+    const auto doublings = std::clamp<std::uint64_t>(deliveries, 1, 10) - 1;
+    const auto since_first = std::chrono::ceil<std::chrono::milliseconds>(now - returns_began_);
+    return std::min({kReturnFirst * (1u << doublings), kReturnFirst + since_first, kReturnMax});
 }
 
 std::chrono::milliseconds ReturnSchedule::place(std::uint64_t deliveries,
@@ -47,7 +54,7 @@ std::chrono::milliseconds ReturnSchedule::place(std::uint64_t deliveries,
         first_ += kBurstInterval;
     }
     if (taken_.empty()) first_ = now;
-    const auto wanted = now + backoff(deliveries) - first_;
+    const auto wanted = now + backoff(deliveries, now) - first_;
     auto burst = static_cast<std::size_t>((wanted + kBurstInterval - 1ns) / kBurstInterval);
     const std::size_t places = places_per_burst();
     while (burst < kBurstsMax && burst < taken_.size() && taken_[burst] >= places) ++burst;
