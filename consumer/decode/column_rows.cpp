@@ -66,8 +66,8 @@ bool is_alike(std::string_view json) {
     return true;
 }
 
-columns::Decoder::Frame frame_of(const MessageWork& unit) {
-    return {unit.types, unit.header.line_count, unit.values_bytes};
+columns::Decoder::Frame frame_of(const MessageWork& work) {
+    return {work.types, work.header.line_count, work.values_bytes};
 }
 
 std::int64_t signed_word(const columns::Column& column, std::uint32_t event) {
@@ -135,8 +135,8 @@ const EventType& ColumnRows::type_of(const Plan& plan) const {
     return events_.catalog().types()[static_cast<std::size_t>(plan.type)];
 }
 
-bool ColumnRows::open(const MessageWork& unit) {
-    if (!decoder_.decode(unit.body, frame_of(unit))) return false;
+bool ColumnRows::open(const MessageWork& work) {
+    if (!decoder_.decode(work.body, frame_of(work))) return false;
     const auto blocks = decoder_.blocks();
     if (plans_.size() < blocks.size()) plans_.resize(blocks.size());
     for (std::size_t i = 0; i < blocks.size(); ++i) make_plan(blocks[i], plans_[i]);
@@ -280,7 +280,7 @@ bool ColumnRows::write_json(const Field& field, const columns::Column& column, K
     return is_good;
 }
 
-EventOutcome ColumnRows::decode(const MessageWork& unit, const ColumnPlace& place,
+EventOutcome ColumnRows::decode(const MessageWork& work, const ColumnPlace& place,
                                 std::int64_t now_us, std::string& rows, std::string& line) {
     const columns::Block& block = decoder_.blocks()[place.block];
     Plan& plan = plans_[place.block];
@@ -291,7 +291,7 @@ EventOutcome ColumnRows::decode(const MessageWork& unit, const ColumnPlace& plac
         const std::size_t start = rows.size();
         CopyRow row(rows);
         row.begin(static_cast<std::uint16_t>(type.fields.size() + kOwnColumns));
-        row.int4(unit.origin);
+        row.int4(work.origin);
         row.int8(static_cast<std::int64_t>(place.seq));
         row.timestamptz(time_us);
         replaced_nuls_ = 0;
@@ -311,18 +311,18 @@ EventOutcome ColumnRows::decode(const MessageWork& unit, const ColumnPlace& plac
     line.reserve(line.size() + EventDecoder::padding());
     return events_.decode(
         line,
-        {unit.origin, static_cast<std::int64_t>(place.seq), unit.pulled.message.delivery.time_us},
+        {work.origin, static_cast<std::int64_t>(place.seq), work.pulled.message.delivery.time_us},
         now_us, rows);
 }
 
-std::string Payloads::of(const MessageWork& unit, const EventRow& event) {
-    if (!unit.is_columns) {
-        return unit.body.substr(event.line_begin, event.line_end - event.line_begin);
+std::string Payloads::of(const MessageWork& work, const EventRow& event) {
+    if (!work.is_columns) {
+        return work.body.substr(event.line_begin, event.line_end - event.line_begin);
     }
-    if (unit_ != &unit && !decoder_.decode(unit.body, frame_of(unit))) {
+    if (unit_ != &work && !decoder_.decode(work.body, frame_of(work))) {
         return {};  // it was decoded before
     }
-    unit_ = &unit;
+    unit_ = &work;
     std::string line;
     columns::append_line(line, decoder_.blocks()[event.line_begin], event.line_end);
     return line;

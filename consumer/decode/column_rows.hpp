@@ -29,14 +29,14 @@ class ColumnRows {
   public:
     explicit ColumnRows(EventDecoder& events) : events_(events) {}
 
-    /// False: the body is damaged. `unit` has the body, its types and its header.
-    bool open(const MessageWork& unit);
+    /// False: the body is damaged. `message` has the body, its types and its header.
+    bool open(const MessageWork& work);
     /// For each event, in order, the index of its block.
     std::string_view order() const { return decoder_.order(); }
     std::size_t blocks() const { return decoder_.blocks().size(); }
-    /// As EventDecoder::decode(), of one event of the unit that was opened. If it becomes no row,
-    /// `line` is set to its JSON.
-    EventOutcome decode(const MessageWork& unit, const ColumnPlace& place, std::int64_t now_us,
+    /// As EventDecoder::decode(), of one event of the message that was opened. If it becomes no
+    /// row, `line` is set to its JSON.
+    EventOutcome decode(const MessageWork& work, const ColumnPlace& place, std::int64_t now_us,
                         std::string& rows, std::string& line);
     /// A block as a pack has it, but for seqs: without a row in between. False: some event may be
     /// none, or none of a pack, or of an earlier day than yesterday; decode() tells.
@@ -100,10 +100,10 @@ class ColumnRows {
 };
 
 /// What an event was before it became a row, for its dead letter. Reads columns anew, once for each
-/// unit; one thread.
+/// message; one thread.
 class Payloads {
   public:
-    std::string of(const MessageWork& unit, const EventRow& event);
+    std::string of(const MessageWork& work, const EventRow& event);
 
   private:
     const MessageWork* unit_ = nullptr;

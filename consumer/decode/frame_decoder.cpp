@@ -58,19 +58,19 @@ std::vector<Tombstone> tombstones_of(const FrameContent& content, std::uint64_t 
 constexpr std::uint64_t kSeqMax = std::uint64_t{1} << 48;
 
 /// Empty for a frame that may be taken for what it says it is.
-std::string refusal_of(FrameError error, const MessageWork& unit) {
+std::string refusal_of(FrameError error, const MessageWork& work) {
     if (error != FrameError::none) return std::string(explain(error));
-    if (stream_kind(unit.header.event_class) != unit.pulled.stream->kind) {
+    if (stream_kind(work.header.event_class) != work.pulled.stream->kind) {
         return "a frame of the other class than its stream";
     }
-    if (unit.header.seq_last() > kSeqMax || unit.header.accepted > kSeqMax) {
+    if (work.header.seq_last() > kSeqMax || work.header.accepted > kSeqMax) {
         return "its seqs or its count lie beyond 2^48, where no publisher comes";
     }
-    if (unit.pulled.sender == FrameOrigin::unclaimed &&
-        unit.header.publisher.is_self_certifying()) {
+    if (work.pulled.sender == FrameOrigin::unclaimed &&
+        work.header.publisher.is_self_certifying()) {
         return std::string(explain(FrameOrigin::unsigned_frame));
     }
-    return std::string(explain(unit.pulled.sender));
+    return std::string(explain(work.pulled.sender));
 }
 
 /// Why a subject is none of the stream's.
@@ -86,25 +86,25 @@ std::string explain_subject(std::string_view subject, const Stream& stream) {
            "-, so no capital letter and no dot";
 }
 
-void fill_from_header(MessageWork& unit) {
-    const bool is_heartbeat = (unit.header.flags & kFrameCountOnly) != 0;
-    unit.kind = is_heartbeat ? MessageWork::Kind::heartbeat : MessageWork::Kind::frame;
-    unit.closing = (unit.header.flags & kFrameClosing) != 0;
-    unit.seq_first = unit.header.seq_first;
-    unit.seq_count = unit.header.seq_count;
-    unit.accepted = unit.header.accepted;
+void fill_from_header(MessageWork& work) {
+    const bool is_heartbeat = (work.header.flags & kFrameCountOnly) != 0;
+    work.kind = is_heartbeat ? MessageWork::Kind::heartbeat : MessageWork::Kind::frame;
+    work.closing = (work.header.flags & kFrameClosing) != 0;
+    work.seq_first = work.header.seq_first;
+    work.seq_count = work.header.seq_count;
+    work.accepted = work.header.accepted;
 }
 
 }  // namespace
 
 /// Which seq the next line of a body has.
-class UnitDecoder::SeqCursor {
+class MessageDecoder::SeqCursor {
   public:
-    explicit SeqCursor(const MessageWork& unit)
-        : lost_(unit.tombstones), seq_(unit.seq_first), end_(unit.seq_first + unit.seq_count) {
+    explicit SeqCursor(const MessageWork& work)
+        : lost_(work.tombstones), seq_(work.seq_first), end_(work.seq_first + work.seq_count) {
         // In version 1 what the lines do not cover one by one is lost, by lines that say so.
-        if (!unit.is_plain() && unit.header.version == 1 && unit.header.line_count <= end_ - seq_) {
-            announced_ = end_ - seq_ - unit.header.line_count;
+        if (!work.is_plain() && work.header.version == 1 && work.header.line_count <= end_ - seq_) {
+            announced_ = end_ - seq_ - work.header.line_count;
             may_lose_ = true;
         }
         skip_lost();
@@ -136,204 +136,204 @@ class UnitDecoder::SeqCursor {
     bool may_lose_ = false;
 };
 
-UnitDecoder::UnitDecoder(std::shared_ptr<const Catalog> catalog, EventDecoder::Limits limits)
+MessageDecoder::MessageDecoder(std::shared_ptr<const Catalog> catalog, EventDecoder::Limits limits)
     : catalog_(catalog), events_(std::move(catalog), limits) {}
 
-MessageWork UnitDecoder::open(PulledMessage pulled) {
-    MessageWork unit;
-    unit.pulled = std::move(pulled);
-    const auto data = unit.pulled.message.data;
-    const Stream& stream = *unit.pulled.stream;
+MessageWork MessageDecoder::open(PulledMessage pulled) {
+    MessageWork work;
+    work.pulled = std::move(pulled);
+    const auto data = work.pulled.message.data;
+    const Stream& stream = *work.pulled.stream;
     // Whoever owns a leaf can make his stream take any subject.
-    const auto subject = parse_subject(unit.pulled.message.subject);
+    const auto subject = parse_subject(work.pulled.message.subject);
     if (!subject || subject->kind != stream.kind || subject->region != stream.region) {
-        unit.kind = MessageWork::Kind::plain_lines;
-        unit.seq_count = 1;
-        unit.refusal = explain_subject(unit.pulled.message.subject, stream);
-        return unit;
+        work.kind = MessageWork::Kind::plain_lines;
+        work.seq_count = 1;
+        work.refusal = explain_subject(work.pulled.message.subject, stream);
+        return work;
     }
     if (stream.kind == StreamKind::plain) {
-        open_plain(unit);
-        return unit;
+        open_plain(work);
+        return work;
     }
-    const FrameError error = FrameDecoder::decode_header(data, unit.header);
+    const FrameError error = FrameDecoder::decode_header(data, work.header);
     if (error == FrameError::bad_version) {
-        unit.kind = MessageWork::Kind::newer_frame;
-        unit.state = MessageWork::State::returned;
-        return unit;
+        work.kind = MessageWork::Kind::newer_frame;
+        work.state = MessageWork::State::returned;
+        return work;
     }
-    unit.refusal = refusal_of(error, unit);
+    work.refusal = refusal_of(error, work);
     // Nothing that it says of its origin is believed, not even that the origin exists.
-    if (!unit.refusal.empty()) {
-        unit.kind = MessageWork::Kind::plain_lines;
-        unit.seq_count = 1;
-        return unit;
+    if (!work.refusal.empty()) {
+        work.kind = MessageWork::Kind::plain_lines;
+        work.seq_count = 1;
+        return work;
     }
-    fill_from_header(unit);
-    return unit;
+    fill_from_header(work);
+    return work;
 }
 
-bool UnitDecoder::open_frame(MessageWork& unit) {
-    if (FrameDecoder::decode_header(unit.pulled.message.data, unit.header) != FrameError::none) {
+bool MessageDecoder::open_frame(MessageWork& work) {
+    if (FrameDecoder::decode_header(work.pulled.message.data, work.header) != FrameError::none) {
         return false;
     }
-    fill_from_header(unit);
+    fill_from_header(work);
     return true;
 }
 
-void UnitDecoder::open_plain(MessageWork& unit) {
-    unit.kind = MessageWork::Kind::plain_lines;
-    const std::string_view data = text_of(unit.pulled.message.data);
-    unit.body.reserve(data.size() + EventDecoder::padding());
-    unit.body = data;
+void MessageDecoder::open_plain(MessageWork& work) {
+    work.kind = MessageWork::Kind::plain_lines;
+    const std::string_view data = text_of(work.pulled.message.data);
+    work.body.reserve(data.size() + EventDecoder::padding());
+    work.body = data;
     // One event may well be spread over several lines, and some of these may look like events: then
     // the whole tells. No JSON text has a line end between `}` and `{`.
     const LineCounts lines = count_lines(data);
     const bool all_look_like_it = lines.objects == lines.all;
-    if (lines.all > 1 && lines.objects > 0 && (all_look_like_it || !events_.is_json(unit.body))) {
-        unit.seq_count = lines.all;
+    if (lines.all > 1 && lines.objects > 0 && (all_look_like_it || !events_.is_json(work.body))) {
+        work.seq_count = lines.all;
         return;
     }
-    unit.seq_count = 1;
-    unit.kind = MessageWork::Kind::plain_event;
-    if (lines.all == 0) unit.refusal = "an empty message";
+    work.seq_count = 1;
+    work.kind = MessageWork::Kind::plain_event;
+    if (lines.all == 0) work.refusal = "an empty message";
 }
 
-void UnitDecoder::decode(MessageWork& unit, std::int64_t now_us, Into into) {
-    if (unit.is_heartbeat()) return;
-    if (!unit.refusal.empty()) {
-        unit.dead.push_back({unit.seq_first, false, "", unit.refusal, "",
-                             std::string(text_of(unit.pulled.message.data))});
+void MessageDecoder::decode(MessageWork& work, std::int64_t now_us, Into into) {
+    if (work.is_heartbeat()) return;
+    if (!work.refusal.empty()) {
+        work.dead.push_back({work.seq_first, false, "", work.refusal, "",
+                             std::string(text_of(work.pulled.message.data))});
         return;
     }
-    if (!unit.is_plain() && !unpack(unit)) return;
-    if (unit.is_columns) {
-        decode_columns(unit, now_us, into);
+    if (!work.is_plain() && !unpack(work)) return;
+    if (work.is_columns) {
+        decode_columns(work, now_us, into);
     } else {
-        decode_lines(unit, now_us);
+        decode_lines(work, now_us);
     }
 }
 
-/// The content of a frame into its unit. False: it is refused as a whole.
-bool UnitDecoder::unpack(MessageWork& unit) {
+/// The content of a frame into its work. False: it is refused as a whole.
+bool MessageDecoder::unpack(MessageWork& work) {
     FrameHeader header;
-    content_.body.swap(unit.body);
-    content_.types.swap(unit.types);
+    content_.body.swap(work.body);
+    content_.types.swap(work.types);
     const FrameError error =
-        frames_.decode(unit.pulled.message.data, header, content_, EventDecoder::padding());
-    content_.body.swap(unit.body);
-    content_.types.swap(unit.types);
-    unit.values_bytes = content_.values_bytes;
-    unit.is_columns = content_.body_kind == BodyKind::columns;
+        frames_.decode(work.pulled.message.data, header, content_, EventDecoder::padding());
+    content_.body.swap(work.body);
+    content_.types.swap(work.types);
+    work.values_bytes = content_.values_bytes;
+    work.is_columns = content_.body_kind == BodyKind::columns;
     if (error != FrameError::none) {
-        refuse_whole(unit, std::string(explain(error)),
-                     std::string(text_of(unit.pulled.message.data)));
+        refuse_whole(work, std::string(explain(error)),
+                     std::string(text_of(work.pulled.message.data)));
         return false;
     }
-    unit.tombstones = tombstones_of(content_, unit.seq_first);
+    work.tombstones = tombstones_of(content_, work.seq_first);
     return true;
 }
 
-void UnitDecoder::decode_lines(MessageWork& unit, std::int64_t now_us) {
-    unit.rows.reserve(unit.body.size() + unit.body.size() / 4);
-    SeqCursor cursor(unit);
+void MessageDecoder::decode_lines(MessageWork& work, std::int64_t now_us) {
+    work.rows.reserve(work.body.size() + work.body.size() / 4);
+    SeqCursor cursor(work);
     const auto decode_one = [&](std::size_t begin, std::size_t end) {
-        decode_line(unit, cursor, {begin, end}, now_us);
+        decode_line(work, cursor, {begin, end}, now_us);
     };
-    if (unit.kind == MessageWork::Kind::plain_event) {
-        decode_one(0, unit.body.size());
+    if (work.kind == MessageWork::Kind::plain_event) {
+        decode_one(0, work.body.size());
     } else {
-        for_each_line(unit.body, decode_one);
+        for_each_line(work.body, decode_one);
     }
     if (cursor.is_at_end()) return;
     // The header promised other seqs than the body holds: no publisher of ours writes that.
-    refuse_whole(unit, "the frame's lines do not add up to the seqs of its header", unit.body);
+    refuse_whole(work, "the frame's lines do not add up to the seqs of its header", work.body);
 }
 
-void UnitDecoder::decode_line(MessageWork& unit, SeqCursor& cursor, Range line,
-                              std::int64_t now_us) {
+void MessageDecoder::decode_line(MessageWork& work, SeqCursor& cursor, Range line,
+                                 std::int64_t now_us) {
     if (!cursor.has_more()) return cursor.advance(1);
     const EventRow place{-1,
                          cursor.seq(),
-                         static_cast<std::uint32_t>(unit.rows.size()),
+                         static_cast<std::uint32_t>(work.rows.size()),
                          0,
                          static_cast<std::uint32_t>(line.begin),
                          static_cast<std::uint32_t>(line.end),
                          0};
-    const std::string_view text = std::string_view(unit.body).substr(line.begin, line.size());
+    const std::string_view text = std::string_view(work.body).substr(line.begin, line.size());
     const EventOutcome outcome = events_.decode(
         text,
-        {unit.origin, static_cast<std::int64_t>(place.seq), unit.pulled.message.delivery.time_us},
-        now_us, unit.rows);
-    take_outcome(unit, cursor, outcome, place, text);
+        {work.origin, static_cast<std::int64_t>(place.seq), work.pulled.message.delivery.time_us},
+        now_us, work.rows);
+    take_outcome(work, cursor, outcome, place, text);
 }
 
-void UnitDecoder::pack_blocks(MessageWork& unit, std::int64_t now_us) {
+void MessageDecoder::pack_blocks(MessageWork& work, std::int64_t now_us) {
     // A pack has its seqs as 32 bits from the first.
-    if (unit.seq_count > std::numeric_limits<std::int32_t>::max()) return;
+    if (work.seq_count > std::numeric_limits<std::int32_t>::max()) return;
     for (std::uint32_t block = 0; block < columns_.blocks(); ++block) {
-        if (columns_.pack(block, now_us, unit.packed.emplace_back())) {
-            packed_[block] = static_cast<std::int32_t>(unit.packed.size() - 1);
+        if (columns_.pack(block, now_us, work.packed.emplace_back())) {
+            packed_[block] = static_cast<std::int32_t>(work.packed.size() - 1);
         } else {
-            unit.packed.pop_back();
+            work.packed.pop_back();
         }
     }
 }
 
-void UnitDecoder::decode_columns(MessageWork& unit, std::int64_t now_us, Into into) {
-    if (!columns_.open(unit)) {
-        refuse_whole(unit, "the frame's columns are not as its header and definitions say",
-                     std::string(text_of(unit.pulled.message.data)));
+void MessageDecoder::decode_columns(MessageWork& work, std::int64_t now_us, Into into) {
+    if (!columns_.open(work)) {
+        refuse_whole(work, "the frame's columns are not as its header and definitions say",
+                     std::string(text_of(work.pulled.message.data)));
         return;
     }
     packed_.fill(-1);
-    if (into == Into::packs) pack_blocks(unit, now_us);
+    if (into == Into::packs) pack_blocks(work, now_us);
     // Rows take some twice what columns take, and memory is reserved once.
-    if (unit.packed.empty()) unit.rows.reserve(2 * std::size_t{unit.values_bytes});
-    unit.events.reserve(columns_.order().size());
-    SeqCursor cursor(unit);
+    if (work.packed.empty()) work.rows.reserve(2 * std::size_t{work.values_bytes});
+    work.events.reserve(columns_.order().size());
+    SeqCursor cursor(work);
     std::array<std::uint32_t, columns::kBlocksMax> next{};
     for (const char index : columns_.order()) {
         const auto block = static_cast<unsigned char>(index);
         const ColumnPlace at{block, next[block]++, cursor.seq()};
         if (packed_[block] >= 0) {
-            unit.packed[static_cast<std::size_t>(packed_[block])].seqs.push_back(at.seq);
-            unit.events.push_back({columns_.type_of_block(block), at.seq, 0, 0, block, at.event,
+            work.packed[static_cast<std::size_t>(packed_[block])].seqs.push_back(at.seq);
+            work.events.push_back({columns_.type_of_block(block), at.seq, 0, 0, block, at.event,
                                    columns_.time_of(block, at.event)});
             cursor.advance(1);
             continue;
         }
-        const EventRow place{-1, cursor.seq(), static_cast<std::uint32_t>(unit.rows.size()),
+        const EventRow place{-1, cursor.seq(), static_cast<std::uint32_t>(work.rows.size()),
                              0,  at.block,     at.event,
                              0};
-        const EventOutcome outcome = columns_.decode(unit, at, now_us, unit.rows, line_);
-        take_outcome(unit, cursor, outcome, place, line_);
+        const EventOutcome outcome = columns_.decode(work, at, now_us, work.rows, line_);
+        take_outcome(work, cursor, outcome, place, line_);
     }
 }
 
-void UnitDecoder::take_outcome(MessageWork& unit, SeqCursor& cursor, const EventOutcome& outcome,
-                               EventRow place, std::string_view line) {
+void MessageDecoder::take_outcome(MessageWork& work, SeqCursor& cursor, const EventOutcome& outcome,
+                                  EventRow place, std::string_view line) {
     switch (outcome.kind) {
         case EventOutcome::Kind::row:
             place.type = outcome.type;
-            place.end = static_cast<std::uint32_t>(unit.rows.size());
+            place.end = static_cast<std::uint32_t>(work.rows.size());
             place.time_us = outcome.time_us;
-            unit.events.push_back(place);
+            work.events.push_back(place);
             break;
         case EventOutcome::Kind::tombstone:
             if (cursor.may_lose(outcome.count)) {
-                unit.tombstones.push_back(
+                work.tombstones.push_back(
                     {place.seq, place.seq + outcome.count - 1, outcome.reason});
                 return cursor.advance(outcome.count);
             }
             // Whoever emits such an event must not destroy those of others.
-            unit.dead.push_back({place.seq, false, outcome.type_name,
+            work.dead.push_back({place.seq, false, outcome.type_name,
                                  "a tombstone that covers no seqs of its sender", "",
                                  std::string(line)});
             break;
         case EventOutcome::Kind::unknown:
         case EventOutcome::Kind::bad:
-            unit.dead.push_back({place.seq, outcome.kind == EventOutcome::Kind::unknown,
+            work.dead.push_back({place.seq, outcome.kind == EventOutcome::Kind::unknown,
                                  outcome.type_name, outcome.reason, "", std::string(line)});
             break;
     }
@@ -341,15 +341,15 @@ void UnitDecoder::take_outcome(MessageWork& unit, SeqCursor& cursor, const Event
 }
 
 /// One dead letter that holds it all, the rest of its seqs tombstones, so that nothing stays open.
-void UnitDecoder::refuse_whole(MessageWork& unit, std::string reason, std::string payload) {
-    unit.is_refused = true;
-    unit.rows.clear();
-    unit.events.clear();
-    unit.tombstones.clear();
-    unit.dead.clear();
-    unit.dead.push_back({unit.seq_first, false, "", std::move(reason), "", std::move(payload)});
-    if (unit.seq_count > 1) {
-        unit.tombstones.push_back({unit.seq_first + 1, unit.seq_last(), "bad_body"});
+void MessageDecoder::refuse_whole(MessageWork& work, std::string reason, std::string payload) {
+    work.is_refused = true;
+    work.rows.clear();
+    work.events.clear();
+    work.tombstones.clear();
+    work.dead.clear();
+    work.dead.push_back({work.seq_first, false, "", std::move(reason), "", std::move(payload)});
+    if (work.seq_count > 1) {
+        work.tombstones.push_back({work.seq_first + 1, work.seq_last(), "bad_body"});
     }
 }
 

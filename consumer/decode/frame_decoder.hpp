@@ -12,53 +12,53 @@
 
 namespace homeward::consumer {
 
-/// Messages into units. One thread at a time.
-class UnitDecoder {
+/// From a message to what a batch writes of it. One thread at a time.
+class MessageDecoder {
   public:
-    UnitDecoder(std::shared_ptr<const Catalog> catalog, EventDecoder::Limits limits);
+    MessageDecoder(std::shared_ptr<const Catalog> catalog, EventDecoder::Limits limits);
 
     /// What the header alone tells. A message that is no frame, or whose sender is not the
-    /// publisher that it names, becomes a plain unit with a refusal; one that only a newer reader
-    /// understands is returned to its stream. seq_count is known after this, so that the ledger can
-    /// be asked before anything is decompressed.
+    /// publisher that it names, becomes a plain message with a refusal; one that only a newer
+    /// reader understands is returned to its stream. seq_count is known after this, so that the
+    /// ledger can be asked before anything is decompressed.
     MessageWork open(PulledMessage pulled);
-    /// What the header of a frame says, into the unit whose message it is. False: it is no frame,
-    /// or a damaged one.
-    static bool open_frame(MessageWork& unit);
+    /// What the header of a frame says, into its work. False: it is no frame, or a damaged
+    /// one.
+    static bool open_frame(MessageWork& work);
     enum class Into : std::uint8_t {
         rows,
         packs,  ///< where all events of a block can be in one; the others become rows
     };
-    /// Rows or packs, dead events and tombstones of a unit that was reset. Its origin and seq_first
-    /// must be set.
-    void decode(MessageWork& unit, std::int64_t now_us, Into into = Into::rows);
+    /// Rows or packs, dead events and tombstones of a message that was reset. Its origin and
+    /// seq_first must be set.
+    void decode(MessageWork& work, std::int64_t now_us, Into into = Into::rows);
 
     std::uint64_t replaced_nuls() const { return events_.replaced_nuls(); }
 
   private:
     class SeqCursor;
-    /// Of a line, in the unit's body.
+    /// Of a line, in the message's body.
     struct Range {
         std::size_t begin, end;
         std::size_t size() const { return end - begin; }
     };
-    void open_plain(MessageWork& unit);
-    bool unpack(MessageWork& unit);
-    void decode_line(MessageWork& unit, SeqCursor& cursor, Range line, std::int64_t now_us);
-    void decode_lines(MessageWork& unit, std::int64_t now_us);
-    void decode_columns(MessageWork& unit, std::int64_t now_us, Into into);
-    void pack_blocks(MessageWork& unit, std::int64_t now_us);
+    void open_plain(MessageWork& work);
+    bool unpack(MessageWork& work);
+    void decode_line(MessageWork& work, SeqCursor& cursor, Range line, std::int64_t now_us);
+    void decode_lines(MessageWork& work, std::int64_t now_us);
+    void decode_columns(MessageWork& work, std::int64_t now_us, Into into);
+    void pack_blocks(MessageWork& work, std::int64_t now_us);
     /// What became of the next event, whose row begins at `row_begin`.
-    static void take_outcome(MessageWork& unit, SeqCursor& cursor, const EventOutcome& outcome,
+    static void take_outcome(MessageWork& work, SeqCursor& cursor, const EventOutcome& outcome,
                              EventRow place, std::string_view line);
-    static void refuse_whole(MessageWork& unit, std::string reason, std::string payload);
+    static void refuse_whole(MessageWork& work, std::string reason, std::string payload);
 
     std::shared_ptr<const Catalog> catalog_;
     FrameDecoder frames_;
-    FrameContent content_;  // its body is the unit's, but while a frame is decoded
+    FrameContent content_;  // its body is the work's, but while a frame is decoded
     EventDecoder events_;
     ColumnRows columns_{events_};
-    std::array<std::int32_t, columns::kBlocksMax> packed_{};  // in unit.packed; -1: not there
+    std::array<std::int32_t, columns::kBlocksMax> packed_{};  // in work.packed; -1: not there
     std::string line_;  // of an event of columns that becomes no row
 };
 

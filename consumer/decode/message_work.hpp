@@ -9,8 +9,8 @@
 
 namespace homeward::consumer {
 
-/// One row of one event, in the unit's `rows`; where the event stands, in case it has to become a
-/// dead letter.
+/// One row of one event, in the message's `rows`; where the event stands, in case it has to become
+/// a dead letter.
 struct EventRow {
     int type;
     std::uint64_t seq;
@@ -118,6 +118,7 @@ struct MessageWork {
     std::uint64_t seq_last() const { return seq_first + seq_count - 1; }
 };
 
-using Units = std::vector<MessageWork>;
+/// What one transaction writes.
+using Batch = std::vector<MessageWork>;
 
 }  // namespace homeward::consumer

@@ -13,20 +13,20 @@ namespace {
 struct FrameArrays {
     std::vector<std::int64_t> origins, firsts, lasts, counts, checksums;
     std::vector<bool> closings;
-    std::vector<std::size_t> units;
+    std::vector<std::size_t> batch;
 
-    explicit FrameArrays(const Units& all) {
+    explicit FrameArrays(const Batch& all) {
         for (std::size_t i = 0; i < all.size(); ++i) {
-            const MessageWork& unit = all[i];
-            if (unit.is_skipped() || unit.is_heartbeat() || unit.is_plain()) continue;
-            origins.push_back(unit.origin);
-            firsts.push_back(static_cast<std::int64_t>(unit.seq_first));
-            lasts.push_back(static_cast<std::int64_t>(unit.seq_last()));
-            counts.push_back(static_cast<std::int64_t>(unit.accepted));
-            closings.push_back(unit.closing);
+            const MessageWork& work = all[i];
+            if (work.is_skipped() || work.is_heartbeat() || work.is_plain()) continue;
+            origins.push_back(work.origin);
+            firsts.push_back(static_cast<std::int64_t>(work.seq_first));
+            lasts.push_back(static_cast<std::int64_t>(work.seq_last()));
+            counts.push_back(static_cast<std::int64_t>(work.accepted));
+            closings.push_back(work.closing);
             checksums.push_back(
-                static_cast<std::int32_t>(stored_checksum(unit.pulled.message.data)));
-            units.push_back(i);
+                static_cast<std::int32_t>(stored_checksum(work.pulled.message.data)));
+            batch.push_back(i);
         }
     }
     /// Only digits, commas and braces: safe inside a statement's text.
@@ -55,11 +55,11 @@ constexpr std::size_t kHeadersBytesMax = 16u << 10;
 /// {"Name": "value"}, or a list of values where a name comes more than once; empty without headers,
 /// and for frames, whose headers are ours and say nothing. Beyond the limit they are left out, and
 /// "…" says how many.
-std::string headers_json(const MessageWork& unit) {
-    if (!unit.is_plain()) return "";
+std::string headers_json(const MessageWork& work) {
+    if (!work.is_plain()) return "";
     nlohmann::json kept = nlohmann::json::object();
     std::size_t bytes = 0, left_out = 0;
-    for (const auto& [name, value] : read_headers(unit.pulled.message)) {
+    for (const auto& [name, value] : read_headers(work.pulled.message)) {
         if (bytes + name.size() + value.size() > kHeadersBytesMax) {
             ++left_out;
             continue;
@@ -85,15 +85,15 @@ struct DeadLetterArrays {
     std::vector<std::string> states, types, reasons, sqlstates, payloads, headers;
     std::size_t bytes = 0;
 
-    void add(const MessageWork& unit, const DeadEvent& dead, const std::string& unit_headers) {
-        origins.push_back(unit.origin);
+    void add(const MessageWork& work, const DeadEvent& dead, const std::string& unit_headers) {
+        origins.push_back(work.origin);
         seqs.push_back(static_cast<std::int64_t>(dead.seq));
         states.push_back(dead.parked ? "parked" : "open");
         types.push_back(tidy_text(dead.type, kTypeBytesMax));
         reasons.push_back(tidy_text(dead.reason, kReasonBytesMax));
         sqlstates.push_back(dead.sqlstate);
         payloads.push_back(bytea_text(dead.payload));
-        times_us.push_back(unit.pulled.message.delivery.time_us);
+        times_us.push_back(work.pulled.message.delivery.time_us);
         headers.push_back(unit_headers);
         bytes += payloads.back().size() + unit_headers.size();
     }
@@ -112,13 +112,13 @@ std::int64_t commit(PgConnection& leader) {
     return leader.execute(kCommit).number(0, 0);
 }
 
-void write_dead(PgConnection& leader, const Units& units) {
+void write_dead(PgConnection& leader, const Batch& batch) {
     DeadLetterArrays letters;
-    for (const MessageWork& unit : units) {
-        if (unit.is_skipped() || unit.dead.empty()) continue;
-        const std::string headers = headers_json(unit);
-        for (const DeadEvent& dead : unit.dead) {
-            letters.add(unit, dead, headers);
+    for (const MessageWork& work : batch) {
+        if (work.is_skipped() || work.dead.empty()) continue;
+        const std::string headers = headers_json(work);
+        for (const DeadEvent& dead : work.dead) {
+            letters.add(work, dead, headers);
             if (letters.bytes < kLettersBytesMax) continue;  // memory stays bounded
             letters.write(leader);
             letters = {};
@@ -127,13 +127,13 @@ void write_dead(PgConnection& leader, const Units& units) {
     letters.write(leader);
 }
 
-void write_tombstones(PgConnection& leader, const Units& units) {
+void write_tombstones(PgConnection& leader, const Batch& batch) {
     std::vector<std::int64_t> origins, firsts, lasts;
     std::vector<std::string> reasons;
-    for (const MessageWork& unit : units) {
-        if (unit.is_skipped()) continue;
-        for (const Tombstone& tombstone : unit.tombstones) {
-            origins.push_back(unit.origin);
+    for (const MessageWork& work : batch) {
+        if (work.is_skipped()) continue;
+        for (const Tombstone& tombstone : work.tombstones) {
+            origins.push_back(work.origin);
             firsts.push_back(static_cast<std::int64_t>(tombstone.seq_first));
             lasts.push_back(static_cast<std::int64_t>(tombstone.seq_last));
             reasons.push_back(tidy_text(tombstone.reason, kReasonBytesMax));
@@ -146,15 +146,15 @@ void write_tombstones(PgConnection& leader, const Units& units) {
         {array_text(origins), array_text(firsts), array_text(lasts), array_text(reasons)});
 }
 
-void write_marks(PgConnection& leader, const Units& units) {
+void write_marks(PgConnection& leader, const Batch& batch) {
     std::vector<std::int64_t> origins, counts, repeating;
     std::vector<bool> closings;
-    for (const MessageWork& unit : units) {
-        if (unit.is_skipped() || !unit.is_heartbeat()) continue;
-        if ((unit.header.flags & kFramePossibleDuplicates) != 0) repeating.push_back(unit.origin);
-        origins.push_back(unit.origin);
-        counts.push_back(static_cast<std::int64_t>(unit.accepted));
-        closings.push_back(unit.closing);
+    for (const MessageWork& work : batch) {
+        if (work.is_skipped() || !work.is_heartbeat()) continue;
+        if ((work.header.flags & kFramePossibleDuplicates) != 0) repeating.push_back(work.origin);
+        origins.push_back(work.origin);
+        counts.push_back(static_cast<std::int64_t>(work.accepted));
+        closings.push_back(work.closing);
     }
     if (origins.empty()) return;
     leader.query(
@@ -182,31 +182,31 @@ std::string_view explain(Verdict verdict) {
     }
 }
 
-std::vector<Verdict> claim(PgConnection& leader, const Units& units) {
-    std::vector<Verdict> verdicts(units.size(), Verdict::fresh);
-    const FrameArrays frames(units);
-    if (frames.units.empty()) return verdicts;
+std::vector<Verdict> claim(PgConnection& leader, const Batch& batch) {
+    std::vector<Verdict> verdicts(batch.size(), Verdict::fresh);
+    const FrameArrays frames(batch);
+    if (frames.batch.empty()) return verdicts;
     const QueryResult rows =
         leader.query("SELECT frame_index, verdict FROM homeward.claim(" + frames.arguments() + ")");
     for (int row = 0; row < rows.rows(); ++row) {
-        const std::size_t unit = frames.units[static_cast<std::size_t>(rows.number(row, 0))];
-        if (rows.at(row, 1) == "settled") verdicts[unit] = Verdict::settled;
-        if (rows.at(row, 1) == "overlap") verdicts[unit] = Verdict::overlap;
-        if (rows.at(row, 1) == "fragmented") verdicts[unit] = Verdict::fragmented;
-        if (rows.at(row, 1) == "differs") verdicts[unit] = Verdict::differs;
+        const std::size_t work = frames.batch[static_cast<std::size_t>(rows.number(row, 0))];
+        if (rows.at(row, 1) == "settled") verdicts[work] = Verdict::settled;
+        if (rows.at(row, 1) == "overlap") verdicts[work] = Verdict::overlap;
+        if (rows.at(row, 1) == "fragmented") verdicts[work] = Verdict::fragmented;
+        if (rows.at(row, 1) == "differs") verdicts[work] = Verdict::differs;
     }
     return verdicts;
 }
 
-void write_rest(PgConnection& leader, const Units& units) {
-    write_dead(leader, units);
-    write_tombstones(leader, units);
-    write_marks(leader, units);
+void write_rest(PgConnection& leader, const Batch& batch) {
+    write_dead(leader, batch);
+    write_tombstones(leader, batch);
+    write_marks(leader, batch);
 }
 
-Settlement settle_and_commit(PgConnection& leader, const Units& units) {
-    const FrameArrays frames(units);
-    if (frames.units.empty()) return {0, commit(leader)};
+Settlement settle_and_commit(PgConnection& leader, const Batch& batch) {
+    const FrameArrays frames(batch);
+    if (frames.batch.empty()) return {0, commit(leader)};
     // A function in FROM has run before what stands behind SELECT is looked at.
     const auto results = leader.execute_each(
         "SELECT extract(epoch FROM clock_timestamp() - statement_timestamp())"
@@ -216,16 +216,16 @@ Settlement settle_and_commit(PgConnection& leader, const Units& units) {
             results.back().number(0, 0)};
 }
 
-std::int64_t seal_and_commit(PgConnection& leader, const Units& units) {
-    const FrameArrays frames(units);
-    if (frames.units.empty()) return commit(leader);
+std::int64_t seal_and_commit(PgConnection& leader, const Batch& batch) {
+    const FrameArrays frames(batch);
+    if (frames.batch.empty()) return commit(leader);
     return leader
         .execute("SELECT FROM homeward.check_no_overlap(" + frames.seqs() + "); " + kCommit)
         .number(0, 0);
 }
 
-void quarantine(PgConnection& leader, const MessageWork& unit, const std::string& reason) {
-    const Message& message = unit.pulled.message;
+void quarantine(PgConnection& leader, const MessageWork& work, const std::string& reason) {
+    const Message& message = work.pulled.message;
     const auto subject = parse_subject(message.subject);
     const std::string_view frame(reinterpret_cast<const char*>(message.data.data()),
                                  message.data.size());
@@ -233,20 +233,20 @@ void quarantine(PgConnection& leader, const MessageWork& unit, const std::string
         "INSERT INTO homeward.conflict (origin, seq_first, seq_last, region, app, reason, frame,"
         " frame_sha256, message_time) VALUES ($1, $2, $3, $4, $5, $6, $7, sha256($7),"
         " 'epoch'::timestamptz + $8::int8 * interval '1 microsecond') ON CONFLICT DO NOTHING",
-        {Parameter(unit.origin), Parameter(static_cast<std::int64_t>(unit.seq_first)),
-         Parameter(static_cast<std::int64_t>(unit.seq_first + unit.seq_count) - 1),
+        {Parameter(work.origin), Parameter(static_cast<std::int64_t>(work.seq_first)),
+         Parameter(static_cast<std::int64_t>(work.seq_first + work.seq_count) - 1),
          subject ? Parameter(subject->region) : Parameter("?"),
          subject ? Parameter(subject->app) : Parameter("?"), reason, Parameter::bytes(frame),
          Parameter(message.delivery.time_us)});
 }
 
-std::vector<Run> claim_rest(PgConnection& leader, const MessageWork& unit) {
+std::vector<Run> claim_rest(PgConnection& leader, const MessageWork& work) {
     const QueryResult rest =
         leader.query("SELECT seq_first, seq_last FROM homeward.claim_rest($1, $2, $3, $4, $5)",
-                     {Parameter(unit.origin), Parameter(static_cast<std::int64_t>(unit.seq_first)),
-                      Parameter(static_cast<std::int64_t>(unit.seq_last())),
-                      Parameter(static_cast<std::int64_t>(unit.accepted)),
-                      Parameter(unit.closing ? "true" : "false")});
+                     {Parameter(work.origin), Parameter(static_cast<std::int64_t>(work.seq_first)),
+                      Parameter(static_cast<std::int64_t>(work.seq_last())),
+                      Parameter(static_cast<std::int64_t>(work.accepted)),
+                      Parameter(work.closing ? "true" : "false")});
     std::vector<Run> runs;
     for (int row = 0; row < rest.rows(); ++row) {
         runs.push_back({static_cast<std::uint64_t>(rest.number(row, 0)),

@@ -59,8 +59,8 @@ PlainReservations::Request PlainReservations::next_request(std::int32_t source,
             request.ends_us.push_back(place.time_us);
         }
         was_alone = place.alone;
-        counts[place.unit->origin] += static_cast<std::int64_t>(place.unit->seq_count);
-        request.units.push_back(place.unit);
+        counts[place.work->origin] += static_cast<std::int64_t>(place.work->seq_count);
+        request.batch.push_back(place.work);
         chosen.push_back(place);
     }
     for (const auto& [origin, count] : counts) {
@@ -78,11 +78,11 @@ void PlainReservations::assign(const QueryResult& answer, const Request& request
             static_cast<std::uint64_t>(answer.number(row, 3));
     }
     batches_.push_back(answer.number(0, 1));
-    for (MessageWork* unit : request.units) {
-        std::uint64_t& seq = next.at(unit->origin);
-        unit->seq_first = seq;
-        seq += unit->seq_count;
-        unit->accepted = unit->seq_last();
+    for (MessageWork* work : request.batch) {
+        std::uint64_t& seq = next.at(work->origin);
+        work->seq_first = seq;
+        seq += work->seq_count;
+        work->accepted = work->seq_last();
     }
 }
 
@@ -105,11 +105,11 @@ bool PlainReservations::apply(PgConnection& leader, const QueryResult& answer,
         for (; place != chosen.end() && place->seq <= last; ++place) {
             const bool is_in_it =
                 place->time_us >= answer.number(row, 5) && place->time_us <= answer.number(row, 6);
-            if (is_in_it) place->unit->state = MessageWork::State::settled;
+            if (is_in_it) place->work->state = MessageWork::State::settled;
             place->alone = true;
         }
     }
-    std::erase_if(chosen, [](const Place& place) { return place.unit->is_skipped(); });
+    std::erase_if(chosen, [](const Place& place) { return place.work->is_skipped(); });
     if (!in_hand.empty()) {
         leader.query("SELECT homeward.await_plain($1::int8[])", {array_text(in_hand)});
     }
@@ -125,9 +125,9 @@ void PlainReservations::reserve_of(PgConnection& leader, std::int32_t source,
     for (std::size_t i = 1; i < places.size(); ++i) {
         const bool is_same =
             places[i].seq == places[i - 1].seq && places[i].time_us == places[i - 1].time_us;
-        if (is_same) places[i].unit->state = MessageWork::State::settled;
+        if (is_same) places[i].work->state = MessageWork::State::settled;
     }
-    std::erase_if(places, [](const Place& place) { return place.unit->is_skipped(); });
+    std::erase_if(places, [](const Place& place) { return place.work->is_skipped(); });
     for (int tries = 0; !places.empty(); ++tries) {
         if (tries == kTriesMax) {
             throw LeaderError("55P03", "plain messages are in the hands of others again and again",
@@ -144,14 +144,14 @@ void PlainReservations::reserve_of(PgConnection& leader, std::int32_t source,
     }
 }
 
-void PlainReservations::reserve(PgConnection& leader, Units& units) {
+void PlainReservations::reserve(PgConnection& leader, Batch& batch) {
     batches_.clear();
     std::map<std::int32_t, std::vector<Place>> by_source;
-    for (MessageWork& unit : units) {
-        if (!unit.is_plain() || unit.is_skipped()) continue;
-        const Delivery& delivery = unit.pulled.message.delivery;
-        by_source[unit.plain_source].push_back(
-            {static_cast<std::int64_t>(delivery.stream_seq), delivery.time_us, &unit});
+    for (MessageWork& work : batch) {
+        if (!work.is_plain() || work.is_skipped()) continue;
+        const Delivery& delivery = work.pulled.message.delivery;
+        by_source[work.plain_source].push_back(
+            {static_cast<std::int64_t>(delivery.stream_seq), delivery.time_us, &work});
     }
     for (auto& [source, places] : by_source) reserve_of(leader, source, std::move(places));
 }

@@ -13,19 +13,20 @@ namespace homeward::consumer {
 /// schemas/migrations/0010_plain_ranges.sql for why no message can be written twice. One writer.
 class PlainReservations {
   public:
-    /// Gives seqs to the plain units of a batch, in a transaction of its own per stream, and marks
-    /// as `skip` those whose message is settled. Waits for messages that another transaction has in
-    /// hand. What an earlier try of the same batch had reserved is given up. Throws LeaderError.
-    void reserve(PgConnection& leader, Units& units);
-    /// The first statement of the transaction that writes their rows; empty without plain units.
+    /// Gives seqs to the plain messages of a batch, in a transaction of its own per stream, and
+    /// marks as `skip` those whose message is settled. Waits for messages that another transaction
+    /// has in hand. What an earlier try of the same batch had reserved is given up. Throws
+    /// LeaderError.
+    void reserve(PgConnection& leader, Batch& batch);
+    /// The first statement of the transaction that writes their rows; empty without plain messages.
     /// HW001: somebody else wanted the messages meanwhile; reserve() again.
     std::string take_statement() const;
 
   private:
-    /// One message: where it is in its stream, and which unit.
+    /// Where a message is in its stream, and in the batch.
     struct Place {
         std::int64_t seq, time_us;
-        MessageWork* unit;
+        MessageWork* work;
         bool alone = false;  ///< in a run of its own
     };
     /// A call's arguments: contiguous runs of messages, in order, and how many events each origin
@@ -33,7 +34,7 @@ class PlainReservations {
     struct Request {
         std::int32_t source = 0;
         std::vector<std::int64_t> firsts, lasts, starts_us, ends_us, origins, counts;
-        std::vector<MessageWork*> units;
+        std::vector<MessageWork*> batch;
         std::string statement() const;
     };
 

@@ -21,18 +21,18 @@ bool is_before(const LeaderIdentity& one, const LeaderIdentity& other) {
 
 }  // namespace
 
-void RecentCommits::remember(const Units& units, const LeaderIdentity& leader) {
+void RecentCommits::remember(const Batch& batch, const LeaderIdentity& leader) {
     const auto now = SteadyClock::now();
     const std::lock_guard lock(mutex_);
-    for (const MessageWork& unit : units) {
-        if (unit.is_skipped() || unit.is_plain() || unit.is_heartbeat()) continue;
-        const auto subject = parse_subject(unit.pulled.message.subject);
+    for (const MessageWork& work : batch) {
+        if (work.is_skipped() || work.is_plain() || work.is_heartbeat()) continue;
+        const auto subject = parse_subject(work.pulled.message.subject);
         if (!subject) continue;
         frames_.push_back(
-            {leader, unit.header.publisher, std::string(to_string(unit.header.event_class)),
+            {leader, work.header.publisher, std::string(to_string(work.header.event_class)),
              std::string(subject->region), std::string(subject->app),
-             static_cast<std::int64_t>(unit.seq_first), static_cast<std::int64_t>(unit.seq_last()),
-             static_cast<std::int64_t>(unit.accepted), now});
+             static_cast<std::int64_t>(work.seq_first), static_cast<std::int64_t>(work.seq_last()),
+             static_cast<std::int64_t>(work.accepted), now});
     }
     while (!frames_.empty() &&
            (frames_.size() > kFramesMax || now - frames_.front().committed > kRemembered)) {

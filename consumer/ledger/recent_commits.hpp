@@ -18,7 +18,7 @@ namespace homeward::consumer {
 /// publishers had accepted is noted anew, so that the proof shows the hole. Bounded. Any thread.
 class RecentCommits {
   public:
-    void remember(const Units& units, const LeaderIdentity& leader);
+    void remember(const Batch& batch, const LeaderIdentity& leader);
     /// How many of the frames that were committed on earlier timelines this leader lacks; they are
     /// noted, and all of them forgotten.
     std::size_t note_lost_commits(PgConnection& leader);

@@ -14,9 +14,9 @@ namespace homeward::consumer {
 class SettledStreams {
   public:
     /// Whether a frame of the batch is of such a stream, or was delivered before.
-    bool have_any_of(const Units& units) const;
+    bool have_any_of(const Batch& batch) const;
     /// What the ledger said of a batch. A stream leaves when all of its frames were fresh.
-    void note(const Units& units, const std::vector<ledger::Verdict>& verdicts);
+    void note(const Batch& batch, const std::vector<ledger::Verdict>& verdicts);
 
   private:
     std::set<const Stream*> streams_;

@@ -38,14 +38,15 @@ void BatchQueue::push(PulledMessage pulled) {
     queue_.push_back(std::move(pulled));
 }
 
-std::vector<PulledMessage> BatchQueue::take(const BatchBounds& want, SteadyClock::time_point now) {
+std::vector<PulledMessage> BatchQueue::take(const BatchBounds& bounds,
+                                            SteadyClock::time_point now) {
     std::vector<PulledMessage> taken;
     std::size_t events = 0;
     std::size_t bytes = 0;
     while (!queue_.empty()) {
         const PulledMessage& next = queue_.front();
-        const bool fits =
-            events + next.events <= want.events_max && bytes + next.body_bytes <= want.bytes_max;
+        const bool fits = events + next.events <= bounds.events_max &&
+                          bytes + next.body_bytes <= bounds.bytes_max;
         if (!fits && !taken.empty()) break;
         events += next.events;
         bytes += next.body_bytes;

@@ -29,18 +29,18 @@ class BatchQueue {
     /// Weighs it, too.
     void push(PulledMessage pulled);
     /// At least one message, however large. Precondition: not empty.
-    std::vector<PulledMessage> take(const BatchBounds& want,
+    std::vector<PulledMessage> take(const BatchBounds& bounds,
                                     SteadyClock::time_point now = SteadyClock::now());
 
     bool empty() const { return queue_.empty(); }
     std::size_t size() const { return queue_.size(); }
-    bool is_full(const BatchBounds& want) const {
-        return events_ >= want.events_max || bytes_ >= want.bytes_max;
+    bool is_full(const BatchBounds& bounds) const {
+        return events_ >= bounds.events_max || bytes_ >= bounds.bytes_max;
     }
     /// When the oldest has waited long enough.
-    SteadyClock::time_point due(const BatchBounds& want) const {
-        const auto latest = queue_.front().arrived + want.delay;
-        return want.is_adaptive ? std::min(latest, taken_ + 2 * mean_time_) : latest;
+    SteadyClock::time_point due(const BatchBounds& bounds) const {
+        const auto latest = queue_.front().arrived + bounds.delay;
+        return bounds.is_adaptive ? std::min(latest, taken_ + 2 * mean_time_) : latest;
     }
     /// What one batch took from take() until it was committed.
     void note_time(SteadyClock::duration took) {

@@ -358,24 +358,24 @@ std::size_t Puller::pull_messages_min(const Channel& channel) {
 void Puller::enqueue(PulledMessage pulled) {
     queue_.push(std::move(pulled));
     // Nobody is woken in vain: a switch of threads costs more than a small message.
-    if (queue_.size() == 1 || queue_.is_full(taker_wants_) || is_at_limit()) {
+    if (queue_.size() == 1 || queue_.is_full(taker_bounds_) || is_at_limit()) {
         arrived_.notify_one();
     }
 }
 
-std::vector<PulledMessage> Puller::take(const std::function<Want()>& want_now) {
+std::vector<PulledMessage> Puller::take(const std::function<BatchBounds()>& read_bounds) {
     std::unique_lock lock(mutex_);
-    Want want{};
+    BatchBounds bounds{};
     for (;;) {
         arrived_.wait(lock, [this] { return is_dry_ || !queue_.empty(); });
         if (queue_.empty()) return {};
-        taker_wants_ = want = want_now();
+        taker_bounds_ = bounds = read_bounds();
         const auto now = SteadyClock::now();
-        const auto due = queue_.due(want);
-        if (stopping_ || queue_.is_full(want) || is_at_limit() || now >= due) break;
+        const auto due = queue_.due(bounds);
+        if (stopping_ || queue_.is_full(bounds) || is_at_limit() || now >= due) break;
         arrived_.wait_until(lock, std::min(due, now + kCheckInterval));
     }
-    std::vector<PulledMessage> taken = queue_.take(want);
+    std::vector<PulledMessage> taken = queue_.take(bounds);
     if (!queue_.empty()) arrived_.notify_one();
     return taken;
 }

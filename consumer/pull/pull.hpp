@@ -36,11 +36,10 @@ class Puller {
            std::chrono::milliseconds ack_wait, const std::set<std::string>& away = {});
     ~Puller();
 
-    using Want = BatchBounds;
     /// Blocks until there is something; at least one message, however large. After stop() returns
     /// what is left, at last nothing.
-    /// `want` is asked anew while it waits, as settings may change meanwhile.
-    std::vector<PulledMessage> take(const std::function<Want()>& want_now);
+    /// `read_bounds` is called again while it waits, as settings may change meanwhile.
+    std::vector<PulledMessage> take(const std::function<BatchBounds()>& read_bounds);
     /// The messages are acknowledged or given up: there is room for others. `took`: since take().
     void finish(std::size_t messages, std::size_t bytes, std::chrono::steady_clock::duration took);
     void open(const std::string& stream);
@@ -114,7 +113,7 @@ class Puller {
     std::condition_variable room_;
     std::vector<Channel> channels_;
     BatchQueue queue_;
-    Want taker_wants_{};          // what the last who waited would be woken for
+    BatchBounds taker_bounds_{};  // what the last who waited would be woken for
     std::size_t unfinished_ = 0;  // taken or queued
     std::size_t unfinished_bytes_ = 0;
     std::uint64_t pull_next_ = 1;

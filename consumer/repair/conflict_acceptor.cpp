@@ -30,13 +30,13 @@ void cut(const Tombstone& whole, const Runs& runs, std::vector<Tombstone>& piece
     }
 }
 
-/// Leaves of the unit only what was not settled before.
-void keep_only(MessageWork& unit, const Runs& runs) {
-    std::erase_if(unit.events, [&](const EventRow& event) { return !has(runs, event.seq); });
-    std::erase_if(unit.dead, [&](const DeadEvent& dead) { return !has(runs, dead.seq); });
+/// Leaves of the message only what was not settled before.
+void keep_only(MessageWork& work, const Runs& runs) {
+    std::erase_if(work.events, [&](const EventRow& event) { return !has(runs, event.seq); });
+    std::erase_if(work.dead, [&](const DeadEvent& dead) { return !has(runs, dead.seq); });
     std::vector<Tombstone> pieces;
-    for (const Tombstone& tombstone : unit.tombstones) cut(tombstone, runs, pieces);
-    unit.tombstones = std::move(pieces);
+    for (const Tombstone& tombstone : work.tombstones) cut(tombstone, runs, pieces);
+    work.tombstones = std::move(pieces);
 }
 
 std::uint64_t seqs_of(const Runs& runs) {
@@ -70,41 +70,41 @@ Acceptance ConflictAcceptor::accept(PgConnection& leader, std::int64_t id) {
     }
 }
 
-bool ConflictAcceptor::take(PgConnection& leader, std::int64_t id, MessageWork& unit) {
+bool ConflictAcceptor::take(PgConnection& leader, std::int64_t id, MessageWork& work) {
     const QueryResult taken = leader.query(
         "SELECT origin, frame, message_time_us FROM homeward.take_conflict($1)", {Parameter(id)});
     if (taken.rows() == 0) return false;
     auto frame = std::make_unique<std::string>(bytes_of_bytea(taken.at(0, 1)));
-    Message& message = unit.pulled.message;
+    Message& message = work.pulled.message;
     message.data = std::as_bytes(std::span<const char>(*frame));
     message.owner = {frame.release(), [](void* text) { delete static_cast<std::string*>(text); }};
     message.delivery.time_us = taken.number(0, 2);
-    unit.origin = static_cast<std::int32_t>(taken.number(0, 0));
+    work.origin = static_cast<std::int32_t>(taken.number(0, 0));
     return true;
 }
 
 Acceptance ConflictAcceptor::accept_once(PgConnection& leader, std::int64_t id) {
-    Units units(1);
-    MessageWork& unit = units.front();
+    Batch batch(1);
+    MessageWork& work = batch.front();
     Acceptance result;
-    if (!take(leader, id, unit)) return result;
+    if (!take(leader, id, work)) return result;
     result.kind = Acceptance::Kind::unreadable;
-    if (!UnitDecoder::open_frame(unit)) return result;
-    decoder_.decode(unit, system_us());
-    if (unit.is_refused) return result;
+    if (!MessageDecoder::open_frame(work)) return result;
+    decoder_.decode(work, system_us());
+    if (work.is_refused) return result;
     result.kind = Acceptance::Kind::accepted;
-    copier_.make_room(leader, units);
-    if (!unit.is_heartbeat()) {
-        const Runs rest = ledger::claim_rest(leader, unit);
-        result.settled = unit.seq_count - seqs_of(rest);
-        keep_only(unit, rest);
+    copier_.make_room(leader, batch);
+    if (!work.is_heartbeat()) {
+        const Runs rest = ledger::claim_rest(leader, work);
+        result.settled = work.seq_count - seqs_of(rest);
+        keep_only(work, rest);
     }
-    copier_.copy_or_bury(leader, units);
-    ledger::write_rest(leader, units);
+    copier_.copy_or_bury(leader, batch);
+    ledger::write_rest(leader, batch);
     leader.query("SELECT homeward.close_conflict($1, 'accepted')", {Parameter(id)});
-    result.rows = unit.events.size();
-    result.dead_letters = unit.dead.size();
-    for (const Tombstone& one : unit.tombstones) {
+    result.rows = work.events.size();
+    result.dead_letters = work.dead.size();
+    for (const Tombstone& one : work.tombstones) {
         result.tombstones += one.seq_last - one.seq_first + 1;
     }
     return result;

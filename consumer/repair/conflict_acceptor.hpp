@@ -37,12 +37,12 @@ class ConflictAcceptor {
 
   private:
     Acceptance accept_once(PgConnection& leader, std::int64_t id);
-    bool take(PgConnection& leader, std::int64_t id, MessageWork& unit);
+    bool take(PgConnection& leader, std::int64_t id, MessageWork& work);
 
     std::shared_ptr<const Catalog> catalog_;
     Partitions partitions_;
     RowCopier copier_;
-    UnitDecoder decoder_;
+    MessageDecoder decoder_;
 };
 
 }  // namespace homeward::consumer

@@ -71,10 +71,10 @@ RedriveResult Redriver::redrive_portion(PgConnection& leader, std::span<const Le
     leader.execute("BEGIN; SET CONSTRAINTS ALL IMMEDIATE");
     try {
         std::vector<std::int64_t> ids;
-        Units units = take(leader, letters, ids);
-        copier_.make_room(leader, units);
-        copier_.copy_or_bury(leader, units);
-        const RedriveResult result = settle(leader, units, ids);
+        Batch batch = take(leader, letters, ids);
+        copier_.make_room(leader, batch);
+        copier_.copy_or_bury(leader, batch);
+        const RedriveResult result = settle(leader, batch, ids);
         leader.execute("COMMIT");
         return result;
     } catch (...) {
@@ -84,38 +84,38 @@ RedriveResult Redriver::redrive_portion(PgConnection& leader, std::span<const Le
     }
 }
 
-Units Redriver::take(PgConnection& leader, std::span<const LetterRef> letters,
+Batch Redriver::take(PgConnection& leader, std::span<const LetterRef> letters,
                      std::vector<std::int64_t>& ids) {
     std::vector<std::int64_t> wanted;
     for (const LetterRef& letter : letters) wanted.push_back(letter.id);
     const QueryResult taken = leader.query(
         "SELECT id, origin, seq, payload, message_time_us FROM homeward.take_letters($1::int8[])",
         {array_text(wanted)});
-    Units units(static_cast<std::size_t>(taken.rows()));
+    Batch batch(static_cast<std::size_t>(taken.rows()));
     for (int row = 0; row < taken.rows(); ++row) {
-        MessageWork& unit = units[static_cast<std::size_t>(row)];
+        MessageWork& work = batch[static_cast<std::size_t>(row)];
         ids.push_back(taken.number(row, 0));
-        unit.origin = static_cast<std::int32_t>(taken.number(row, 1));
-        unit.seq_first = static_cast<std::uint64_t>(taken.number(row, 2));
-        unit.seq_count = 1;
-        unit.body = bytes_of_bytea(taken.at(row, 3));
-        unit.pulled.message.delivery.time_us = taken.number(row, 4);
-        decode(unit);
+        work.origin = static_cast<std::int32_t>(taken.number(row, 1));
+        work.seq_first = static_cast<std::uint64_t>(taken.number(row, 2));
+        work.seq_count = 1;
+        work.body = bytes_of_bytea(taken.at(row, 3));
+        work.pulled.message.delivery.time_us = taken.number(row, 4);
+        decode(work);
     }
-    return units;
+    return batch;
 }
 
-void Redriver::decode(MessageWork& unit) {
-    unit.body.reserve(unit.body.size() + EventDecoder::padding());
-    EventOutcome outcome = decoder_.decode(unit.body,
-                                           {unit.origin, static_cast<std::int64_t>(unit.seq_first),
-                                            unit.pulled.message.delivery.time_us},
-                                           system_us(), unit.rows);
-    const auto end = static_cast<std::uint32_t>(unit.body.size());
+void Redriver::decode(MessageWork& work) {
+    work.body.reserve(work.body.size() + EventDecoder::padding());
+    EventOutcome outcome = decoder_.decode(work.body,
+                                           {work.origin, static_cast<std::int64_t>(work.seq_first),
+                                            work.pulled.message.delivery.time_us},
+                                           system_us(), work.rows);
+    const auto end = static_cast<std::uint32_t>(work.body.size());
     switch (outcome.kind) {
         case EventOutcome::Kind::row:
-            unit.events.push_back({outcome.type, unit.seq_first, 0,
-                                   static_cast<std::uint32_t>(unit.rows.size()), 0, end,
+            work.events.push_back({outcome.type, work.seq_first, 0,
+                                   static_cast<std::uint32_t>(work.rows.size()), 0, end,
                                    outcome.time_us});
             return;
         case EventOutcome::Kind::tombstone:
@@ -125,20 +125,20 @@ void Redriver::decode(MessageWork& unit) {
         case EventOutcome::Kind::bad:
             break;
     }
-    unit.dead.push_back({unit.seq_first, outcome.kind == EventOutcome::Kind::unknown,
+    work.dead.push_back({work.seq_first, outcome.kind == EventOutcome::Kind::unknown,
                          outcome.type_name, outcome.reason, "", ""});
 }
 
-RedriveResult Redriver::settle(PgConnection& leader, const Units& units,
+RedriveResult Redriver::settle(PgConnection& leader, const Batch& batch,
                                const std::vector<std::int64_t>& ids) {
     std::vector<std::int64_t> landed, kept;
     std::vector<std::string> states, reasons, sqlstates;
-    for (std::size_t i = 0; i < units.size(); ++i) {
-        if (units[i].dead.empty()) {
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+        if (batch[i].dead.empty()) {
             landed.push_back(ids[i]);
             continue;
         }
-        const DeadEvent& dead = units[i].dead.front();
+        const DeadEvent& dead = batch[i].dead.front();
         kept.push_back(ids[i]);
         states.push_back(dead.parked ? "parked" : "open");
         reasons.push_back(tidy_text(dead.reason, kReasonBytesMax));

@@ -41,10 +41,10 @@ class Redriver {
 
   private:
     RedriveResult redrive_portion(PgConnection& leader, std::span<const LetterRef> letters);
-    Units take(PgConnection& leader, std::span<const LetterRef> letters,
+    Batch take(PgConnection& leader, std::span<const LetterRef> letters,
                std::vector<std::int64_t>& ids);
-    void decode(MessageWork& unit);
-    static RedriveResult settle(PgConnection& leader, const Units& units,
+    void decode(MessageWork& work);
+    static RedriveResult settle(PgConnection& leader, const Batch& batch,
                                 const std::vector<std::int64_t>& ids);
 
     std::shared_ptr<const Catalog> catalog_;

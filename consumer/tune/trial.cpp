@@ -70,16 +70,16 @@ class Arrivals {
         return true;
     }
     /// Empty once it is closed.
-    std::vector<PulledMessage> take(const BatchBounds& want) {
+    std::vector<PulledMessage> take(const BatchBounds& bounds) {
         std::unique_lock lock(mutex_);
         for (;;) {
             arrived_.wait(lock, [this] { return closed_ || !queue_.empty(); });
             if (closed_) return {};
-            const auto due = queue_.due(want);
-            if (queue_.is_full(want) || SteadyClock::now() >= due) break;
+            const auto due = queue_.due(bounds);
+            if (queue_.is_full(bounds) || SteadyClock::now() >= due) break;
             arrived_.wait_until(lock, due);
         }
-        auto taken = queue_.take(want);
+        auto taken = queue_.take(bounds);
         room_.notify_all();
         if (!queue_.empty()) arrived_.notify_one();
         return taken;
@@ -269,63 +269,63 @@ class Trial {
         OriginRegistry origins;
         Partitions partitions(config_.postgres);
         RowCopier copier(config_, *catalog_, partitions);
-        UnitDecoder decoder(catalog_, time_limits(config_));
+        MessageDecoder decoder(catalog_, time_limits(config_));
         StageClock& stage = clocks_.add();
-        const BatchBounds want{plan_.batch.rows_max, plan_.batch.bytes_max,
-                               std::chrono::milliseconds(plan_.batch.delay_ms),
-                               plan_.batch.adaptive_delay};
+        const BatchBounds bounds{plan_.batch.rows_max, plan_.batch.bytes_max,
+                                 std::chrono::milliseconds(plan_.batch.delay_ms),
+                                 plan_.batch.adaptive_delay};
         for (;;) {
             stage.enter(Stage::wait);
-            auto pulled = arrivals_.take(want);
+            auto pulled = arrivals_.take(bounds);
             if (pulled.empty()) break;
             const auto began = SteadyClock::now();
             stage.enter(Stage::decode);
-            Units units;
+            Batch batch;
             for (PulledMessage& one : pulled)
-                units.push_back(open(std::move(one), decoder, leader, origins));
-            copier.make_room(leader, units);
+                batch.push_back(open(std::move(one), decoder, leader, origins));
+            copier.make_room(leader, batch);
             stage.enter(Stage::copy);
             leader.execute("BEGIN");
-            copier.copy(leader, units);
-            ledger::write_rest(leader, units);
+            copier.copy(leader, batch);
+            ledger::write_rest(leader, batch);
             stage.enter(Stage::commit);
             stage.move(Stage::commit, Stage::ledger,
-                       ledger::settle_and_commit(leader, units).ledger_s);
-            count(units);
+                       ledger::settle_and_commit(leader, batch).ledger_s);
+            count(batch);
             arrivals_.note_time(SteadyClock::now() - began);
         }
         stage.stop();
     }
 
     /// Its number makes the frame one of its own: all frames of a publisher follow each other.
-    MessageWork open(PulledMessage pulled, UnitDecoder& decoder, PgConnection& leader,
+    MessageWork open(PulledMessage pulled, MessageDecoder& decoder, PgConnection& leader,
                      OriginRegistry& origins) {
         const std::uint64_t number = pulled.message.delivery.stream_seq;
-        MessageWork unit = decoder.open(std::move(pulled));
-        unit.header.publisher = publishers_[number % kPublishers];
-        unit.seq_first = number / kPublishers * frames_.events_per_frame() + 1;
-        unit.accepted = unit.seq_last();
-        unit.origin = origins
-                          .find(leader, unit.header.publisher,
-                                std::string(to_string(unit.header.event_class)), "tune", "tune")
+        MessageWork work = decoder.open(std::move(pulled));
+        work.header.publisher = publishers_[number % kPublishers];
+        work.seq_first = number / kPublishers * frames_.events_per_frame() + 1;
+        work.accepted = work.seq_last();
+        work.origin = origins
+                          .find(leader, work.header.publisher,
+                                std::string(to_string(work.header.event_class)), "tune", "tune")
                           .id;
-        decoder.decode(unit, system_us());
-        if (!unit.dead.empty()) {
+        decoder.decode(work, system_us());
+        if (!work.dead.empty()) {
             throw std::runtime_error("tune cannot invent events of type " +
                                      catalog_->types().front().name + ": " +
-                                     unit.dead.front().reason + "; choose another with --type");
+                                     work.dead.front().reason + "; choose another with --type");
         }
-        return unit;
+        return work;
     }
 
-    void count(const Units& units) {
+    void count(const Batch& batch) {
         const auto now = SteadyClock::now();
         double rows = 0;
         std::vector<double> ages_ms;
-        for (const MessageWork& unit : units) {
-            rows += static_cast<double>(unit.events.size());
+        for (const MessageWork& work : batch) {
+            rows += static_cast<double>(work.events.size());
             ages_ms.push_back(
-                std::chrono::duration<double, std::milli>(now - unit.pulled.arrived).count());
+                std::chrono::duration<double, std::milli>(now - work.pulled.arrived).count());
         }
         const std::lock_guard lock(mutex_);
         tally_.add(rows, ages_ms);

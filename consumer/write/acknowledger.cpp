@@ -11,22 +11,22 @@ Acknowledger::Acknowledger(NatsConnection& nats, AckDeadlineExtender& deadlines,
     if (waits_for_standby) replication_barrier_.emplace(nats, deadlines, config, metrics);
 }
 
-AckDeadlineExtender::Ticket Acknowledger::hold(const Units& units,
+AckDeadlineExtender::Ticket Acknowledger::hold(const Batch& batch,
                                                std::chrono::steady_clock::time_point delivered) {
     AckDeadlineExtender::Replies replies;
-    replies.reserve(units.size());
-    for (const MessageWork& unit : units) replies.emplace_back(unit.pulled.message.reply);
+    replies.reserve(batch.size());
+    for (const MessageWork& work : batch) replies.emplace_back(work.pulled.message.reply);
     return deadlines_.hold(std::move(replies), delivered);
 }
 
-void Acknowledger::answer(const Units& units, const CommitPoint& committed) {
+void Acknowledger::answer(const Batch& batch, const CommitPoint& committed) {
     AckDeadlineExtender::Replies replies;
-    replies.reserve(units.size());
-    for (const MessageWork& unit : units) {
-        std::string reply(unit.pulled.message.reply);
-        if (unit.is_returned()) {
+    replies.reserve(batch.size());
+    for (const MessageWork& work : batch) {
+        std::string reply(work.pulled.message.reply);
+        if (work.is_returned()) {
             ++metrics_.delayed_naks;
-            returns_.push(std::move(reply), unit.pulled.message.delivery.deliveries);
+            returns_.push(std::move(reply), work.pulled.message.delivery.deliveries);
         } else {
             replies.push_back(std::move(reply));
         }
@@ -37,10 +37,10 @@ void Acknowledger::answer(const Units& units, const CommitPoint& committed) {
     replication_barrier_->hold(committed, deadlines_.hold(std::move(replies), {}));
 }
 
-void Acknowledger::give_up(const Units& units) {
-    for (const MessageWork& unit : units) {
-        if (unit.is_returned()) ++metrics_.delayed_naks;
-        nats_.publish(std::string(unit.pulled.message.reply), "-NAK");
+void Acknowledger::give_up(const Batch& batch) {
+    for (const MessageWork& work : batch) {
+        if (work.is_returned()) ++metrics_.delayed_naks;
+        nats_.publish(std::string(work.pulled.message.reply), "-NAK");
     }
 }
 

@@ -25,14 +25,14 @@ class Acknowledger {
 
     /// Until release() their streams keep from delivering them to another. `delivered`: when the
     /// oldest of them came.
-    AckDeadlineExtender::Ticket hold(const Units& units,
+    AckDeadlineExtender::Ticket hold(const Batch& batch,
                                      std::chrono::steady_clock::time_point delivered);
     void release(AckDeadlineExtender::Ticket ticket) { deadlines_.release(ticket); }
 
     /// Of a batch that is committed up to there.
-    void answer(const Units& units, const CommitPoint& committed);
+    void answer(const Batch& batch, const CommitPoint& committed);
     /// Of one that a stop has left unwritten.
-    void give_up(const Units& units);
+    void give_up(const Batch& batch);
     /// A batch is over. `has_more`: a stream of it had more messages that were not yet delivered.
     void finished(std::size_t messages, bool has_more, std::chrono::steady_clock::time_point now) {
         returns_.schedule().finished(messages, has_more, now);

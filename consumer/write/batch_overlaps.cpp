@@ -6,35 +6,35 @@
 
 namespace homeward::consumer {
 
-std::vector<Overlap> skip_overlaps(Units& units) {
+std::vector<Overlap> skip_overlaps(Batch& batch) {
     std::vector<Overlap> overlaps;
     std::map<std::int32_t, std::map<std::uint64_t, const MessageWork*>> taken;
-    for (MessageWork& unit : units) {
-        if (unit.is_skipped() || unit.is_heartbeat() || unit.is_plain()) continue;
-        auto& of_origin = taken[unit.origin];
-        auto after = of_origin.upper_bound(unit.seq_last());
+    for (MessageWork& work : batch) {
+        if (work.is_skipped() || work.is_heartbeat() || work.is_plain()) continue;
+        auto& of_origin = taken[work.origin];
+        auto after = of_origin.upper_bound(work.seq_last());
         const MessageWork* other = after == of_origin.begin() ? nullptr : std::prev(after)->second;
-        if (other == nullptr || other->seq_last() < unit.seq_first) {
-            of_origin[unit.seq_first] = &unit;
+        if (other == nullptr || other->seq_last() < work.seq_first) {
+            of_origin[work.seq_first] = &work;
             continue;
         }
         const bool is_same_run =
-            other->seq_first == unit.seq_first && other->seq_last() == unit.seq_last();
+            other->seq_first == work.seq_first && other->seq_last() == work.seq_last();
         if (!is_same_run) {
-            overlaps.push_back({&unit, ledger::Verdict::overlap});
+            overlaps.push_back({&work, ledger::Verdict::overlap});
         } else if (stored_checksum(other->pulled.message.data) !=
-                   stored_checksum(unit.pulled.message.data)) {
-            overlaps.push_back({&unit, ledger::Verdict::differs});
+                   stored_checksum(work.pulled.message.data)) {
+            overlaps.push_back({&work, ledger::Verdict::differs});
         } else {
-            unit.state = MessageWork::State::settled;
+            work.state = MessageWork::State::settled;
         }
     }
     // Invariant: what is left of an origin is disjoint, so the lengths add up to its union.
     for (const auto& [origin, frames] : taken) {
         std::uint64_t end = 0;
-        for (const auto& [seq_first, unit] : frames) {
+        for (const auto& [seq_first, work] : frames) {
             assert(seq_first > end && "frames of one origin in one batch are disjoint");
-            end = unit->seq_last();
+            end = work->seq_last();
         }
     }
     return overlaps;

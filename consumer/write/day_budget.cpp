@@ -20,29 +20,29 @@ bool DayBudget::may_make(const std::string& source, std::size_t made, std::int64
     return true;
 }
 
-std::vector<Refusal> DayBudget::refuse_beyond(Units& units, std::int64_t now_us) {
+std::vector<Refusal> DayBudget::refuse_beyond(Batch& batch, std::int64_t now_us) {
     constexpr std::int64_t kMinuteUs = 60'000'000;
     std::vector<Refusal> refused;
     TableDays granted;
     std::size_t made = 0;
     const std::int64_t free_from = day_of(now_us) - 1;
-    for (MessageWork& unit : units) {
-        if (unit.is_skipped()) continue;
-        for (std::size_t i = 0; i < unit.events.size(); ++i) {
-            const EventRow& event = unit.events[i];
+    for (MessageWork& work : batch) {
+        if (work.is_skipped()) continue;
+        for (std::size_t i = 0; i < work.events.size(); ++i) {
+            const EventRow& event = work.events[i];
             const std::int64_t day = day_of(event.time_us);
             if (day >= free_from) continue;
             const EventType& type = catalog_.types()[static_cast<std::size_t>(event.type)];
             if (type.partitioning == Partitioning::none || partitions_.is_known(type, day))
                 continue;
             if (granted[type.table].count(day) == 1) continue;
-            if (may_make(source_of(unit), made, now_us / kMinuteUs)) {
+            if (may_make(source_of(work), made, now_us / kMinuteUs)) {
                 granted[type.table].insert(day);
                 ++made;
                 continue;
             }
             refused.push_back(
-                {{&unit, i},
+                {{&work, i},
                  LeaderError("",
                              "its day has no partition, and its source has asked for " +
                                  std::to_string(kNewDaysMax) +

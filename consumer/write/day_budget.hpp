@@ -22,7 +22,7 @@ class DayBudget {
 
     /// The events whose days are beyond the budget, with the reason. Today, yesterday and what is
     /// to come cost nothing.
-    std::vector<Refusal> refuse_beyond(Units& units, std::int64_t now_us);
+    std::vector<Refusal> refuse_beyond(Batch& batch, std::int64_t now_us);
 
     static constexpr std::size_t kNewDaysMax = 32;
 

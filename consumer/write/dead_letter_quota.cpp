@@ -6,37 +6,37 @@
 
 namespace homeward::consumer {
 
-DeadLetterQuota::Sum letters_of(const MessageWork& unit) {
+DeadLetterQuota::Sum letters_of(const MessageWork& work) {
     DeadLetterQuota::Sum sum;
-    for (const DeadEvent& dead : unit.dead) {
+    for (const DeadEvent& dead : work.dead) {
         sum.add({1, dead.payload.size(), dead.parked ? 0u : 1u});
     }
     return sum;
 }
 
-void make_tombstones(MessageWork& unit, const std::string& reason) {
-    for (const DeadEvent& dead : unit.dead) {
-        unit.tombstones.push_back({dead.seq, dead.seq, reason});
+void make_tombstones(MessageWork& work, const std::string& reason) {
+    for (const DeadEvent& dead : work.dead) {
+        work.tombstones.push_back({dead.seq, dead.seq, reason});
     }
-    unit.dead.clear();
+    work.dead.clear();
 }
 
-bool return_what_exceeds_quota(Units& units, QuotaClaim& claim, Metrics& metrics) {
+bool return_what_exceeds_quota(Batch& batch, QuotaClaim& claim, Metrics& metrics) {
     DeadLetterQuota::Sum all;
-    for (const MessageWork& unit : units) {
-        if (!unit.is_skipped()) all.add(letters_of(unit));
+    for (const MessageWork& work : batch) {
+        if (!work.is_skipped()) all.add(letters_of(work));
     }
     if (all.letters == 0) return false;
     const bool fits = claim.set_letters(all);
     metrics.quota_full = !fits;
     if (fits) return false;
     bool any = false;
-    for (MessageWork& unit : units) {
-        if (unit.is_skipped() || unit.dead.empty()) continue;
-        if (unit.pulled.stream->kind == StreamKind::metric) {
-            make_tombstones(unit, "dead_letters_full");
+    for (MessageWork& work : batch) {
+        if (work.is_skipped() || work.dead.empty()) continue;
+        if (work.pulled.stream->kind == StreamKind::metric) {
+            make_tombstones(work, "dead_letters_full");
         } else {
-            unit.state = MessageWork::State::returned;
+            work.state = MessageWork::State::returned;
             any = true;
         }
     }

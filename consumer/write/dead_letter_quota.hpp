@@ -146,15 +146,15 @@ class QuotaClaim {
     DeadLetterQuota::Sum letters_;
 };
 
-/// What dead events of a unit would take.
-DeadLetterQuota::Sum letters_of(const MessageWork& unit);
+/// What dead events of a message would take.
+DeadLetterQuota::Sum letters_of(const MessageWork& work);
 
 /// Dead events that shall be counted only.
-void make_tombstones(MessageWork& unit, const std::string& reason);
+void make_tombstones(MessageWork& work, const std::string& reason);
 
 /// When the dead letters are full, metric events that would become some are only counted, as
 /// tombstones; frames of audit are marked to go back to their stream, which keeps them. True if any
 /// is.
-bool return_what_exceeds_quota(Units& units, QuotaClaim& claim, Metrics& metrics);
+bool return_what_exceeds_quota(Batch& batch, QuotaClaim& claim, Metrics& metrics);
 
 }  // namespace homeward::consumer

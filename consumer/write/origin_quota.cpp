@@ -34,12 +34,12 @@ OriginQuota::Counts count_new_origins(PgConnection& leader) {
     return counts;
 }
 
-std::vector<OriginRegistry::NewOrigin> origins_of(const Units& units) {
+std::vector<OriginRegistry::NewOrigin> origins_of(const Batch& batch) {
     std::vector<OriginRegistry::NewOrigin> origins;
-    for (const MessageWork& unit : units) {
-        if (unit.is_plain() || unit.is_returned()) continue;
-        const auto subject = parse_subject(unit.pulled.message.subject);
-        origins.push_back({unit.header.publisher, std::string(to_string(unit.header.event_class)),
+    for (const MessageWork& work : batch) {
+        if (work.is_plain() || work.is_returned()) continue;
+        const auto subject = parse_subject(work.pulled.message.subject);
+        origins.push_back({work.header.publisher, std::string(to_string(work.header.event_class)),
                            subject ? std::string(subject->region) : "?",
                            subject ? std::string(subject->app) : "?"});
     }
@@ -96,10 +96,10 @@ void OriginQuota::hold(const std::string& source, Time now) {
 }
 
 void register_origins(PgConnection& leader, OriginRegistry& origins, OriginQuota* quota,
-                      Units& units) {
+                      Batch& batch) {
     const auto now = SteadyClock::now();
     if (quota != nullptr) quota->end_holds(now);
-    auto unknown = origins.find_unknown(leader, origins_of(units));
+    auto unknown = origins.find_unknown(leader, origins_of(batch));
     if (unknown.empty()) return;
     if (quota != nullptr) {
         if (quota->is_due(now)) quota->measured(count_new_origins(leader), now);
@@ -110,11 +110,11 @@ void register_origins(PgConnection& leader, OriginRegistry& origins, OriginQuota
     }
     origins.add(leader, unknown);
     if (quota == nullptr) return;
-    for (MessageWork& unit : units) {
-        if (unit.is_plain() || unit.is_returned()) continue;
-        const std::string event_class(to_string(unit.header.event_class));
-        if (origins.knows(unit.header.publisher, event_class)) continue;
-        unit.state = MessageWork::State::returned;
+    for (MessageWork& work : batch) {
+        if (work.is_plain() || work.is_returned()) continue;
+        const std::string event_class(to_string(work.header.event_class));
+        if (origins.knows(work.header.publisher, event_class)) continue;
+        work.state = MessageWork::State::returned;
     }
 }
 

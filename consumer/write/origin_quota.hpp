@@ -50,6 +50,6 @@ class OriginQuota {
 /// Registers the origins of these frames, and marks `returned` on the frames of those that `quota`
 /// has no room for. `quota` null: there is room for any. Throws LeaderError.
 void register_origins(PgConnection& leader, OriginRegistry& origins, OriginQuota* quota,
-                      Units& units);
+                      Batch& batch);
 
 }  // namespace homeward::consumer

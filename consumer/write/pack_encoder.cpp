@@ -80,8 +80,8 @@ std::uint32_t array_oid(ColumnType column) {
 
 /// Whose first event the place is.
 const PackedBlock* block_of(const RowPlace& place) {
-    const std::vector<PackedBlock>& packed = place.unit->packed;
-    const std::uint32_t block = place.unit->events[place.event].line_begin;
+    const std::vector<PackedBlock>& packed = place.work->packed;
+    const std::uint32_t block = place.work->events[place.event].line_begin;
     return &*std::find_if(packed.begin(), packed.end(),
                           [block](const PackedBlock& one) { return one.block == block; });
 }
@@ -120,8 +120,8 @@ PackEncoder::PackEncoder(const EventType& type, const ListTypes& list_types) {
 
 /// Fills fields_ from the row's bytes.
 bool PackEncoder::read(const RowPlace& place) {
-    const EventRow& event = place.unit->events[place.event];
-    const char* at = place.unit->rows.data() + event.begin + sizeof(std::uint16_t);
+    const EventRow& event = place.work->events[place.event];
+    const char* at = place.work->rows.data() + event.begin + sizeof(std::uint16_t);
     fields_.clear();
     for (std::size_t i = 0; i < kHeadFields + values_.size(); ++i) {
         const auto length = load_uint32(at);
@@ -229,10 +229,10 @@ void PackEncoder::add(std::int32_t origin, const PackedBlock& block) {
 /// False: the event is to be a row.
 bool PackEncoder::add(const RowPlace& place) {
     if (!read(place) || !is_packable()) return false;
-    const std::int64_t time_us = place.unit->events[place.event].time_us;
+    const std::int64_t time_us = place.work->events[place.event].time_us;
     const auto seq = load_int64(fields_[1].data());
     const bool is_first = events_ == 0;
-    begin(place.unit->origin, seq, time_us);
+    begin(place.work->origin, seq, time_us);
     add_seq(seq);
     append_uint32(times_, sizeof(std::int64_t));
     times_.append(fields_[2]);
@@ -295,16 +295,16 @@ std::vector<RowPlace> PackEncoder::encode(std::span<const RowPlace> places, std:
     std::map<Key, std::vector<RowPlace>> groups;
     std::pair<const Key, std::vector<RowPlace>>* last = nullptr;
     for (const RowPlace& place : places) {
-        const EventRow& event = place.unit->events[place.event];
+        const EventRow& event = place.work->events[place.event];
         if (!event.has_row() && event.line_end > 0) continue;  // the block's first stands for all
-        const Key key{place.unit->origin, day_of(event.time_us)};
+        const Key key{place.work->origin, day_of(event.time_us)};
         if (last == nullptr || last->first != key) last = &*groups.try_emplace(key).first;
         last->second.push_back(place);
     }
     std::vector<RowPlace> rows;
     for (const auto& [key, group] : groups) {
         for (const RowPlace& place : group) {
-            const EventRow& event = place.unit->events[place.event];
+            const EventRow& event = place.work->events[place.event];
             const PackedBlock* block = event.has_row() ? nullptr : block_of(place);
             const std::size_t events = block == nullptr ? 1 : block->seqs.size();
             const std::uint64_t seq_last = block == nullptr ? event.seq : block->seqs.back();

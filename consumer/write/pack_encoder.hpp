@@ -15,7 +15,7 @@ namespace homeward::consumer {
 
 /// Where a row of a COPY came from.
 struct RowPlace {
-    MessageWork* unit;
+    MessageWork* work;
     std::size_t event;
 };
 

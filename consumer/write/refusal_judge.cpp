@@ -19,25 +19,25 @@ std::string joined(const std::vector<std::string>& sentences) {
 
 }  // namespace
 
-void RefusalJudge::return_all(Units& units, int type) {
-    for (MessageWork& unit : units) {
-        if (unit.is_skipped()) continue;
-        const bool has_any = std::any_of(unit.events.begin(), unit.events.end(),
+void RefusalJudge::return_all(Batch& batch, int type) {
+    for (MessageWork& work : batch) {
+        if (work.is_skipped()) continue;
+        const bool has_any = std::any_of(work.events.begin(), work.events.end(),
                                          [type](const EventRow& one) { return one.type == type; });
-        if (has_any) unit.state = MessageWork::State::returned;
+        if (has_any) work.state = MessageWork::State::returned;
     }
 }
 
-bool RefusalJudge::return_held(Units& units) {
+bool RefusalJudge::return_held(Batch& batch) {
     if (!holds_.any()) return false;
     bool any = false;
-    for (MessageWork& unit : units) {
-        if (unit.is_skipped()) continue;
+    for (MessageWork& work : batch) {
+        if (work.is_skipped()) continue;
         const bool may_write_all =
-            std::all_of(unit.events.begin(), unit.events.end(),
+            std::all_of(work.events.begin(), work.events.end(),
                         [this](const EventRow& one) { return may_write(one.type); });
         if (may_write_all) continue;
-        unit.state = MessageWork::State::returned;
+        work.state = MessageWork::State::returned;
         any = true;
     }
     return any;
@@ -50,7 +50,7 @@ bool RefusalJudge::may_write(int type) {
     return answer->second;
 }
 
-bool RefusalJudge::judge_type(PgConnection& leader, Units& units, CopyOutcome& outcome,
+bool RefusalJudge::judge_type(PgConnection& leader, Batch& batch, CopyOutcome& outcome,
                               std::vector<Refusal>& dead) {
     if (outcome.refused.empty() && !outcome.table_error) return false;
     const EventType& type = catalog_.types()[static_cast<std::size_t>(outcome.type)];
@@ -60,7 +60,7 @@ bool RefusalJudge::judge_type(PgConnection& leader, Units& units, CopyOutcome& o
     }
     if (!drift.empty() || outcome.table_error) {
         holds_.hold(outcome.type, drift.empty() ? said(*outcome.table_error) : joined(drift));
-        return_all(units, outcome.type);
+        return_all(batch, outcome.type);
         return true;
     }
     bool any = false;
@@ -68,7 +68,7 @@ bool RefusalJudge::judge_type(PgConnection& leader, Units& units, CopyOutcome& o
         if (is_dead(outcome, refusal)) {
             dead.push_back(std::move(refusal));
         } else {
-            refusal.place.unit->state = MessageWork::State::returned;
+            refusal.place.work->state = MessageWork::State::returned;
             any = true;
         }
     }
@@ -82,13 +82,13 @@ bool RefusalJudge::is_dead(const CopyOutcome& outcome, const Refusal& refusal) {
     const ErrorClass error_class = classify(error.sqlstate(), true);
     const bool is_data = error_class == ErrorClass::data || error_class == ErrorClass::settled;
     return is_data || outcome.passed > 0 ||
-           holds_.judge(outcome.type, *refusal.place.unit, said(error)) == TypeHolds::Verdict::dead;
+           holds_.judge(outcome.type, *refusal.place.work, said(error)) == TypeHolds::Verdict::dead;
 }
 
-bool RefusalJudge::judge(PgConnection& leader, Units& units, std::vector<CopyOutcome>& outcomes,
+bool RefusalJudge::judge(PgConnection& leader, Batch& batch, std::vector<CopyOutcome>& outcomes,
                          std::vector<Refusal>& dead) {
     bool any = false;
-    for (CopyOutcome& outcome : outcomes) any |= judge_type(leader, units, outcome, dead);
+    for (CopyOutcome& outcome : outcomes) any |= judge_type(leader, batch, outcome, dead);
     return any;
 }
 

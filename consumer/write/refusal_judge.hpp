@@ -22,20 +22,20 @@ class RefusalJudge {
 
     /// To be called before a batch is written for the first time.
     void begin_batch() { may_write_.clear(); }
-    /// Fills `dead` with the refusals that make dead letters. True: units have been marked
+    /// Fills `dead` with the refusals that make dead letters. True: messages have been marked
     /// `returned`, so the transaction must be redone without them.
-    bool judge(PgConnection& leader, Units& units, std::vector<CopyOutcome>& outcomes,
+    bool judge(PgConnection& leader, Batch& batch, std::vector<CopyOutcome>& outcomes,
                std::vector<Refusal>& dead);
-    /// Marks `returned` on units with events of a type that is held, unless it is time to try the
-    /// type again. True if there were any.
-    bool return_held(Units& units);
+    /// Marks `returned` on messages with events of a type that is held, unless it is time to try
+    /// the type again. True if there were any.
+    bool return_held(Batch& batch);
 
   private:
-    bool judge_type(PgConnection& leader, Units& units, CopyOutcome& outcome,
+    bool judge_type(PgConnection& leader, Batch& batch, CopyOutcome& outcome,
                     std::vector<Refusal>& dead);
     bool is_dead(const CopyOutcome& outcome, const Refusal& refusal);
     bool may_write(int type);
-    static void return_all(Units& units, int type);
+    static void return_all(Batch& batch, int type);
 
     const Config& config_;
     const Catalog& catalog_;

@@ -55,17 +55,17 @@ bool is_table_error(const CopyOutcome& outcome, const LeaderError& error) {
 
 void send_row_data(PgConnection& leader, std::span<const RowPlace> places) {
     leader.copy_data(copy_header());
-    // Rows of one unit mostly lie behind one another: they go in one piece.
+    // Rows of one message mostly lie behind one another: they go in one piece.
     for (std::size_t i = 0; i < places.size();) {
-        const MessageWork* unit = places[i].unit;
-        const std::uint32_t begin = unit->events[places[i].event].begin;
+        const MessageWork* work = places[i].work;
+        const std::uint32_t begin = work->events[places[i].event].begin;
         std::uint32_t end = begin;
-        while (i < places.size() && places[i].unit == unit &&
-               unit->events[places[i].event].begin == end) {
-            end = unit->events[places[i].event].end;
+        while (i < places.size() && places[i].work == work &&
+               work->events[places[i].event].begin == end) {
+            end = work->events[places[i].event].end;
             ++i;
         }
-        leader.copy_data(std::string_view(unit->rows).substr(begin, end - begin));
+        leader.copy_data(std::string_view(work->rows).substr(begin, end - begin));
     }
     leader.copy_data(copy_trailer());
     leader.copy_end();
@@ -73,13 +73,13 @@ void send_row_data(PgConnection& leader, std::span<const RowPlace> places) {
 
 /// The days of rows of partitioned types that `is_wanted(type, day)`.
 template <typename Wanted>
-TableDays days_of(const Catalog& catalog, const Units& units, const Wanted& is_wanted) {
+TableDays days_of(const Catalog& catalog, const Batch& batch, const Wanted& is_wanted) {
     TableDays days;
     const EventType* last_type = nullptr;
     std::int64_t last_day = 0;
-    for (const MessageWork& unit : units) {
-        if (unit.is_skipped()) continue;
-        for (const EventRow& event : unit.events) {
+    for (const MessageWork& work : batch) {
+        if (work.is_skipped()) continue;
+        for (const EventRow& event : work.events) {
             const EventType& type = catalog.types()[static_cast<std::size_t>(event.type)];
             const std::int64_t day = day_of(event.time_us);
             if (&type == last_type && day == last_day) continue;
@@ -103,12 +103,12 @@ std::vector<std::pair<std::string, std::string>> row_columns(const EventType& ty
 
 }  // namespace
 
-RowCopier::Places RowCopier::places_of(Units& units, int type) {
+RowCopier::Places RowCopier::places_of(Batch& batch, int type) {
     Places places;
-    for (MessageWork& unit : units) {
-        if (unit.is_skipped()) continue;
-        for (std::size_t i = 0; i < unit.events.size(); ++i) {
-            if (unit.events[i].type == type) places.push_back({&unit, i});
+    for (MessageWork& work : batch) {
+        if (work.is_skipped()) continue;
+        for (std::size_t i = 0; i < work.events.size(); ++i) {
+            if (work.events[i].type == type) places.push_back({&work, i});
         }
     }
     return places;
@@ -148,17 +148,17 @@ std::string RowCopier::row_table(PgConnection& leader, const EventType& type) {
     return layout(leader).packed_types.count(type.name) == 1 ? rows_table(type) : type.table;
 }
 
-TableDays RowCopier::missing_days(const Units& units) const {
-    return days_of(catalog_, units, [this](const EventType& type, std::int64_t day) {
+TableDays RowCopier::missing_days(const Batch& batch) const {
+    return days_of(catalog_, batch, [this](const EventType& type, std::int64_t day) {
         return !partitions_.is_known(type, day);
     });
 }
 
 /// Days that are over by our clock. The leader counts a day hours after its end, so that a clock
 /// that is behind by less names them all.
-TableDays RowCopier::late_days(const Units& units) const {
+TableDays RowCopier::late_days(const Batch& batch) const {
     const std::int64_t today = day_of(system_us());
-    return days_of(catalog_, units,
+    return days_of(catalog_, batch,
                    [today](const EventType&, std::int64_t day) { return day < today; });
 }
 
@@ -184,8 +184,8 @@ void RowCopier::note_late_rows(PgConnection& leader, const TableDays& days) cons
         {config_.postgres.event_schema, array_text(tables), array_text(numbers)});
 }
 
-void RowCopier::make_room(PgConnection& leader, const Units& units) {
-    partitions_.ensure(leader, missing_days(units));
+void RowCopier::make_room(PgConnection& leader, const Batch& batch) {
+    partitions_.ensure(leader, missing_days(batch));
 }
 
 void RowCopier::send_rows(PgConnection& leader, const EventType& type,
@@ -245,12 +245,12 @@ void RowCopier::went_well(int type, SteadyClock::duration took) {
     if (piece->second >= config_.batch.rows_max) piece_rows_.erase(piece);
 }
 
-void RowCopier::copy(PgConnection& leader, Units& units) {
-    const TableDays late = late_days(units);
+void RowCopier::copy(PgConnection& leader, Batch& batch) {
+    const TableDays late = late_days(batch);
     begin_late_rows(leader, late);
     for (std::size_t index = 0; index < catalog_.types().size(); ++index) {
         const int type = static_cast<int>(index);
-        const Places places = places_of(units, type);
+        const Places places = places_of(batch, type);
         for (std::size_t at = 0; at < places.size();) {
             const std::size_t count = std::min(piece_rows(type), places.size() - at);
             send(leader, type, std::span(places).subspan(at, count));
@@ -305,22 +305,22 @@ void RowCopier::isolate_bad_rows(PgConnection& leader, const Places& places,
 }
 
 void RowCopier::make_dead(const Refusal& refusal, Payloads& payloads) {
-    MessageWork& unit = *refusal.place.unit;
-    const auto event = unit.events.begin() + static_cast<std::ptrdiff_t>(refusal.place.event);
+    MessageWork& work = *refusal.place.work;
+    const auto event = work.events.begin() + static_cast<std::ptrdiff_t>(refusal.place.event);
     const EventType& type = catalog_.types()[static_cast<std::size_t>(event->type)];
-    unit.dead.push_back({event->seq, false, type.name, refusal.error.what(),
-                         refusal.error.sqlstate(), payloads.of(unit, *event)});
-    unit.events.erase(event);
+    work.dead.push_back({event->seq, false, type.name, refusal.error.what(),
+                         refusal.error.sqlstate(), payloads.of(work, *event)});
+    work.events.erase(event);
 }
 
-std::vector<CopyOutcome> RowCopier::isolate_bad_rows(PgConnection& leader, Units& units,
+std::vector<CopyOutcome> RowCopier::isolate_bad_rows(PgConnection& leader, Batch& batch,
                                                      std::size_t refused_max) {
-    const TableDays late = late_days(units);
+    const TableDays late = late_days(batch);
     begin_late_rows(leader, late);
     std::vector<CopyOutcome> outcomes;
     for (std::size_t index = 0; index < catalog_.types().size(); ++index) {
         const int type = static_cast<int>(index);
-        const Places places = places_of(units, type);
+        const Places places = places_of(batch, type);
         if (places.empty()) continue;
         CopyOutcome outcome{type, 0, {}, std::nullopt};
         isolate_bad_rows(leader, places, refused_max, outcome);
@@ -333,9 +333,9 @@ std::vector<CopyOutcome> RowCopier::isolate_bad_rows(PgConnection& leader, Units
     return outcomes;
 }
 
-void RowCopier::copy_or_bury(PgConnection& leader, Units& units) {
+void RowCopier::copy_or_bury(PgConnection& leader, Batch& batch) {
     std::vector<Refusal> refused;
-    for (CopyOutcome& outcome : isolate_bad_rows(leader, units, SIZE_MAX)) {
+    for (CopyOutcome& outcome : isolate_bad_rows(leader, batch, SIZE_MAX)) {
         if (outcome.table_error) throw LeaderError(*outcome.table_error);
         for (Refusal& refusal : outcome.refused) refused.push_back(std::move(refusal));
     }
@@ -345,7 +345,7 @@ void RowCopier::copy_or_bury(PgConnection& leader, Units& units) {
 void RowCopier::add_dead_letters(std::vector<Refusal> refused) {
     // From the back: erasing moves what follows.
     std::sort(refused.begin(), refused.end(), [](const Refusal& a, const Refusal& b) {
-        return std::pair(a.place.unit, a.place.event) > std::pair(b.place.unit, b.place.event);
+        return std::pair(a.place.work, a.place.event) > std::pair(b.place.work, b.place.event);
     });
     Payloads payloads;
     for (const Refusal& refusal : refused) make_dead(refusal, payloads);

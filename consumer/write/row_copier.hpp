@@ -36,36 +36,36 @@ struct CopyOutcome {
     bool is_cut_short = false;  ///< more rows were refused than allowed; not every row was tried
 };
 
-/// The rows of units into their tables by binary COPY, inside the transaction at hand. Units that
-/// are skipped are left out. One thread; borrows all it is given.
+/// The rows of messages into their tables by binary COPY, inside the transaction at hand. Those
+/// that are skipped are left out. One thread; borrows all it is given.
 class RowCopier {
   public:
     RowCopier(const Config& config, const Catalog& catalog, Partitions& partitions)
         : config_(config), catalog_(catalog), partitions_(partitions) {}
 
-    /// How units are to be decoded for copy(): after a statement timeout, a COPY takes some of a
+    /// How messages are to be decoded for copy(): after a statement timeout, a COPY takes some of a
     /// type's rows, and not all of a block.
-    UnitDecoder::Into best_form() const {
-        return piece_rows_.empty() ? UnitDecoder::Into::packs : UnitDecoder::Into::rows;
+    MessageDecoder::Into best_form() const {
+        return piece_rows_.empty() ? MessageDecoder::Into::packs : MessageDecoder::Into::rows;
     }
     /// The days of rows that are not known to have a partition.
-    TableDays missing_days(const Units& units) const;
+    TableDays missing_days(const Batch& batch) const;
     /// Partitions for all rows, before a transaction begins.
-    void make_room(PgConnection& leader, const Units& units);
+    void make_room(PgConnection& leader, const Batch& batch);
     /// All of them, or a LeaderError. After a statement timeout, the next COPY of that table is
     /// smaller. HW007: a column of a table is of another type than its rows bring, so that their
     /// bytes may have become other values. Rows of days that are over are noted, here and in
     /// isolate_bad_rows(): see homeward.record_late_rows().
-    void copy(PgConnection& leader, Units& units);
+    void copy(PgConnection& leader, Batch& batch);
     /// Isolates rows that the leader refuses, whatever the SQLSTATE, unless it is transient: by the
     /// line that COPY names, else by halving. Where many are refused, pieces are small, so that few
     /// good rows are sent again. One outcome a type; the last is cut short at the next row after
     /// `refused_max`. Throws what is transient, and what lacks its partition (make_room() again,
-    /// after Partitions::forget()). The units must have been decoded into rows.
-    std::vector<CopyOutcome> isolate_bad_rows(PgConnection& leader, Units& units,
+    /// after Partitions::forget()). The messages must have been decoded into rows.
+    std::vector<CopyOutcome> isolate_bad_rows(PgConnection& leader, Batch& batch,
                                               std::size_t refused_max);
     /// Rows that the leader refuses become dead events; throws when the table refuses all.
-    void copy_or_bury(PgConnection& leader, Units& units);
+    void copy_or_bury(PgConnection& leader, Batch& batch);
     /// Of another connection the layout of the tables is read again.
     void forget_layout() { layout_.reset(); }
     /// Makes dead events of refused rows.
@@ -80,8 +80,8 @@ class RowCopier {
         ListTypes list_types;
     };
 
-    static Places places_of(Units& units, int type);
-    TableDays late_days(const Units& units) const;
+    static Places places_of(Batch& batch, int type);
+    TableDays late_days(const Batch& batch) const;
     void begin_late_rows(PgConnection& leader, const TableDays& days) const;
     void note_late_rows(PgConnection& leader, const TableDays& days) const;
     const Layout& layout(PgConnection& leader);

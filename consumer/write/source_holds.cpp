@@ -19,19 +19,19 @@ constexpr std::size_t kSampleBytesMax = 200;
 
 }  // namespace
 
-std::string source_of(const MessageWork& unit) {
-    const auto subject = parse_subject(unit.pulled.message.subject);
-    if (!subject) return unit.pulled.stream->region + "/?";
+std::string source_of(const MessageWork& work) {
+    const auto subject = parse_subject(work.pulled.message.subject);
+    if (!subject) return work.pulled.stream->region + "/?";
     return std::string(subject->region) + "/" + std::string(subject->app);
 }
 
-SourceHolds::Counts SourceHolds::count(const Units& units) {
+SourceHolds::Counts SourceHolds::count(const Batch& batch) {
     Counts counts;
-    for (const MessageWork& unit : units) {
-        if (unit.is_skipped() || unit.dead.empty()) continue;
-        Count& count = counts[source_of(unit)];
-        count.sum.add(letters_of(unit));
-        for (const DeadEvent& dead : unit.dead) {
+    for (const MessageWork& work : batch) {
+        if (work.is_skipped() || work.dead.empty()) continue;
+        Count& count = counts[source_of(work)];
+        count.sum.add(letters_of(work));
+        for (const DeadEvent& dead : work.dead) {
             if (count.first == nullptr || (count.first->parked && !dead.parked)) {
                 count.first = &dead;
             }
@@ -50,8 +50,8 @@ std::optional<SourceHolds::Cause> SourceHolds::find_cause(const std::string& sou
     return std::nullopt;
 }
 
-bool SourceHolds::return_bad(Units& units, std::size_t bad_events_max) {
-    const Counts counts = count(units);
+bool SourceHolds::return_bad(Batch& batch, std::size_t bad_events_max) {
+    const Counts counts = count(batch);
     if (!counts.empty()) room_.await_measured();
     const std::lock_guard lock(mutex_);
     if (!holds_.empty()) end_holds(bad_events_max);
@@ -67,21 +67,21 @@ bool SourceHolds::return_bad(Units& units, std::size_t bad_events_max) {
     if (holds_.empty()) return false;
     bool any = false;
     std::map<std::string, DeadLetterQuota::Sum> taken;
-    for (MessageWork& unit : units) {
-        if (unit.is_skipped() || unit.dead.empty()) continue;
-        const std::string source = source_of(unit);
+    for (MessageWork& work : batch) {
+        if (work.is_skipped() || work.dead.empty()) continue;
+        const std::string source = source_of(work);
         const auto held = holds_.find(source);
-        const DeadLetterQuota::Sum sum = letters_of(unit);
+        const DeadLetterQuota::Sum sum = letters_of(work);
         // Parked events are no fault of their source's.
         if (held == holds_.end() || (sum.bad == 0 && held->second.cause != Cause::share)) continue;
         DeadLetterQuota::Sum& all = taken[source];
         const bool fits_held = room_.of(source).bad + all.bad < config_.source_letters_max;
         all.add(sum);
         if (fits_held && room_.fits_share(source, all)) continue;
-        if (unit.pulled.stream->kind == StreamKind::metric) {
-            make_tombstones(unit, "source_held");
+        if (work.pulled.stream->kind == StreamKind::metric) {
+            make_tombstones(work, "source_held");
         } else {
-            unit.state = MessageWork::State::returned;
+            work.state = MessageWork::State::returned;
             any = true;
         }
     }

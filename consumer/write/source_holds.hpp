@@ -15,7 +15,7 @@
 namespace homeward::consumer {
 
 /// "ams/shop": region and app of a message, as its subject has them; its stream's for any other.
-std::string source_of(const MessageWork& unit);
+std::string source_of(const MessageWork& work);
 
 /// Sources, a region's app each, that bring too many bad events. Of a held source, the first
 /// dead_letters.source_letters_max that wait are dead letters; beyond these, its metric events are
@@ -29,9 +29,9 @@ class SourceHolds {
     SourceHolds(const Config::DeadLetters& config, DeadLetterQuota& room, Metrics& metrics)
         : config_(config), room_(room), metrics_(metrics) {}
 
-    /// Holds who has too many dead events in these units, and marks `returned` on what of held
+    /// Holds who has too many dead events in these messages, and marks `returned` on what of held
     /// sources finds no room. True if there were such.
-    bool return_bad(Units& units, std::size_t bad_events_max);
+    bool return_bad(Batch& batch, std::size_t bad_events_max);
 
   private:
     using SteadyClock = std::chrono::steady_clock;
@@ -51,7 +51,7 @@ class SourceHolds {
     };
     using Counts = std::map<std::string, Count>;
 
-    static Counts count(const Units& units);
+    static Counts count(const Batch& batch);
     std::optional<Cause> find_cause(const std::string& source, const DeadLetterQuota::Sum& sum,
                                     std::size_t bad_events_max) const;
     bool is_lifted(const std::string& source, const Hold& hold, std::size_t bad_events_max) const;

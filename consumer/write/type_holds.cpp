@@ -63,11 +63,11 @@ void TypeHolds::hold_locked(int type, const std::string& why) {
         name, why, command::kCheck);
 }
 
-TypeHolds::Verdict TypeHolds::judge(int type, const MessageWork& unit, const std::string& why) {
+TypeHolds::Verdict TypeHolds::judge(int type, const MessageWork& work, const std::string& why) {
     const std::lock_guard lock(mutex_);
     const State& state = states_[static_cast<std::size_t>(type)];
     if (failures_.size() >= kFailuresMax) failures_.clear();
-    const FailureKey key{type, unit.pulled.stream->name, unit.pulled.message.delivery.stream_seq};
+    const FailureKey key{type, work.pulled.stream->name, work.pulled.message.delivery.stream_seq};
     const auto [failure, is_first] = failures_.try_emplace(key, Failure{state.passes});
     if (!is_first && state.passes > failure->second.passes) {
         failures_.erase(failure);

@@ -36,7 +36,7 @@ class TypeHolds {
     };
     /// Of a row that was refused when no other row of its type was there to compare it with. After
     /// some tries its type is held.
-    Verdict judge(int type, const MessageWork& unit, const std::string& why);
+    Verdict judge(int type, const MessageWork& work, const std::string& why);
 
   private:
     using SteadyClock = std::chrono::steady_clock;

@@ -43,41 +43,41 @@ Writer::~Writer() {
 }
 
 void Writer::run() {
-    const auto want = [this] {
+    const auto bounds = [this] {
         const Config::Batch limits = context_.limits.read();
-        return Puller::Want{limits.rows_max, limits.bytes_max,
-                            std::chrono::milliseconds(limits.delay_ms), limits.adaptive_delay};
+        return BatchBounds{limits.rows_max, limits.bytes_max,
+                           std::chrono::milliseconds(limits.delay_ms), limits.adaptive_delay};
     };
     connect_early();
     for (;;) {
         stage_.enter(Stage::wait);
-        std::vector<PulledMessage> pulled = context_.puller.take(want);
+        std::vector<PulledMessage> pulled = context_.puller.take(bounds);
         stage_.enter(Stage::decode);
         if (pulled.empty()) return;
         const auto taken = SteadyClock::now();
-        const WriterProbe::Taken batch = probe_.taken(pulled, taken);
-        Units units;
-        units.reserve(pulled.size());
+        const WriterProbe::Taken sizes = probe_.taken(pulled, taken);
+        Batch batch;
+        batch.reserve(pulled.size());
         auto oldest = taken;
         for (PulledMessage& one : pulled) {
             oldest = std::min(oldest, one.touched);
-            units.push_back(decoder_.open(std::move(one)));
-            const bool is_newer = units.back().kind == MessageWork::Kind::newer_frame;
-            if (is_newer) probe_.newer_frame(units.back());
+            batch.push_back(decoder_.open(std::move(one)));
+            const bool is_newer = batch.back().kind == MessageWork::Kind::newer_frame;
+            if (is_newer) probe_.newer_frame(batch.back());
         }
-        const std::size_t messages = units.size();
-        const auto held = context_.acknowledger.hold(units, oldest);
+        const std::size_t messages = batch.size();
+        const auto held = context_.acknowledger.hold(batch, oldest);
         // Once a stop has met a leader that is away, what is left is not even tried.
-        has_given_up_ = has_given_up_ || !write(units);
+        has_given_up_ = has_given_up_ || !write(batch);
         context_.acknowledger.release(held);
         if (has_given_up_) {
-            context_.acknowledger.give_up(units);
+            context_.acknowledger.give_up(batch);
         } else {
-            context_.acknowledger.answer(units, committed_);
+            context_.acknowledger.answer(batch, committed_);
         }
         const auto now = SteadyClock::now();
-        context_.acknowledger.finished(messages, batch.has_more, now);
-        context_.puller.finish(messages, batch.bytes, now - taken);
+        context_.acknowledger.finished(messages, sizes.has_more, now);
+        context_.puller.finish(messages, sizes.bytes, now - taken);
     }
 }
 
@@ -121,9 +121,9 @@ bool Writer::connect(std::chrono::milliseconds wait) {
 }
 
 /// Until it is committed, however long that takes; false if a stop came in between.
-bool Writer::write(Units& units) {
+bool Writer::write(Batch& batch) {
     const auto started = SteadyClock::now();
-    bool careful = context_.leader.ledger_first || settled_streams_.have_any_of(units);
+    bool careful = context_.leader.ledger_first || settled_streams_.have_any_of(batch);
     judge_.begin_batch();
     auto wait = std::chrono::milliseconds(kRetryFirst);
     int redos = 0;
@@ -133,9 +133,9 @@ bool Writer::write(Units& units) {
                 if (context_.stopping) return false;
                 continue;
             }
-            prepare(units);
-            const bool is_done = careful ? write_carefully(units) : write_optimistically(units);
-            if (is_too_much_) return write_halves(units);
+            prepare(batch);
+            const bool is_done = careful ? write_carefully(batch) : write_optimistically(batch);
+            if (is_too_much_) return write_halves(batch);
             // Not written: a part of it goes back to its stream, and the rest is tried anew.
             if (!is_done) continue;
             context_.log.committed();
@@ -164,20 +164,20 @@ bool Writer::write(Units& units) {
             if (context_.stopping) return false;
         }
     }
-    context_.leader.commits.remember(units, committed_.leader);
-    probe_.committed(units, SteadyClock::now() - started);
+    context_.leader.commits.remember(batch, committed_.leader);
+    probe_.committed(batch, SteadyClock::now() - started);
     quota_claim_.release();
     return true;
 }
 
 /// Everybody waits for what a transaction has claimed, so none isolates very many rows.
-bool Writer::write_halves(Units& units) {
+bool Writer::write_halves(Batch& batch) {
     is_too_much_ = false;
-    const auto middle = units.begin() + static_cast<std::ptrdiff_t>(units.size() / 2);
-    Units rest(std::make_move_iterator(middle), std::make_move_iterator(units.end()));
-    units.erase(middle, units.end());
-    const bool is_done = write(units) && write(rest);
-    std::move(rest.begin(), rest.end(), std::back_inserter(units));
+    const auto middle = batch.begin() + static_cast<std::ptrdiff_t>(batch.size() / 2);
+    Batch rest(std::make_move_iterator(middle), std::make_move_iterator(batch.end()));
+    batch.erase(middle, batch.end());
+    const bool is_done = write(batch) && write(rest);
+    std::move(rest.begin(), rest.end(), std::back_inserter(batch));
     return is_done;
 }
 
@@ -217,10 +217,10 @@ void Writer::pause(const std::string& why, std::chrono::milliseconds time) {
     while (SteadyClock::now() < until && !context_.stopping) std::this_thread::sleep_for(10ms);
 }
 
-void Writer::resolve_origin(MessageWork& unit) {
-    const PulledMessage& pulled = unit.pulled;
+void Writer::resolve_origin(MessageWork& work) {
+    const PulledMessage& pulled = work.pulled;
     const auto subject = parse_subject(pulled.message.subject);
-    if (unit.is_plain()) {
+    if (work.is_plain()) {
         // Who may make his stream take any subject may not speak in the name of other regions.
         const bool is_own = subject && subject->region == pulled.stream->region;
         const auto& entry =
@@ -228,88 +228,88 @@ void Writer::resolve_origin(MessageWork& unit) {
                                 {pulled.stream->name, context_.stream_created_us(*pulled.stream),
                                  pulled.stream->region},
                                 is_own ? subject->app : "-");
-        unit.origin = entry.origin;
-        unit.plain_source = entry.source;
+        work.origin = entry.origin;
+        work.plain_source = entry.source;
         return;
     }
     const std::string region(subject ? subject->region : "?");
     const std::string app(subject ? subject->app : "?");
     const OriginEntry& entry =
-        origins_.find(*leader_, unit.header.publisher,
-                      std::string(to_string(unit.header.event_class)), region, app);
-    unit.origin = entry.id;
+        origins_.find(*leader_, work.header.publisher,
+                      std::string(to_string(work.header.event_class)), region, app);
+    work.origin = entry.id;
     if (entry.region == region && entry.app == app) return;
     // Whoever may publish anything could otherwise mark another's events as settled.
     spdlog::error("a frame from {} claims an origin of {}/{}", pulled.message.subject, entry.region,
                   entry.app);
-    quarantine(unit, "its origin belongs to region " + entry.region + ", app " + entry.app);
+    quarantine(work, "its origin belongs to region " + entry.region + ", app " + entry.app);
 }
 
 /// Kept for an operator to judge; goes back to its stream when there is no room for it. It has the
 /// room of the dead letters, so that nobody who may publish can fill the leader's disk.
-void Writer::quarantine(MessageWork& unit, const std::string& reason) {
-    const std::size_t bytes = unit.pulled.message.data.size();
+void Writer::quarantine(MessageWork& work, const std::string& reason) {
+    const std::size_t bytes = work.pulled.message.data.size();
     context_.admission.dead_letters.await_measured();
     const bool fits = quota_claim_.add_frame(bytes);
     context_.metrics.quota_full = !fits;
     if (!fits) {
-        unit.state = MessageWork::State::returned;
+        work.state = MessageWork::State::returned;
         spdlog::error(
             "no room for a frame that contradicts the ledger (dead_letters.letters_max, "
             ".bytes_max): it waits in its stream; see {}",
             command::kConflictsList);
         return;
     }
-    ledger::quarantine(*leader_, unit, reason);
-    unit.state = MessageWork::State::quarantined;
+    ledger::quarantine(*leader_, work, reason);
+    work.state = MessageWork::State::quarantined;
 }
 
-void Writer::prepare(Units& units) {
+void Writer::prepare(Batch& batch) {
     quota_claim_.release();
-    register_origins(*leader_, origins_, context_.admission.origins, units);
-    for (MessageWork& unit : units) {
-        unit.reset();
-        if (!unit.is_skipped()) resolve_origin(unit);
+    register_origins(*leader_, origins_, context_.admission.origins, batch);
+    for (MessageWork& work : batch) {
+        work.reset();
+        if (!work.is_skipped()) resolve_origin(work);
     }
-    for (const Overlap& overlap : skip_overlaps(units)) {
-        quarantine(*overlap.unit, std::string(ledger::explain(overlap.verdict)));
+    for (const Overlap& overlap : skip_overlaps(batch)) {
+        quarantine(*overlap.work, std::string(ledger::explain(overlap.verdict)));
     }
 }
 
-void Writer::decode(Units& units, UnitDecoder::Into into) {
+void Writer::decode(Batch& batch, MessageDecoder::Into into) {
     stage_.enter(Stage::decode);
     const auto started = SteadyClock::now();
     const std::uint64_t nuls = decoder_.replaced_nuls();
     const std::int64_t now_us = system_us();
-    for (MessageWork& unit : units) {
-        if (!unit.is_skipped()) decoder_.decode(unit, now_us, into);
+    for (MessageWork& work : batch) {
+        if (!work.is_skipped()) decoder_.decode(work, now_us, into);
     }
-    copier_.add_dead_letters(day_budget_.refuse_beyond(units, now_us));
+    copier_.add_dead_letters(day_budget_.refuse_beyond(batch, now_us));
     context_.metrics.replaced_nuls += decoder_.replaced_nuls() - nuls;
     context_.metrics.decode_seconds.observe(seconds(SteadyClock::now() - started));
 }
 
 /// Marks what must not be written now, as its type or its source is held or there is no room for
 /// its dead events. True if there is any.
-bool Writer::return_any(Units& units) {
-    return judge_.return_held(units) ||
-           context_.admission.sources.return_bad(units, context_.limits.read().bad_events_max) ||
-           return_what_exceeds_quota(units, quota_claim_, context_.metrics);
+bool Writer::return_any(Batch& batch) {
+    return judge_.return_held(batch) ||
+           context_.admission.sources.return_bad(batch, context_.limits.read().bad_events_max) ||
+           return_what_exceeds_quota(batch, quota_claim_, context_.metrics);
 }
 
-bool Writer::write_optimistically(Units& units) {
-    plain_.reserve(*leader_, units);
-    decode(units, copier_.best_form());
-    if (return_any(units)) return false;
-    copier_.make_room(*leader_, units);
+bool Writer::write_optimistically(Batch& batch) {
+    plain_.reserve(*leader_, batch);
+    decode(batch, copier_.best_form());
+    if (return_any(batch)) return false;
+    copier_.make_room(*leader_, batch);
     stage_.enter(Stage::copy);
     leader_->execute("BEGIN; " + plain_.take_statement());
     const auto started = SteadyClock::now();
-    copier_.copy(*leader_, units);
-    ledger::write_rest(*leader_, units);
+    copier_.copy(*leader_, batch);
+    ledger::write_rest(*leader_, batch);
     const auto copied = SteadyClock::now();
     stage_.enter(Stage::commit);
-    const ledger::Settlement settled = ledger::settle_and_commit(*leader_, units);
+    const ledger::Settlement settled = ledger::settle_and_commit(*leader_, batch);
     stage_.move(Stage::commit, Stage::ledger, settled.ledger_s);
     committed_ = {leader_->identity(), settled.lsn};
     context_.metrics.copy_seconds.observe(seconds(copied - started));
@@ -317,28 +317,28 @@ bool Writer::write_optimistically(Units& units) {
     return true;
 }
 
-bool Writer::write_carefully(Units& units) {
+bool Writer::write_carefully(Batch& batch) {
     stage_.enter(Stage::ledger);
-    plain_.reserve(*leader_, units);
+    plain_.reserve(*leader_, batch);
     // What is checked only at COMMIT could not be laid to one event.
     leader_->execute("BEGIN; SET CONSTRAINTS ALL IMMEDIATE; " + plain_.take_statement());
-    const auto verdicts = ledger::claim(*leader_, units);
-    settled_streams_.note(units, verdicts);
-    for (std::size_t i = 0; i < units.size(); ++i) {
-        MessageWork& unit = units[i];
-        if (unit.is_skipped() || verdicts[i] == ledger::Verdict::fresh) continue;
+    const auto verdicts = ledger::claim(*leader_, batch);
+    settled_streams_.note(batch, verdicts);
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+        MessageWork& work = batch[i];
+        if (work.is_skipped() || verdicts[i] == ledger::Verdict::fresh) continue;
         if (verdicts[i] == ledger::Verdict::settled) {
-            unit.state = MessageWork::State::settled;
+            work.state = MessageWork::State::settled;
             continue;
         }
-        quarantine(unit, std::string(ledger::explain(verdicts[i])));
+        quarantine(work, std::string(ledger::explain(verdicts[i])));
     }
-    decode(units, UnitDecoder::Into::rows);
-    const TableDays days = copier_.missing_days(units);
-    bool is_whole = days.empty() && !return_any(units);
+    decode(batch, MessageDecoder::Into::rows);
+    const TableDays days = copier_.missing_days(batch);
+    bool is_whole = days.empty() && !return_any(batch);
     if (is_whole) {
         stage_.enter(Stage::copy);
-        is_whole = copy_isolated(units) && !return_any(units);
+        is_whole = copy_isolated(batch) && !return_any(batch);
     }
     if (!is_whole) {
         leader_->execute("ROLLBACK");
@@ -346,21 +346,21 @@ bool Writer::write_carefully(Units& units) {
         partitions_.ensure(*leader_, days);
         return false;
     }
-    ledger::write_rest(*leader_, units);
+    ledger::write_rest(*leader_, batch);
     stage_.enter(Stage::commit);
-    committed_ = {leader_->identity(), ledger::seal_and_commit(*leader_, units)};
+    committed_ = {leader_->identity(), ledger::seal_and_commit(*leader_, batch)};
     return true;
 }
 
 /// Rows that the leader refuses become dead events, or their messages are to go back to their
 /// streams: then false.
-bool Writer::copy_isolated(Units& units) {
+bool Writer::copy_isolated(Batch& batch) {
     auto outcomes =
-        copier_.isolate_bad_rows(*leader_, units, units.size() > 1 ? kRefusedMax : SIZE_MAX);
+        copier_.isolate_bad_rows(*leader_, batch, batch.size() > 1 ? kRefusedMax : SIZE_MAX);
     is_too_much_ = !outcomes.empty() && outcomes.back().is_cut_short;
     if (is_too_much_) return false;
     std::vector<Refusal> dead;
-    if (judge_.judge(*leader_, units, outcomes, dead)) return false;
+    if (judge_.judge(*leader_, batch, outcomes, dead)) return false;
     copier_.add_dead_letters(std::move(dead));
     return true;
 }

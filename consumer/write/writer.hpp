@@ -78,16 +78,16 @@ class Writer {
 
   private:
     void run();
-    bool write(Units& units);
-    bool write_halves(Units& units);
-    void prepare(Units& units);
-    void resolve_origin(MessageWork& unit);
-    void quarantine(MessageWork& unit, const std::string& reason);
-    void decode(Units& units, UnitDecoder::Into into);
-    bool write_optimistically(Units& units);
-    bool write_carefully(Units& units);
-    bool return_any(Units& units);
-    bool copy_isolated(Units& units);
+    bool write(Batch& batch);
+    bool write_halves(Batch& batch);
+    void prepare(Batch& batch);
+    void resolve_origin(MessageWork& work);
+    void quarantine(MessageWork& work, const std::string& reason);
+    void decode(Batch& batch, MessageDecoder::Into into);
+    bool write_optimistically(Batch& batch);
+    bool write_carefully(Batch& batch);
+    bool return_any(Batch& batch);
+    bool copy_isolated(Batch& batch);
     bool is_redone(const LeaderError& error, bool careful);
     void recover(const LeaderError& error);
     void pause(const std::string& why, std::chrono::milliseconds time);
@@ -110,7 +110,7 @@ class Writer {
     DayBudget day_budget_;
     QuotaClaim quota_claim_;
     WriterProbe probe_;
-    UnitDecoder decoder_;
+    MessageDecoder decoder_;
     std::thread thread_;
 };
 

@@ -35,7 +35,7 @@ WriterProbe::Taken WriterProbe::taken(const std::vector<PulledMessage>& pulled,
 }
 
 /// A rolling deploy in which publishers came first: nothing is lost, but somebody has to go on.
-void WriterProbe::newer_frame(const MessageWork& unit) {
+void WriterProbe::newer_frame(const MessageWork& work) {
     constexpr auto kInterval = 10s;
     ++metrics_.newer_frames;
     const auto now = SteadyClock::now();
@@ -44,56 +44,56 @@ void WriterProbe::newer_frame(const MessageWork& unit) {
     spdlog::error(
         "{}: a frame of a newer version than this consumer reads ({}); it stays in its stream. "
         "Upgrade this consumer before the publishers, or set frame_version back in them",
-        unit.pulled.message.subject, kFrameVersionMax);
+        work.pulled.message.subject, kFrameVersionMax);
 }
 
-void WriterProbe::count_dead(const MessageWork& unit) {
+void WriterProbe::count_dead(const MessageWork& work) {
     std::uint64_t open = 0;
     const DeadEvent* last = nullptr;
-    if (unit.dead.empty()) return;
-    dead_letter_quota_.add(source_of(unit), letters_of(unit));
-    for (const DeadEvent& dead : unit.dead) {
+    if (work.dead.empty()) return;
+    dead_letter_quota_.add(source_of(work), letters_of(work));
+    for (const DeadEvent& dead : work.dead) {
         ++(dead.parked ? metrics_.parked : metrics_.dead_letters);
         if (dead.parked) continue;
         ++open;
         last = &dead;
     }
     if (last == nullptr) return;
-    log_.dead_letters(source_of(unit), open, last->type, last->reason);
+    log_.dead_letters(source_of(work), open, last->type, last->reason);
 }
 
-void WriterProbe::committed(const Units& units, SteadyClock::duration took) {
+void WriterProbe::committed(const Batch& batch, SteadyClock::duration took) {
     const std::int64_t now_us = system_us();
     std::uint64_t rows = 0;
     const Stream* stream = nullptr;  // whose freshness it is
     Histogram* freshness = nullptr;
     std::map<const Stream*, std::pair<std::uint64_t, std::uint64_t>> written;  // messages, events
     std::vector<bool> has_passed(catalog_.types().size());
-    metrics_.messages += units.size();
-    for (const MessageWork& unit : units) {
-        if (unit.state == MessageWork::State::quarantined) {
+    metrics_.messages += batch.size();
+    for (const MessageWork& work : batch) {
+        if (work.state == MessageWork::State::quarantined) {
             ++metrics_.conflicts;
-            dead_letter_quota_.add(source_of(unit), {1, unit.pulled.message.data.size(), 0});
+            dead_letter_quota_.add(source_of(work), {1, work.pulled.message.data.size(), 0});
         }
-        const bool is_settled = unit.state == MessageWork::State::settled;
-        if (is_settled) metrics_.skipped_events += unit.seq_count;
-        if (unit.is_skipped()) continue;
-        auto& [messages, events] = written[unit.pulled.stream];
+        const bool is_settled = work.state == MessageWork::State::settled;
+        if (is_settled) metrics_.skipped_events += work.seq_count;
+        if (work.is_skipped()) continue;
+        auto& [messages, events] = written[work.pulled.stream];
         ++messages;
-        events += unit.seq_count;
-        rows += unit.events.size();
-        metrics_.row_bytes += unit.rows.size();
-        for (const PackedBlock& block : unit.packed) metrics_.row_bytes += block.bytes();
-        count_dead(unit);
-        for (const Tombstone& one : unit.tombstones) {
+        events += work.seq_count;
+        rows += work.events.size();
+        metrics_.row_bytes += work.rows.size();
+        for (const PackedBlock& block : work.packed) metrics_.row_bytes += block.bytes();
+        count_dead(work);
+        for (const Tombstone& one : work.tombstones) {
             metrics_.tombstones += one.seq_last - one.seq_first + 1;
         }
-        if (unit.events.empty()) continue;
-        if (freshness == nullptr || unit.pulled.stream != stream) {
-            stream = unit.pulled.stream;
+        if (work.events.empty()) continue;
+        if (freshness == nullptr || work.pulled.stream != stream) {
+            stream = work.pulled.stream;
             freshness = &metrics_.freshness(stream->region, to_string(stream->kind));
         }
-        for (const EventRow& event : unit.events) {
+        for (const EventRow& event : work.events) {
             freshness->observe(static_cast<double>(now_us - event.time_us) / 1e6);
             has_passed[static_cast<std::size_t>(event.type)] = true;
         }

@@ -32,11 +32,11 @@ class WriterProbe {
     /// A batch that is not empty has come from the puller.
     Taken taken(const std::vector<PulledMessage>& pulled,
                 std::chrono::steady_clock::time_point now);
-    void newer_frame(const MessageWork& unit);
-    void committed(const Units& units, std::chrono::steady_clock::duration took);
+    void newer_frame(const MessageWork& work);
+    void committed(const Batch& batch, std::chrono::steady_clock::duration took);
 
   private:
-    void count_dead(const MessageWork& unit);
+    void count_dead(const MessageWork& work);
 
     const Catalog& catalog_;
     Metrics& metrics_;

@@ -13,35 +13,35 @@ using fuzz::require;
 
 namespace {
 
-void check(const MessageWork& unit) {
-    std::uint64_t settled = unit.events.size() + unit.dead.size();
-    for (const Tombstone& stone : unit.tombstones) {
-        require(stone.seq_first >= unit.seq_first && stone.seq_last <= unit.seq_last());
+void check(const MessageWork& work) {
+    std::uint64_t settled = work.events.size() + work.dead.size();
+    for (const Tombstone& stone : work.tombstones) {
+        require(stone.seq_first >= work.seq_first && stone.seq_last <= work.seq_last());
         settled += stone.seq_last - stone.seq_first + 1;
     }
-    require(settled == unit.seq_count);
+    require(settled == work.seq_count);
     std::uint32_t end = 0;
-    for (const EventRow& event : unit.events) {
-        require(event.begin == end && event.end > end && event.end <= unit.rows.size());
-        require(unit.is_columns ||
-                (event.line_begin < event.line_end && event.line_end <= unit.body.size()));
-        require(event.seq >= unit.seq_first && event.seq <= unit.seq_last());
+    for (const EventRow& event : work.events) {
+        require(event.begin == end && event.end > end && event.end <= work.rows.size());
+        require(work.is_columns ||
+                (event.line_begin < event.line_end && event.line_end <= work.body.size()));
+        require(event.seq >= work.seq_first && event.seq <= work.seq_last());
         end = event.end;
     }
-    require(end == unit.rows.size());
-    for (const DeadEvent& dead : unit.dead) require(!dead.reason.empty());
+    require(end == work.rows.size());
+    for (const DeadEvent& dead : work.dead) require(!dead.reason.empty());
 }
 
-void check_packs(const MessageWork& unit, const std::vector<EventRow>& of_rows) {
-    require(unit.events.size() == of_rows.size());
+void check_packs(const MessageWork& work, const std::vector<EventRow>& of_rows) {
+    require(work.events.size() == of_rows.size());
     std::size_t without_row = 0;
-    for (std::size_t i = 0; i < unit.events.size(); ++i) {
-        require(unit.events[i].seq == of_rows[i].seq);
-        require(unit.events[i].type == of_rows[i].type);
-        require(unit.events[i].time_us == of_rows[i].time_us);
-        without_row += unit.events[i].has_row() ? 0 : 1;
+    for (std::size_t i = 0; i < work.events.size(); ++i) {
+        require(work.events[i].seq == of_rows[i].seq);
+        require(work.events[i].type == of_rows[i].type);
+        require(work.events[i].time_us == of_rows[i].time_us);
+        without_row += work.events[i].has_row() ? 0 : 1;
     }
-    for (const PackedBlock& block : unit.packed) {
+    for (const PackedBlock& block : work.packed) {
         require(block.times.size() == 12 * block.seqs.size());
         require(block.time_first_us <= block.time_last_us);
         without_row -= block.seqs.size();
@@ -82,8 +82,8 @@ std::string frame_of(fuzz::Bytes& input, bool has_columns) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    static UnitDecoder decoder(std::make_shared<const Catalog>(packed_types()),
-                               {3'650 * testing::kDayUs, 2 * testing::kDayUs});
+    static MessageDecoder decoder(std::make_shared<const Catalog>(packed_types()),
+                                  {3'650 * testing::kDayUs, 2 * testing::kDayUs});
     fuzz::Bytes input(data, size);
     const std::uint8_t kind = input.take<std::uint8_t>() % 4;
     const bool is_plain = kind % 2 == 0;
@@ -99,14 +99,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     pulled.message.subject = subject;
     pulled.message.data = std::as_bytes(std::span<const char>(message));
     pulled.message.delivery.time_us = testing::kNowUs;
-    MessageWork unit = decoder.open(std::move(pulled));
-    unit.origin = 1;
-    unit.reset();
-    decoder.decode(unit, testing::kNowUs);
-    check(unit);
-    const std::vector<EventRow> rows = std::move(unit.events);
-    unit.reset();
-    decoder.decode(unit, testing::kNowUs, UnitDecoder::Into::packs);
-    check_packs(unit, rows);
+    MessageWork work = decoder.open(std::move(pulled));
+    work.origin = 1;
+    work.reset();
+    decoder.decode(work, testing::kNowUs);
+    check(work);
+    const std::vector<EventRow> rows = std::move(work.events);
+    work.reset();
+    decoder.decode(work, testing::kNowUs, MessageDecoder::Into::packs);
+    check_packs(work, rows);
     return 0;
 }

@@ -33,25 +33,26 @@ class Decoded {
         pulled.message.subject = subject_;
         pulled.message.data = data_;
         pulled.message.delivery.time_us = kNowUs;
-        unit = decoder_.open(std::move(pulled));
-        unit.origin = 9;
-        unit.reset();
-        decoder_.decode(unit, kNowUs);
+        work = decoder_.open(std::move(pulled));
+        work.origin = 9;
+        work.reset();
+        decoder_.decode(work, kNowUs);
     }
     std::uint64_t replaced_nuls() const { return decoder_.replaced_nuls(); }
     std::string row(std::size_t event) const {
-        return unit.rows.substr(unit.events[event].begin,
-                                unit.events[event].end - unit.events[event].begin);
+        return work.rows.substr(work.events[event].begin,
+                                work.events[event].end - work.events[event].begin);
     }
 
-    MessageWork unit;
+    MessageWork work;
 
   private:
     Stream stream_;
     std::string subject_ = frame_subject(EventClass::audit, "ams", "shop");
     std::vector<std::byte> data_;
-    UnitDecoder decoder_{std::make_shared<const Catalog>(load_event_types(HOMEWARD_SAMPLE_TYPES)),
-                         {3'650 * kDayUs, 2 * kDayUs}};
+    MessageDecoder decoder_{
+        std::make_shared<const Catalog>(load_event_types(HOMEWARD_SAMPLE_TYPES)),
+        {3'650 * kDayUs, 2 * kDayUs}};
 };
 
 FrameHeader header_of(std::uint8_t version, std::uint32_t events) {
@@ -94,28 +95,28 @@ TEST_CASE("columns become the rows and dead letters that their lines would") {
         const Pair pair = make_pair(seed, 200 + seed * 10);
         const Decoded lines(header_of(2, pair.events), pair.lines);
         const Decoded columns(header_of(2, pair.events), pair.columns);
-        REQUIRE(columns.unit.is_columns);
-        REQUIRE(columns.unit.events.size() == lines.unit.events.size());
+        REQUIRE(columns.work.is_columns);
+        REQUIRE(columns.work.events.size() == lines.work.events.size());
         Payloads payloads;
-        for (std::size_t i = 0; i < lines.unit.events.size(); ++i) {
+        for (std::size_t i = 0; i < lines.work.events.size(); ++i) {
             INFO(i);
             CHECK(columns.row(i) == lines.row(i));
-            CHECK(columns.unit.events[i].seq == lines.unit.events[i].seq);
-            CHECK(columns.unit.events[i].time_us == lines.unit.events[i].time_us);
-            CHECK(payloads.of(columns.unit, columns.unit.events[i]) ==
-                  Payloads().of(lines.unit, lines.unit.events[i]));
+            CHECK(columns.work.events[i].seq == lines.work.events[i].seq);
+            CHECK(columns.work.events[i].time_us == lines.work.events[i].time_us);
+            CHECK(payloads.of(columns.work, columns.work.events[i]) ==
+                  Payloads().of(lines.work, lines.work.events[i]));
         }
-        REQUIRE(columns.unit.dead.size() == lines.unit.dead.size());
-        for (std::size_t i = 0; i < lines.unit.dead.size(); ++i) {
-            INFO(lines.unit.dead[i].payload);
-            CHECK(columns.unit.dead[i].seq == lines.unit.dead[i].seq);
-            CHECK(columns.unit.dead[i].reason == lines.unit.dead[i].reason);
-            CHECK(columns.unit.dead[i].payload == lines.unit.dead[i].payload);
-            CHECK(columns.unit.dead[i].parked == lines.unit.dead[i].parked);
+        REQUIRE(columns.work.dead.size() == lines.work.dead.size());
+        for (std::size_t i = 0; i < lines.work.dead.size(); ++i) {
+            INFO(lines.work.dead[i].payload);
+            CHECK(columns.work.dead[i].seq == lines.work.dead[i].seq);
+            CHECK(columns.work.dead[i].reason == lines.work.dead[i].reason);
+            CHECK(columns.work.dead[i].payload == lines.work.dead[i].payload);
+            CHECK(columns.work.dead[i].parked == lines.work.dead[i].parked);
         }
         CHECK(columns.replaced_nuls() == lines.replaced_nuls());
-        rows += lines.unit.events.size();
-        dead += lines.unit.dead.size();
+        rows += lines.work.events.size();
+        dead += lines.work.dead.size();
         nuls += lines.replaced_nuls();
     }
     // The samples have what they are for.
@@ -132,8 +133,8 @@ TEST_CASE("the events of columns take the seqs that tombstones leave") {
     header.accepted += 5;
     const Decoded decoded(header, pair.columns);
     std::vector<std::uint64_t> seqs;
-    for (const EventRow& event : decoded.unit.events) seqs.push_back(event.seq);
-    for (const DeadEvent& dead : decoded.unit.dead) seqs.push_back(dead.seq);
+    for (const EventRow& event : decoded.work.events) seqs.push_back(event.seq);
+    for (const DeadEvent& dead : decoded.work.dead) seqs.push_back(dead.seq);
     std::sort(seqs.begin(), seqs.end());
     CHECK(seqs == std::vector<std::uint64_t>{101, 102, 108, 109, 110, 111, 112, 113, 114, 115});
 }
@@ -143,9 +144,9 @@ TEST_CASE("columns that are not what they say become one dead letter, and settle
     pair.columns.body[pair.columns.body.size() / 2] ^= '\x55';
     pair.columns.body.pop_back();
     const Decoded decoded(header_of(2, pair.events), pair.columns);
-    CHECK(decoded.unit.is_refused);
-    REQUIRE(decoded.unit.dead.size() == 1);
-    CHECK_THAT(decoded.unit.dead[0].reason, Contains("columns"));
-    REQUIRE(decoded.unit.tombstones.size() == 1);
-    CHECK(decoded.unit.tombstones[0].seq_last == decoded.unit.seq_last());
+    CHECK(decoded.work.is_refused);
+    REQUIRE(decoded.work.dead.size() == 1);
+    CHECK_THAT(decoded.work.dead[0].reason, Contains("columns"));
+    REQUIRE(decoded.work.tombstones.size() == 1);
+    CHECK(decoded.work.tombstones[0].seq_last == decoded.work.seq_last());
 }

@@ -1,5 +1,6 @@
-// Messages into units: which seqs each line gets, what a damaged or lying frame becomes, and how a
-// plain client's message is cut into events. The units of one message always add up to its seqs.
+// What a batch writes of a message: which seqs each line gets, what a damaged or lying frame
+// becomes, and how a plain client's message is cut into events. All of it always adds up to its
+// seqs.
 
 #include <algorithm>
 
@@ -59,34 +60,35 @@ class Opener {
         pulled.message.subject = subject_;
         pulled.message.data = std::as_bytes(std::span<const char>(data_));
         pulled.message.delivery.time_us = kNowUs;
-        MessageWork unit = decoder_.open(std::move(pulled));
-        unit.origin = 1;
-        unit.reset();
-        decoder_.decode(unit, kNowUs);
-        check_sum(unit);
-        return unit;
+        MessageWork work = decoder_.open(std::move(pulled));
+        work.origin = 1;
+        work.reset();
+        decoder_.decode(work, kNowUs);
+        check_sum(work);
+        return work;
     }
     const Stream& metric() const { return metric_; }
     const Stream& plain_stream() const { return plain_; }
     const Stream& audit() const { return audit_; }
 
   private:
-    /// Invariant: every seq of a unit is a row, a dead event or under a tombstone, once.
-    static void check_sum(const MessageWork& unit) {
+    /// Invariant: every seq of a message is a row, a dead event or under a tombstone, once.
+    static void check_sum(const MessageWork& work) {
         std::vector<std::uint64_t> seqs;
-        for (const EventRow& event : unit.events) seqs.push_back(event.seq);
-        for (const DeadEvent& dead : unit.dead) seqs.push_back(dead.seq);
-        for (const auto& stone : unit.tombstones) {
+        for (const EventRow& event : work.events) seqs.push_back(event.seq);
+        for (const DeadEvent& dead : work.dead) seqs.push_back(dead.seq);
+        for (const auto& stone : work.tombstones) {
             for (auto seq = stone.seq_first; seq <= stone.seq_last; ++seq) seqs.push_back(seq);
         }
         std::sort(seqs.begin(), seqs.end());
-        std::vector<std::uint64_t> expected(unit.seq_count);
-        for (std::uint64_t i = 0; i < unit.seq_count; ++i) expected[i] = unit.seq_first + i;
+        std::vector<std::uint64_t> expected(work.seq_count);
+        for (std::uint64_t i = 0; i < work.seq_count; ++i) expected[i] = work.seq_first + i;
         CHECK(seqs == expected);
     }
 
-    UnitDecoder decoder_{std::make_shared<const Catalog>(load_event_types(HOMEWARD_SAMPLE_TYPES)),
-                         {3'650 * kDayUs, 2 * kDayUs}};
+    MessageDecoder decoder_{
+        std::make_shared<const Catalog>(load_event_types(HOMEWARD_SAMPLE_TYPES)),
+        {3'650 * kDayUs, 2 * kDayUs}};
     FrameEncoder encoder_;
     Stream audit_, plain_, metric_;
     std::string data_;
@@ -102,20 +104,20 @@ TEST_CASE("each line of a frame gets the next seq, tombstones as many as they co
     body += kLine;
     body += "{\"type\":\"sample\",\"small\":\"x\"}\n";
     body += "{\"type\":\"other\"}\n";
-    const MessageWork unit = opener.frame(header_of(101, 15, 6), body);
-    REQUIRE(unit.events.size() == 3);
-    CHECK(unit.events[1].seq == 102);
-    CHECK(unit.events[2].seq == 113);
-    REQUIRE(unit.tombstones.size() == 1);
-    CHECK(unit.tombstones[0].seq_first == 103);
-    CHECK(unit.tombstones[0].seq_last == 112);
-    REQUIRE(unit.dead.size() == 2);
-    CHECK(unit.dead[0].seq == 114);
-    CHECK_FALSE(unit.dead[0].parked);
-    CHECK(unit.dead[1].seq == 115);
-    CHECK(unit.dead[1].parked);
-    CHECK(unit.dead[1].type == "other");
-    CHECK(unit.dead[1].payload == "{\"type\":\"other\"}");
+    const MessageWork work = opener.frame(header_of(101, 15, 6), body);
+    REQUIRE(work.events.size() == 3);
+    CHECK(work.events[1].seq == 102);
+    CHECK(work.events[2].seq == 113);
+    REQUIRE(work.tombstones.size() == 1);
+    CHECK(work.tombstones[0].seq_first == 103);
+    CHECK(work.tombstones[0].seq_last == 112);
+    REQUIRE(work.dead.size() == 2);
+    CHECK(work.dead[0].seq == 114);
+    CHECK_FALSE(work.dead[0].parked);
+    CHECK(work.dead[1].seq == 115);
+    CHECK(work.dead[1].parked);
+    CHECK(work.dead[1].type == "other");
+    CHECK(work.dead[1].payload == "{\"type\":\"other\"}");
 }
 
 TEST_CASE("a tombstone covers no more than its frame announces, however much it claims") {
@@ -124,14 +126,14 @@ TEST_CASE("a tombstone covers no more than its frame announces, however much it 
     append_tombstone(body, "dropped", 3, kNowUs);
     append_tombstone(body, "dropped", UINT32_MAX, kNowUs);
     body += repeated(kLine, 7);
-    const MessageWork unit = opener.frame(header_of(101, 12, 10), body);
-    CHECK(unit.events.size() == 8);
-    REQUIRE(unit.tombstones.size() == 1);
-    CHECK(unit.tombstones[0].seq_first == 102);
-    CHECK(unit.tombstones[0].seq_last == 104);
-    REQUIRE(unit.dead.size() == 1);
-    CHECK(unit.dead[0].seq == 105);
-    CHECK_THAT(unit.dead[0].reason, Contains("covers no seqs of its sender"));
+    const MessageWork work = opener.frame(header_of(101, 12, 10), body);
+    CHECK(work.events.size() == 8);
+    REQUIRE(work.tombstones.size() == 1);
+    CHECK(work.tombstones[0].seq_first == 102);
+    CHECK(work.tombstones[0].seq_last == 104);
+    REQUIRE(work.dead.size() == 1);
+    CHECK(work.dead[0].seq == 105);
+    CHECK_THAT(work.dead[0].reason, Contains("covers no seqs of its sender"));
 }
 
 TEST_CASE("seqs and counts beyond 2^48 are refused, and settle nothing") {
@@ -148,28 +150,28 @@ TEST_CASE("seqs and counts beyond 2^48 are refused, and settle nothing") {
     for (const FrameHeader& header : beyond) {
         INFO(header.seq_first << " accepted " << header.accepted);
         const bool is_mark = header.seq_count == 0;
-        const MessageWork unit = opener.frame(header, is_mark ? "" : repeated(kLine, 2));
-        CHECK(unit.is_plain());
-        REQUIRE(unit.dead.size() == 1);
-        CHECK_THAT(unit.dead[0].reason, Contains("beyond 2^48"));
+        const MessageWork work = opener.frame(header, is_mark ? "" : repeated(kLine, 2));
+        CHECK(work.is_plain());
+        REQUIRE(work.dead.size() == 1);
+        CHECK_THAT(work.dead[0].reason, Contains("beyond 2^48"));
     }
 }
 
-TEST_CASE("rows stand in the unit where their events say") {
+TEST_CASE("rows are where their events say") {
     Opener opener;
-    const MessageWork unit = opener.frame(header_of(1, 3, 3), repeated(kLine, 3));
-    REQUIRE(unit.events.size() == 3);
+    const MessageWork work = opener.frame(header_of(1, 3, 3), repeated(kLine, 3));
+    REQUIRE(work.events.size() == 3);
     std::uint32_t end = 0;
-    for (const EventRow& event : unit.events) {
+    for (const EventRow& event : work.events) {
         CHECK(event.begin == end);
         end = event.end;
         const auto row =
-            read_copy_row(std::string_view(unit.rows).substr(event.begin, event.end - event.begin));
+            read_copy_row(std::string_view(work.rows).substr(event.begin, event.end - event.begin));
         CHECK(row[1] == big_endian(event.seq, 8));
-        CHECK(unit.body.substr(event.line_begin, event.line_end - event.line_begin) + "\n" ==
+        CHECK(work.body.substr(event.line_begin, event.line_end - event.line_begin) + "\n" ==
               kLine);
     }
-    CHECK(end == unit.rows.size());
+    CHECK(end == work.rows.size());
 }
 
 TEST_CASE("a frame whose lines do not add up to its seqs is one dead letter, none of it rows") {
@@ -180,11 +182,11 @@ TEST_CASE("a frame whose lines do not add up to its seqs is one dead letter, non
                                        std::pair(header_of(1, 4, 4), repeated(kLine, 5)),
                                        std::pair(header_of(1, 4, 4), repeated("\n", 4)),
                                        std::pair(header_of(1, 4, 2), too_many_dropped)}) {
-        const MessageWork unit = opener.frame(header, body);
-        CHECK(unit.rows.empty());
-        REQUIRE(unit.dead.size() == 1);
-        CHECK_THAT(unit.dead[0].reason, Contains("do not add up"));
-        CHECK(unit.dead[0].payload == body);
+        const MessageWork work = opener.frame(header, body);
+        CHECK(work.rows.empty());
+        REQUIRE(work.dead.size() == 1);
+        CHECK_THAT(work.dead[0].reason, Contains("do not add up"));
+        CHECK(work.dead[0].payload == body);
     }
 }
 
@@ -195,11 +197,11 @@ TEST_CASE("marks carry no seqs; a frame may close its origin") {
     mark.flags = kFrameCountOnly | kFrameClosing;
     mark.seq_first = 8;
     mark.accepted = 7;
-    const MessageWork unit = opener.frame(mark, "");
-    CHECK(unit.is_heartbeat());
-    CHECK(unit.closing);
-    CHECK(unit.accepted == 7);
-    CHECK(unit.refusal.empty());
+    const MessageWork work = opener.frame(mark, "");
+    CHECK(work.is_heartbeat());
+    CHECK(work.closing);
+    CHECK(work.accepted == 7);
+    CHECK(work.refusal.empty());
     FrameHeader last = header_of(7, 1, 1);
     last.flags = kFrameClosing;
     CHECK(opener.frame(last, kLine).closing);
@@ -216,11 +218,11 @@ TEST_CASE("what is no frame, or one of the other class, is one dead letter of no
     CHECK(other_class.is_plain());
     CHECK_THAT(other_class.refusal, Contains("other class"));
     for (std::size_t cut = 0; cut < frame.size(); ++cut) {
-        const MessageWork unit = opener.message(
+        const MessageWork work = opener.message(
             opener.audit(), frame_subject(EventClass::audit, "ams", "shop"), frame.substr(0, cut));
-        CHECK(unit.is_plain());
-        REQUIRE(unit.dead.size() == 1);
-        CHECK(unit.dead[0].payload == frame.substr(0, cut));
+        CHECK(work.is_plain());
+        REQUIRE(work.dead.size() == 1);
+        CHECK(work.dead[0].payload == frame.substr(0, cut));
     }
     const MessageWork lost = opener.message(opener.plain_stream(), "homeward.plain.Ams!", kLine);
     CHECK_THAT(lost.refusal, Contains("expected homeward.plain.ams.>"));
@@ -267,11 +269,11 @@ TEST_CASE("bad lines of a plain message are dead letters of their own, and the o
     for (const std::string bad :
          {"not JSON", "{\"type\":\"sample\"", "[]", "\"\xff\"", "}{", "7"}) {
         INFO(bad);
-        const MessageWork unit = opener.plain(kLine + bad + "\n" + kLine);
-        CHECK(unit.events.size() == 2);
-        REQUIRE(unit.dead.size() == 1);
-        CHECK(unit.dead[0].seq == 2);
-        CHECK(unit.dead[0].payload == bad);
+        const MessageWork work = opener.plain(kLine + bad + "\n" + kLine);
+        CHECK(work.events.size() == 2);
+        REQUIRE(work.dead.size() == 1);
+        CHECK(work.dead[0].seq == 2);
+        CHECK(work.dead[0].payload == bad);
         CHECK(opener.plain(bad + "\r\n" + kLine).events.size() == 1);
     }
     // One event over several lines, of which some look like events of their own.
@@ -290,41 +292,41 @@ TEST_CASE(
     for (const std::string text :
          {"{\"type\":\"sample\",\"name\":\"a\nb\"}", "{\"type\":\"sample\",\"name\n\":1}",
           "{\"type\":\"sample\",\n\"body\":[\"a\n\"]\n}\n", "{\"type\":\"sam\nple\"}"}) {
-        const MessageWork unit = opener.plain(text);
-        CHECK(unit.events.empty());
-        REQUIRE(unit.dead.size() == 1);
-        CHECK_THAT(unit.dead[0].reason, Contains("not valid JSON"));
-        CHECK(unit.dead[0].payload == text);
+        const MessageWork work = opener.plain(text);
+        CHECK(work.events.empty());
+        REQUIRE(work.dead.size() == 1);
+        CHECK_THAT(work.dead[0].reason, Contains("not valid JSON"));
+        CHECK(work.dead[0].payload == text);
     }
 }
 
 TEST_CASE("a plain client cannot report losses that are not its own") {
     Opener opener;
-    const MessageWork unit =
+    const MessageWork work =
         opener.plain(R"({"type":"homeward.tombstone","reason":"dropped","count":1000000})");
-    CHECK(unit.tombstones.empty());
-    REQUIRE(unit.dead.size() == 1);
-    CHECK_THAT(unit.dead[0].reason, Contains("covers no seqs"));
+    CHECK(work.tombstones.empty());
+    REQUIRE(work.dead.size() == 1);
+    CHECK_THAT(work.dead[0].reason, Contains("covers no seqs"));
 }
 
-TEST_CASE("decoding a unit again after a reset gives the same") {
+TEST_CASE("decoding a message again after a reset gives the same") {
     Opener opener;
-    MessageWork unit = opener.plain(repeated(kLine, 3));
-    const std::string rows = unit.rows;
-    UnitDecoder decoder(std::make_shared<const Catalog>(load_event_types(HOMEWARD_SAMPLE_TYPES)),
-                        {3'650 * kDayUs, 2 * kDayUs});
-    unit.reset();
-    CHECK(unit.events.empty());
-    decoder.decode(unit, kNowUs);
-    CHECK(unit.rows == rows);
+    MessageWork work = opener.plain(repeated(kLine, 3));
+    const std::string rows = work.rows;
+    MessageDecoder decoder(std::make_shared<const Catalog>(load_event_types(HOMEWARD_SAMPLE_TYPES)),
+                           {3'650 * kDayUs, 2 * kDayUs});
+    work.reset();
+    CHECK(work.events.empty());
+    decoder.decode(work, kNowUs);
+    CHECK(work.rows == rows);
 }
 
 TEST_CASE("a subject that names no app says what an app may be called") {
     Opener opener;
     for (const char* app : {"Shop", "shop.web", "_shop", "a b"}) {
         const std::string subject = "homeward.plain.ams." + std::string(app);
-        const MessageWork unit = opener.message(opener.plain_stream(), subject, "{}");
-        CHECK_THAT(unit.refusal, Contains("ends with \"" + std::string(app) + "\"") &&
+        const MessageWork work = opener.message(opener.plain_stream(), subject, "{}");
+        CHECK_THAT(work.refusal, Contains("ends with \"" + std::string(app) + "\"") &&
                                      Contains("no capital letter and no dot"));
     }
     const MessageWork foreign = opener.message(opener.plain_stream(), "orders.new", "{}");

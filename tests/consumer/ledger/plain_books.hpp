@@ -53,34 +53,34 @@ class Hand {
     void pick(const std::vector<Sent>& sent) {
         units_.clear();
         for (const Sent& one : sent) {
-            MessageWork unit;
-            unit.kind = MessageWork::Kind::plain_event;
-            unit.seq_count = 1;
-            unit.pulled.message.delivery.stream_seq = static_cast<std::uint64_t>(one.seq);
-            unit.pulled.message.delivery.time_us = one.time_us;
+            MessageWork work;
+            work.kind = MessageWork::Kind::plain_event;
+            work.seq_count = 1;
+            work.pulled.message.delivery.stream_seq = static_cast<std::uint64_t>(one.seq);
+            work.pulled.message.delivery.time_us = one.time_us;
             const auto entry = origins_.find_plain(*leader_, {kStream, kCreatedUs, "ams"}, one.app);
-            unit.origin = entry.origin;
-            unit.plain_source = entry.source;
-            units_.push_back(std::move(unit));
+            work.origin = entry.origin;
+            work.plain_source = entry.source;
+            units_.push_back(std::move(work));
         }
     }
     /// How many of its messages are new.
     std::size_t reserve() {
-        for (MessageWork& unit : units_) unit.reset();
+        for (MessageWork& work : units_) work.reset();
         plain_.reserve(*leader_, units_);
         return static_cast<std::size_t>(
             std::count_if(units_.begin(), units_.end(),
-                          [](const MessageWork& unit) { return !unit.is_skipped(); }));
+                          [](const MessageWork& work) { return !work.is_skipped(); }));
     }
     void begin() { leader_->execute("BEGIN; " + plain_.take_statement()); }
     void write() {
         std::string rows;
-        for (const MessageWork& unit : units_) {
-            if (unit.is_skipped()) continue;
-            rows += (rows.empty() ? "(" : ",(") + std::to_string(unit.origin) + "," +
-                    std::to_string(unit.seq_first) + "," +
-                    std::to_string(unit.pulled.message.delivery.stream_seq) + "," +
-                    std::to_string(unit.pulled.message.delivery.time_us) + ")";
+        for (const MessageWork& work : units_) {
+            if (work.is_skipped()) continue;
+            rows += (rows.empty() ? "(" : ",(") + std::to_string(work.origin) + "," +
+                    std::to_string(work.seq_first) + "," +
+                    std::to_string(work.pulled.message.delivery.stream_seq) + "," +
+                    std::to_string(work.pulled.message.delivery.time_us) + ")";
         }
         if (!rows.empty()) leader_->execute("INSERT INTO landed VALUES " + rows);
     }
@@ -115,7 +115,7 @@ class Hand {
     std::optional<PgConnection> leader_;
     OriginRegistry origins_;
     PlainReservations plain_;
-    Units units_;
+    Batch units_;
 };
 
 /// A leader with its schema; how its account stands. One for all, since a start takes seconds;

@@ -21,6 +21,7 @@
 using namespace homeward;
 using namespace homeward::testing;
 using namespace std::chrono_literals;
+using consumer::BatchBounds;
 using consumer::Puller;
 using nlohmann::json;
 
@@ -96,7 +97,7 @@ class Pulling {
         const bool all = wait_until(30s, [&] {
             if (puller_->waiting() == 0) return false;
             const auto messages = puller_->take([] {
-                return Puller::Want{1'000'000, 256u << 20, 0ms};
+                return BatchBounds{1'000'000, 256u << 20, 0ms};
             });
             std::size_t bytes = 0;
             for (const auto& one : messages) {
@@ -157,7 +158,7 @@ TEST_CASE("messages of an idle stream wait for company as long as a batch may, a
     apply_streams(nats, config);
     Puller puller(nats, streams_of(config), config.pull, 30s);
     auto batch = std::async(std::launch::async, [&] {
-        return puller.take([] { return Puller::Want{10, 1u << 20, 60s}; }).size();
+        return puller.take([] { return BatchBounds{10, 1u << 20, 60s}; }).size();
     });
     NatsClient app(server.port());
     for (int i = 0; i < 10; ++i) {
@@ -192,7 +193,7 @@ TEST_CASE("what nobody acknowledged comes again at once, not one message of it a
                 continue;
             }
             std::size_t bytes = 0;
-            const auto taken = puller.take([] { return Puller::Want{1'000, 1u << 20, 0ms}; });
+            const auto taken = puller.take([] { return BatchBounds{1'000, 1u << 20, 0ms}; });
             for (const auto& one : taken) {
                 bytes += one.message.data.size();
                 seqs.insert(one.message.delivery.stream_seq);

@@ -21,16 +21,16 @@ class Batches {
     /// How many of these are refused: an event of each day from so many days ago on, of one app.
     std::size_t refused(const std::string& app, int days_ago, int days, std::int64_t now_us) {
         last_.clear();
-        Units units(1);
+        Batch batch(1);
         subject_ = plain_subject("ams", app);
-        units[0].pulled.message.subject = subject_;
-        units[0].pulled.stream = &stream_;
+        batch[0].pulled.message.subject = subject_;
+        batch[0].pulled.stream = &stream_;
         for (int i = 0; i < days; ++i) {
             EventRow event{};
             event.time_us = now_us - (days_ago + i) * kDayUs;
-            units[0].events.push_back(event);
+            batch[0].events.push_back(event);
         }
-        const auto refusals = budget_.refuse_beyond(units, now_us);
+        const auto refusals = budget_.refuse_beyond(batch, now_us);
         if (!refusals.empty()) last_ = refusals.back().error.what();
         return refusals.size();
     }

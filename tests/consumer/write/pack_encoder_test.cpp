@@ -71,7 +71,7 @@ std::vector<EventType> packed_types() {
 /// A writer's two ways with the frames of one origin.
 class Packing {
   public:
-    explicit Packing(UnitDecoder::Into into) : into_(into) {
+    explicit Packing(MessageDecoder::Into into) : into_(into) {
         stream_.kind = StreamKind::audit;
         stream_.region = "ams";
         units_.reserve(8);
@@ -93,17 +93,17 @@ class Packing {
         pulled.message.subject = subject_;
         pulled.message.data = frame;
         pulled.message.delivery.time_us = kNowUs;
-        MessageWork& unit = units_.emplace_back(decoder_.open(std::move(pulled)));
-        unit.origin = 9;
-        unit.reset();
-        decoder_.decode(unit, kNowUs, into_);
-        REQUIRE(unit.dead.empty());
+        MessageWork& work = units_.emplace_back(decoder_.open(std::move(pulled)));
+        work.origin = 9;
+        work.reset();
+        decoder_.decode(work, kNowUs, into_);
+        REQUIRE(work.dead.empty());
     }
     /// How many events are to be rows instead.
     std::size_t encode() {
         std::vector<RowPlace> places;
-        for (MessageWork& unit : units_) {
-            for (std::size_t i = 0; i < unit.events.size(); ++i) places.push_back({&unit, i});
+        for (MessageWork& work : units_) {
+            for (std::size_t i = 0; i < work.events.size(); ++i) places.push_back({&work, i});
         }
         return PackEncoder(catalog_->types()[0],
                            {{"text_list", 70'001}, {"bigint_list", 70'002}, {"uuid_list", 70'003}})
@@ -112,28 +112,28 @@ class Packing {
     }
     std::size_t packed_blocks() const {
         std::size_t blocks = 0;
-        for (const MessageWork& unit : units_) blocks += unit.packed.size();
+        for (const MessageWork& work : units_) blocks += work.packed.size();
         return blocks;
     }
-    const Units& units() const { return units_; }
+    const Batch& batch() const { return units_; }
 
     std::string packs;
 
   private:
-    UnitDecoder::Into into_;
+    MessageDecoder::Into into_;
     Stream stream_;
     std::string subject_ = frame_subject(EventClass::audit, "ams", "shop");
     std::deque<std::vector<std::byte>> frames_;
     std::uint64_t seq_next_ = 101;
     std::shared_ptr<const Catalog> catalog_ = std::make_shared<const Catalog>(packed_types());
-    UnitDecoder decoder_{catalog_, {3'650 * kDayUs, 2 * kDayUs}};
-    Units units_;
+    MessageDecoder decoder_{catalog_, {3'650 * kDayUs, 2 * kDayUs}};
+    Batch units_;
 };
 
 /// Fills a frame for each way, by `fill(records, encoder)`. False: its events stayed rows.
 template <typename Fill>
 bool is_packed_alike(const Fill& fill) {
-    Packing rows(UnitDecoder::Into::rows), packs(UnitDecoder::Into::packs);
+    Packing rows(MessageDecoder::Into::rows), packs(MessageDecoder::Into::packs);
     for (Packing* one : {&rows, &packs}) {
         SampleRecords records(7);
         columns::Encoder encoder;
@@ -152,7 +152,7 @@ bool is_packed_alike(const Fill& fill) {
 TEST_CASE("columns become the packs that their rows would") {
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
         INFO(seed);
-        Packing rows(UnitDecoder::Into::rows), packs(UnitDecoder::Into::packs);
+        Packing rows(MessageDecoder::Into::rows), packs(MessageDecoder::Into::packs);
         for (Packing* one : {&rows, &packs}) {
             SampleRecords records(seed);
             for (int frame = 0; frame < 3; ++frame) {
@@ -163,9 +163,9 @@ TEST_CASE("columns become the packs that their rows would") {
         }
         REQUIRE(packs.packed_blocks() == 3);
         Payloads payloads;
-        for (std::size_t i = 0; i < rows.units().size(); ++i) {
-            const MessageWork& of_rows = rows.units()[i];
-            const MessageWork& of_packs = packs.units()[i];
+        for (std::size_t i = 0; i < rows.batch().size(); ++i) {
+            const MessageWork& of_rows = rows.batch()[i];
+            const MessageWork& of_packs = packs.batch()[i];
             CHECK(of_packs.rows.empty());
             REQUIRE(of_packs.events.size() == of_rows.events.size());
             for (std::size_t j = 0; j < of_rows.events.size(); ++j) {
