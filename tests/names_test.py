@@ -19,7 +19,7 @@ GIVEN_BACK = r"homeward_given_back_total"
 
 # Retired name (a regular expression of whole words) and the name that took its place.
 RETIRED = {
-    r"Departure|Flight|PublishAnswer": "OutgoingFrame, PendingAck, PubAck",
+    r"[Dd]epartures?|Flight|PublishAnswer": "OutgoingFrame, PendingAck, PubAck",
     r"LeftRuns?|left runs?": "OrphanedRun",
     r"Burial|bury": "LostRange, report_lost(), add_dead_letters()",
     r"LaneMark|LaneShape(V1)?|closing mark": "LaneCheckpoint, LaneSuperblock, end-of-stream frame",

@@ -147,7 +147,7 @@ TEST_CASE("a tombstone that replaced a damaged frame is sent by the next start, 
         for (int i = 0; i < 7; ++i) emit();
         origin.drain(true);
         OutgoingFrame damaged;
-        REQUIRE(origin.take_departure(damaged));
+        REQUIRE(origin.take_outgoing(damaged));
         origin.give_up(damaged);
         origin.drain(true);  // logs the tombstone
         emit();

@@ -69,8 +69,8 @@ void take_frame(std::span<const std::byte> frame, Drained& drained) {
 }
 
 void take_departures(Origin& origin, Drained& drained) {
-    for (OutgoingFrame departure; origin.take_departure(departure);) {
-        take_frame(*origin.read(departure), drained);
+    for (OutgoingFrame outgoing; origin.take_outgoing(outgoing);) {
+        take_frame(*origin.read(outgoing), drained);
     }
 }
 
@@ -91,14 +91,14 @@ LeftSpool::LeftSpool(detail::LaneChecksum checksum) {
         emit(writer, count);
         origin.drain(true);
         frame_events_max_ = std::max<std::uint64_t>(frame_events_max_, count);
-        OutgoingFrame departure;
-        if (!origin.take_departure(departure)) throw std::logic_error("nothing was cut");
+        OutgoingFrame outgoing;
+        if (!origin.take_outgoing(outgoing)) throw std::logic_error("nothing was cut");
         // The log writes a release down beside the frame after it; the last two stay unreleased.
         if (events_ > 304) continue;
-        const auto frame = *origin.read(departure);
+        const auto frame = *origin.read(outgoing);
         released_frames_.emplace_back(reinterpret_cast<const char*>(frame.data()), frame.size());
-        origin.release(departure);
-        for (std::uint64_t seq = departure.frame.seq_first; seq <= departure.frame.seq_last;
+        origin.release(outgoing);
+        for (std::uint64_t seq = outgoing.frame.seq_first; seq <= outgoing.frame.seq_last;
              ++seq) {
             released_.insert(seq);
         }

@@ -36,9 +36,9 @@ TEST_CASE("an hour of drops keeps its sequence without gaps, however many there 
     while (origin.drain(true) == Origin::Cut::cut) {
     }
     std::uint64_t seq_next = 1;
-    for (OutgoingFrame departure; origin.take_departure(departure);) {
+    for (OutgoingFrame outgoing; origin.take_outgoing(outgoing);) {
         FrameHeader header;
-        REQUIRE(FrameDecoder::decode_header(*origin.read(departure), header) == FrameError::none);
+        REQUIRE(FrameDecoder::decode_header(*origin.read(outgoing), header) == FrameError::none);
         CHECK(header.seq_first == seq_next);
         seq_next = header.seq_last() + 1;
     }
@@ -65,7 +65,7 @@ TEST_CASE(
     }
     REQUIRE(origin.drain(false) == Origin::Cut::cut);
     int frames = 0;
-    for (OutgoingFrame departure; origin.take_departure(departure);) ++frames;
+    for (OutgoingFrame outgoing; origin.take_outgoing(outgoing);) ++frames;
     CHECK(frames >= 4);
     for (const auto& lane : lanes) {
         CHECK(lane->header()->tail > 0);
