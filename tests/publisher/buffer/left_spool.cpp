@@ -98,8 +98,7 @@ LeftSpool::LeftSpool(detail::LaneChecksum checksum) {
         const auto frame = *origin.read(outgoing);
         released_frames_.emplace_back(reinterpret_cast<const char*>(frame.data()), frame.size());
         origin.release(outgoing);
-        for (std::uint64_t seq = outgoing.frame.seq_first; seq <= outgoing.frame.seq_last;
-             ++seq) {
+        for (std::uint64_t seq = outgoing.frame.seq_first; seq <= outgoing.frame.seq_last; ++seq) {
             released_.insert(seq);
         }
     }
