@@ -8,6 +8,7 @@
 
 #include "consumer/base/time.hpp"
 #include "consumer/decode/copy_row.hpp"
+#include "consumer/decode/joined_texts.hpp"
 #include "consumer/decode/pack_form.hpp"
 #include "consumer/decode/value_writer.hpp"
 #include "schemas/columns/event_line.hpp"
@@ -22,35 +23,9 @@ constexpr std::uint16_t kOwnColumns = 4;  // origin, seq, time, extra
 constexpr std::size_t kAlikeBytesMax = 16'384;
 
 /// A block with a longer one becomes rows, of which PackEncoder judges one by one.
-constexpr std::size_t kPackedTextBytesMax = 64u << 10;
+constexpr std::size_t kPackedTextBytesMax = kFieldBytesMax;
 /// A timestamptz with its length.
 constexpr std::size_t kTimeElementBytes = 12;
-
-/// As std::count(), which takes four times as long: eight bytes at a time.
-std::size_t count_separators(std::string_view text) {
-    constexpr std::uint64_t kEach = 0x0101010101010101, kLow = 0x7f * kEach;
-    std::size_t count = 0;
-    std::size_t at = 0;
-    while (at + 8 <= text.size()) {
-        std::uint64_t found = 0;  // by byte; of at most 255 words, or it would overflow
-        const std::size_t words = std::min<std::size_t>((text.size() - at) / 8, 255);
-        for (const std::size_t end = at + 8 * words; at < end; at += 8) {
-            std::uint64_t word = 0;
-            std::memcpy(&word, text.data() + at, sizeof word);
-            word ^= static_cast<std::uint64_t>(kPackSeparator) * kEach;
-            found += (~(((word & kLow) + kLow) | word) >> 7) & kEach;
-        }
-        // Of sums up to 255 in each byte, by pairs.
-        constexpr std::uint64_t kPairs = 0x00ff00ff00ff00ff;
-        count += (((found & kPairs) + ((found >> 8) & kPairs)) * 0x0001000100010001) >> 48;
-    }
-    return count + static_cast<std::size_t>(std::count(
-                       text.begin() + static_cast<std::ptrdiff_t>(at), text.end(), kPackSeparator));
-}
-
-bool is_pack_null(std::string_view text) {
-    return text.size() == 1 && text.front() == kPackNull;
-}
 
 /// Whether JSON that differs from this only in its numbers is as good: they are part of no escape
 /// and of no exponent, which could make a number that jsonb does not hold.
@@ -188,6 +163,48 @@ bool ColumnRows::pack_times(const columns::Block& block, const EventType& type, 
            events_.is_near(type, packed.time_last_us, now_us);
 }
 
+/// Whether append_field() would append each text of the column as it is, NUL aside.
+bool ColumnRows::are_plain_texts(const Field& field, const columns::Column& column, Plan& plan,
+                                 std::size_t index) {
+    const bool is_text = plan.sources[index].form == Form::text;
+    const bool is_json = plan.sources[index].form == Form::json && !column.places.empty();
+    if (!column.presence.empty() || (!is_text && !is_json)) return false;
+    const std::size_t bytes_max = is_json                ? kAlikeBytesMax
+                                  : field.length_max > 0 ? field.length_max
+                                                         : kPackedTextBytesMax;
+    const bool is_short =
+        std::all_of(column.texts.begin(), column.texts.end(), [bytes_max](std::string_view text) {
+            return text.size() <= bytes_max && !is_pack_null(text);
+        });
+    if (!is_short) return false;
+    return (is_text && field.allowed.empty()) || are_known_texts(field, column, plan, index);
+}
+
+/// One of an entry or a pattern stands for all others.
+bool ColumnRows::are_known_texts(const Field& field, const columns::Column& column, Plan& plan,
+                                 std::size_t index) {
+    const Source source = plan.sources[index];
+    const bool is_json = source.form == Form::json;
+    if (!is_json && column.encoding != columns::Encoding::dictionary) return false;
+    KnownTexts& known = plan.known[source.column];
+    std::string discarded;
+    std::uint64_t nuls = 0;
+    CopyRow row(discarded);
+    ValueWriter writer(row, scratch_, nuls);
+    for (std::uint32_t event = 0; event < column.texts.size(); ++event) {
+        Known& entry = known[column.places[event]];
+        if (entry == Known::good) continue;
+        discarded.clear();
+        if (is_json) {
+            write_json(field, column, known, event, writer);
+        } else if (writer.write_text(field, column.texts[event])) {
+            entry = Known::good;
+        }
+        if (entry != Known::good) return false;
+    }
+    return true;
+}
+
 bool ColumnRows::pack_field(const columns::Block& block, Plan& plan, std::size_t index,
                             PackedBlock::Values& values) {
     const Field& field = type_of(plan).fields[index];
@@ -199,6 +216,14 @@ bool ColumnRows::pack_field(const columns::Block& block, Plan& plan, std::size_t
     if (form == PackForm::list) return false;
     const columns::Column& column = block.columns[plan.sources[index].column];
     const bool is_joined = form == PackForm::joined;
+    if (is_joined && are_plain_texts(field, column, plan, index)) {
+        join_texts(column.texts, values.data);
+        // NUL needs another text, and may be in what is no JSON.
+        if (std::memchr(values.data.data(), '\0', values.data.size()) == nullptr) {
+            return count_separators(values.data) + 1 == block.events;
+        }
+        values.data.clear();
+    }
     CopyRow row = is_joined ? CopyRow(values.data, CopyRow::Joined{kPackSeparator, kPackNull})
                             : CopyRow(values.data);
     ValueWriter writer(row, scratch_, replaced_nuls_);
@@ -263,7 +288,7 @@ bool ColumnRows::write(const Field& field, const columns::Column& column, Form f
 }
 
 /// Good JSON of one entry or pattern is parsed once.
-bool ColumnRows::write_json(const Field& field, const columns::Column& column, KnownJson& known,
+bool ColumnRows::write_json(const Field& field, const columns::Column& column, KnownTexts& known,
                             std::uint32_t event, ValueWriter& writer) {
     const std::string_view text = column.texts[event];
     Known* const of_place =
@@ -319,10 +344,10 @@ std::string Payloads::of(const MessageWork& work, const EventRow& event) {
     if (!work.is_columns) {
         return work.body.substr(event.line_begin, event.line_end - event.line_begin);
     }
-    if (unit_ != &work && !decoder_.decode(work.body, frame_of(work))) {
+    if (work_ != &work && !decoder_.decode(work.body, frame_of(work))) {
         return {};  // it was decoded before
     }
-    unit_ = &work;
+    work_ = &work;
     std::string line;
     columns::append_line(line, decoder_.blocks()[event.line_begin], event.line_end);
     return line;

@@ -65,15 +65,15 @@ class ColumnRows {
         Form form = Form::absent;
         std::uint32_t column = 0;
     };
-    /// What is known of JSON that has one entry of a dictionary, or one pattern.
+    /// What is known of texts that have one entry of a dictionary, or one pattern.
     enum class Known : std::uint8_t { nothing, good, each_differs };
-    using KnownJson = std::array<Known, columns::kDictionaryMax>;
+    using KnownTexts = std::array<Known, columns::kDictionaryMax>;
     /// How a block's events become rows of one type.
     struct Plan {
         int type = -1;
         bool is_direct = false;
-        std::vector<Source> sources;   // of each field of the type
-        std::vector<KnownJson> known;  // of each column of the block
+        std::vector<Source> sources;    // of each field of the type
+        std::vector<KnownTexts> known;  // of each column of the block
     };
 
     static bool find_form(const Field& field, RecordKind kind, Form& form);
@@ -81,6 +81,10 @@ class ColumnRows {
     void make_plan(const columns::Block& block, Plan& plan) const;
     bool pack_times(const columns::Block& block, const EventType& type, std::int64_t now_us,
                     PackedBlock& packed) const;
+    bool are_plain_texts(const Field& field, const columns::Column& column, Plan& plan,
+                         std::size_t index);
+    bool are_known_texts(const Field& field, const columns::Column& column, Plan& plan,
+                         std::size_t index);
     bool pack_field(const columns::Block& block, Plan& plan, std::size_t index,
                     PackedBlock::Values& values);
     bool append_row(const columns::Block& block, Plan& plan, std::uint32_t event,
@@ -89,7 +93,7 @@ class ColumnRows {
                       std::uint32_t event, ValueWriter& writer);
     bool write(const Field& field, const columns::Column& column, Form form, std::uint32_t event,
                ValueWriter& writer);
-    bool write_json(const Field& field, const columns::Column& column, KnownJson& known,
+    bool write_json(const Field& field, const columns::Column& column, KnownTexts& known,
                     std::uint32_t event, ValueWriter& writer);
 
     EventDecoder& events_;
@@ -106,7 +110,7 @@ class Payloads {
     std::string of(const MessageWork& work, const EventRow& event);
 
   private:
-    const MessageWork* unit_ = nullptr;
+    const MessageWork* work_ = nullptr;
     columns::Decoder decoder_;
 };
 

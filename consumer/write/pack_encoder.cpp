@@ -193,10 +193,17 @@ void PackEncoder::begin(std::int32_t origin, std::int64_t seq, std::int64_t time
 }
 
 void PackEncoder::add_seq(std::int64_t seq) {
+    const auto append = [this](std::int64_t offset) {
+        append_uint32(seq_offsets_, sizeof(std::int32_t));
+        append_uint32(seq_offsets_, static_cast<std::uint32_t>(offset));
+    };
     const std::int64_t offset = seq - seq_first_;
-    if (offset != static_cast<std::int64_t>(events_)) is_contiguous_ = false;
-    append_uint32(seq_offsets_, sizeof(std::int32_t));
-    append_uint32(seq_offsets_, static_cast<std::uint32_t>(offset));
+    const auto events = static_cast<std::int64_t>(events_);
+    if (is_contiguous_ && offset != events) {
+        is_contiguous_ = false;
+        for (std::int64_t before = 0; before < events; ++before) append(before);
+    }
+    if (!is_contiguous_) append(offset);
     ++events_;
 }
 

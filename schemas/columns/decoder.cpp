@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "schemas/columns/copy_text.hpp"
 #include "schemas/columns/definition.hpp"
 #include "schemas/columns/varint.hpp"
 
@@ -305,10 +306,10 @@ bool Decoder::decode_prefixes(std::string_view& in, Column& column, std::size_t 
     for (std::size_t i = 0; i < count; ++i) {
         if (shared_[i] > before.size() || lengths_[i] > in.size()) return false;
         if (!has_room(shared_[i] + lengths_[i])) return false;
-        std::memcpy(made_end_, before.data(), shared_[i]);
-        std::memcpy(made_end_ + shared_[i], in.data(), lengths_[i]);
+        char* const end = copy_text(copy_text(made_end_, before.substr(0, shared_[i])),
+                                    in.substr(0, lengths_[i]));
         in.remove_prefix(lengths_[i]);
-        if (!add_made(column, made_end_ + shared_[i] + lengths_[i])) return false;
+        if (!add_made(column, end)) return false;
         before = column.texts.back();
     }
     return true;

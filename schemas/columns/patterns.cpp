@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "schemas/columns/copy_text.hpp"
 #include "schemas/columns/layout.hpp"
 #include "schemas/columns/varint.hpp"
 
@@ -144,7 +145,7 @@ bool Pattern::match(std::string_view text, std::vector<std::uint64_t>& numbers) 
 
 char* Pattern::write(char* at, const std::uint64_t* numbers) const {
     for (const Part& part : parts_) {
-        at = std::copy(part.before.begin(), part.before.end(), at);
+        at = copy_text(at, part.before);
         char* const begin = at;
         at = write_number(at, *numbers++);
         const std::size_t count = static_cast<std::size_t>(at - begin);
@@ -154,8 +155,7 @@ char* Pattern::write(char* at, const std::uint64_t* numbers) const {
         std::memset(begin, '0', part.digits - count);
         at = begin + part.digits;
     }
-    std::memcpy(at, end_.data(), end_.size());
-    return at + end_.size();
+    return copy_text(at, end_);
 }
 
 bool PatternEncoder::add(std::string_view value, std::size_t values_before) {

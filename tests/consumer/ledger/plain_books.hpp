@@ -51,7 +51,7 @@ class Hand {
         : config_(config), leader_(std::in_place, config.postgres.url, config.postgres) {}
 
     void pick(const std::vector<Sent>& sent) {
-        units_.clear();
+        batch_.clear();
         for (const Sent& one : sent) {
             MessageWork work;
             work.kind = MessageWork::Kind::plain_event;
@@ -61,21 +61,21 @@ class Hand {
             const auto entry = origins_.find_plain(*leader_, {kStream, kCreatedUs, "ams"}, one.app);
             work.origin = entry.origin;
             work.plain_source = entry.source;
-            units_.push_back(std::move(work));
+            batch_.push_back(std::move(work));
         }
     }
     /// How many of its messages are new.
     std::size_t reserve() {
-        for (MessageWork& work : units_) work.reset();
-        plain_.reserve(*leader_, units_);
+        for (MessageWork& work : batch_) work.reset();
+        plain_.reserve(*leader_, batch_);
         return static_cast<std::size_t>(
-            std::count_if(units_.begin(), units_.end(),
+            std::count_if(batch_.begin(), batch_.end(),
                           [](const MessageWork& work) { return !work.is_skipped(); }));
     }
     void begin() { leader_->execute("BEGIN; " + plain_.take_statement()); }
     void write() {
         std::string rows;
-        for (const MessageWork& work : units_) {
+        for (const MessageWork& work : batch_) {
             if (work.is_skipped()) continue;
             rows += (rows.empty() ? "(" : ",(") + std::to_string(work.origin) + "," +
                     std::to_string(work.seq_first) + "," +
@@ -115,7 +115,7 @@ class Hand {
     std::optional<PgConnection> leader_;
     OriginRegistry origins_;
     PlainReservations plain_;
-    Batch units_;
+    Batch batch_;
 };
 
 /// A leader with its schema; how its account stands. One for all, since a start takes seconds;

@@ -74,7 +74,7 @@ class Packing {
     explicit Packing(MessageDecoder::Into into) : into_(into) {
         stream_.kind = StreamKind::audit;
         stream_.region = "ams";
-        units_.reserve(8);
+        batch_.reserve(8);
     }
     void add(columns::Encoder& encoder) {
         FrameHeader header;
@@ -93,7 +93,7 @@ class Packing {
         pulled.message.subject = subject_;
         pulled.message.data = frame;
         pulled.message.delivery.time_us = kNowUs;
-        MessageWork& work = units_.emplace_back(decoder_.open(std::move(pulled)));
+        MessageWork& work = batch_.emplace_back(decoder_.open(std::move(pulled)));
         work.origin = 9;
         work.reset();
         decoder_.decode(work, kNowUs, into_);
@@ -102,7 +102,7 @@ class Packing {
     /// How many events are to be rows instead.
     std::size_t encode() {
         std::vector<RowPlace> places;
-        for (MessageWork& work : units_) {
+        for (MessageWork& work : batch_) {
             for (std::size_t i = 0; i < work.events.size(); ++i) places.push_back({&work, i});
         }
         return PackEncoder(catalog_->types()[0],
@@ -112,10 +112,10 @@ class Packing {
     }
     std::size_t packed_blocks() const {
         std::size_t blocks = 0;
-        for (const MessageWork& work : units_) blocks += work.packed.size();
+        for (const MessageWork& work : batch_) blocks += work.packed.size();
         return blocks;
     }
-    const Batch& batch() const { return units_; }
+    const Batch& batch() const { return batch_; }
 
     std::string packs;
 
@@ -127,7 +127,7 @@ class Packing {
     std::uint64_t seq_next_ = 101;
     std::shared_ptr<const Catalog> catalog_ = std::make_shared<const Catalog>(packed_types());
     MessageDecoder decoder_{catalog_, {3'650 * kDayUs, 2 * kDayUs}};
-    Batch units_;
+    Batch batch_;
 };
 
 /// Fills a frame for each way, by `fill(records, encoder)`. False: its events stayed rows.
@@ -180,6 +180,30 @@ TEST_CASE("columns become the packs that their rows would") {
         CHECK(packs.packs.size() > 100);
         CHECK(packs.packs == rows.packs);
     }
+}
+
+TEST_CASE("texts of every length, and what needs another text, are packed as in rows") {
+    const auto add = [](SampleRecords& records, columns::Encoder& encoder, std::size_t bytes) {
+        for (std::size_t i = 0; i <= bytes; ++i) records.add_named(std::string(i, 'x'), encoder);
+    };
+    CHECK(is_packed_alike([&](auto& records, auto& encoder) { add(records, encoder, 20); }));
+    // As long as the type allows, in characters of two bytes.
+    CHECK(is_packed_alike([&](auto& records, auto& encoder) {
+        std::string umlauts;
+        for (int i = 0; i < 20; ++i) records.add_named(umlauts += "ö", encoder);
+    }));
+    const std::string with_nul("a\0b", 3);
+    CHECK(is_packed_alike([&](auto& records, auto& encoder) {
+        add(records, encoder, 20);
+        records.add_named(with_nul, encoder);
+    }));
+    // By a dictionary.
+    CHECK(is_packed_alike([&](auto& records, auto& encoder) {
+        for (int i = 0; i < 300; ++i) records.add_named(i % 3 == 0 ? with_nul : "b", encoder);
+    }));
+    CHECK(is_packed_alike([&](auto& records, auto& encoder) {
+        for (int i = 0; i < 300; ++i) records.add_named("b" + std::to_string(i % 20), encoder);
+    }));
 }
 
 TEST_CASE("a block that no pack can have as a whole becomes rows") {
