@@ -219,7 +219,7 @@ bool ColumnRows::pack_field(const columns::Block& block, Plan& plan, std::size_t
     if (is_joined && are_plain_texts(field, column, plan, index)) {
         join_texts(column.texts, values.data);
         // NUL needs another text, and may be in what is no JSON.
-        if (std::memchr(values.data.data(), '\0', values.data.size()) == nullptr) {
+        if (values.data.find('\0') == std::string::npos) {
             return count_separators(values.data) + 1 == block.events;
         }
         values.data.clear();
