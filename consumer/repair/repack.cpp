@@ -91,27 +91,33 @@ std::int64_t Repack::pack_blocks(const Part& part, std::int64_t first, std::int6
         .number(0, 0);
 }
 
-std::int64_t Repack::move_day(const Part& part) {
+void Repack::move_day(const Part& part, std::int64_t& moved) {
     const std::int64_t step = target_ == Target::packs ? kRowBlocksMax : kPackBlocksMax;
-    std::int64_t moved = 0;
+    const std::int64_t moved_before = moved;
     for (std::int64_t at = 0; at < blocks_of(part); at += step) {
         moved += target_ == Target::packs ? pack_blocks(part, at, step)
                                           : unpack_blocks(part, at, at + step);
     }
     // Gives the disk back what is at the end of the file, which is mostly all of it. Where
     // autovacuum or another has the table, it is not waited for.
-    if (moved > 0) leader_.execute_alone("VACUUM (SKIP_LOCKED) " + part.name);
-    return moved;
+    if (moved > moved_before) leader_.execute_alone("VACUUM (SKIP_LOCKED) " + part.name);
 }
 
-std::int64_t Repack::run(const std::optional<std::string>& day, const Progress& on_progress) {
+Repack::Result Repack::run(const std::optional<std::string>& day, const Progress& on_progress) {
     const std::vector<Part> all = parts(day);
-    std::int64_t moved = 0;
+    Result result;
     for (std::size_t i = 0; i < all.size(); ++i) {
-        moved += move_day(all[i]);
+        try {
+            move_day(all[i], result.moved);
+        } catch (const LeaderError& error) {
+            if (leader_.is_broken()) throw;
+            leader_.execute("ROLLBACK");
+            result.failures.push_back(all[i].day + ": " + error.what() + " [" + error.sqlstate() +
+                                      "]");
+        }
         if (on_progress) on_progress(i + 1, all.size());
     }
-    return moved;
+    return result;
 }
 
 }  // namespace homeward::consumer

@@ -24,9 +24,14 @@ class Repack {
 
     /// `on_progress` hears how many of how many days are done.
     using Progress = std::function<void(std::size_t done, std::size_t all)>;
+    struct Result {
+        std::int64_t moved = 0;
+        std::vector<std::string> failures;  ///< days that the leader refuses to move, and why
+    };
     /// Moves the events of days that are over, or of one day, "2026-11-30". Those that cannot be in
-    /// a pack stay rows. Returns how many were moved. May be repeated after a break.
-    std::int64_t run(const std::optional<std::string>& day, const Progress& on_progress);
+    /// a pack stay rows. A day that fails keeps no other from being moved. May be repeated after a
+    /// break. Throws LeaderError when the connection is lost.
+    Result run(const std::optional<std::string>& day, const Progress& on_progress);
 
   private:
     struct Part {
@@ -34,7 +39,7 @@ class Repack {
         std::string name;  ///< of the partition, quoted
     };
     std::vector<Part> parts(const std::optional<std::string>& day);
-    std::int64_t move_day(const Part& part);
+    void move_day(const Part& part, std::int64_t& moved);
     std::int64_t pack_blocks(const Part& part, std::int64_t first, std::int64_t blocks);
     std::int64_t unpack_blocks(const Part& part, std::int64_t first, std::int64_t end);
     std::string unpacking(const Part& part, const std::string& blocks) const;

@@ -1,6 +1,7 @@
 #include "consumer/repair/repack_command.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -43,10 +44,13 @@ int repack(const Config& config, const Order& order) {
                 order.to_rows ? Repack::Target::rows : Repack::Target::packs);
     const std::optional<std::string> day =
         order.day.empty() ? std::nullopt : std::optional(order.day);
-    const std::int64_t moved =
+    const Repack::Result result =
         work.run(day, [](std::size_t done, std::size_t all) { draw_progress(done, all, "days"); });
-    print_result(order.as_json, {{"moved", moved}});
-    return 0;
+    for (const std::string& failure : result.failures) {
+        std::fprintf(stderr, "homeward-consumer: day %s\n", failure.c_str());
+    }
+    print_result(order.as_json, {{"moved", result.moved}});
+    return result.failures.empty() ? 0 : 1;
 }
 
 }  // namespace
@@ -58,7 +62,8 @@ void add_repack_command(const Commands& commands) {
         "move the rows of a packed type into packs, or back\n\n"
         "It moves days that are over, some MB per transaction, while the consumer goes on; the "
         "view shows each event once at any time. It connects as the owner. If interrupted, run it "
-        "again. The proof counts the moved days again.",
+        "again. The proof counts the moved days again. Exit status 1: a day could not be moved; "
+        "the others were.",
         [order](const Config& config) { return repack(config, *order); });
     cli::add_text(command, "-t,--type", "TYPE", order->type, "the event type")->required();
     cli::add_text(command, "--day", "DAY", order->day, "only this day (UTC), such as 2026-11-30");

@@ -155,6 +155,42 @@ TEST_CASE(
     expect_clean(bridge);
 }
 
+TEST_CASE("a day that cannot be moved is named, and the others are moved") {
+    Bridge bridge;
+    const PostgresServer& leader = bridge.leader();
+    write_type(bridge, "packed", measure_type("packed", "rows"));
+    bridge.start_consumer();
+    FramePublisher sender(bridge.leaf().port(), "ams", "shop");
+    const auto send = [&](std::uint64_t seq, const std::string& time) {
+        sender.send(sender.frame_of(seq, lines_of("packed", fields_of_events(100), time)));
+    };
+    send(1, "2026-01-01T10:00:00Z");
+    send(101, "2026-01-02T10:00:00Z");
+    expect_clean(bridge);
+    bridge.stop_consumer();
+    write_type(bridge, "packed", measure_type("packed", "packed"));
+    REQUIRE(bridge.consumer_command({"schema", "apply"}).exit_code == 0);
+    const std::string first = leader.query(
+        "SELECT partition::regclass FROM homeward.event_partitions()"
+        " WHERE table_name = 'packed_table_rows' AND day = '2026-01-01'")[0][0];
+    leader.query(
+        "CREATE FUNCTION stay() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'it stays'; END $$;"
+        "CREATE TRIGGER stay BEFORE DELETE ON " +
+        first + " FOR EACH ROW EXECUTE FUNCTION stay()");
+    const CommandResult some = bridge.consumer_command({"repack", "--type", "packed"});
+    CHECK(some.exit_code == 1);
+    CHECK_THAT(some.output, Contains("day 2026-01-01: it stays [P0001]"));
+    CHECK_THAT(some.output, !Contains("2026-01-02") && !Contains("moved=0"));
+    CHECK(leader.number("SELECT count(*) FROM packed_table_packs") == 1);
+    CHECK(leader.number(count_sql("packed_table")) == 200);
+
+    leader.query("DROP TRIGGER stay ON " + first);
+    CHECK(bridge.consumer_command({"repack", "--type", "packed"}).exit_code == 0);
+    CHECK(leader.number("SELECT count(*) FROM packed_table_packs") == 2);
+    CHECK(leader.number(count_sql("packed_table")) == 200);
+}
+
 TEST_CASE("rows of a packed type are packed by the consumer when their day is over") {
     Bridge bridge;
     const PostgresServer& leader = bridge.leader();
