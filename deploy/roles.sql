@@ -40,6 +40,21 @@ GRANT pg_signal_backend, pg_read_all_stats TO homeward_upkeep;
 CREATE SCHEMA IF NOT EXISTS homeward AUTHORIZATION homeward_owner;
 -- Event tables live apart from yours: the right to insert into all of them ends at this border.
 CREATE SCHEMA IF NOT EXISTS homeward_events AUTHORIZATION homeward_owner;
+-- Unless somebody else was faster, and could replace what comes into them.
+DO $$
+DECLARE
+    one record;
+BEGIN
+    FOR one IN SELECT n.nspname, r.rolname
+               FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner
+               JOIN pg_database d ON d.datname = current_database()
+               WHERE n.nspname IN ('homeward', 'homeward_events') AND r.rolname <> 'homeward_owner'
+                 AND NOT pg_has_role(r.oid, d.datdba, 'MEMBER') LOOP
+        RAISE EXCEPTION 'schema % belongs to role %, which could replace what is in it', one.nspname,
+            one.rolname USING HINT = format('Drop it, or, if you trust what it contains: ALTER SCHEMA'
+                ' %I OWNER TO homeward_owner', one.nspname);
+    END LOOP;
+END $$;
 REVOKE ALL ON SCHEMA homeward, homeward_events FROM PUBLIC;
 GRANT USAGE ON SCHEMA homeward, homeward_events
     TO homeward_writer, homeward_upkeep, homeward_reader;

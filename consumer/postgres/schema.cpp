@@ -364,6 +364,7 @@ void Schema::apply(const std::vector<EventType>& types, std::set<std::string>* d
     drift_ = drift;
     Migrations migrations(leader_);
     const auto missing = migrations.missing();
+    if (!missing.empty()) refuse_other_schema_owner(leader_);
     if (!missing.empty() && missing.front()->version == 1) make_migration_table();
     for (const Migration* migration : missing) {
         run([&] {

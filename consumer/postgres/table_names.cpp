@@ -35,6 +35,25 @@ TableNames::TableNames(PgConnection& leader, const std::string& event_schema)
     }
 }
 
+void refuse_other_schema_owner(PgConnection& leader) {
+    // A superuser has every role, given or not.
+    const QueryResult other = leader.query(
+        "SELECT pg_get_userbyid(n.nspowner) FROM pg_namespace n"
+        " JOIN pg_database d ON d.datname = current_database()"
+        " JOIN pg_roles r ON r.rolname = current_user"
+        " WHERE n.nspname = 'homeward' AND NOT pg_has_role(n.nspowner, d.datdba, 'MEMBER')"
+        " AND pg_get_userbyid(n.nspowner) NOT IN (current_user, 'homeward_owner')"
+        " AND (r.rolsuper OR NOT pg_has_role(n.nspowner, 'MEMBER'))");
+    if (other.rows() == 0) return;
+    const std::string owner(other.at(0, 0));
+    throw LeaderError("42501",
+                      "schema homeward belongs to role " + owner +
+                          ", which could replace what is in it; apply the schema as that role, "
+                          "or, if it is not yours, drop the schema; to keep it: ALTER SCHEMA "
+                          "homeward OWNER TO …",
+                      "");
+}
+
 void TableNames::claim(const EventType& type, bool is_packed) {
     std::vector<std::string> tables{type.table};
     if (is_packed) tables.insert(tables.end(), {rows_table(type), packs_table(type)});

@@ -25,4 +25,9 @@ class TableNames {
     std::map<std::string, std::string> owners_;  // other logins', by table
 };
 
+/// Throws LeaderError (42501) if the ledger's schema is there and belongs to another login, which
+/// could have made it first: to replace what is in it, or to read along. The database's owner,
+/// superusers, homeward_owner (deploy/roles.sql) and roles that this login was given are no others.
+void refuse_other_schema_owner(PgConnection& leader);
+
 }  // namespace homeward::consumer

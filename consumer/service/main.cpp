@@ -15,6 +15,7 @@
 #include "consumer/ledger/leader_fence.hpp"
 #include "consumer/nats/stream.hpp"
 #include "consumer/postgres/schema.hpp"
+#include "consumer/postgres/table_names.hpp"
 #include "consumer/repair/conflict_command.hpp"
 #include "consumer/repair/dead_letter_command.hpp"
 #include "consumer/repair/erase_command.hpp"
@@ -67,6 +68,8 @@ int maintain_streams(const Config& config, bool applies) {
 
 int maintain_schema(const Config& config, bool applies) {
     PgConnection leader(config.postgres.owner_url, config.postgres);
+    // Also when nothing is missing, as whoever made all of it may be a stranger.
+    refuse_other_schema_owner(leader);
     Schema schema(leader, config);
     const auto types = known_event_types(config);
     std::vector<std::string> statements = schema.plan(types);
@@ -188,9 +191,7 @@ int run_command(const Command& command, const Invocation& invocation) {
     return command(config);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
     Invocation invocation;
     if (argc > 0) invocation.program = argv[0];
     Command command;
@@ -212,6 +213,17 @@ int main(int argc, char** argv) {
         say(std::string("PostgreSQL: ") + error.what() + " [" + error.sqlstate() + "]");
     } catch (const std::exception& error) {
         say(error.what());
+    }
+    return 2;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return run(argc, argv);
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "homeward-consumer: %s\n", error.what());
     }
     return 2;
 }

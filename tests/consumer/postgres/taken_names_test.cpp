@@ -86,3 +86,35 @@ TEST_CASE("a new event type does not take a table that another login made") {
     leader.query("ALTER TABLE public.orders OWNER TO stranger");
     CHECK(apply_schema(leader, types.path().string()).exit_code == 0);
 }
+
+TEST_CASE("a schema homeward that another login made first is not used") {
+    // Method: empty, and with all that belongs in it.
+    PostgresServer leader;
+    const bool is_whole = GENERATE(false, true);
+    leader.query("CREATE ROLE stranger LOGIN; GRANT CREATE ON DATABASE postgres TO stranger");
+    if (is_whole) {
+        REQUIRE(apply_schema(leader).exit_code == 0);
+        leader.query("ALTER SCHEMA homeward OWNER TO stranger");
+    } else {
+        leader.query("SET ROLE stranger; CREATE SCHEMA homeward");
+    }
+    const auto is_refused = [&] {
+        const CommandResult refused = apply_schema(leader);
+        CHECK_THAT(refused.output, Contains("schema homeward belongs to role stranger"));
+        return refused.exit_code != 0;
+    };
+    CHECK(is_refused());
+    const std::string roles = read_file(HOMEWARD_ROLES_SQL);
+    CHECK_THROWS_WITH(leader.query(roles), Contains("schema homeward belongs to role stranger"));
+
+    leader.query("ALTER SCHEMA homeward OWNER TO CURRENT_USER");
+    CHECK(apply_schema(leader).exit_code == 0);
+    leader.query("CREATE ROLE homeward_owner; ALTER SCHEMA homeward OWNER TO homeward_owner");
+    CHECK(apply_schema(leader).exit_code == 0);
+    leader.query(roles);
+    // The database's owner may do all of that anyway.
+    leader.query(
+        "ALTER SCHEMA homeward OWNER TO stranger; ALTER DATABASE postgres OWNER TO stranger");
+    CHECK(apply_schema(leader).exit_code == 0);
+    leader.query(roles);
+}
