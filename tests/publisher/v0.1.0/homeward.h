@@ -15,8 +15,8 @@
  * call a function, no function keeps a pointer that it was given, and none lets an exception out.
  *
  * After fork() both processes go on with the handle they have: the child becomes a publisher of its
- * own at its first emit, with the same options and types, and sends nothing that its parent
- * emitted. A scope stays its parent's.
+ * own at its first emit, with the same options and types, and sends nothing that its parent emitted.
+ * A scope stays its parent's.
  *
  * The ABI only grows: options and stats begin with their size as the caller knows them, and codes
  * are never given another meaning. */
@@ -32,7 +32,7 @@ extern "C" {
 /* What the loaded library has; at least HOMEWARD_ABI_VERSION, or it is too old for this header. */
 uint32_t homeward_abi_version(void);
 /* "0.1.0" */
-const char* homeward_version(void);
+const char *homeward_version(void);
 
 typedef struct homeward_publisher homeward_publisher;
 typedef struct homeward_type homeward_type;
@@ -55,7 +55,7 @@ typedef enum homeward_result {
     HOMEWARD_INVALID = 7     /* a null handle, or values that do not fit the type; not taken */
 } homeward_result;
 /* One phrase for a person; never NULL. */
-const char* homeward_result_text(homeward_result result);
+const char *homeward_result_text(homeward_result result);
 
 typedef enum homeward_durability {
     HOMEWARD_SURVIVES_PROCESS = 0, /* the death of the process */
@@ -65,50 +65,50 @@ typedef enum homeward_durability {
 /* Zero or NULL means the default, for every field but the first three. */
 typedef struct homeward_options {
     size_t size;           /* sizeof(homeward_options) */
-    const char* region;    /* a-z 0-9 _ - */
-    const char* app;       /* a-z 0-9 _ - */
-    const char* nats_urls; /* separated by commas; nats://127.0.0.1:4222 */
-    const char* spool_dir; /* NULL: everything is in memory and dies with the process */
-    const char* lane_dir;  /* /dev/shm if that is a tmpfs, else inside spool_dir */
+    const char *region;    /* a-z 0-9 _ - */
+    const char *app;       /* a-z 0-9 _ - */
+    const char *nats_urls; /* separated by commas; nats://127.0.0.1:4222 */
+    const char *spool_dir; /* NULL: everything is in memory and dies with the process */
+    const char *lane_dir;  /* /dev/shm if that is a tmpfs, else inside spool_dir */
     homeward_durability durability;
-    uint32_t linger_ms;           /* 10 */
-    size_t frame_bytes;           /* 64 KiB */
-    size_t lane_bytes;            /* 1 MiB; a power of two */
-    size_t lanes_max;             /* 256 */
-    size_t log_bytes_max;         /* 256 MiB a class */
-    size_t in_flight_max;         /* 64 frames a class */
-    size_t in_flight_bytes_max;   /* 8 MiB a class */
-    const char* credentials_file; /* NATS .creds */
-    const char* nkey_seed_file;
-    const char* tls_ca_file;
-    const char* tls_cert_file;
-    const char* tls_key_file;
+    uint32_t linger_ms;          /* 10 */
+    size_t frame_bytes;          /* 64 KiB */
+    size_t lane_bytes;           /* 1 MiB; a power of two */
+    size_t lanes_max;            /* 256 */
+    size_t log_bytes_max;        /* 256 MiB a class */
+    size_t in_flight_max;        /* 64 frames a class */
+    size_t in_flight_bytes_max;  /* 8 MiB a class */
+    const char *credentials_file; /* NATS .creds */
+    const char *nkey_seed_file;
+    const char *tls_ca_file;
+    const char *tls_cert_file;
+    const char *tls_key_file;
     /* What a person should know, not ended by a zero; called from the publisher's threads and from
      * homeward_close(), never from an emit; must not call back into the publisher. */
-    void (*on_log)(void* context, const char* line, size_t line_bytes);
-    void* log_context;
+    void (*on_log)(void *context, const char *line, size_t line_bytes);
+    void *log_context;
 } homeward_options;
 
 /* NULL when the options are bad or a disk cannot be used; `why`, if it is not NULL, then holds one
  * sentence, cut to why_bytes. That NATS is away is no error: events wait. */
-homeward_publisher* homeward_open(const homeward_options* options, char* why, size_t why_bytes);
+homeward_publisher *homeward_open(const homeward_options *options, char *why, size_t why_bytes);
 
 /* One JSON object with the fields of the event type; not parsed here. time_us: microseconds since
  * 1970-01-01 UTC; 0: now. A thread's first call may allocate; no later one does. */
-homeward_result homeward_emit_json(homeward_publisher* publisher, homeward_class event_class,
-                                   const char* type, size_t type_bytes, const char* json,
+homeward_result homeward_emit_json(homeward_publisher *publisher, homeward_class event_class,
+                                   const char *type, size_t type_bytes, const char *json,
                                    size_t json_bytes, int64_t time_us);
 /* As homeward_emit_json(), for who would rather wait: HOMEWARD_FULL is tried again until there is
  * room, or for deadline_ms. Each try that fails counts as refused. */
-homeward_result homeward_emit_json_wait(homeward_publisher* publisher, homeward_class event_class,
-                                        const char* type, size_t type_bytes, const char* json,
+homeward_result homeward_emit_json_wait(homeward_publisher *publisher, homeward_class event_class,
+                                        const char *type, size_t type_bytes, const char *json,
                                         size_t json_bytes, int64_t time_us, uint32_t deadline_ms);
 
 /* The same without any JSON: the type is described once, and values are copied as they are.
  *
- *   static const homeward_field fields[] = {{"code", HOMEWARD_TEXT}, {"weight_g",
- * HOMEWARD_INTEGER}}; homeward_type *parcel = homeward_define(publisher, "parcel", HOMEWARD_AUDIT,
- * fields, 2); homeward_value values[] = {homeward_text("p1", 2), homeward_integer(250)};
+ *   static const homeward_field fields[] = {{"code", HOMEWARD_TEXT}, {"weight_g", HOMEWARD_INTEGER}};
+ *   homeward_type *parcel = homeward_define(publisher, "parcel", HOMEWARD_AUDIT, fields, 2);
+ *   homeward_value values[] = {homeward_text("p1", 2), homeward_integer(250)};
  *   homeward_emit(publisher, parcel, values, 2); */
 typedef enum homeward_kind {
     HOMEWARD_ABSENT = 0, /* of a value only: this event has no such field */
@@ -121,7 +121,7 @@ typedef enum homeward_kind {
 } homeward_kind;
 
 typedef struct homeward_field {
-    const char* name; /* a-z 0-9 _, a letter first; at most 63 bytes */
+    const char *name; /* a-z 0-9 _, a letter first; at most 63 bytes */
     homeward_kind kind;
 } homeward_field;
 
@@ -131,7 +131,7 @@ typedef struct homeward_value {
         int64_t integer; /* also HOMEWARD_BOOLEAN (0 or 1) and HOMEWARD_TIMESTAMP */
         double real;
         struct {
-            const char* bytes;
+            const char *bytes;
             size_t size;
         } text; /* also HOMEWARD_JSON */
     } as;
@@ -139,15 +139,15 @@ typedef struct homeward_value {
 
 /* NULL for a bad name, a kind that is none, more than 64 fields, or no memory. It belongs to the
  * publisher and ends with it. */
-homeward_type* homeward_define(homeward_publisher* publisher, const char* name,
-                               homeward_class event_class, const homeward_field* fields,
+homeward_type *homeward_define(homeward_publisher *publisher, const char *name,
+                               homeward_class event_class, const homeward_field *fields,
                                size_t field_count);
 /* values[i] is of fields[i]: of its kind, or HOMEWARD_ABSENT. */
-homeward_result homeward_emit(homeward_publisher* publisher, const homeward_type* type,
-                              const homeward_value* values, size_t value_count);
+homeward_result homeward_emit(homeward_publisher *publisher, const homeward_type *type,
+                              const homeward_value *values, size_t value_count);
 /* As homeward_emit(), waiting for room as homeward_emit_json_wait() does. */
-homeward_result homeward_emit_wait(homeward_publisher* publisher, const homeward_type* type,
-                                   const homeward_value* values, size_t value_count,
+homeward_result homeward_emit_wait(homeward_publisher *publisher, const homeward_type *type,
+                                   const homeward_value *values, size_t value_count,
                                    uint32_t deadline_ms);
 
 static inline homeward_value homeward_absent(void) {
@@ -171,13 +171,13 @@ static inline homeward_value homeward_real(double real) {
     value.as.real = real;
     return value;
 }
-static inline homeward_value homeward_text(const char* bytes, size_t size) {
+static inline homeward_value homeward_text(const char *bytes, size_t size) {
     homeward_value value = {HOMEWARD_TEXT, {0}};
     value.as.text.bytes = bytes;
     value.as.text.size = size;
     return value;
 }
-static inline homeward_value homeward_json(const char* bytes, size_t size) {
+static inline homeward_value homeward_json(const char *bytes, size_t size) {
     homeward_value value = {HOMEWARD_JSON, {0}};
     value.as.text.bytes = bytes;
     value.as.text.size = size;
@@ -191,14 +191,14 @@ typedef enum homeward_until {
 
 /* Wait until all that was accepted before the call is there. 1: it is; 0: the time is over, or the
  * handle is NULL. events_left may be NULL. */
-int homeward_flush(homeward_publisher* publisher, uint32_t deadline_ms, homeward_until until,
-                   uint64_t* events_left);
+int homeward_flush(homeward_publisher *publisher, uint32_t deadline_ms, homeward_until until,
+                   uint64_t *events_left);
 /* Refuses further events, flushes, and tells the leader that nothing more will come. What is left
  * stays in the spool for the next start; without a spool it is lost, and on_log says so. */
-int homeward_close(homeward_publisher* publisher, uint32_t deadline_ms, uint64_t* events_left);
+int homeward_close(homeward_publisher *publisher, uint32_t deadline_ms, uint64_t *events_left);
 /* Ends the handle, after homeward_close(2000) if there was none. No other thread may still use it,
  * and its scopes must have ended. NULL is allowed. */
-void homeward_free(homeward_publisher* publisher);
+void homeward_free(homeward_publisher *publisher);
 
 /* accepted = in_lanes + in_log + acked + tombstoned, whenever it is asked. */
 typedef struct homeward_class_stats {
@@ -223,23 +223,23 @@ typedef struct homeward_stats {
     int connected;
 } homeward_stats;
 /* 0 when a pointer is NULL; fields beyond stats->size are left alone. */
-int homeward_get_stats(const homeward_publisher* publisher, homeward_stats* stats);
+int homeward_get_stats(const homeward_publisher *publisher, homeward_stats *stats);
 
 /* Holds what the calling thread emits, until it is known whether the request is replayed in the
  * primary region, which then emits it again. bytes_max of each class; 0: 256 KiB. NULL: no memory,
  * or no publisher. */
-homeward_scope* homeward_scope_begin(homeward_publisher* publisher, size_t bytes_max);
+homeward_scope *homeward_scope_begin(homeward_publisher *publisher, size_t bytes_max);
 /* The calling thread is inside, or no longer: for a request that another thread goes on with.
  * homeward_scope_enter() returns 0 without memory. */
-int homeward_scope_enter(homeward_scope* scope);
-void homeward_scope_leave(homeward_scope* scope);
+int homeward_scope_enter(homeward_scope *scope);
+void homeward_scope_leave(homeward_scope *scope);
 /* HOMEWARD_ACCEPTED, or HOMEWARD_HELD by the scope around it; after any other answer all is still
  * held: try again, or drop. */
-homeward_result homeward_scope_publish(homeward_scope* scope);
-void homeward_scope_drop(homeward_scope* scope);
-size_t homeward_scope_held(const homeward_scope* scope);
+homeward_result homeward_scope_publish(homeward_scope *scope);
+void homeward_scope_drop(homeward_scope *scope);
+size_t homeward_scope_held(const homeward_scope *scope);
 /* Ends the handle; a scope that was not decided is published. NULL is allowed. */
-void homeward_scope_end(homeward_scope* scope);
+void homeward_scope_end(homeward_scope *scope);
 
 #ifdef __cplusplus
 }
