@@ -40,7 +40,7 @@ GRANT pg_signal_backend, pg_read_all_stats TO homeward_upkeep;
 CREATE SCHEMA IF NOT EXISTS homeward AUTHORIZATION homeward_owner;
 -- Event tables live apart from yours: the right to insert into all of them ends at this border.
 CREATE SCHEMA IF NOT EXISTS homeward_events AUTHORIZATION homeward_owner;
--- Unless somebody else was faster, and could replace what comes into them.
+-- IF NOT EXISTS keeps a schema that another login made first, and whose contents it could replace.
 DO $$
 DECLARE
     one record;
@@ -48,7 +48,8 @@ BEGIN
     FOR one IN SELECT n.nspname, r.rolname
                FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner
                JOIN pg_database d ON d.datname = current_database()
-               WHERE n.nspname IN ('homeward', 'homeward_events') AND r.rolname <> 'homeward_owner'
+               WHERE n.nspname IN ('homeward', 'homeward_events')
+                 AND r.rolname NOT IN ('homeward_owner', 'pg_database_owner')
                  AND NOT pg_has_role(r.oid, d.datdba, 'MEMBER') LOOP
         RAISE EXCEPTION 'schema % belongs to role %, which could replace what is in it', one.nspname,
             one.rolname USING HINT = format('Drop it, or, if you trust what it contains: ALTER SCHEMA'

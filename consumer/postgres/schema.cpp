@@ -364,8 +364,9 @@ void Schema::apply(const std::vector<EventType>& types, std::set<std::string>* d
     drift_ = drift;
     Migrations migrations(leader_);
     const auto missing = migrations.missing();
-    if (!missing.empty()) refuse_other_schema_owner(leader_);
     if (!missing.empty() && missing.front()->version == 1) make_migration_table();
+    // Behind CREATE SCHEMA IF NOT EXISTS, so that nobody comes in between.
+    if (!missing.empty()) refuse_other_schema_owner(leader_);
     for (const Migration* migration : missing) {
         run([&] {
             if (migrations.is_missing(*migration)) migrations.run(*migration);

@@ -42,15 +42,16 @@ void refuse_other_schema_owner(PgConnection& leader) {
         " JOIN pg_database d ON d.datname = current_database()"
         " JOIN pg_roles r ON r.rolname = current_user"
         " WHERE n.nspname = 'homeward' AND NOT pg_has_role(n.nspowner, d.datdba, 'MEMBER')"
-        " AND pg_get_userbyid(n.nspowner) NOT IN (current_user, 'homeward_owner')"
+        " AND pg_get_userbyid(n.nspowner) NOT IN"
+        "  (current_user, 'homeward_owner', 'pg_database_owner')"
         " AND (r.rolsuper OR NOT pg_has_role(n.nspowner, 'MEMBER'))");
     if (other.rows() == 0) return;
     const std::string owner(other.at(0, 0));
     throw LeaderError("42501",
                       "schema homeward belongs to role " + owner +
-                          ", which could replace what is in it; apply the schema as that role, "
-                          "or, if it is not yours, drop the schema; to keep it: ALTER SCHEMA "
-                          "homeward OWNER TO …",
+                          ", which could replace what is in it; if that role is yours, connect "
+                          "as it, or ALTER SCHEMA homeward OWNER TO yours; else look at what the "
+                          "schema contains, and drop it",
                       "");
 }
 

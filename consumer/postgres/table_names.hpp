@@ -26,8 +26,8 @@ class TableNames {
 };
 
 /// Throws LeaderError (42501) if the ledger's schema is there and belongs to another login, which
-/// could have made it first: to replace what is in it, or to read along. The database's owner,
-/// superusers, homeward_owner (deploy/roles.sql) and roles that this login was given are no others.
+/// could have made it first, to replace what is in it or to read along. Trusted: the database's
+/// owner, superusers, homeward_owner (deploy/roles.sql), and roles that this login was granted.
 void refuse_other_schema_owner(PgConnection& leader);
 
 }  // namespace homeward::consumer

@@ -23,8 +23,8 @@ class Acknowledger {
     Acknowledger(NatsConnection& nats, AckDeadlineExtender& deadlines,
                  const Config::Postgres& config, Metrics& metrics, bool waits_for_standby);
 
-    /// Until release() their streams keep from delivering them to another. `delivered`: when the
-    /// oldest of them came.
+    /// Keeps their streams from delivering them to another consumer until release(). `delivered`:
+    /// when the oldest of them came.
     AckDeadlineExtender::Ticket hold(const Batch& batch,
                                      std::chrono::steady_clock::time_point delivered);
     void release(AckDeadlineExtender::Ticket ticket) { deadlines_.release(ticket); }

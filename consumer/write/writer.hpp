@@ -43,7 +43,7 @@ struct Admission {
     OriginQuota* origins;  ///< null: any number of new publishers
 };
 
-/// What a writer asks of a leader before it believes that it is the right one, and has all it had.
+/// How a writer checks that a leader is the right one, and what it has committed already.
 struct LeaderChecks {
     LeaderFence* fence;  ///< null: any leader is right
     RecentCommits& commits;

@@ -7,15 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Behind the name of an enumeration: in C++, too, it may have any number, such as that of a newer
- * version. */
-#ifndef HOMEWARD_ANY_INT
-#ifdef __cplusplus
-#define HOMEWARD_ANY_INT : int
-#else
-#define HOMEWARD_ANY_INT
-#endif
-#endif
+#include <homeward_enum.h>
 
 #ifdef __cplusplus
 extern "C" {

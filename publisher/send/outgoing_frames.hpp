@@ -17,8 +17,8 @@ namespace homeward {
 /// A frame on its way: where it lies, and what is needed to send it without reading it.
 struct OutgoingFrame {
     LoggedFrame frame;
-    std::vector<std::byte>
-        heartbeat;              ///< the frame itself, if it is a heartbeat: those are not logged
+    /// The frame itself, if it is a heartbeat: those are not logged.
+    std::vector<std::byte> heartbeat;
     bool is_recovered = false;  ///< an earlier process may have sent it
 };
 
