@@ -6,10 +6,12 @@
 #include <fstream>
 #include <mutex>
 #include <shared_mutex>
+#include <system_error>
 #include <utility>
 
 #include "consumer/base/thread_body.hpp"
 #include "consumer/nats/nats_connection.hpp"
+#include "schemas/nats/connect_limit.hpp"
 #include "schemas/nats/jetstream_reply.hpp"
 #include "schemas/nats/nats_probe.hpp"
 
@@ -20,6 +22,8 @@ constexpr std::int64_t kPingIntervalMs = 3'000;
 constexpr int kPingsOutMax = 2;
 /// With the probe below less than a stop may take.
 constexpr std::int64_t kConnectTimeoutMs = 3'000;
+/// A little more, so that nats.c ends by itself what it can.
+constexpr std::chrono::milliseconds kConnectLimit{kConnectTimeoutMs + 200};
 constexpr std::chrono::milliseconds kProbePatience{500};
 constexpr std::int64_t kWriteDeadlineMs = 5'000;
 constexpr std::int64_t kFlushMs = 1'000;
@@ -27,6 +31,8 @@ constexpr std::int64_t kFlushMs = 1'000;
 constexpr int kBufferBytes = 256 * 1'024;
 
 using OptionsPtr = std::unique_ptr<natsOptions, NatsDestroyer<natsOptions, natsOptions_Destroy>>;
+using ConnectionPtr =
+    std::unique_ptr<natsConnection, NatsDestroyer<natsConnection, natsConnection_Destroy>>;
 
 void require(natsStatus status, const std::string& what) {
     if (status == NATS_OK) return;
@@ -112,6 +118,33 @@ std::string advice(natsStatus status, const Config::Nats& config) {
     }
 }
 
+ConnectionPtr connect(natsOptions* options, const Config::Nats& config, const std::string& url,
+                      bool wants_cause) {
+    const std::string failure = "cannot connect to NATS at " + printable_address(url) + ": ";
+    natsConnection* connection = nullptr;
+    natsStatus status = NATS_OK;
+    try {
+        const ConnectLimit limit(url, kConnectLimit);
+        status = natsConnection_Connect(&connection, options);
+        if (status != NATS_OK && limit.is_exceeded()) {
+            throw NatsError(failure + std::string(kLoginStalls) +
+                            "; has it stopped, or is it overloaded?");
+        }
+    } catch (const std::system_error& error) {
+        throw NatsError(failure + "no thread can be started: " + error.what());
+    }
+    if (status == NATS_OK) return ConnectionPtr(connection);
+    std::string cause = last_words(status);
+    const bool is_told = status == NATS_CONNECTION_AUTH_FAILED || status == NATS_SSL_ERROR;
+    if (wants_cause && !is_told) {
+        const std::string found = probe_nats(url, wants_tls(config), kProbePatience);
+        if (!found.empty()) cause = found;
+    }
+    const std::string text = failure + cause + "; " + advice(status, config);
+    if (status == NATS_CONNECTION_AUTH_FAILED) throw NatsSetupError(text);
+    throw NatsError(text);
+}
+
 }  // namespace
 
 /// Whom nats.c's threads call. They may be at it when the link ends, and still have a call in their
@@ -180,23 +213,8 @@ NatsLink::NatsLink(const Config::Nats& config, const std::string& url, bool want
     if (s == NATS_OK) s = natsOptions_SetClosedCB(made, &Listener::closed, hold.get());
     if (s == NATS_OK) s = natsOptions_SetErrorHandler(made, &Listener::error, hold.get());
     require(s, "the NATS connection's options");
-    natsConnection* connection = nullptr;
-    const natsStatus status = natsConnection_Connect(&connection, made);
-    connection_.reset(connection);
-    if (status == NATS_OK) {
-        static_cast<void>(hold.release());  // closed() has it
-        return;
-    }
-    std::string cause = last_words(status);
-    const bool is_told = status == NATS_CONNECTION_AUTH_FAILED || status == NATS_SSL_ERROR;
-    if (wants_cause && !is_told) {
-        const std::string found = probe_nats(url, wants_tls(config), kProbePatience);
-        if (!found.empty()) cause = found;
-    }
-    const std::string text = "cannot connect to NATS at " + printable_address(url) + ": " + cause +
-                             "; " + advice(status, config);
-    if (status == NATS_CONNECTION_AUTH_FAILED) throw NatsSetupError(text);
-    throw NatsError(text);
+    connection_ = connect(made, config, url, wants_cause);
+    static_cast<void>(hold.release());  // closed() has it
 }
 
 NatsLink::~NatsLink() {

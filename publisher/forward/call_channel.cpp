@@ -8,7 +8,6 @@
 
 #include "publisher/forward/call_wire.hpp"
 #include "publisher/platform/fork_guard.hpp"
-#include "publisher/platform/standard_descriptors.hpp"
 #include "publisher/platform/thread_body.hpp"
 #include "publisher/send/nats_handle.hpp"
 #include "publisher/send/nats_link.hpp"
@@ -95,13 +94,9 @@ class CallChannel::Impl {
         set_behaviour(made, wanted);
         auto hold = std::make_unique<Listener::Hold>(listener_);
         set_callbacks(made, hold.get());
-        natsConnection* connection = nullptr;
-        occupy_standard_descriptors();  // or its socket might be one of them
-        const natsStatus status = natsConnection_Connect(&connection, made);
-        connection_.reset(connection);
-        if (status != NATS_OK) throw_connect_error(status, wanted, url, wants_cause);
+        connection_ = connect(made, wanted, url, wants_cause);
         static_cast<void>(hold.release());  // on_closed() has it
-        keep_socket(connection);
+        keep_socket(connection_.get());
     }
 
     ~Impl() {

@@ -8,7 +8,6 @@
 #include <shared_mutex>
 
 #include "publisher/platform/fork_guard.hpp"
-#include "publisher/platform/standard_descriptors.hpp"
 #include "publisher/platform/thread_body.hpp"
 #include "publisher/send/nats_handle.hpp"
 #include "publisher/send/nats_options.hpp"
@@ -86,15 +85,12 @@ class NatsLink::Impl {
         auto hold = std::make_unique<Listener::Hold>(listener_);
         set_behaviour(made, wanted);
         set_callbacks(made, hold.get());
-        occupy_standard_descriptors();  // or its socket might be one of them
-        natsConnection* connection = nullptr;
-        const natsStatus status = natsConnection_Connect(&connection, made);
-        connection_.reset(connection);
-        if (status != NATS_OK) throw_connect_error(status, wanted, url, wants_cause);
+        connection_ = connect(made, wanted, url, wants_cause);
         static_cast<void>(hold.release());  // on_closed() has it
-        keep_socket(connection);
+        keep_socket(connection_.get());
         std::array<char, 128> id{};
-        if (natsConnection_GetConnectedServerId(connection, id.data(), id.size()) == NATS_OK) {
+        if (natsConnection_GetConnectedServerId(connection_.get(), id.data(), id.size()) ==
+            NATS_OK) {
             server_id_ = id.data();
         }
         subscribe();

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <fstream>
+#include <system_error>
 
+#include "publisher/platform/standard_descriptors.hpp"
 #include "publisher/send/nats_link.hpp"
+#include "schemas/nats/connect_limit.hpp"
 #include "schemas/nats/jetstream_reply.hpp"
 #include "schemas/nats/nats_probe.hpp"
 
@@ -14,6 +17,8 @@ namespace {
 constexpr std::int64_t kPingIntervalMs = 3'000;
 constexpr int kPingsOutMax = 2;
 constexpr std::int64_t kConnectTimeoutMs = 3'000;
+/// A little more, so that nats.c ends by itself what it can.
+constexpr std::chrono::milliseconds kConnectLimit{kConnectTimeoutMs + 200};
 constexpr std::int64_t kWriteDeadlineMs = 1'000;
 constexpr std::chrono::milliseconds kProbePatience{500};
 
@@ -74,6 +79,11 @@ std::string advice(natsStatus status, const PublisherOptions& wanted) {
     }
 }
 
+[[noreturn]] void throw_connect_error(std::string_view cause, const std::string& url) {
+    throw ConnectError("no connection to NATS at " + printable_address(url) + ": " +
+                       std::string(cause));
+}
+
 }  // namespace
 
 void require(natsStatus status, const std::string& what) {
@@ -129,15 +139,26 @@ void set_behaviour(natsOptions* options, const PublisherOptions& wanted) {
     require(s, "the NATS connection's options");
 }
 
-void throw_connect_error(natsStatus status, const PublisherOptions& wanted, const std::string& url,
-                         bool wants_cause) {
+ConnectionPtr connect(natsOptions* options, const PublisherOptions& wanted, const std::string& url,
+                      bool wants_cause) {
+    occupy_standard_descriptors();  // or its socket might be one of them
+    natsConnection* connection = nullptr;
+    natsStatus status = NATS_OK;
+    try {
+        const ConnectLimit limit(url, kConnectLimit);
+        status = natsConnection_Connect(&connection, options);
+        if (status != NATS_OK && limit.is_exceeded()) throw_connect_error(kLoginStalls, url);
+    } catch (const std::system_error& error) {
+        throw_connect_error(std::string("no thread can be started: ") + error.what(), url);
+    }
+    if (status == NATS_OK) return ConnectionPtr(connection);
     std::string cause = connect_error_text(status);
     const std::string what = advice(status, wanted);
     if (what.empty() && wants_cause) {
         const std::string found = probe_nats(url, wants_tls(wanted), kProbePatience);
         if (!found.empty()) cause = found;
     }
-    throw ConnectError("no connection to NATS at " + printable_address(url) + ": " + cause + what);
+    throw_connect_error(cause + what, url);
 }
 
 std::string_view last_error(natsConnection* connection) {

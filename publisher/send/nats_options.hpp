@@ -1,7 +1,7 @@
 #pragma once
 
-// The options of a connection by nats.c: servers, credentials, TLS; and error texts for a
-// connection that fails.
+// The options of a connection by nats.c: servers, credentials, TLS; how it is made; and error texts
+// for one that fails.
 
 #include <nats/nats.h>
 
@@ -9,6 +9,8 @@
 #include <string_view>
 
 #include <homeward/publisher.hpp>
+
+#include "publisher/send/nats_handle.hpp"
 
 namespace homeward {
 
@@ -24,10 +26,11 @@ void set_behaviour(natsOptions* options, const PublisherOptions& wanted);
 /// Whether any of the servers' URLs asks for TLS.
 bool wants_tls(const PublisherOptions& wanted);
 
-/// Throws ConnectError for a natsConnection_Connect() that has just failed in this thread.
-/// `wants_cause`: probe the server for the cause if nats.c knows none, for up to 1 s.
-[[noreturn]] void throw_connect_error(natsStatus status, const PublisherOptions& wanted,
-                                      const std::string& url, bool wants_cause);
+/// A connection to `url`, with options that have all of the above. Takes up to 3.3 s, whatever the
+/// server does, and what the resolver takes. `wants_cause`: if it fails, and nats.c does not know
+/// why, probe the server for up to 1 s. Throws ConnectError.
+ConnectionPtr connect(natsOptions* options, const PublisherOptions& wanted, const std::string& url,
+                      bool wants_cause);
 
 /// The text of the connection's last error; empty if it has none. Valid until its next error.
 std::string_view last_error(natsConnection* connection);

@@ -10,12 +10,14 @@
 #include "schemas/nats/subject.hpp"
 #include "tests/publisher/send/certificate.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/servers/bad_server.hpp"
 #include "tests/support/servers/bridge.hpp"
 #include "tests/support/servers/nats_client.hpp"
 
 using namespace homeward;
 using namespace homeward::testing;
 using namespace std::chrono_literals;
+using Catch::Matchers::Contains;
 
 namespace {
 
@@ -240,4 +242,19 @@ TEST_CASE("after unsubscribe() no callback runs, not even one that had begun") {
     for (int i = 0; i < 200; ++i) others.send_to(inbox + "1", "x");
     sleep_ms(200);
     CHECK(calls == calls_before);
+}
+
+TEST_CASE("a server that stalls in the login is told, again and again, and then left") {
+    for (const auto& [manner, scheme] : {std::pair(BadServer::Manner::stops_after_greeting, "nats"),
+                                         std::pair(BadServer::Manner::stops_at_tls, "tls")}) {
+        const BadServer server(manner);
+        consumer::Config::Nats config;
+        config.urls = {server.url(scheme)};
+        Lines lines;
+        const auto began = std::chrono::steady_clock::now();
+        CHECK_THROWS_WITH(consumer::NatsConnection(config, 1s, lines.listener()),
+                          Contains("stalls in the TLS handshake or the login; has it stopped"));
+        // One attempt of 3.2 s; thrice that, since others use this machine.
+        CHECK(std::chrono::steady_clock::now() - began < 10s);
+    }
 }

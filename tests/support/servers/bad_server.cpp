@@ -60,9 +60,12 @@ void BadServer::greet(int client) const {
         say(client, "HTTP/1.1 418 I'm a teapot\r\n\r\n\x01\x02\xff\xfe MSG -1 -1\r\n");
         return;
     }
+    const std::string tls = manner_ == Manner::stops_at_tls ? ",\"tls_required\":true" : "";
     say(client,
         "INFO {\"server_id\":\"HOLE\",\"version\":\"2.9.10\",\"proto\":1,\"headers\":true,"
-        "\"max_payload\":1048576,\"jetstream\":true}\r\n");
+        "\"max_payload\":1048576,\"jetstream\":true" +
+            tls + "}\r\n");
+    if (manner_ != Manner::black_hole) return;
     std::string heard;
     std::array<char, 1024> chunk;
     while (heard.find("PING") == std::string::npos && !stopping_) {

@@ -11,15 +11,19 @@ namespace homeward::testing {
 class BadServer {
   public:
     enum class Manner : std::uint8_t {
-        garbage,     ///< answers every connection with bytes that mean nothing
-        black_hole,  ///< greets as a NATS server does, then never reads nor writes again
+        garbage,               ///< answers every connection with bytes that mean nothing
+        black_hole,            ///< greets as a NATS server does, then never reads nor writes again
+        stops_after_greeting,  ///< greets, and answers no login
+        stops_at_tls,          ///< greets, demands TLS, and does not go on with it
     };
     explicit BadServer(Manner manner);
     ~BadServer();
     BadServer(const BadServer&) = delete;
     BadServer& operator=(const BadServer&) = delete;
 
-    std::string url() const { return "nats://127.0.0.1:" + std::to_string(port_); }
+    std::string url(const std::string& scheme = "nats") const {
+        return scheme + "://127.0.0.1:" + std::to_string(port_);
+    }
 
   private:
     void run();
