@@ -4,15 +4,16 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <stdexcept>
-#include <vector>
+#include <system_error>
 
 namespace homeward::testing {
 namespace {
@@ -20,8 +21,7 @@ namespace {
 /// Of one direction of one connection; beyond it the sender has to wait, as on any network.
 constexpr std::size_t kHeldBytesMax = 8u << 20;
 constexpr std::size_t kReadBytes = 64u << 10;
-/// How soon a setting is seen, and how exact a delay is.
-constexpr int kTickMs = 2;
+constexpr auto kIdle = std::chrono::seconds(1);
 
 sockaddr_in loopback(int port) {
     sockaddr_in address{};
@@ -31,12 +31,15 @@ sockaddr_in loopback(int port) {
     return address;
 }
 
-int listen_anywhere() {
+int listen_on(int port) {
     const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    const sockaddr_in address = loopback(0);
+    const int on = 1;
+    ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    const sockaddr_in address = loopback(port);
     if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
         ::listen(fd, 128) != 0) {
-        throw std::runtime_error("a proxy cannot listen");
+        throw std::system_error(errno, std::generic_category(),
+                                "a proxy cannot listen on port " + std::to_string(port));
     }
     return fd;
 }
@@ -77,62 +80,62 @@ bool try_again() {
 
 }  // namespace
 
-TcpProxy::TcpProxy(int target_port)
-    : listener_(listen_anywhere()),
+TcpProxy::TcpProxy(int target_port, int port)
+    : listener_(listen_on(port)),
       port_(port_of(listener_)),
+      changed_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       target_port_(target_port),
       thread_([this] { run(); }) {}
 
 TcpProxy::~TcpProxy() {
-    {
-        const std::lock_guard lock(mutex_);
-        is_ending_ = true;
-    }
+    change([this] { is_ending_ = true; });
     thread_.join();
     for (const Link& link : links_) {
         close_with_reset(link.up.from);
         close_with_reset(link.up.to);
     }
     ::close(listener_);
+    ::close(changed_);
+}
+
+template <typename Change>
+void TcpProxy::change(Change change) {
+    const std::lock_guard lock(mutex_);
+    change();
+    ::eventfd_write(changed_, 1);
 }
 
 void TcpProxy::set_target(int port) {
-    const std::lock_guard lock(mutex_);
-    target_port_ = port;
+    change([&] { target_port_ = port; });
 }
 void TcpProxy::delay(std::chrono::milliseconds time) {
-    const std::lock_guard lock(mutex_);
-    delay_ = time;
+    change([&] { delay_ = time; });
 }
 void TcpProxy::slice(std::size_t bytes) {
-    const std::lock_guard lock(mutex_);
-    slice_bytes_ = bytes;
+    change([&] { slice_bytes_ = bytes; });
 }
 void TcpProxy::stop() {
-    const std::lock_guard lock(mutex_);
-    is_stopped_ = true;
+    change([&] { is_stopped_ = true; });
 }
 void TcpProxy::drop() {
-    const std::lock_guard lock(mutex_);
-    is_dropping_ = true;
+    change([&] { is_dropping_ = true; });
 }
 void TcpProxy::resume() {
-    const std::lock_guard lock(mutex_);
-    is_stopped_ = is_dropping_ = false;
-    for (Link& link : links_) link.is_held = false;
+    change([&] {
+        is_stopped_ = is_dropping_ = false;
+        for (Link& link : links_) link.is_held = false;
+    });
 }
 void TcpProxy::reset() {
+    change([&] { is_resetting_ = true; });
     std::unique_lock lock(mutex_);
-    is_resetting_ = true;
     reset_done_.wait(lock, [this] { return !is_resetting_; });
 }
 void TcpProxy::refuse(bool on) {
-    const std::lock_guard lock(mutex_);
-    is_refusing_ = on;
+    change([&] { is_refusing_ = on; });
 }
 void TcpProxy::watch(Watch watch) {
-    const std::lock_guard lock(mutex_);
-    watch_ = std::move(watch);
+    change([&] { watch_ = std::move(watch); });
 }
 
 std::size_t TcpProxy::links() const {
@@ -161,33 +164,51 @@ void TcpProxy::run() {
 }
 
 void TcpProxy::poll_once() {
-    std::vector<pollfd> polls{{listener_, POLLIN, 0}};
+    std::vector<pollfd> polls{{listener_, POLLIN, 0}, {changed_, POLLIN, 0}};
+    auto next = Clock::now() + kIdle;
     {
         const std::lock_guard lock(mutex_);
         for (const Link& link : links_) {
-            polls.push_back({may_read(link, link.up) ? link.up.from : -1, POLLIN, 0});
-            polls.push_back({may_read(link, link.down) ? link.down.from : -1, POLLIN, 0});
+            watch(link, link.up, polls, next);
+            watch(link, link.down, polls, next);
         }
     }
-    ::poll(polls.data(), polls.size(), kTickMs);
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(next - Clock::now());
+    ::poll(polls.data(), polls.size(), std::max(0, static_cast<int>(left.count())));
+    eventfd_t changes;
+    ::eventfd_read(changed_, &changes);
     // Only this thread makes and ends links, so they are still those that were polled.
     const std::lock_guard lock(mutex_);
-    std::size_t at = 1;
+    std::size_t at = 2;
     for (Link& link : links_) {
-        serve(link, polls[at].revents, polls[at + 1].revents);
-        at += 2;
+        serve(link, polls[at].revents, polls[at + 2].revents);
+        at += 4;
     }
+    remove_links();
+    if (polls[0].revents != 0) accept_link();
+}
+
+/// How poll() looks at the pipe's two ends, and when it is looked at again in any case.
+void TcpProxy::watch(const Link& link, const Pipe& pipe, std::vector<pollfd>& polls,
+                     Clock::time_point& next) const {
+    const bool is_waiting = may_write(link, pipe) && !pipe.held.empty();
+    const bool is_due = is_waiting && pipe.held.front().due <= Clock::now();
+    polls.push_back({may_read(link, pipe) ? pipe.from : -1, POLLIN, 0});
+    polls.push_back({is_due ? pipe.to : -1, POLLOUT, 0});
+    if (is_waiting && !is_due) next = std::min(next, pipe.held.front().due);
+}
+
+void TcpProxy::remove_links() {
     links_.remove_if([this](const Link& link) {
-        if (!link.is_dead && !is_resetting_) return false;
-        close_with_reset(link.up.from);
-        close_with_reset(link.up.to);
+        const bool is_reset = link.is_dead || is_resetting_;
+        if (!is_reset && !link.is_over) return false;
+        for (const int fd : {link.up.from, link.up.to})
+            is_reset ? close_with_reset(fd) : void(::close(fd));
         return true;
     });
-    if (is_resetting_) {
-        is_resetting_ = false;
-        reset_done_.notify_all();
-    }
-    if (polls[0].revents != 0) accept_link();
+    if (!is_resetting_) return;
+    is_resetting_ = false;
+    reset_done_.notify_all();
 }
 
 void TcpProxy::serve(Link& link, short up_events, short down_events) {
@@ -196,9 +217,9 @@ void TcpProxy::serve(Link& link, short up_events, short down_events) {
     if (link.is_dead || is_stopped_) return;
     const bool is_alive =
         write_due(link.up, bytes_up_) && (link.is_held || write_due(link.down, bytes_down_));
-    const bool is_over = link.up.is_shut && link.down.is_shut;
     const bool is_cut = link.is_cut_behind && link.up.held.empty();
-    link.is_dead = !is_alive || is_over || is_cut;
+    link.is_dead = !is_alive || is_cut;
+    link.is_over = link.up.is_shut && link.down.is_shut;
 }
 
 void TcpProxy::accept_link() {
@@ -212,11 +233,17 @@ void TcpProxy::accept_link() {
     set_no_delay(client);
     set_no_delay(server);
     links_.push_back({{client, server}, {server, client}});
+    if (delay_.count() > 0) links_.back().up.held.push_back({Clock::now() + 2 * delay_, ""});
     ++links_made_;
 }
 
 bool TcpProxy::may_read(const Link& link, const Pipe& pipe) const {
     return !is_stopped_ && !link.is_held && !pipe.has_ended && pipe.held_bytes < kHeldBytesMax;
+}
+
+/// As serve() does.
+bool TcpProxy::may_write(const Link& link, const Pipe& pipe) const {
+    return !is_stopped_ && (!link.is_held || &pipe == &link.up);
 }
 
 void TcpProxy::read_up(Link& link) {

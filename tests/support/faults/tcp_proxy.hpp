@@ -1,5 +1,7 @@
 #pragma once
 
+#include <poll.h>
+
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -11,6 +13,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <vector>
 
 namespace homeward::testing {
 
@@ -19,7 +22,8 @@ namespace homeward::testing {
 /// good network does. Any thread; has one of its own.
 class TcpProxy {
   public:
-    explicit TcpProxy(int target_port);
+    /// `port`: where it listens; 0: anywhere. Throws std::runtime_error if it cannot.
+    explicit TcpProxy(int target_port, int port = 0);
     ~TcpProxy();
     TcpProxy(const TcpProxy&) = delete;
     TcpProxy& operator=(const TcpProxy&) = delete;
@@ -29,7 +33,8 @@ class TcpProxy {
     /// Of connections made from now on.
     void set_target(int port);
 
-    /// Holds every byte so long, in each direction.
+    /// Holds every byte so long, in each direction; the first ones of a new connection for a round
+    /// trip more, as a handshake would.
     void delay(std::chrono::milliseconds time);
     /// Passes on at most so many bytes at a time, each as a packet of its own; 0: any number.
     void slice(std::size_t bytes);
@@ -82,11 +87,17 @@ class TcpProxy {
         bool is_held = false;        // by Act::hold
         bool is_cut_behind = false;  // reset when all that is held has gone up
         bool is_cut_at_answer = false;
-        bool is_dead = false;
+        bool is_over = false;  // both sides have closed theirs
+        bool is_dead = false;  // one side is gone, or is to be
     };
 
+    template <typename Change>
+    void change(Change change);
     void run();
     void poll_once();
+    void watch(const Link& link, const Pipe& pipe, std::vector<pollfd>& polls,
+               Clock::time_point& next) const;
+    void remove_links();
     void serve(Link& link, short up_events, short down_events);
     void accept_link();
     void read_up(Link& link);
@@ -95,9 +106,11 @@ class TcpProxy {
     void hold(Pipe& pipe, std::string bytes);
     bool write_due(Pipe& pipe, std::uint64_t& passed);
     bool may_read(const Link& link, const Pipe& pipe) const;
+    bool may_write(const Link& link, const Pipe& pipe) const;
 
     int listener_;
     int port_;
+    int changed_;  // eventfd: the thread looks at once at what was set
 
     mutable std::mutex mutex_;  // guards what follows
     std::condition_variable reset_done_;

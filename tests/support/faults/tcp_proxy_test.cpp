@@ -94,6 +94,26 @@ TEST_CASE("bytes pass both ways, late when they are to be delayed") {
     client.send("late");
     CHECK(client.answer(5s) == "late");
     CHECK(std::chrono::steady_clock::now() - started >= 300ms);
+    const auto connected = std::chrono::steady_clock::now();
+    Client other(proxy);
+    other.send("behind a handshake");
+    CHECK(other.answer(5s) == "behind a handshake");
+    CHECK(std::chrono::steady_clock::now() - connected >= 450ms);
+}
+
+TEST_CASE("it listens where it is told, unless another does") {
+    EchoServer server;
+    int port = 0;
+    {
+        TcpProxy proxy(server.port);
+        port = proxy.port();
+        CHECK_THROWS_WITH(TcpProxy(server.port, port),
+                          Catch::Matchers::Contains("port " + std::to_string(port)));
+    }
+    TcpProxy proxy(server.port, port);
+    Client client(proxy);
+    client.send("there");
+    CHECK(client.answer(5s) == "there");
 }
 
 TEST_CASE("slices come one by one, and all of them") {
