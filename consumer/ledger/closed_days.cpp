@@ -8,6 +8,7 @@ constexpr const char* kSerializationFailure = "40001";
 
 /// A day may hold more rows than one statement's time allows.
 QueryResult query_without_timeout(PgConnection& leader, const std::string& sql) {
+    const PgConnection::WithoutLimit unlimited(leader);
     auto results =
         leader.execute_each("BEGIN; SET LOCAL statement_timeout = 0; " + sql + "; COMMIT");
     return results.at(2);

@@ -1,9 +1,12 @@
 #include "consumer/postgres/pg_connection.hpp"
 
 #include <libpq-fe.h>
+#include <poll.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
 #include <cstdlib>
 #include <utility>
 
@@ -12,6 +15,14 @@
 
 namespace homeward::consumer {
 namespace {
+
+/// What the server may take beyond its own timeout to answer.
+constexpr std::chrono::milliseconds kAnswerMax{5'000};
+
+std::chrono::milliseconds stall_max(const Config::Postgres& config) {
+    if (config.statement_timeout_ms == 0) return {};
+    return std::chrono::milliseconds(config.statement_timeout_ms) + kAnswerMax;
+}
 
 std::string trimmed(const char* text) {
     std::string result = text == nullptr ? "" : text;
@@ -72,9 +83,13 @@ std::string encoding_complaint(std::string_view encoding) {
 }
 
 PgConnection::PgConnection(const std::string& url, const Config::Postgres& config)
-    : connection_(pg_connect(url)), settings_(config), ledger_schema_(config.ledger_schema) {
+    : connection_(pg_connect(url)),
+      settings_(config),
+      stall_max_(stall_max(config)),
+      ledger_schema_(config.ledger_schema) {
     PQsetNoticeProcessor(
         connection_, [](void*, const char*) {}, nullptr);
+    PQsetnonblocking(connection_, 1);
     try {
         const std::string complaint = version_complaint(server_version());
         if (!complaint.empty()) throw LeaderError("0A000", complaint, "");
@@ -98,7 +113,7 @@ PgConnection::PgConnection(const std::string& url, const Config::Postgres& confi
 void PgConnection::begin_session() {
     // Before anything is set: a pooler would hand it on to others. It invents the process that it
     // announces, as what serves us may be another after each transaction.
-    PGresult* result = PQexec(connection_, kSessionState);
+    PGresult* result = run(kSessionState);
     check(result);
     const QueryResult state(result);
     is_pooled_ = state.number(0, 0) != PQbackendPID(connection_);
@@ -122,6 +137,12 @@ void PgConnection::begin_session() {
     if (!is_pooled_) execute(settings_.for_session());
 }
 
+PgConnection::WithoutLimit::WithoutLimit(PgConnection& connection)
+    : connection_(connection), before_(std::exchange(connection.stall_max_, {})) {}
+PgConnection::WithoutLimit::~WithoutLimit() {
+    connection_.stall_max_ = before_;
+}
+
 PgConnection::~PgConnection() {
     PQfinish(connection_);
 }
@@ -129,6 +150,7 @@ PgConnection::~PgConnection() {
 PgConnection::PgConnection(PgConnection&& other) noexcept
     : connection_(std::exchange(other.connection_, nullptr)),
       settings_(std::move(other.settings_)),
+      stall_max_(other.stall_max_),
       is_pooled_(other.is_pooled_),
       ledger_schema_(std::move(other.ledger_schema_)),
       identity_(std::move(other.identity_)) {}
@@ -173,6 +195,65 @@ void PgConnection::check(pg_result* result) const {
     throw_error(result);
 }
 
+void PgConnection::wait_for(short events) const {
+    const int socket = PQsocket(connection_);
+    if (socket < 0) return;  // it is lost, as libpq will say
+    pollfd ready{socket, events, 0};
+    const int limit = stall_max_.count() == 0 ? -1 : static_cast<int>(stall_max_.count());
+    int count = 0;
+    do {
+        count = ::poll(&ready, 1, limit);
+    } while (count < 0 && errno == EINTR);
+    if (count != 0) return;
+    ::shutdown(socket, SHUT_RDWR);
+    PQconsumeInput(connection_);  // so libpq knows
+    throw LeaderError(
+        "08006", "the leader has stalled: no answer for " + std::to_string(limit / 1'000) + " s",
+        "");
+}
+
+void PgConnection::flush() const {
+    while (PQflush(connection_) == 1) {
+        wait_for(POLLIN | POLLOUT);
+        if (PQconsumeInput(connection_) != 1) return;  // the next result tells
+    }
+}
+
+pg_result* PgConnection::next_result() const {
+    while (PQisBusy(connection_) == 1) {
+        wait_for(POLLIN);
+        if (PQconsumeInput(connection_) != 1) break;
+    }
+    return PQgetResult(connection_);
+}
+
+pg_result* PgConnection::last_result() const {
+    flush();
+    std::unique_ptr<PGresult, void (*)(PGresult*)> last(nullptr, PQclear);
+    while (PGresult* result = next_result()) {
+        last.reset(result);
+        if (PQresultStatus(result) == PGRES_COPY_IN || is_broken()) break;
+    }
+    return last.release();
+}
+
+pg_result* PgConnection::run(const std::string& sql) const {
+    discard_results();
+    if (PQsendQuery(connection_, sql.c_str()) != 1) throw_error(nullptr);
+    return last_result();
+}
+
+void PgConnection::discard_results() const {
+    while (PGresult* result = next_result()) {
+        const bool is_copy = PQresultStatus(result) == PGRES_COPY_IN;
+        PQclear(result);
+        if (is_broken()) break;
+        if (!is_copy) continue;
+        if (PQputCopyEnd(connection_, "given up") != 1) throw_error(nullptr);
+        flush();
+    }
+}
+
 std::string PgConnection::placed(const std::string& sql) const {
     const std::string_view name = kLedgerSchema;
     if (ledger_schema_ == name) return sql;
@@ -201,17 +282,19 @@ std::string PgConnection::prepared(const std::string& sql) const {
 }
 
 QueryResult PgConnection::execute(const std::string& sql) {
-    PGresult* result = PQexec(connection_, prepared(sql).c_str());
+    PGresult* result = run(prepared(sql));
     check(result);
     return QueryResult(result);
 }
 
 std::vector<QueryResult> PgConnection::execute_each(const std::string& sql) {
     const auto settings = static_cast<std::ptrdiff_t>(needs_settings() ? settings_.size() : 0);
+    discard_results();
     if (PQsendQuery(connection_, prepared(sql).c_str()) != 1) throw_error(nullptr);
+    flush();
     std::vector<QueryResult> results;
     PGresult* failed = nullptr;
-    while (PGresult* result = PQgetResult(connection_)) {
+    while (PGresult* result = next_result()) {
         const ExecStatusType status = PQresultStatus(result);
         if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) {
             results.emplace_back(result);
@@ -234,13 +317,14 @@ QueryResult PgConnection::query(const std::string& sql, const std::vector<Parame
         execute("COMMIT");
         return result;
     } catch (const LeaderError&) {
-        if (!is_broken()) PQclear(PQexec(connection_, "ROLLBACK"));
+        if (!is_broken()) PQclear(run("ROLLBACK"));
         throw;
     }
 }
 
 void PgConnection::execute_alone(const std::string& sql) {
-    PGresult* result = PQexec(connection_, placed(sql).c_str());
+    const WithoutLimit unlimited(*this);
+    PGresult* result = run(placed(sql));
     check(result);
     PQclear(result);
 }
@@ -256,16 +340,19 @@ QueryResult PgConnection::send_query(const std::string& sql,
         lengths.push_back(static_cast<int>(parameter.text.size()));
         formats.push_back(parameter.is_binary ? 1 : 0);
     }
-    PGresult* result =
-        PQexecParams(connection_, placed(sql).c_str(), static_cast<int>(parameters.size()), nullptr,
-                     values.data(), lengths.data(), formats.data(), 0);
+    discard_results();
+    if (PQsendQueryParams(connection_, placed(sql).c_str(), static_cast<int>(parameters.size()),
+                          nullptr, values.data(), lengths.data(), formats.data(), 0) != 1) {
+        throw_error(nullptr);
+    }
+    PGresult* result = last_result();
     check(result);
     return QueryResult(result);
 }
 
 void PgConnection::copy_begin(const std::string& sql) {
     copy_buffer_.clear();
-    PGresult* result = PQexec(connection_, sql.c_str());
+    PGresult* result = run(sql);
     try {
         check(result);
     } catch (LeaderError& error) {
@@ -294,6 +381,7 @@ void PgConnection::put(std::string_view bytes) {
             PQclear(drain());
             throw_error(nullptr);
         }
+        flush();
         bytes.remove_prefix(piece.size());
     }
 }
@@ -302,7 +390,8 @@ void PgConnection::copy_end() {
     put(copy_buffer_);
     copy_buffer_.clear();
     if (PQputCopyEnd(connection_, nullptr) != 1) throw_error(nullptr);
-    PGresult* result = PQgetResult(connection_);
+    flush();
+    PGresult* result = next_result();
     PGresult* failed = drain();
     if (PQresultStatus(result) != PGRES_COMMAND_OK) {
         PQclear(failed);
@@ -320,7 +409,7 @@ void PgConnection::copy_end() {
 
 pg_result* PgConnection::drain() {
     PGresult* failed = nullptr;
-    while (PGresult* rest = PQgetResult(connection_)) {
+    while (PGresult* rest = next_result()) {
         const ExecStatusType status = PQresultStatus(rest);
         const bool is_error = status == PGRES_FATAL_ERROR && failed == nullptr;
         if (is_error) {

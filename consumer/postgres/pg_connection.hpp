@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
@@ -56,8 +57,26 @@ struct LeaderIdentity {
 /// A connection to the leader; with pg_connect the one place that knows libpq. One thread at a
 /// time. Every error is a LeaderError with its SQLSTATE. Nothing depends on the session: behind a
 /// pooler, each transaction may be served by another one.
+///
+/// A server that neither answers nor reads for statement_timeout_ms plus 5 s has stalled: its
+/// process is stopped, its disk hangs, or it is gone behind a pooler. The server's own timeout and
+/// TCP's do not notice that. The connection is lost then (08006). No limit applies with a
+/// statement_timeout_ms of 0.
 class PgConnection {
   public:
+    /// While it lives, the server may take as long as it needs. The caller sets statement_timeout.
+    class WithoutLimit {
+      public:
+        explicit WithoutLimit(PgConnection& connection);
+        ~WithoutLimit();
+        WithoutLimit(const WithoutLimit&) = delete;
+        WithoutLimit& operator=(const WithoutLimit&) = delete;
+
+      private:
+        PgConnection& connection_;
+        const std::chrono::milliseconds before_;
+    };
+
     /// Connects, refuses what is no writable leader (25006) or not UTF8 (0A000), and sets every
     /// setting that our statements depend on.
     PgConnection(const std::string& url, const Config::Postgres& config);
@@ -73,7 +92,6 @@ class PgConnection {
     /// One statement that no transaction may be around, such as VACUUM. Behind a pooler it has the
     /// server's settings instead of ours.
     void execute_alone(const std::string& sql);
-
     /// A COPY, and statements behind it, which run when its data have ended. An error here is one
     /// of the statement, not of a row.
     void copy_begin(const std::string& sql);
@@ -95,6 +113,18 @@ class PgConnection {
   private:
     [[noreturn]] void throw_error(pg_result* result) const;
     void check(pg_result* result) const;
+    /// Until the socket is ready; throws LeaderError, and ends the connection, when it has stalled.
+    void wait_for(short events) const;
+    /// Sends what libpq has buffered.
+    void flush() const;
+    /// PQgetResult() that does not wait for ever.
+    pg_result* next_result() const;
+    /// The last result of what has just been sent, or that of a COPY that begins.
+    pg_result* last_result() const;
+    /// PQexec() that does not wait for ever.
+    pg_result* run(const std::string& sql) const;
+    /// Ends what an error has left half done, such as a COPY.
+    void discard_results() const;
     void put(std::string_view bytes);
     /// Reads what is left of the answer; returns its first error, if any, which the caller owns.
     pg_result* drain();
@@ -106,6 +136,7 @@ class PgConnection {
 
     pg_conn* connection_ = nullptr;
     SessionSettings settings_;
+    std::chrono::milliseconds stall_max_;  ///< 0: no limit
     bool is_pooled_ = false;
     std::string copy_buffer_;  // what is not sent yet
     std::string ledger_schema_;

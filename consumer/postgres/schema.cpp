@@ -326,6 +326,7 @@ std::vector<std::string> Schema::plan_tables(const std::vector<EventType>& types
 
 /// One transaction, in turns. Others may have done it meanwhile: `work` is to look first.
 void Schema::run(const std::function<void()>& work) {
+    const PgConnection::WithoutLimit unlimited(leader_);
     for (int turn = 1;; ++turn) {
         try {
             leader_.execute(kSchemaLock);

@@ -125,6 +125,28 @@ TEST_CASE("acknowledged when replicated: a failover loses nothing and doubles no
     CHECK(is_there(failover.new_leader()));
 }
 
+TEST_CASE("a leader that freezes for good is left for its standby") {
+    FailoverBridge failover("commit");
+    Bridge& bridge = failover.bridge();
+    bridge.environment()["HOMEWARD_POSTGRES_STATEMENT_TIMEOUT_MS"] = "2000";
+    bridge.start_consumer();
+    FramePublisher sender(bridge.leaf().port(), "ams", "shop");
+    sender.send(sender.frame(1, 10));
+    CHECK(wait_until(20s, [&] { return rows(failover.old_leader()) == 10; }));
+    CHECK(wait_until(20s, [&] { return failover.is_replicated(); }));
+    failover.old_leader().freeze();
+    sender.send(sender.frame(11, 10));
+    CHECK(wait_until(30s, [&] { return bridge.metric("homeward_leader_up") == 0; }));
+    CHECK_THAT(bridge.consumer_log(), Contains("the leader has stalled: no answer for 7 s"));
+    failover.new_leader().promote();
+    CHECK(wait_until(60s, [&] { return rows(failover.new_leader()) == 20; }));
+    CHECK(wait_until(30s, [&] { return bridge.metric("homeward_leader_up") == 1; }));
+    INFO(bridge.consumer_log());
+    CHECK_THAT(failover.proof_line(), Contains(" missing=0 duplicated=0"));
+    CHECK(bridge.stop_consumer() == 0);
+    failover.old_leader().thaw();
+}
+
 TEST_CASE("acknowledged at commit: what an unfinished standby lacks is lost, and shown to be") {
     // Method: as above; 40 origins begin after the standby's last word. The new leader gives the
     // numbers of some of them to others.
