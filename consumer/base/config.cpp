@@ -65,7 +65,7 @@ Config load_config(const std::filesystem::path& file) {
 }
 
 std::string redact(const std::string& url) {
-    static const std::regex kUrl("(://[^:/@]*:)[^/\\s]*@");
+    static const std::regex kUrl("(://[^:/@]*:)(?:[^/\\s]|/(?!/))*@");
     static const std::regex kToken("((?:nats|tls|wss?)://)[^:/@\\s]+@");  // no user, only a secret
     static const std::regex kKeyword("(password\\s*=\\s*)('(?:[^'\\\\]|\\\\.)*'|[^\\s&]+)");
     const std::string without_password = std::regex_replace(url, kUrl, "$1***@");

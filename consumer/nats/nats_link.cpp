@@ -1,6 +1,7 @@
 #include "consumer/nats/nats_link.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
@@ -22,8 +23,7 @@ constexpr std::int64_t kPingIntervalMs = 3'000;
 constexpr int kPingsOutMax = 2;
 /// With the probe below less than a stop may take.
 constexpr std::int64_t kConnectTimeoutMs = 3'000;
-/// A little more, so that nats.c ends by itself what it can.
-constexpr std::chrono::milliseconds kConnectLimit{kConnectTimeoutMs + 200};
+constexpr std::chrono::milliseconds kConnectLimit{kConnectTimeoutMs};
 constexpr std::chrono::milliseconds kProbePatience{500};
 constexpr std::int64_t kWriteDeadlineMs = 5'000;
 constexpr std::int64_t kFlushMs = 1'000;
@@ -121,6 +121,9 @@ std::string advice(natsStatus status, const Config::Nats& config) {
 ConnectionPtr connect(natsOptions* options, const Config::Nats& config, const std::string& url,
                       bool wants_cause) {
     const std::string failure = "cannot connect to NATS at " + printable_address(url) + ": ";
+    // Twice, since nats.c asks the resolver again.
+    const std::int64_t resolver_ms = 2 * time_to_resolve(url).count();
+    require(natsOptions_SetTimeout(options, kConnectTimeoutMs + resolver_ms), "nats.c");
     natsConnection* connection = nullptr;
     natsStatus status = NATS_OK;
     try {
@@ -160,10 +163,12 @@ class NatsLink::Listener {
         const std::unique_lock lock(mutex_);
         is_over_ = true;
     }
+    bool is_closed() const { return is_closed_; }
 
     // The library is C: an exception must not leave one of these.
     static void closed(natsConnection*, void* hold) noexcept {
         const std::unique_ptr<Hold> last(static_cast<Hold*>(hold));
+        (*last)->is_closed_ = true;
         (*last)->pass_on([&] { (*last)->on_closed_(); });
     }
     static void error(natsConnection* connection, natsSubscription*, natsStatus status,
@@ -188,6 +193,7 @@ class NatsLink::Listener {
 
     std::shared_mutex mutex_;
     bool is_over_ = false;
+    std::atomic<bool> is_closed_{false};
     std::function<void()> on_closed_;
     OnLog on_log_;
 };
@@ -208,7 +214,6 @@ NatsLink::NatsLink(const Config::Nats& config, const std::string& url, bool want
     if (s == NATS_OK) s = natsOptions_SetIOBufSize(made, kBufferBytes);
     if (s == NATS_OK) s = natsOptions_SetPingInterval(made, kPingIntervalMs);
     if (s == NATS_OK) s = natsOptions_SetMaxPingsOut(made, kPingsOutMax);
-    if (s == NATS_OK) s = natsOptions_SetTimeout(made, kConnectTimeoutMs);
     if (s == NATS_OK) s = natsOptions_SetWriteDeadline(made, kWriteDeadlineMs);
     if (s == NATS_OK) s = natsOptions_SetClosedCB(made, &Listener::closed, hold.get());
     if (s == NATS_OK) s = natsOptions_SetErrorHandler(made, &Listener::error, hold.get());
@@ -221,6 +226,10 @@ NatsLink::~NatsLink() {
     if (is_connected()) natsConnection_FlushTimeout(connection_.get(), kFlushMs);
     listener_->end();
     natsConnection_Close(connection_.get());
+}
+
+bool NatsLink::is_connected() const {
+    return !listener_->is_closed();
 }
 
 std::vector<std::string> NatsLink::other_servers() const {

@@ -34,9 +34,8 @@ class NatsLink {
     NatsLink& operator=(const NatsLink&) = delete;
 
     natsConnection* handle() const { return connection_.get(); }
-    bool is_connected() const {
-        return natsConnection_Status(connection_.get()) == NATS_CONN_STATUS_CONNECTED;
-    }
+    /// Never waits; nats.c's own answer may, for a write that is stuck.
+    bool is_connected() const;
     /// Other servers of its cluster, as the server announces them.
     std::vector<std::string> other_servers() const;
 

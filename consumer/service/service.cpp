@@ -6,7 +6,10 @@
 #include <algorithm>
 #include <condition_variable>
 #include <cstdlib>
+#include <mutex>
 #include <set>
+#include <thread>
+#include <utility>
 
 #include "consumer/base/printed_commands.hpp"
 #include "consumer/base/thread_body.hpp"
@@ -29,31 +32,90 @@ constexpr auto kNatsPatience = 30s;
 constexpr auto kStartRetry = 1s;
 /// From SIGTERM to the end; a service manager's patience begins at about 5 s.
 constexpr auto kStopMax = 4500ms;
+constexpr auto kLastLineMax = 200ms;
 
-sigset_t awaited_signals() {
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGHUP);
-    return signals;
+/// Ends the process with a last line in the log. Nobody may read the log: a thread holds the logger
+/// then, for ever, and the line is lost.
+[[noreturn]] void end_process(const char* last_line) {
+    std::thread([last_line] {
+        spdlog::warn("{}", last_line);
+        spdlog::default_logger()->flush();
+        std::_Exit(0);
+    }).detach();
+    std::this_thread::sleep_for(kLastLineMax);
+    std::_Exit(0);
 }
 
-/// The signal that came, or 0 when the time is over.
-int wait_signal(const sigset_t& signals, std::chrono::milliseconds time) {
-    const timespec span{time.count() / 1000, time.count() % 1000 * 1'000'000};
-    return std::max(sigtimedwait(&signals, nullptr, &span), 0);
-}
+/// The signals of the process, which all its threads block: taken by a thread of its own, since any
+/// other may be waiting for somebody who does not answer, or for a reader of the log.
+///
+/// A stop ends the process at once until has_started(), as nothing is in hand yet. Later it is
+/// told by wait(), and ends the process when the orderly end takes too long; what is not committed
+/// then comes again, as after a crash.
+class Signals {
+  public:
+    Signals() {
+        for (const int one : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&awaited_, one);
+        pthread_sigmask(SIG_BLOCK, &awaited_, nullptr);
+        thread_ = start_thread("signals", [this] { run(); });
+    }
+    ~Signals() {
+        {
+            const std::lock_guard lock(mutex_);
+            is_over_ = true;
+        }
+        changed_.notify_all();
+        pthread_kill(thread_.native_handle(), SIGHUP);
+        thread_.join();
+    }
+    Signals(const Signals&) = delete;
+    Signals& operator=(const Signals&) = delete;
 
-/// False when a stop signal came instead. There is nothing yet that SIGHUP could change.
-bool wait(const sigset_t& signals, std::chrono::milliseconds time) {
-    const int signal = wait_signal(signals, time);
-    return signal == 0 || signal == SIGHUP;
-}
+    void has_started() {
+        const std::lock_guard lock(mutex_);
+        has_started_ = true;
+    }
+    /// SIGTERM, also for SIGINT; SIGHUP; or 0 when the time is over.
+    int wait(std::chrono::milliseconds time) {
+        std::unique_lock lock(mutex_);
+        changed_.wait_for(lock, time, [this] { return wants_stop_ || wants_reload_; });
+        if (wants_stop_) return SIGTERM;
+        return std::exchange(wants_reload_, false) ? SIGHUP : 0;
+    }
+
+  private:
+    void run() {
+        std::unique_lock lock(mutex_);
+        while (!is_over_) {
+            lock.unlock();
+            const int signal = sigwaitinfo(&awaited_, nullptr);
+            lock.lock();
+            if (signal == SIGHUP) {
+                wants_reload_ = has_started_;  // before, there is nothing to change
+                changed_.notify_all();
+            }
+            if (signal != SIGTERM && signal != SIGINT) continue;
+            if (!has_started_) end_process("stopped before the start was complete");
+            wants_stop_ = true;
+            changed_.notify_all();
+            if (changed_.wait_for(lock, kStopMax, [this] { return is_over_; })) return;
+            end_process(
+                "stopped before everything was committed; the streams will deliver it again");
+        }
+    }
+
+    sigset_t awaited_{};
+    std::mutex mutex_;  // guards what follows
+    std::condition_variable changed_;
+    bool has_started_ = false;
+    bool wants_stop_ = false;
+    bool wants_reload_ = false;
+    bool is_over_ = false;
+    std::thread thread_;
+};
 
 /// The leader may be down when we start; what is wrong with it for good is an exception.
-bool prepare_schema(const Config& config, const std::vector<EventType>& types,
-                    const sigset_t& signals) {
+void prepare_schema(const Config& config, const std::vector<EventType>& types) {
     for (bool has_worked = false;;) {
         try {
             PgConnection leader(config.postgres.owner_url, config.postgres);
@@ -62,12 +124,12 @@ bool prepare_schema(const Config& config, const std::vector<EventType>& types,
             std::set<std::string> drift;
             if (config.schema.automatic) Schema(leader, config).apply(types, &drift);
             for (const std::string& one : drift) spdlog::error("{}; its events are held", one);
-            return true;
+            return;
         } catch (const LeaderError& error) {
             if (classify(error.sqlstate(), has_worked) != ErrorClass::retry) throw;
             spdlog::warn("leader: {} [{}]; waiting for it", error.what(), error.sqlstate());
         }
-        if (!wait(signals, kStartRetry)) return false;
+        std::this_thread::sleep_for(kStartRetry);
     }
 }
 
@@ -164,42 +226,13 @@ void reload(const std::filesystem::path& file, const Config& config, BatchLimits
     }
 }
 
-/// Ends the process when an orderly end takes too long, as with a leader that does not answer: what
-/// is not committed then comes again, as after a crash.
-class StopDeadline {
-  public:
-    StopDeadline() : thread_(start_thread("stop deadline", [this] { wait(); })) {}
-    ~StopDeadline() {
-        {
-            const std::lock_guard lock(mutex_);
-            done_ = true;
-        }
-        stop_.notify_all();
-        thread_.join();
-    }
-
-  private:
-    void wait() {
-        std::unique_lock lock(mutex_);
-        if (stop_.wait_for(lock, kStopMax, [this] { return done_; })) return;
-        spdlog::warn("stopped before everything was committed; the streams will deliver it again");
-        spdlog::default_logger()->flush();
-        std::_Exit(0);
-    }
-
-    std::mutex mutex_;
-    std::condition_variable stop_;
-    bool done_ = false;
-    std::thread thread_;
-};
-
 /// Until a stop signal.
-void serve(const sigset_t& signals, const Systemd& systemd, const Puller& puller,
+void serve(Signals& signals, const Systemd& systemd, const Puller& puller,
            const std::function<void()>& on_hangup) {
     systemd.ready();
     for (;;) {
-        const int signal = wait_signal(signals, systemd.alive_interval().value_or(1h));
-        if (signal == SIGTERM || signal == SIGINT) break;
+        const int signal = signals.wait(systemd.alive_interval().value_or(1h));
+        if (signal == SIGTERM) break;
         if (signal == SIGHUP) {
             systemd.reloading();
             on_hangup();
@@ -214,14 +247,11 @@ void serve(const sigset_t& signals, const Systemd& systemd, const Puller& puller
 }  // namespace
 
 int run_service(const Config& config, const std::filesystem::path& file) {
-    // Before any thread is made, so that all inherit it and the signals wait for us below.
-    const sigset_t signals = awaited_signals();
-    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    // Made before any other thread, so that all block them; ended last, so that a stop is bounded.
+    Signals signals;
     const Systemd systemd;
     const std::vector<EventType> types = known_event_types(config);
-    if (!prepare_schema(config, types, signals)) return 0;
-    // Made first and ended last: it bounds the destructors of all that follows.
-    std::optional<StopDeadline> deadline;
+    prepare_schema(config, types);
     NatsConnection nats(config.nats, kNatsPatience,
                         [](std::string_view line) { spdlog::warn("{}", line); });
     const std::vector<Stream> streams = streams_of(config);
@@ -237,6 +267,7 @@ int run_service(const Config& config, const std::filesystem::path& file) {
                                       config.dead_letters.bytes_max);
     RecentCommits memory;
     PlainAcks plain_acks;
+    signals.has_started();
     Housekeeper housekeeper({config, catalog, metrics, dead_letter_quota, memory, plain_acks});
     Pipeline pipeline({config, nats, states, catalog, metrics, dead_letter_quota, memory, limits},
                       streams, false);
@@ -272,7 +303,6 @@ int run_service(const Config& config, const std::filesystem::path& file) {
                  config.sources.size(), config.batch.writers);
     serve(signals, systemd, pipeline.puller(), [&] { reload(file, config, limits); });
     spdlog::info("stopping: what has arrived is committed first");
-    deadline.emplace();
     pipeline.stop();
     return 0;
 }

@@ -1,6 +1,5 @@
 #include <homeward/app.hpp>
 
-#include <cstdio>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -8,11 +7,13 @@
 #include <homeward/prometheus.hpp>
 #include <homeward/replay/libpq.hpp>
 
+#include "publisher/platform/standard_descriptors.hpp"
+
 namespace homeward {
 namespace {
 
 void log_to_stderr(std::string_view line) {
-    std::fprintf(stderr, "%.*s\n", static_cast<int>(line.size()), line.data());
+    write_on_stderr("", line);
 }
 
 PublisherOptions publisher_options(std::string_view name, AppOptions& options) {

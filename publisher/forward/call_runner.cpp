@@ -6,8 +6,6 @@
 
 #include <homeward/replay/libpqxx.hpp>
 
-#include "publisher/forward/leader_url.hpp"
-
 namespace homeward::forward {
 namespace {
 
@@ -17,6 +15,8 @@ constexpr auto kPauseFirst = 5ms;
 constexpr auto kPauseMax = 250ms;
 /// To store that a handler has committed by itself, also after the deadline.
 constexpr auto kStoreEndedMin = 5s;
+/// What the leader may take beyond the deadline, which is its statement_timeout.
+constexpr auto kLeaderAnswerMax = 2s;
 constexpr std::size_t kTextBytesMax = 1000;
 
 /// The first line: the rest is PostgreSQL's position and hints.
@@ -62,12 +62,18 @@ void CallRunner::warm_up() {
     } catch (const std::exception& error) {
         unavailable(short_text(error.what()));
     }
+    task_.reset();  // there is no job yet
 }
 
 Answer CallRunner::run(const Job& job, const Work& work) {
     transaction_.clear();
     deadline_ = job.deadline;
     has_handler_committed_ = false;
+    struct Unwatch {
+        std::optional<LeaderWatch::Task>& task;
+        ~Unwatch() { task.reset(); }
+    } const unwatch{task_};
+    if (connection_ != nullptr) watch();
     bool is_in_doubt = false;
     std::optional<CallResult> failure;
     const Work fail = [&](pqxx::work&) { return failure; };
@@ -138,7 +144,7 @@ Answer CallRunner::run_transaction(const Job& job, const Work& work, Stage& stag
         std::optional<CallResult> result;
         if (begun.stored) {
             answer = stored_answer(job, *begun.stored);
-        } else if (!(result = work(tx))) {
+        } else if (!(result = run_handler(tx, work))) {
             answer = plain_answer(Outcome::not_found, "no call with this key has ended so far");
         } else {
             stage = Stage::storing;
@@ -155,6 +161,17 @@ Answer CallRunner::run_transaction(const Job& job, const Work& work, Stage& stag
     }
     add_session_token(answer);
     return answer;
+}
+
+std::optional<CallResult> CallRunner::run_handler(pqxx::work& tx, const Work& work) {
+    struct Busy {
+        std::optional<LeaderWatch::Task>& task;
+        ~Busy() {
+            if (task) task->set_may_be_idle(false);
+        }
+    } const busy{task_};
+    if (task_) task_->set_may_be_idle(true);
+    return work(tx);
 }
 
 CallRunner::Step CallRunner::step_of(const std::exception& error, Stage stage, const Job& job) {
@@ -208,6 +225,7 @@ CallRunner::Step CallRunner::step_of_state(const std::string& state, const std::
 /// To be stored even after the deadline, so that no retry runs the handler again.
 CallResult CallRunner::ended_by_handler(const Job& job) {
     deadline_ = std::max(deadline_, Job::Clock::now() + kStoreEndedMin);
+    if (connection_ != nullptr) watch();
     has_handler_committed_ = true;
     share_.on_log("the handler of \"" + job.operation + "\" has ended its transaction (key " +
                   job.key +
@@ -246,10 +264,15 @@ void CallRunner::ensure_days() {
     }
 }
 
+void CallRunner::watch() {
+    task_.emplace(*share_.watch, connection_->sock(), deadline_ + kLeaderAnswerMax);
+}
+
 pqxx::connection& CallRunner::connection() {
     if (connection_ == nullptr || !connection_->is_open()) {
         connection_.reset();
         connection_ = std::make_unique<pqxx::connection>(leader_url(share_.database_url));
+        watch();
     }
     return *connection_;
 }

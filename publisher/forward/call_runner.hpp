@@ -12,6 +12,7 @@
 #include <homeward/replay/token.hpp>
 
 #include "publisher/forward/call_store.hpp"
+#include "publisher/forward/leader_link.hpp"
 #include "schemas/nats/outage_log.hpp"
 
 namespace homeward::forward {
@@ -22,6 +23,7 @@ struct RunnerShare {
     std::string database_url;
     const replay::TokenSigner* signer;  ///< nullptr: no session tokens
     std::function<void(std::string_view)> on_log;
+    LeaderWatch* watch;  ///< while runners run
     std::atomic<std::uint64_t> retried{0};
     std::atomic<std::uint64_t> in_doubt{0};
 };
@@ -57,6 +59,7 @@ class CallRunner {
 
     Step try_once(const Job& job, const Work& work, bool& is_in_doubt);
     Answer run_transaction(const Job& job, const Work& work, Stage& stage, bool& is_in_doubt);
+    std::optional<CallResult> run_handler(pqxx::work& tx, const Work& work);
     Step step_of(const std::exception& error, Stage stage, const Job& job);
     Step step_of_state(const std::string& state, const std::string& text, Stage stage,
                        const Job& job);
@@ -66,15 +69,18 @@ class CallRunner {
     std::string transaction_status();
     bool is_writable();
     void ensure_days();
+    /// Of the job, on the connection that there is: until its deadline, or little later.
+    void watch();
     pqxx::connection& connection();
     void add_session_token(Answer& answer);
     Step unavailable(const std::string& cause);
 
     RunnerShare& share_;
     std::unique_ptr<pqxx::connection> connection_;
-    std::string transaction_;             ///< the id of the job's last one
-    Job::Clock::time_point deadline_{};   ///< of the job
-    bool has_handler_committed_ = false;  ///< of the job
+    std::optional<LeaderWatch::Task> task_;  ///< while a job is run on a connection
+    std::string transaction_;                ///< the id of the job's last one
+    Job::Clock::time_point deadline_{};      ///< of the job
+    bool has_handler_committed_ = false;     ///< of the job
     OutageLog outage_;
 };
 

@@ -4,7 +4,6 @@
 #include <pqxx/pqxx>
 #include <utility>
 
-#include "publisher/forward/leader_url.hpp"
 #include "publisher/platform/thread_body.hpp"
 
 namespace homeward::forward {
@@ -14,11 +13,16 @@ namespace {
 constexpr std::chrono::minutes kInterval{30};
 /// After a failure: the leader may be moving.
 constexpr std::chrono::minutes kRetry{1};
+/// Locks may keep it waiting, and then the leader is asked whether it answers at all.
+constexpr std::chrono::seconds kLeaderAnswerMax{30};
 
 }  // namespace
 
-CallUpkeep::CallUpkeep(std::string database_url, std::function<void(std::string_view)> on_log)
-    : database_url_(leader_url(std::move(database_url))), on_log_(std::move(on_log)) {
+CallUpkeep::CallUpkeep(std::string database_url, LeaderWatch& watch,
+                       std::function<void(std::string_view)> on_log)
+    : database_url_(leader_url(std::move(database_url))),
+      watch_(watch),
+      on_log_(std::move(on_log)) {
     thread_ = std::thread([this] { run(); });
 }
 
@@ -26,10 +30,30 @@ CallUpkeep::~CallUpkeep() {
     {
         const std::lock_guard lock(mutex_);
         is_stopping_ = true;
+        if (task_ != nullptr) task_->cut();
     }
     stopping_.notify_all();
     thread_.join();
 }
+
+/// Lets the destructor reach the task while it lives.
+class CallUpkeep::Stoppable {
+  public:
+    Stoppable(CallUpkeep& upkeep, LeaderWatch::Task& task) : upkeep_(upkeep) {
+        const std::lock_guard lock(upkeep.mutex_);
+        upkeep.task_ = &task;
+        if (upkeep.is_stopping_) task.cut();
+    }
+    ~Stoppable() {
+        const std::lock_guard lock(upkeep_.mutex_);
+        upkeep_.task_ = nullptr;
+    }
+    Stoppable(const Stoppable&) = delete;
+    Stoppable& operator=(const Stoppable&) = delete;
+
+  private:
+    CallUpkeep& upkeep_;
+};
 
 void CallUpkeep::run() {
     std::unique_lock lock(mutex_);
@@ -44,6 +68,9 @@ void CallUpkeep::run() {
 
 void CallUpkeep::maintain() {
     pqxx::connection connection(database_url_);
+    LeaderWatch::Task task(watch_, connection.sock(), LeaderWatch::Clock::now() + kLeaderAnswerMax);
+    task.set_may_be_idle(true);
+    const Stoppable stoppable(*this, task);
     pqxx::nontransaction statement(connection);
     statement.exec("SELECT homeward.ensure_call_days()");
     while (!statement.exec("SELECT homeward.drop_expired_calls()")[0][0].is_null()) {

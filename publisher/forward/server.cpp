@@ -14,6 +14,7 @@
 #include "publisher/forward/channel_keeper.hpp"
 #include "publisher/forward/clock_watch.hpp"
 #include "publisher/forward/connection_options.hpp"
+#include "publisher/forward/leader_link.hpp"
 #include "publisher/platform/thread_body.hpp"
 #include "schemas/nats/subject.hpp"
 
@@ -110,7 +111,9 @@ class Server::Impl {
             throw SetupError("forwarded calls: the server was started before, or it is closed");
         }
         started_by_ = getpid();
-        upkeep_ = std::make_unique<CallUpkeep>(options_.database_url, connection_.on_log);
+        watch_ = std::make_unique<LeaderWatch>();
+        share_.watch = watch_.get();
+        upkeep_ = std::make_unique<CallUpkeep>(options_.database_url, *watch_, connection_.on_log);
         for (std::size_t i = 0; i < options_.workers; ++i) {
             workers_.emplace_back([this] {
                 run_contained("forwarded calls, worker", "the server has one worker less",
@@ -142,6 +145,7 @@ class Server::Impl {
         if (const auto channel = keeper_.channel()) is_whole &= channel->flush(left());
         keeper_.end();
         upkeep_.reset();
+        watch_.reset();
         return is_whole;
     }
 
@@ -283,6 +287,7 @@ class Server::Impl {
     std::array<std::atomic<std::uint64_t>, kOutcomes> answered_{};
     std::mutex close_mutex_;
     std::atomic<pid_t> started_by_{0};  // 0: not started
+    std::unique_ptr<LeaderWatch> watch_;
     std::unique_ptr<CallUpkeep> upkeep_;
     std::vector<std::thread> workers_;
     ChannelKeeper keeper_;  // last: its callbacks use the others

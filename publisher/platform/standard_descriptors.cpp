@@ -16,7 +16,7 @@ namespace {
 
 constexpr const char* kNothing = "/dev/null";
 /// A pipe that can be written has room for as much (PIPE_BUF), in one piece.
-constexpr std::size_t kWarningBytesMax = 4096;
+constexpr std::size_t kLineBytesMax = 4096;
 
 /// Keeps SIGPIPE from this thread, and takes back the one that a write has raised.
 class WithoutSigpipe {
@@ -66,10 +66,14 @@ int beyond_standard(int descriptor) noexcept {
 }
 
 void warn_on_stderr(std::string_view line) noexcept {
-    constexpr std::string_view kBegin = "homeward: warning: ";
-    std::array<char, kWarningBytesMax> text;
-    line = line.substr(0, text.size() - kBegin.size() - 1);
-    char* end = std::copy(kBegin.begin(), kBegin.end(), text.data());
+    write_on_stderr("homeward: warning: ", line);
+}
+
+void write_on_stderr(std::string_view prefix, std::string_view line) noexcept {
+    std::array<char, kLineBytesMax> text;
+    prefix = prefix.substr(0, text.size() / 2);
+    line = line.substr(0, text.size() - prefix.size() - 1);
+    char* end = std::copy(prefix.begin(), prefix.end(), text.data());
     end = std::copy(line.begin(), line.end(), end);
     *end++ = '\n';
     pollfd ready{STDERR_FILENO, POLLOUT, 0};

@@ -15,8 +15,10 @@ void occupy_standard_descriptors() noexcept;
 /// number becomes /dev/null. Negative ones are returned as they are.
 int beyond_standard(int descriptor) noexcept;
 
-/// For an app without an on_log: a warning in one piece, at most a page. Neither waits for whoever
-/// should read it, nor raises SIGPIPE if there is nobody: the line is lost then.
+/// Writes a line in one piece, at most a page. Neither waits for whoever should read it, nor raises
+/// SIGPIPE if there is nobody: the line is lost then.
+void write_on_stderr(std::string_view prefix, std::string_view line) noexcept;
+/// For an app without an on_log: a warning, likewise.
 void warn_on_stderr(std::string_view line) noexcept;
 
 }  // namespace homeward

@@ -319,7 +319,7 @@ FrameSender::PendingAck& FrameSender::add_pending(Origin* origin, OutgoingFrame 
 void FrameSender::send_new() {
     for (Origin* origin : origins_) {
         OutgoingFrame outgoing;
-        while (reconnector_.link() != nullptr && has_room(*origin) &&
+        while (!stopping_ && reconnector_.link() != nullptr && has_room(*origin) &&
                origin->take_outgoing(outgoing)) {
             std::uint64_t number = 0;
             PendingAck& pending = add_pending(origin, std::move(outgoing), number);
@@ -331,7 +331,7 @@ void FrameSender::send_new() {
 
 /// Before new ones: their log is waiting for room.
 void FrameSender::send_repeats() {
-    while (!repeats_.empty() && reconnector_.link() != nullptr &&
+    while (!stopping_ && !repeats_.empty() && reconnector_.link() != nullptr &&
            has_room(*repeats_.front().origin)) {
         std::uint64_t number = 0;
         PendingAck& pending =
@@ -368,6 +368,7 @@ void FrameSender::send_due() {
     if (reconnector_.link() == nullptr) return;
     const auto now = SteadyClock::now();
     for (auto& [number, pending] : pending_) {
+        if (stopping_) return;
         if (pending.retry_at > now) continue;
         const auto index = static_cast<std::size_t>(pending.origin->event_class()) - 1;
         retries_[index].fetch_add(1, std::memory_order_relaxed);

@@ -98,7 +98,7 @@ class FrameSender {
     std::vector<PublishReply> answers_;
     OutageLog complaints_;  // of the server, about what we do
     bool has_work_ = false;
-    bool stopping_ = false;
+    std::atomic<bool> stopping_{false};  // set under the mutex; read without it while sending
 
     std::mutex origins_mutex_;  // held while frames are handled, so that remove() may wait for it
     std::vector<Origin*> origins_;

@@ -17,8 +17,7 @@ namespace {
 constexpr std::int64_t kPingIntervalMs = 3'000;
 constexpr int kPingsOutMax = 2;
 constexpr std::int64_t kConnectTimeoutMs = 3'000;
-/// A little more, so that nats.c ends by itself what it can.
-constexpr std::chrono::milliseconds kConnectLimit{kConnectTimeoutMs + 200};
+constexpr std::chrono::milliseconds kConnectLimit{kConnectTimeoutMs};
 constexpr std::int64_t kWriteDeadlineMs = 1'000;
 constexpr std::chrono::milliseconds kProbePatience{500};
 
@@ -134,7 +133,6 @@ void set_behaviour(natsOptions* options, const PublisherOptions& wanted) {
     if (s == NATS_OK) s = natsOptions_SetAllowReconnect(options, false);
     if (s == NATS_OK) s = natsOptions_SetPingInterval(options, kPingIntervalMs);
     if (s == NATS_OK) s = natsOptions_SetMaxPingsOut(options, kPingsOutMax);
-    if (s == NATS_OK) s = natsOptions_SetTimeout(options, kConnectTimeoutMs);
     if (s == NATS_OK) s = natsOptions_SetWriteDeadline(options, kWriteDeadlineMs);
     require(s, "the NATS connection's options");
 }
@@ -142,6 +140,9 @@ void set_behaviour(natsOptions* options, const PublisherOptions& wanted) {
 ConnectionPtr connect(natsOptions* options, const PublisherOptions& wanted, const std::string& url,
                       bool wants_cause) {
     occupy_standard_descriptors();  // or its socket might be one of them
+    // Twice, since nats.c asks the resolver again.
+    const std::int64_t resolver_ms = 2 * time_to_resolve(url).count();
+    require(natsOptions_SetTimeout(options, kConnectTimeoutMs + resolver_ms), "nats.c");
     natsConnection* connection = nullptr;
     natsStatus status = NATS_OK;
     try {

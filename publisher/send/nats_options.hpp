@@ -26,9 +26,10 @@ void set_behaviour(natsOptions* options, const PublisherOptions& wanted);
 /// Whether any of the servers' URLs asks for TLS.
 bool wants_tls(const PublisherOptions& wanted);
 
-/// A connection to `url`, with options that have all of the above. Takes up to 3.3 s, whatever the
-/// server does, and what the resolver takes. `wants_cause`: if it fails, and nats.c does not know
-/// why, probe the server for up to 1 s. Throws ConnectError.
+/// A connection to `url`, with options that have all of the above. Takes up to 3.5 s, also when the
+/// server stalls in the login, for each server of its cluster that is tried; and twice what the
+/// resolver takes. `wants_cause`: if it fails, and nats.c does not know why, probe the server for
+/// up to 1 s. Throws ConnectError.
 ConnectionPtr connect(natsOptions* options, const PublisherOptions& wanted, const std::string& url,
                       bool wants_cause);
 

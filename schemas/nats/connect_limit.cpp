@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,17 +11,20 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
-#include <functional>
+#include <numeric>
+#include <optional>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #include "schemas/nats/nats_probe.hpp"
 
 namespace homeward {
 namespace {
 
-/// A socket may only come to be connected after the limit.
-constexpr std::chrono::milliseconds kLookAgain{100};
+constexpr std::chrono::milliseconds kLookInterval{250};
+/// Of those that are tried where /proc does not say which there are.
+constexpr rlim_t kDescriptorsMax = 65'536;
 
 int to_number(std::string_view text) {
     int number = -1;
@@ -49,44 +53,56 @@ bool resets_when_closed(int descriptor) {
            setting.l_onoff != 0 && setting.l_linger == 0;
 }
 
-/// 0 if it is nothing that is open.
-ino_t inode_of(int descriptor) {
-    struct stat status {};
-    return ::fstat(descriptor, &status) == 0 ? status.st_ino : 0;
-}
-
-/// Calls `found(descriptor)` for each socket of nats.c that is connected to `port`.
-void for_each_connection(int port, const std::function<void(int)>& found) {
+/// Of this process: all that are open, and perhaps more.
+std::vector<int> descriptors() {
+    std::vector<int> numbers;
     std::error_code error;
     std::filesystem::directory_iterator entry("/proc/self/fd", error);
     for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
-        const int descriptor = to_number(entry->path().filename().native());
-        if (peer_port(descriptor) == port && resets_when_closed(descriptor)) found(descriptor);
+        numbers.push_back(to_number(entry->path().filename().native()));
     }
+    if (!error) return numbers;
+    // No /proc, or no descriptor is left for it.
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    numbers.resize(std::min<rlim_t>(limit.rlim_cur, kDescriptorsMax));
+    std::iota(numbers.begin(), numbers.end(), 0);
+    return numbers;
 }
 
-std::vector<ino_t> connections_to(int port) {
-    std::vector<ino_t> inodes;
-    for_each_connection(port, [&](int descriptor) { inodes.push_back(inode_of(descriptor)); });
-    return inodes;
-}
+}  // namespace
 
-/// Shuts down the connections to `port` but the `earlier`. Whether there was one.
-bool shut_down_connections(int port, const std::vector<ino_t>& earlier) {
-    bool is_any = false;
-    for_each_connection(port, [&](int number) {
-        // The number may name another file by now: so a copy is examined, which stays what it is.
-        const int descriptor = ::fcntl(number, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-        if (descriptor < 0) return;
-        const bool is_new =
-            std::find(earlier.begin(), earlier.end(), inode_of(descriptor)) == earlier.end();
-        if (is_new && peer_port(descriptor) == port && resets_when_closed(descriptor)) {
-            is_any = ::shutdown(descriptor, SHUT_RDWR) == 0 || is_any;
+/// Holds on to what a descriptor names, since its number may name something else a moment later.
+class ConnectLimit::Connection {
+  public:
+    explicit Connection(int descriptor)
+        : copy_(::fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1)),
+          descriptor_(copy_ < 0 ? descriptor : copy_),
+          port_(peer_port(descriptor_)) {
+        struct stat status {};
+        if (port_ >= 0 && resets_when_closed(descriptor_) && ::fstat(descriptor_, &status) == 0) {
+            inode_ = status.st_ino;
         }
-        ::close(descriptor);
-    });
-    return is_any;
-}
+    }
+    ~Connection() {
+        if (copy_ >= 0) ::close(copy_);
+    }
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
+
+    /// nullopt if nats.c has not made it.
+    std::optional<ino_t> inode() const { return inode_; }
+    int port() const { return port_; }
+    void shut_down() const { ::shutdown(descriptor_, SHUT_RDWR); }
+
+  private:
+    const int copy_;
+    const int descriptor_;
+    const int port_;
+    std::optional<ino_t> inode_;
+};
+
+namespace {
 
 /// The thread takes none of the process's signals.
 template <typename Body>
@@ -105,9 +121,10 @@ std::thread start_without_signals(Body body) {
 }  // namespace
 
 ConnectLimit::ConnectLimit(std::string_view url, std::chrono::milliseconds limit)
-    : port_(to_number(parse_nats_url(url).port)),
-      earlier_(connections_to(port_)),
-      thread_(start_without_signals([this, limit] { watch(limit); })) {}
+    : port_(to_number(parse_nats_url(url).port)), limit_(limit) {
+    for_each_connection([&](const Connection& one) { others_.insert(*one.inode()); });
+    thread_ = start_without_signals([this] { watch(); });
+}
 
 ConnectLimit::~ConnectLimit() {
     {
@@ -123,11 +140,39 @@ bool ConnectLimit::is_exceeded() const {
     return is_exceeded_;
 }
 
-void ConnectLimit::watch(std::chrono::milliseconds limit) {
+void ConnectLimit::watch() {
     std::unique_lock lock(mutex_);
-    while (!changed_.wait_for(lock, limit, [this] { return is_over_; })) {
-        is_exceeded_ = shut_down_connections(port_, earlier_) || is_exceeded_;
-        limit = kLookAgain;
+    while (!changed_.wait_for(lock, std::min(limit_, kLookInterval), [this] { return is_over_; })) {
+        try {
+            look();
+        } catch (const std::exception&) {
+            // Out of memory: the next look may succeed.
+        }
+    }
+}
+
+void ConnectLimit::look() {
+    const auto now = Clock::now();
+    for_each_connection([&](const Connection& one) {
+        const ino_t inode = *one.inode();
+        if (others_.count(inode) == 1) return;
+        // Behind a server that stalls, nats.c goes on to those that it has announced.
+        if (one.port() != port_ && !is_exceeded_) {
+            others_.insert(inode);
+            return;
+        }
+        const auto since = seen_.try_emplace(inode, now).first->second;
+        if (now - since < limit_) return;
+        one.shut_down();
+        is_exceeded_ = true;
+    });
+}
+
+void ConnectLimit::for_each_connection(const std::function<void(const Connection&)>& found) {
+    for (const int descriptor : descriptors()) {
+        if (peer_port(descriptor) < 0) continue;  // which most are
+        const Connection one(descriptor);
+        if (one.inode()) found(one);
     }
 }
 

@@ -4,10 +4,12 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <functional>
+#include <map>
 #include <mutex>
+#include <set>
 #include <string_view>
 #include <thread>
-#include <vector>
 
 namespace homeward {
 
@@ -15,10 +17,10 @@ namespace homeward {
 inline constexpr std::string_view kLoginStalls =
     "it accepts connections, but stalls in the TLS handshake or the login";
 
-/// Ends an attempt of nats.c to connect that takes longer than `limit`. By itself it can take for
-/// ever: before 3.8 it spins and takes memory when a server greets and then stops answering
-/// (nats.c's issue 706), and no release bounds the TLS handshake. A thread watches meanwhile, and
-/// shuts the connection down.
+/// Ends an attempt of nats.c to connect that takes longer than `limit` with one server. By itself
+/// it can take for ever: before 3.8 it spins and takes memory when a server greets and then stops
+/// answering (nats.c's issue 706), and no release bounds the TLS handshake. A thread watches
+/// meanwhile, and shuts the connection down; nats.c may go on to other servers of the cluster then.
 ///
 /// nats.c does not tell which socket it uses. It is each that came during the attempt, leads to the
 /// server's port, and is reset when closed, as nats.c sets it up; another connection of the same
@@ -36,10 +38,17 @@ class ConnectLimit {
     bool is_exceeded() const;
 
   private:
-    void watch(std::chrono::milliseconds limit);
+    using Clock = std::chrono::steady_clock;
+    class Connection;
+
+    void watch();
+    void look();
+    static void for_each_connection(const std::function<void(const Connection&)>& found);
 
     const int port_;
-    const std::vector<ino_t> earlier_;  ///< sockets to that port that are not of this attempt
+    const std::chrono::milliseconds limit_;
+    std::set<ino_t> others_;                   ///< sockets that are not of this attempt
+    std::map<ino_t, Clock::time_point> seen_;  ///< those that are, and since when
     mutable std::mutex mutex_;
     std::condition_variable changed_;
     bool is_over_ = false;

@@ -109,10 +109,11 @@ NatsAddress parse_nats_url(std::string_view url) {
         address.wants_tls = url.substr(0, scheme) == "tls";
         url.remove_prefix(scheme + 3);
     }
-    url = url.substr(0, url.find('/'));
+    // First, as nats.c does: a password may have a slash.
     if (const std::size_t at = url.rfind('@'); at != std::string_view::npos) {
         url.remove_prefix(at + 1);
     }
+    url = url.substr(0, url.find('/'));
     // Colons inside brackets belong to an IPv6 address.
     const std::size_t bracket = url.rfind(']');
     const std::size_t colon = url.rfind(':');
@@ -137,10 +138,20 @@ std::string with_address(std::string_view url, std::string_view address) {
     }
     const std::size_t scheme = url.find("://");
     const std::size_t start = scheme == std::string_view::npos ? 0 : scheme + 3;
-    const std::string_view rest = url.substr(start, url.find('/', start) - start);
-    const std::size_t at = rest.rfind('@');
+    const std::size_t at = url.substr(start).rfind('@');
     const std::size_t login = at == std::string_view::npos ? 0 : at + 1;
     return std::string(url.substr(0, start + login)).append(address);
+}
+
+std::chrono::milliseconds time_to_resolve(std::string_view url) {
+    const NatsAddress wanted = parse_nats_url(url);
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    AddressList found;
+    const auto began = Clock::now();
+    static_cast<void>(
+        ::getaddrinfo(wanted.host.c_str(), wanted.port.c_str(), &hints, &found.first));
+    return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - began);
 }
 
 std::string probe_nats(std::string_view url, bool wants_tls, std::chrono::milliseconds patience) {

@@ -19,6 +19,11 @@ std::string printable_address(std::string_view url);
 /// server announces it, with the login of the first. `address` may have a scheme.
 std::string with_address(std::string_view url, std::string_view address);
 
+/// Asks the resolver for the URL's host, and returns how long that took, whatever came of it.
+/// nats.c counts it into its timeout: a resolver that is slow, as when the first of its name
+/// servers is down, leaves it no time to connect.
+std::chrono::milliseconds time_to_resolve(std::string_view url);
+
 /// Why no NATS connection to `url` comes about, found by trying: the name is unknown, the port is
 /// closed, nobody answers, what answers is no NATS server, or it disagrees about TLS. Empty when a
 /// NATS server greets as expected: then the reason is the login or the TLS handshake. Takes up to

@@ -3,11 +3,13 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <optional>
 #include <stdexcept>
+#include <vector>
 
 #include "tests/support/catch.hpp"
 
@@ -120,4 +122,39 @@ TEST_CASE("a connect limit ends a connection that comes after it") {
     for (int i = 0; i < 200 && !ours.is_shut_down(); ++i) ::usleep(50'000);
     CHECK(ours.is_shut_down());
     CHECK(limit.is_exceeded());
+}
+
+TEST_CASE("a connect limit follows nats.c to other servers of the cluster, each in its own time") {
+    LoopbackSocket server;
+    LoopbackSocket announced;
+    const int port = server.listen();
+    const int other_port = announced.listen();
+    const ConnectLimit limit("nats://127.0.0.1:" + std::to_string(port), 500ms);
+    const NatsSocket first(port);
+    const NatsSocket of_the_app(other_port);
+    for (int i = 0; i < 200 && !first.is_shut_down(); ++i) ::usleep(50'000);
+    CHECK(first.is_shut_down());
+    const auto began = std::chrono::steady_clock::now();
+    const NatsSocket second(other_port);
+    for (int i = 0; i < 200 && !second.is_shut_down(); ++i) ::usleep(10'000);
+    CHECK(second.is_shut_down());
+    CHECK(std::chrono::steady_clock::now() - began >= 450ms);
+    CHECK_FALSE(of_the_app.is_shut_down());
+}
+
+TEST_CASE("a connect limit holds when no descriptor is left") {
+    LoopbackSocket server;
+    const int port = server.listen();
+    rlimit before{};
+    ::getrlimit(RLIMIT_NOFILE, &before);
+    const ConnectLimit limit("nats://127.0.0.1:" + std::to_string(port), 50ms);
+    const NatsSocket ours(port);
+    std::vector<int> taken;
+    const rlimit few{64, before.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &few);
+    for (int next = ::dup(0); next >= 0; next = ::dup(0)) taken.push_back(next);
+    for (int i = 0; i < 200 && !ours.is_shut_down(); ++i) ::usleep(50'000);
+    CHECK(ours.is_shut_down());
+    for (const int one : taken) ::close(one);
+    ::setrlimit(RLIMIT_NOFILE, &before);
 }

@@ -89,7 +89,7 @@ void emit_line(Publisher& publisher, const EmitCommand& command, std::string_vie
 }
 
 void log_to_stderr(std::string_view line) {
-    std::fprintf(stderr, "homeward-emit: %.*s\n", static_cast<int>(line.size()), line.data());
+    homeward::write_on_stderr("homeward-emit: ", line);
 }
 
 /// Returns whether the stream has acknowledged everything.

@@ -18,7 +18,7 @@ using homeward::Run;
 using homeward::SpoolCommand;
 
 void say(std::string_view line) {
-    std::fprintf(stderr, "homeward-spool: %.*s\n", static_cast<int>(line.size()), line.data());
+    homeward::write_on_stderr("homeward-spool: ", line);
 }
 
 int inspect(const SpoolCommand& command) {

@@ -265,6 +265,8 @@ TEST_CASE("a password does not reach a log") {
     CHECK(redact("password='se cr\\'et' host=h") == "password=*** host=h");
     CHECK(redact("nats://u:s@a:1") == "nats://u:***@a:1");
     CHECK(redact("nats://u:s@x@a:1") == "nats://u:***@a:1");
+    CHECK(redact("nats://u:s/x@a:1") == "nats://u:***@a:1");
+    CHECK(redact("nats://u:s@a:1,nats://v:t@b:2") == "nats://u:***@a:1,nats://v:***@b:2");
     CHECK(redact("nats://u:s@a:1, nats://u:t@b:2") == "nats://u:***@a:1, nats://u:***@b:2");
     CHECK(redact("nats://s3cr3tt0ken@a:1") == "nats://***@a:1");
     CHECK(redact("tls://s3cr3tt0ken@a:1") == "tls://***@a:1");

@@ -1,17 +1,22 @@
 // Start, reload, long pauses and stop of the real consumer.
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 
 #include "schemas/nats/subject.hpp"
 #include "schemas/wire/frame.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/servers/bad_server.hpp"
 #include "tests/support/servers/bridge.hpp"
 #include "tests/support/servers/nats_client.hpp"
 
@@ -288,4 +293,56 @@ TEST_CASE("a durable or a stream that vanishes is named, and made again") {
     CHECK(bridge.consumer_log().find("create durable") != std::string::npos);
     CHECK(bridge.consumer_log().find("create stream HOMEWARD_AUDIT_ams") != std::string::npos);
     expect_clean(bridge);
+}
+
+TEST_CASE("a stop during the start is over at once, whoever does not answer") {
+    Bridge bridge;
+    const BadServer nats(BadServer::Manner::stops_after_greeting);
+    const bool is_leader = GENERATE(true, false);
+    if (is_leader) {
+        bridge.leader().freeze();
+    } else {
+        bridge.environment()["HOMEWARD_NATS_URLS"] = nats.url();
+    }
+    ProcessOptions options;
+    options.environment = bridge.environment();
+    options.log = bridge.dir() / "log";
+    Process consumer({HOMEWARD_CONSUMER_PROGRAM, "run"}, options);
+    sleep_ms(1'500);
+    REQUIRE(consumer.is_running());
+    const auto started = Clock::now();
+    consumer.signal(SIGTERM);
+    CHECK(consumer.wait(30s) == 0);
+    CHECK(Clock::now() - started < 3s);
+    if (is_leader) bridge.leader().thaw();
+}
+
+TEST_CASE("a stop is over in 5 s when nobody reads the log") {
+    Bridge bridge;
+    std::array<int, 2> pipe{};
+    REQUIRE(::pipe(pipe.data()) == 0);
+    // Full, so that the next line waits for ever.
+    ::fcntl(pipe[1], F_SETFL, O_NONBLOCK);
+    const std::vector<char> filling(4'096, '.');
+    while (::write(pipe[1], filling.data(), filling.size()) > 0) {
+    }
+    ::fcntl(pipe[1], F_SETFL, 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+        ::dup2(pipe[1], STDOUT_FILENO);
+        ::dup2(pipe[1], STDERR_FILENO);
+        for (const auto& [name, value] : bridge.environment())
+            ::setenv(name.c_str(), value.c_str(), 1);
+        ::execl(HOMEWARD_CONSUMER_PROGRAM, HOMEWARD_CONSUMER_PROGRAM, "run", nullptr);
+        ::_exit(127);
+    }
+    sleep_ms(3'000);
+    const auto started = Clock::now();
+    ::kill(child, SIGTERM);
+    int status = -1;
+    CHECK(wait_until(15s, [&] { return ::waitpid(child, &status, WNOHANG) == child; }));
+    CHECK(status == 0);
+    CHECK(Clock::now() - started < 5500ms);
+    ::close(pipe[0]);
+    ::close(pipe[1]);
 }

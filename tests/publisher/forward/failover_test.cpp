@@ -125,3 +125,61 @@ TEST_CASE("a call that runs while leaf and hub restart has its effect once, and 
     CHECK(reply.body == "placed tea");
     CHECK(regions.orders("both-1") == 1);
 }
+
+TEST_CASE("a leader that freezes for good holds no worker, and its standby is followed") {
+    CallRegions regions;
+    const auto standby = PostgresServer::standby_of(regions.leader());
+    ServerOptions options = regions.server_options();
+    options.workers = 2;
+    options.database_url =
+        "postgresql://postgres@" + host(regions.leader()) + "," + host(*standby) + "/postgres";
+    auto server = std::make_unique<OrderServer>(regions, options);
+    Client primary(regions.client_options());
+    REQUIRE(primary.call("order.place", "tea", {.key = "before-1", .deadline = 10s}));
+    regions.leader().freeze();
+    // Each takes a worker, and gets no answer.
+    for (const char* key : {"frozen-1", "frozen-2"}) {
+        CHECK_FALSE(primary.call("order.place", "tea", {.key = key, .deadline = 1s}));
+    }
+    standby->promote();
+    Reply reply;
+    CHECK(wait_until(30s, [&] {
+        reply = primary.call("order.place", "tea", {.key = "after-1", .deadline = 2s});
+        return reply.outcome == Outcome::ok;
+    }));
+    INFO(reply.body << regions.log());
+    CHECK(standby->number("SELECT count(*) FROM orders WHERE key = 'after-1'") == 1);
+    const auto began = std::chrono::steady_clock::now();
+    server.reset();
+    CHECK(std::chrono::steady_clock::now() - began < 15s);
+    regions.leader().thaw();
+}
+
+TEST_CASE("a connection that waits for a late handler is left alone while the leader lives") {
+    // Method: the handler ends its transaction, or the leader itself would end the session.
+    CallRegions regions;
+    ServerOptions options = regions.server_options();
+    options.workers = 1;
+    Server server(options);
+    std::atomic<bool> is_done{false};
+    server.on("order.think", [&](pqxx::work& tx, const Call&) {
+        tx.exec("COMMIT");
+        sleep_ms(6'000);
+        is_done = true;
+        return std::string();
+    });
+    server.on("order.pid", [](pqxx::work& tx, const Call&) {
+        return tx.exec("SELECT pg_backend_pid()")[0][0].as<std::string>();
+    });
+    server.start();
+    Client primary(regions.client_options());
+    Reply before;
+    CHECK(wait_until(20s, [&] {
+        before = primary.call("order.pid", "", {.deadline = 2s});
+        return before.outcome == Outcome::ok;
+    }));
+    CHECK_FALSE(primary.call("order.think", "", {.deadline = 1s}));
+    CHECK(wait_until(20s, [&] { return is_done.load(); }));
+    const Reply after = primary.call("order.pid", "", {.deadline = 5s});
+    CHECK(after.body == before.body);
+}

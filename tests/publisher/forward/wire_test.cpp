@@ -1,7 +1,7 @@
 #include "publisher/forward/call_attempts.hpp"
 #include "publisher/forward/call_queue.hpp"
 #include "publisher/forward/call_wire.hpp"
-#include "publisher/forward/leader_url.hpp"
+#include "publisher/forward/leader_link.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace homeward::forward;
@@ -134,14 +134,16 @@ TEST_CASE(
 
 TEST_CASE("a connection string gets what leads to a leader, and keeps what it says itself") {
     const std::string added =
-        "connect_timeout=2&tcp_user_timeout=5000&application_name=homeward-forward";
+        "connect_timeout=2&tcp_user_timeout=5000&keepalives_idle=2&keepalives_interval=1"
+        "&keepalives_count=3&application_name=homeward-forward";
     CHECK(leader_url("postgresql://a,b/app") ==
           "postgresql://a,b/app?target_session_attrs=read-write&" + added);
     CHECK(leader_url("postgresql://a/app?target_session_attrs=any") ==
           "postgresql://a/app?target_session_attrs=any&" + added);
     CHECK(leader_url("host=a connect_timeout=9") ==
           "host=a connect_timeout=9 target_session_attrs=read-write tcp_user_timeout=5000"
-          " application_name=homeward-forward");
+          " keepalives_idle=2 keepalives_interval=1 keepalives_count=3 "
+          "application_name=homeward-forward");
 }
 
 TEST_CASE("an answer that comes with the deadline is left, or its message is open") {
