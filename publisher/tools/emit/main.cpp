@@ -7,7 +7,6 @@
 
 #include <array>
 #include <cerrno>
-#include <cinttypes>
 #include <cstdio>
 #include <cstring>
 #include <span>
@@ -32,12 +31,15 @@ using homeward::Publisher;
 constexpr std::uint64_t kComplaintsMax = 10;
 constexpr std::string_view kTooLong = "longer than 256 KiB";
 
+void log_to_stderr(std::string_view line) {
+    homeward::write_on_stderr("homeward-emit: ", line);
+}
+
 void complain(homeward::LineTally& tally, std::string_view what) {
     if (++tally.refused > kComplaintsMax) return;
-    std::fprintf(stderr, "homeward-emit: line %" PRIu64 " left out: %.*s\n", tally.lines,
-                 static_cast<int>(what.size()), what.data());
+    log_to_stderr("line " + std::to_string(tally.lines) + " left out: " + std::string(what));
     if (tally.refused == kComplaintsMax) {
-        std::fputs("homeward-emit: further lines that are left out are only counted\n", stderr);
+        log_to_stderr("further lines that are left out are only counted");
     }
 }
 
@@ -88,21 +90,21 @@ void emit_line(Publisher& publisher, const EmitCommand& command, std::string_vie
     }
 }
 
-void log_to_stderr(std::string_view line) {
-    homeward::write_on_stderr("homeward-emit: ", line);
-}
-
 /// Returns whether the stream has acknowledged everything.
 bool close(Publisher& publisher, const EmitCommand& command, const homeward::LineTally& tally) {
     const homeward::FlushResult closed = publisher.close(command.patience);
-    if (!command.quiet) {
-        std::fprintf(stderr,
-                     "homeward-emit: lines=%" PRIu64 " emitted=%" PRIu64 " dropped=%" PRIu64
-                     " left_out=%" PRIu64 " unacknowledged=%" PRIu64,
-                     tally.lines, tally.taken, tally.dropped, tally.refused, closed.events_left);
-        if (tally.replaced > 0) std::fprintf(stderr, " replaced=%" PRIu64, tally.replaced);
-        std::fputs("\n", stderr);
-    }
+    if (command.quiet) return closed.done;
+    std::string summary;
+    const auto add = [&](const char* name, std::uint64_t count) {
+        summary += (summary.empty() ? "" : " ") + std::string(name) + "=" + std::to_string(count);
+    };
+    add("lines", tally.lines);
+    add("emitted", tally.taken);
+    add("dropped", tally.dropped);
+    add("left_out", tally.refused);
+    add("unacknowledged", closed.events_left);
+    if (tally.replaced > 0) add("replaced", tally.replaced);
+    log_to_stderr(summary);
     return closed.done;
 }
 

@@ -1,21 +1,18 @@
 // Start, reload, long pauses and stop of the real consumer.
 
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
-#include <cstdlib>
 #include <cstring>
 #include <fstream>
 
 #include "schemas/nats/subject.hpp"
 #include "schemas/wire/frame.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/faults/unread_pipe.hpp"
 #include "tests/support/servers/bad_server.hpp"
 #include "tests/support/servers/bridge.hpp"
 #include "tests/support/servers/nats_client.hpp"
@@ -319,30 +316,15 @@ TEST_CASE("a stop during the start is over at once, whoever does not answer") {
 
 TEST_CASE("a stop is over in 5 s when nobody reads the log") {
     Bridge bridge;
-    std::array<int, 2> pipe{};
-    REQUIRE(::pipe(pipe.data()) == 0);
-    // Full, so that the next line waits for ever.
-    ::fcntl(pipe[1], F_SETFL, O_NONBLOCK);
-    const std::vector<char> filling(4'096, '.');
-    while (::write(pipe[1], filling.data(), filling.size()) > 0) {
-    }
-    ::fcntl(pipe[1], F_SETFL, 0);
-    const pid_t child = ::fork();
-    if (child == 0) {
-        ::dup2(pipe[1], STDOUT_FILENO);
-        ::dup2(pipe[1], STDERR_FILENO);
-        for (const auto& [name, value] : bridge.environment())
-            ::setenv(name.c_str(), value.c_str(), 1);
-        ::execl(HOMEWARD_CONSUMER_PROGRAM, HOMEWARD_CONSUMER_PROGRAM, "run", nullptr);
-        ::_exit(127);
-    }
+    const UnreadPipe pipe;
+    ProcessOptions options;
+    options.environment = bridge.environment();
+    options.log = pipe.path();
+    Process consumer({HOMEWARD_CONSUMER_PROGRAM, "run"}, options);
     sleep_ms(3'000);
+    REQUIRE(consumer.is_running());
     const auto started = Clock::now();
-    ::kill(child, SIGTERM);
-    int status = -1;
-    CHECK(wait_until(15s, [&] { return ::waitpid(child, &status, WNOHANG) == child; }));
-    CHECK(status == 0);
+    consumer.signal(SIGTERM);
+    CHECK(consumer.wait(15s) == 0);
     CHECK(Clock::now() - started < 5500ms);
-    ::close(pipe[0]);
-    ::close(pipe[1]);
 }
