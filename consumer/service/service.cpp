@@ -37,7 +37,7 @@ constexpr auto kLastLineMax = 200ms;
 /// Ends the process with a last line in the log. Nobody may read the log: a thread holds the logger
 /// then, for ever, and the line is lost.
 [[noreturn]] void end_process(const char* last_line) {
-    std::thread([last_line] {
+    start_thread("last line", [last_line] {
         spdlog::warn("{}", last_line);
         spdlog::default_logger()->flush();
         std::_Exit(0);

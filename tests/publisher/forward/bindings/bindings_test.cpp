@@ -6,6 +6,7 @@
 #include "tests/publisher/forward/call_regions.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/process.hpp"
+#include "tests/support/sanitizer.hpp"
 
 using namespace homeward;
 using namespace homeward::forward;
@@ -207,6 +208,10 @@ TEST_CASE("a server that is killed within a call: the effect is none, and the cl
 }
 
 TEST_CASE("a forked child has a client of its own, or an error that says so") {
+    if (!kCanForkThreads) {
+        WARN("not tried: no sanitizer is fit for threads in a forked child");
+        return;
+    }
     CallRegions regions;
     ServerProcess server(regions, "push");
     CHECK(run_client(regions, "c", {"fork"}) ==
