@@ -4,7 +4,8 @@
 Each of schemas/, publisher/ and consumer/ lists its folders under "## Folders", lowest first:
     | [`base/`](base/) | what it contains |
 A file may include its own folder, folders in rows above, and public headers (<homeward/...>).
-publisher/ and consumer/ may include schemas/ besides; schemas/ includes neither.
+publisher/ and consumer/ may include schemas/ besides; schemas/ includes neither. No source, test
+or script has more than 400 lines.
 """
 
 import pathlib
@@ -12,6 +13,7 @@ import re
 import sys
 
 SOURCES_MAX = 15  # a source with its header counts once
+LINES_MAX = 400
 ALLOWED_ABOVE = {"schemas": (), "publisher": ("schemas",), "consumer": ("schemas",)}
 ROW = re.compile(r"^\|\s*\[?`([\w/]+)/`")
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
@@ -55,10 +57,21 @@ def errors_of(root, module):
             yield f"{module}/README.md lists {folder}/, which does not exist"
 
 
+def long_sources(root):
+    for top in ("schemas", "publisher", "consumer", "tests", "deploy"):
+        for path in sorted((root / top).rglob("*")):
+            if path.suffix not in (".c", ".cpp", ".h", ".hpp", ".py", ".rb", ".sh"):
+                continue
+            lines = len(path.read_text().splitlines())
+            if lines > LINES_MAX:
+                yield f"{path.relative_to(root)} has {lines} lines; at most {LINES_MAX}"
+
+
 def main():
     root = pathlib.Path(sys.argv[1])
     errors = [error for module in ALLOWED_ABOVE for error in errors_of(root, module)]
-    print("\n".join(errors) or "includes follow the order of folders")
+    errors += long_sources(root)
+    print("\n".join(errors) or "includes follow the order of folders; no source is too long")
     return 1 if errors else 0
 
 

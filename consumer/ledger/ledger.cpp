@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "consumer/base/plain_text.hpp"
+#include "consumer/postgres/sql_text.hpp"
 #include "schemas/nats/subject.hpp"
 
 namespace homeward::consumer::ledger {

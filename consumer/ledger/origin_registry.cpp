@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "consumer/postgres/sql_text.hpp"
+
 namespace homeward::consumer {
 namespace {
 

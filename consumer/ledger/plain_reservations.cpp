@@ -4,6 +4,8 @@
 #include <map>
 #include <unordered_map>
 
+#include "consumer/postgres/sql_text.hpp"
+
 namespace homeward::consumer {
 namespace {
 

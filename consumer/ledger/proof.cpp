@@ -8,6 +8,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "consumer/postgres/sql_text.hpp"
+
 namespace homeward::consumer {
 namespace {
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "consumer/ledger/origin_registry.hpp"
+#include "consumer/postgres/sql_text.hpp"
 #include "schemas/nats/subject.hpp"
 
 namespace homeward::consumer {

@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include "consumer/postgres/sql_text.hpp"
+
 namespace homeward::consumer {
 
 void Partitions::ensure(PgConnection& leader, const TableDays& days) {

@@ -2,8 +2,10 @@
 
 #include <libpq-fe.h>
 #include <poll.h>
+#include <sys/socket.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <memory>
 #include <vector>
@@ -107,6 +109,75 @@ pg_conn* pg_connect(const std::string& url) {
     std::string sqlstate;
     if (SteadyClock::now() - started < kSilence) sqlstate = diagnose(info);
     throw LeaderError(sqlstate.empty() ? "08001" : sqlstate, redact(message), "");
+}
+
+void PgCalls::wait_for(short events) const {
+    const int socket = PQsocket(connection_);
+    if (socket < 0) return;  // it is lost, as libpq will say
+    pollfd ready{socket, events, 0};
+    const int limit = stall_max_.count() == 0 ? -1 : static_cast<int>(stall_max_.count());
+    int count = 0;
+    do {
+        count = ::poll(&ready, 1, limit);
+    } while (count < 0 && errno == EINTR);
+    if (count != 0) return;
+    ::shutdown(socket, SHUT_RDWR);
+    PQconsumeInput(connection_);  // so libpq knows
+    throw LeaderError(
+        "08006", "the leader has stalled: no answer for " + std::to_string(limit / 1'000) + " s",
+        "");
+}
+
+void PgCalls::throw_lost() const {
+    throw LeaderError("08006", trimmed(PQerrorMessage(connection_)), "");
+}
+
+void PgCalls::flush() const {
+    while (PQflush(connection_) == 1) {
+        wait_for(POLLIN | POLLOUT);
+        if (PQconsumeInput(connection_) != 1) return;  // the next result tells
+    }
+}
+
+pg_result* PgCalls::next_result() const {
+    while (PQisBusy(connection_) == 1) {
+        wait_for(POLLIN);
+        if (PQconsumeInput(connection_) != 1) break;
+    }
+    return PQgetResult(connection_);
+}
+
+pg_result* PgCalls::last_result() const {
+    flush();
+    std::unique_ptr<PGresult, void (*)(PGresult*)> last(nullptr, PQclear);
+    while (PGresult* result = next_result()) {
+        last.reset(result);
+        const bool is_lost = PQstatus(connection_) != CONNECTION_OK;
+        if (PQresultStatus(result) == PGRES_COPY_IN || is_lost) break;
+    }
+    return last.release();
+}
+
+void PgCalls::send(const std::string& sql) const {
+    discard_results();
+    if (PQsendQuery(connection_, sql.c_str()) != 1) throw_lost();
+    flush();
+}
+
+pg_result* PgCalls::execute(const std::string& sql) const {
+    send(sql);
+    return last_result();
+}
+
+void PgCalls::discard_results() const {
+    while (PGresult* result = next_result()) {
+        const bool is_copy = PQresultStatus(result) == PGRES_COPY_IN;
+        PQclear(result);
+        if (PQstatus(connection_) != CONNECTION_OK) break;
+        if (!is_copy) continue;
+        if (PQputCopyEnd(connection_, "given up") != 1) throw_lost();
+        flush();
+    }
 }
 
 }  // namespace homeward::consumer

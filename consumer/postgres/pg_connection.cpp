@@ -1,16 +1,12 @@
 #include "consumer/postgres/pg_connection.hpp"
 
 #include <libpq-fe.h>
-#include <poll.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <cctype>
-#include <cerrno>
 #include <cstdlib>
 #include <utility>
 
-#include "consumer/postgres/pg_connect.hpp"
 #include "schemas/text/json_text.hpp"
 
 namespace homeward::consumer {
@@ -85,7 +81,7 @@ std::string encoding_complaint(std::string_view encoding) {
 PgConnection::PgConnection(const std::string& url, const Config::Postgres& config)
     : connection_(pg_connect(url)),
       settings_(config),
-      stall_max_(stall_max(config)),
+      calls_(connection_, stall_max(config)),
       ledger_schema_(config.ledger_schema) {
     PQsetNoticeProcessor(
         connection_, [](void*, const char*) {}, nullptr);
@@ -113,7 +109,7 @@ PgConnection::PgConnection(const std::string& url, const Config::Postgres& confi
 void PgConnection::begin_session() {
     // Before anything is set: a pooler would hand it on to others. It invents the process that it
     // announces, as what serves us may be another after each transaction.
-    PGresult* result = run(kSessionState);
+    PGresult* result = calls_.execute(kSessionState);
     check(result);
     const QueryResult state(result);
     is_pooled_ = state.number(0, 0) != PQbackendPID(connection_);
@@ -138,9 +134,11 @@ void PgConnection::begin_session() {
 }
 
 PgConnection::WithoutLimit::WithoutLimit(PgConnection& connection)
-    : connection_(connection), before_(std::exchange(connection.stall_max_, {})) {}
+    : calls_(connection.calls_), before_(calls_.stall_max()) {
+    calls_.set_stall_max({});
+}
 PgConnection::WithoutLimit::~WithoutLimit() {
-    connection_.stall_max_ = before_;
+    calls_.set_stall_max(before_);
 }
 
 PgConnection::~PgConnection() {
@@ -150,7 +148,7 @@ PgConnection::~PgConnection() {
 PgConnection::PgConnection(PgConnection&& other) noexcept
     : connection_(std::exchange(other.connection_, nullptr)),
       settings_(std::move(other.settings_)),
-      stall_max_(other.stall_max_),
+      calls_(other.calls_),
       is_pooled_(other.is_pooled_),
       ledger_schema_(std::move(other.ledger_schema_)),
       identity_(std::move(other.identity_)) {}
@@ -195,65 +193,6 @@ void PgConnection::check(pg_result* result) const {
     throw_error(result);
 }
 
-void PgConnection::wait_for(short events) const {
-    const int socket = PQsocket(connection_);
-    if (socket < 0) return;  // it is lost, as libpq will say
-    pollfd ready{socket, events, 0};
-    const int limit = stall_max_.count() == 0 ? -1 : static_cast<int>(stall_max_.count());
-    int count = 0;
-    do {
-        count = ::poll(&ready, 1, limit);
-    } while (count < 0 && errno == EINTR);
-    if (count != 0) return;
-    ::shutdown(socket, SHUT_RDWR);
-    PQconsumeInput(connection_);  // so libpq knows
-    throw LeaderError(
-        "08006", "the leader has stalled: no answer for " + std::to_string(limit / 1'000) + " s",
-        "");
-}
-
-void PgConnection::flush() const {
-    while (PQflush(connection_) == 1) {
-        wait_for(POLLIN | POLLOUT);
-        if (PQconsumeInput(connection_) != 1) return;  // the next result tells
-    }
-}
-
-pg_result* PgConnection::next_result() const {
-    while (PQisBusy(connection_) == 1) {
-        wait_for(POLLIN);
-        if (PQconsumeInput(connection_) != 1) break;
-    }
-    return PQgetResult(connection_);
-}
-
-pg_result* PgConnection::last_result() const {
-    flush();
-    std::unique_ptr<PGresult, void (*)(PGresult*)> last(nullptr, PQclear);
-    while (PGresult* result = next_result()) {
-        last.reset(result);
-        if (PQresultStatus(result) == PGRES_COPY_IN || is_broken()) break;
-    }
-    return last.release();
-}
-
-pg_result* PgConnection::run(const std::string& sql) const {
-    discard_results();
-    if (PQsendQuery(connection_, sql.c_str()) != 1) throw_error(nullptr);
-    return last_result();
-}
-
-void PgConnection::discard_results() const {
-    while (PGresult* result = next_result()) {
-        const bool is_copy = PQresultStatus(result) == PGRES_COPY_IN;
-        PQclear(result);
-        if (is_broken()) break;
-        if (!is_copy) continue;
-        if (PQputCopyEnd(connection_, "given up") != 1) throw_error(nullptr);
-        flush();
-    }
-}
-
 std::string PgConnection::placed(const std::string& sql) const {
     const std::string_view name = kLedgerSchema;
     if (ledger_schema_ == name) return sql;
@@ -282,19 +221,17 @@ std::string PgConnection::prepared(const std::string& sql) const {
 }
 
 QueryResult PgConnection::execute(const std::string& sql) {
-    PGresult* result = run(prepared(sql));
+    PGresult* result = calls_.execute(prepared(sql));
     check(result);
     return QueryResult(result);
 }
 
 std::vector<QueryResult> PgConnection::execute_each(const std::string& sql) {
     const auto settings = static_cast<std::ptrdiff_t>(needs_settings() ? settings_.size() : 0);
-    discard_results();
-    if (PQsendQuery(connection_, prepared(sql).c_str()) != 1) throw_error(nullptr);
-    flush();
+    calls_.send(prepared(sql));
     std::vector<QueryResult> results;
     PGresult* failed = nullptr;
-    while (PGresult* result = next_result()) {
+    while (PGresult* result = calls_.next_result()) {
         const ExecStatusType status = PQresultStatus(result);
         if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) {
             results.emplace_back(result);
@@ -317,14 +254,14 @@ QueryResult PgConnection::query(const std::string& sql, const std::vector<Parame
         execute("COMMIT");
         return result;
     } catch (const LeaderError&) {
-        if (!is_broken()) PQclear(run("ROLLBACK"));
+        if (!is_broken()) PQclear(calls_.execute("ROLLBACK"));
         throw;
     }
 }
 
 void PgConnection::execute_alone(const std::string& sql) {
     const WithoutLimit unlimited(*this);
-    PGresult* result = run(placed(sql));
+    PGresult* result = calls_.execute(placed(sql));
     check(result);
     PQclear(result);
 }
@@ -340,19 +277,19 @@ QueryResult PgConnection::send_query(const std::string& sql,
         lengths.push_back(static_cast<int>(parameter.text.size()));
         formats.push_back(parameter.is_binary ? 1 : 0);
     }
-    discard_results();
+    calls_.discard_results();
     if (PQsendQueryParams(connection_, placed(sql).c_str(), static_cast<int>(parameters.size()),
                           nullptr, values.data(), lengths.data(), formats.data(), 0) != 1) {
         throw_error(nullptr);
     }
-    PGresult* result = last_result();
+    PGresult* result = calls_.last_result();
     check(result);
     return QueryResult(result);
 }
 
 void PgConnection::copy_begin(const std::string& sql) {
     copy_buffer_.clear();
-    PGresult* result = run(sql);
+    PGresult* result = calls_.execute(sql);
     try {
         check(result);
     } catch (LeaderError& error) {
@@ -381,7 +318,7 @@ void PgConnection::put(std::string_view bytes) {
             PQclear(drain());
             throw_error(nullptr);
         }
-        flush();
+        calls_.flush();
         bytes.remove_prefix(piece.size());
     }
 }
@@ -390,8 +327,8 @@ void PgConnection::copy_end() {
     put(copy_buffer_);
     copy_buffer_.clear();
     if (PQputCopyEnd(connection_, nullptr) != 1) throw_error(nullptr);
-    flush();
-    PGresult* result = next_result();
+    calls_.flush();
+    PGresult* result = calls_.next_result();
     PGresult* failed = drain();
     if (PQresultStatus(result) != PGRES_COMMAND_OK) {
         PQclear(failed);
@@ -409,7 +346,7 @@ void PgConnection::copy_end() {
 
 pg_result* PgConnection::drain() {
     PGresult* failed = nullptr;
-    while (PGresult* rest = next_result()) {
+    while (PGresult* rest = calls_.next_result()) {
         const ExecStatusType status = PQresultStatus(rest);
         const bool is_error = status == PGRES_FATAL_ERROR && failed == nullptr;
         if (is_error) {
@@ -435,54 +372,6 @@ std::string PgConnection::quote(std::string_view identifier) const {
     std::string result(quoted);
     PQfreemem(quoted);
     return result;
-}
-
-std::string array_text(const std::vector<std::int64_t>& values) {
-    std::string text = "{";
-    for (std::int64_t value : values) {
-        text.append(text.size() > 1 ? "," : "").append(std::to_string(value));
-    }
-    return text + "}";
-}
-
-std::string array_text(const std::vector<bool>& values) {
-    std::string text = "{";
-    for (bool value : values) text.append(text.size() > 1 ? "," : "").append(value ? "t" : "f");
-    return text + "}";
-}
-
-std::string array_text(const std::vector<std::string>& values) {
-    std::string text = "{";
-    for (const std::string& value : values) {
-        text.append(text.size() > 1 ? ",\"" : "\"");
-        for (char c : value) {
-            if (c == '"' || c == '\\') text += '\\';
-            text += c;
-        }
-        text += '"';
-    }
-    return text + "}";
-}
-
-std::string bytea_text(std::string_view bytes) {
-    constexpr char kDigits[] = "0123456789abcdef";
-    std::string text = "\\x";
-    text.reserve(2 + 2 * bytes.size());
-    for (char c : bytes) {
-        const auto byte = static_cast<unsigned char>(c);
-        text += kDigits[byte >> 4];
-        text += kDigits[byte & 15];
-    }
-    return text;
-}
-
-std::string bytes_of_bytea(std::string_view text) {
-    const auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
-    std::string bytes;
-    for (std::size_t i = 2; i + 1 < text.size(); i += 2) {
-        bytes += static_cast<char>(digit(text[i]) << 4 | digit(text[i + 1]));
-    }
-    return bytes;
 }
 
 }  // namespace homeward::consumer

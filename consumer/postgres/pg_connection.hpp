@@ -9,11 +9,9 @@
 #include <vector>
 
 #include "consumer/base/config.hpp"
+#include "consumer/postgres/pg_connect.hpp"
 #include "consumer/postgres/session_settings.hpp"
 #include "consumer/postgres/sqlstate.hpp"
-
-struct pg_conn;
-struct pg_result;
 
 namespace homeward::consumer {
 
@@ -59,9 +57,8 @@ struct LeaderIdentity {
 /// pooler, each transaction may be served by another one.
 ///
 /// A server that neither answers nor reads for statement_timeout_ms plus 5 s has stalled: its
-/// process is stopped, its disk hangs, or it is gone behind a pooler. The server's own timeout and
-/// TCP's do not notice that. The connection is lost then (08006). No limit applies with a
-/// statement_timeout_ms of 0.
+/// process is stopped, its disk hangs, or it is gone behind a pooler. The connection is lost then
+/// (08006). No limit applies with a statement_timeout_ms of 0.
 class PgConnection {
   public:
     /// While it lives, the server may take as long as it needs. The caller sets statement_timeout.
@@ -73,7 +70,7 @@ class PgConnection {
         WithoutLimit& operator=(const WithoutLimit&) = delete;
 
       private:
-        PgConnection& connection_;
+        PgCalls& calls_;
         const std::chrono::milliseconds before_;
     };
 
@@ -113,18 +110,6 @@ class PgConnection {
   private:
     [[noreturn]] void throw_error(pg_result* result) const;
     void check(pg_result* result) const;
-    /// Until the socket is ready; throws LeaderError, and ends the connection, when it has stalled.
-    void wait_for(short events) const;
-    /// Sends what libpq has buffered.
-    void flush() const;
-    /// PQgetResult() that does not wait for ever.
-    pg_result* next_result() const;
-    /// The last result of what has just been sent, or that of a COPY that begins.
-    pg_result* last_result() const;
-    /// PQexec() that does not wait for ever.
-    pg_result* run(const std::string& sql) const;
-    /// Ends what an error has left half done, such as a COPY.
-    void discard_results() const;
     void put(std::string_view bytes);
     /// Reads what is left of the answer; returns its first error, if any, which the caller owns.
     pg_result* drain();
@@ -136,7 +121,7 @@ class PgConnection {
 
     pg_conn* connection_ = nullptr;
     SessionSettings settings_;
-    std::chrono::milliseconds stall_max_;  ///< 0: no limit
+    PgCalls calls_;
     bool is_pooled_ = false;
     std::string copy_buffer_;  // what is not sent yet
     std::string ledger_schema_;
@@ -149,16 +134,7 @@ std::string version_complaint(int server_version);
 /// What is wrong with a database of this encoding; empty: nothing. Asked likewise.
 std::string encoding_complaint(std::string_view encoding);
 
-/// '{1,2,3}', '{t,f}'
-std::string array_text(const std::vector<std::int64_t>& values);
-std::string array_text(const std::vector<bool>& values);
-/// Each element quoted.
-std::string array_text(const std::vector<std::string>& values);
 /// Why something became a dead letter or a tombstone is told in so many bytes.
 inline constexpr std::size_t kReasonBytesMax = 1'024;
-/// Bytes as a bytea is written: \x and hex digits.
-std::string bytea_text(std::string_view bytes);
-/// What a bytea's text stands for; empty when it is not one.
-std::string bytes_of_bytea(std::string_view text);
 
 }  // namespace homeward::consumer

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "consumer/base/time.hpp"
+#include "consumer/postgres/sql_text.hpp"
 
 namespace homeward::consumer {
 namespace {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "consumer/postgres/sql_text.hpp"
 #include "consumer/repair/query_conditions.hpp"
 
 namespace homeward::consumer {

@@ -1,5 +1,6 @@
 #include "consumer/repair/dead_letters.hpp"
 
+#include "consumer/postgres/sql_text.hpp"
 #include "consumer/repair/query_conditions.hpp"
 
 namespace homeward::consumer {

@@ -8,6 +8,7 @@
 
 #include "consumer/postgres/packed_table.hpp"
 #include "consumer/postgres/schema.hpp"
+#include "consumer/postgres/sql_text.hpp"
 #include "schemas/cli/usage_error.hpp"
 
 namespace homeward::consumer {

@@ -5,6 +5,7 @@
 
 #include "consumer/base/plain_text.hpp"
 #include "consumer/base/time.hpp"
+#include "consumer/postgres/sql_text.hpp"
 
 namespace homeward::consumer {
 namespace {

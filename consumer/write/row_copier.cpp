@@ -9,6 +9,7 @@
 #include "consumer/decode/copy_row.hpp"
 #include "consumer/postgres/pack_layout.hpp"
 #include "consumer/postgres/schema.hpp"
+#include "consumer/postgres/sql_text.hpp"
 
 namespace homeward::consumer {
 namespace {
