@@ -222,16 +222,20 @@ TEST_CASE("bytes of any value go both ways, and a reply that is too large is und
 
 TEST_CASE("close() waits for a call that was taken, and then no thread waits any more") {
     PullServer shop;
-    std::thread caller(
-        [&] { CHECK(call(shop.client.get(), "slow", "tea")->outcome == HOMEWARD_OUTCOME_OK); });
+    bool is_called = false;
+    bool is_over = false;
+    bool is_closed = false;
+    std::thread caller([&] {
+        is_called = call(shop.client.get(), "slow", "tea")->outcome == HOMEWARD_OUTCOME_OK;
+    });
     homeward_tx* tx = shop.take();
     std::thread waiter([&] {
         homeward_tx* none = nullptr;
-        CHECK(homeward_forward_server_next(shop.server.get(), 60'000, &none) ==
-              HOMEWARD_NEXT_CLOSED);
+        is_over =
+            homeward_forward_server_next(shop.server.get(), 60'000, &none) == HOMEWARD_NEXT_CLOSED;
     });
     std::thread closer(
-        [&] { CHECK(homeward_forward_server_close(shop.server.get(), 20'000) == 1); });
+        [&] { is_closed = homeward_forward_server_close(shop.server.get(), 20'000) == 1; });
     sleep_ms(300);
     homeward_rows* rows =
         homeward_tx_query(tx, "INSERT INTO orders VALUES ('slow', 'tea')", nullptr, 0);
@@ -239,6 +243,9 @@ TEST_CASE("close() waits for a call that was taken, and then no thread waits any
     homeward_rows_free(rows);
     homeward_tx_reply(tx, "", 0);
     for (std::thread* thread : {&caller, &waiter, &closer}) thread->join();
+    CHECK(is_called);
+    CHECK(is_over);
+    CHECK(is_closed);
     CHECK(shop.regions.orders("slow") == 1);
     homeward_forward_server_stats stats{};
     stats.size = offsetof(homeward_forward_server_stats, queued);
