@@ -257,7 +257,8 @@ TEST_CASE("a forged frame of an unsigned origin that comes first is told from th
     // A frame that comes again is the same to the byte.
     victim.send(victim.frame(kEvents + 1, kEvents));
     victim.send(victim.frame(kEvents + 1, kEvents));
-    REQUIRE(wait_until(30s, [&] { return count(bridge, "audit_events") == 2 * kEvents; }));
+    REQUIRE(wait_until(30s,
+                       [&] { return count(bridge, "audit_events") == std::int64_t{kEvents} * 2; }));
     REQUIRE(
         wait_until(30s, [&] { return bridge.metric("homeward_skipped_events_total") == kEvents; }));
     CHECK(count(bridge, "homeward.conflict") == 1);
@@ -283,7 +284,8 @@ TEST_CASE("a frame whose seqs no publisher reaches leaves nothing in flight") {
     CHECK(count(bridge, "homeward.origin WHERE class = 'audit'") == 1);
     // The publisher goes on, and its account is whole.
     sender.send(sender.frame(kEvents + 1, kEvents));
-    REQUIRE(wait_until(30s, [&] { return count(bridge, "audit_events") == 2 * kEvents; }));
+    REQUIRE(wait_until(30s,
+                       [&] { return count(bridge, "audit_events") == std::int64_t{kEvents} * 2; }));
     CHECK(bridge.leader().query("SELECT accepted, in_flight FROM homeward.proof"
                                 " WHERE class = 'audit'") == Rows{{"20", "0"}});
     expect_clean_proof(bridge);

@@ -41,9 +41,13 @@ class Court {
     }
     /// Waits until so many frames were quarantined in all.
     void expect_aside(std::int64_t frames) const {
-        REQUIRE(wait_until(30s, [&] {
-            return leader().number("SELECT count(*) FROM homeward.conflict") == frames;
-        }));
+        std::int64_t found = 0;
+        const bool is_there = wait_until(30s, [&] {
+            found = leader().number("SELECT count(*) FROM homeward.conflict");
+            return found == frames;
+        });
+        INFO(found << " frames are quarantined\n" << bridge.consumer_log());
+        REQUIRE(is_there);
     }
     /// The seqs 1 to 10 and 16 to 20 are rows, 11 to 15 are only in a frame that also has 6 to 10.
     void make_overlap() {
@@ -353,9 +357,11 @@ TEST_CASE("frames that contradict and come at once take no more room than there 
     Court court(options);
     court.sender.send(court.sender.frame(1, 30));
     expect_clean(court.bridge);
+    CHECK(court.bridge.stop_consumer() == 0);  // so that one batch has them all
     for (std::uint64_t first = 2; first < 30; ++first) {
         court.sender.send(court.sender.frame(first, 40));
     }
+    court.bridge.start_consumer();
     court.expect_aside(3);
     REQUIRE(
         wait_until(30s, [&] { return court.bridge.metric("homeward_delayed_naks_total") >= 25; }));

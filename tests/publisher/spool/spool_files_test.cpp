@@ -53,7 +53,7 @@ std::filesystem::path lane_dir_of(const std::filesystem::path& spool,
     run->create_lane_file(0);
     CHECK(mode_of(run->identity().lane_dir) == 0700);
     CHECK(Run::inspect(run->directory()).run->identity().lane_dir == run->identity().lane_dir);
-    const auto where = run->identity().lane_dir;
+    auto where = run->identity().lane_dir;
     run->remove();
     CHECK(std::filesystem::exists(where) == false);
     return where;
@@ -64,7 +64,7 @@ std::filesystem::path leave_run(const std::filesystem::path& spool,
                                 const std::filesystem::path& lane_dir) {
     const auto run = Run::create(spool, identity_with(lane_dir));
     run->create_lane_file(0);
-    FrameLog(run->log_directory(EventClass::audit), 64u << 20, false);
+    const FrameLog log(run->log_directory(EventClass::audit), 64u << 20, false);
     return run->directory();
 }
 
