@@ -260,12 +260,21 @@ void Writer::quarantine(MessageWork& work, const std::string& reason) {
             command::kConflictsList);
         return;
     }
-    ledger::quarantine(*leader_, work, reason);
+    quarantined_.push_back({&work, reason});
     work.state = MessageWork::State::quarantined;
+}
+
+/// Inside the batch's transaction: rows of one that is rolled back would have room that nobody
+/// counts.
+void Writer::insert_quarantined() {
+    for (const Quarantined& one : quarantined_) {
+        ledger::quarantine(*leader_, *one.work, one.reason);
+    }
 }
 
 void Writer::prepare(Batch& batch) {
     quota_claim_.release();
+    quarantined_.clear();
     register_origins(*leader_, origins_, context_.admission.origins, batch);
     for (MessageWork& work : batch) {
         work.reset();
@@ -304,6 +313,7 @@ bool Writer::write_optimistically(Batch& batch) {
     copier_.make_room(*leader_, batch);
     stage_.enter(Stage::copy);
     leader_->execute("BEGIN; " + plain_.take_statement());
+    insert_quarantined();
     const auto started = SteadyClock::now();
     copier_.copy(*leader_, batch);
     ledger::write_rest(*leader_, batch);
@@ -346,6 +356,7 @@ bool Writer::write_carefully(Batch& batch) {
         partitions_.ensure(*leader_, days);
         return false;
     }
+    insert_quarantined();
     ledger::write_rest(*leader_, batch);
     stage_.enter(Stage::commit);
     committed_ = {leader_->identity(), ledger::seal_and_commit(*leader_, batch)};

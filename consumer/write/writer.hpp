@@ -77,12 +77,18 @@ class Writer {
     ~Writer();  // joins; the context's puller must have been stopped
 
   private:
+    struct Quarantined {
+        MessageWork* work;
+        std::string reason;
+    };
+
     void run();
     bool write(Batch& batch);
     bool write_halves(Batch& batch);
     void prepare(Batch& batch);
     void resolve_origin(MessageWork& work);
     void quarantine(MessageWork& work, const std::string& reason);
+    void insert_quarantined();
     void decode(Batch& batch, MessageDecoder::Into into);
     bool write_optimistically(Batch& batch);
     bool write_carefully(Batch& batch);
@@ -109,6 +115,7 @@ class Writer {
     RefusalJudge judge_;
     DayBudget day_budget_;
     QuotaClaim quota_claim_;
+    std::vector<Quarantined> quarantined_;  ///< of the batch, to be inserted by its transaction
     WriterProbe probe_;
     MessageDecoder decoder_;
     std::thread thread_;
