@@ -127,21 +127,35 @@ TEST_CASE("a call that runs while leaf and hub restart has its effect once, and 
 }
 
 TEST_CASE("a leader that freezes for good holds no worker, and its standby is followed") {
+    // Method: it freezes in the middle of a handler, whose next statement gets no answer; another
+    // call finds it frozen.
     CallRegions regions;
     const auto standby = PostgresServer::standby_of(regions.leader());
     ServerOptions options = regions.server_options();
     options.workers = 2;
     options.database_url =
         "postgresql://postgres@" + host(regions.leader()) + "," + host(*standby) + "/postgres";
-    auto server = std::make_unique<OrderServer>(regions, options);
+    std::atomic<bool> is_in_handler{false};
+    std::atomic<bool> is_frozen{false};
+    auto server =
+        std::make_unique<OrderServer>(regions, options, [&](pqxx::work& tx, const Call& call) {
+            if (call.key == "frozen-1" && !is_in_handler.exchange(true)) {
+                wait_until(20s, [&] { return is_frozen.load(); });
+            }
+            return place_order(tx, call);
+        });
     Client primary(regions.client_options());
     REQUIRE(primary.call("order.place", "tea", {.key = "before-1", .deadline = 10s}));
+    std::thread caller([&] {
+        static_cast<void>(primary.call("order.place", "tea", {.key = "frozen-1", .deadline = 3s}));
+    });
+    CHECK(wait_until(20s, [&] { return is_in_handler.load(); }));
     regions.leader().freeze();
-    // Each takes a worker, and gets no answer.
-    for (const char* key : {"frozen-1", "frozen-2"}) {
-        CHECK_FALSE(primary.call("order.place", "tea", {.key = key, .deadline = 1s}));
-    }
+    is_frozen = true;
+    CHECK_FALSE(primary.call("order.place", "tea", {.key = "frozen-2", .deadline = 1s}));
+    caller.join();
     standby->promote();
+    CHECK(wait_until(20s, [&] { return (*server)->stats().running == 0; }));
     Reply reply;
     CHECK(wait_until(30s, [&] {
         reply = primary.call("order.place", "tea", {.key = "after-1", .deadline = 2s});
