@@ -3,13 +3,13 @@
 
 #include <atomic>
 #include <filesystem>
-#include <mutex>
 #include <thread>
 
 #include "consumer/nats/nats_connection.hpp"
 #include "schemas/nats/subject.hpp"
 #include "tests/publisher/send/certificate.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/log_text.hpp"
 #include "tests/support/servers/bad_server.hpp"
 #include "tests/support/servers/bridge.hpp"
 #include "tests/support/servers/nats_client.hpp"
@@ -64,29 +64,6 @@ class HostileJetStream {
     std::thread thread_;
 };
 
-/// What the connection said.
-class Lines {
-  public:
-    auto listener() {
-        return [this](std::string_view line) {
-            const std::lock_guard lock(mutex_);
-            text_.append(line).append("\n");
-        };
-    }
-    bool has(std::string_view part) const {
-        const std::lock_guard lock(mutex_);
-        return text_.find(part) != std::string::npos;
-    }
-    std::string all() const {
-        const std::lock_guard lock(mutex_);
-        return text_;
-    }
-
-  private:
-    mutable std::mutex mutex_;
-    std::string text_;
-};
-
 }  // namespace
 
 TEST_CASE("one region's nonsense for replies of JetStream stops neither consumer nor the others") {
@@ -121,7 +98,7 @@ TEST_CASE("a login that is refused again and again ends no connection for good")
     NatsServer server(options);
     consumer::Config::Nats config;
     config.urls = {"nats://app:first@127.0.0.1:" + std::to_string(server.port())};
-    Lines lines;
+    LogText lines;
     consumer::NatsConnection nats(config, 10s, lines.listener());
     std::atomic<int> arrivals{0};
     const std::string inbox = nats.subscribe("", [&](std::vector<consumer::Arrival>& some) {
@@ -155,7 +132,7 @@ TEST_CASE("a CA that is rotated is taken over, and until then the handshake's er
     consumer::Config::Nats config;
     config.urls = {"tls://127.0.0.1:" + std::to_string(server.port())};
     config.tls_ca_file = dir / "ca.pem";
-    Lines lines;
+    LogText lines;
     consumer::NatsConnection nats(config, 10s, lines.listener());
     const auto over = std::filesystem::copy_options::overwrite_existing;
     std::filesystem::copy(dir / "renewed.pem", dir / "server.pem", over);
@@ -186,7 +163,7 @@ TEST_CASE("a client certificate that is rotated is taken over without a restart"
     config.tls_ca_file = dir / "ca.pem";
     config.tls_cert_file = dir / "client.pem";
     config.tls_key_file = dir / "client.key";
-    Lines lines;
+    LogText lines;
     consumer::NatsConnection nats(config, 10s, lines.listener());
 
     server.kill();
@@ -198,7 +175,7 @@ TEST_CASE("a client certificate that is rotated is taken over without a restart"
     server.start();
     const bool is_said = wait_until(
         30s, [&] { return lines.has("does it trust the certificate in nats.tls_cert_file"); });
-    INFO(lines.all());
+    INFO(lines.text());
     CHECK(is_said);
     CHECK_FALSE(nats.is_connected());
     for (const char* suffix : {".pem", ".key"}) {
@@ -250,7 +227,7 @@ TEST_CASE("a server that stalls in the login is told, again and again, and then 
         const BadServer server(manner);
         consumer::Config::Nats config;
         config.urls = {server.url(scheme)};
-        Lines lines;
+        LogText lines;
         const auto began = std::chrono::steady_clock::now();
         CHECK_THROWS_WITH(consumer::NatsConnection(config, 1s, lines.listener()),
                           Contains("stalls in the TLS handshake or the login; has it stopped"));

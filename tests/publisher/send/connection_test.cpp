@@ -7,7 +7,6 @@
 #include <atomic>
 #include <fstream>
 #include <functional>
-#include <mutex>
 
 #include <homeward/publisher.hpp>
 
@@ -18,6 +17,7 @@
 #include "tests/publisher/send/streams.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/faults/tcp_proxy.hpp"
+#include "tests/support/log_text.hpp"
 #include "tests/support/sanitizer.hpp"
 #include "tests/support/servers/bad_server.hpp"
 #include "tests/support/servers/nats_server.hpp"
@@ -29,29 +29,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// What the publisher said, kept for the test.
-class Log {
-  public:
-    auto listener() {
-        return [this](std::string_view line) {
-            const std::lock_guard lock(mutex_);
-            text_.append(line).append("\n");
-        };
-    }
-    bool has(std::string_view part) const {
-        const std::lock_guard lock(mutex_);
-        return text_.find(part) != std::string::npos;
-    }
-    std::string text() const {
-        const std::lock_guard lock(mutex_);
-        return text_;
-    }
-
-  private:
-    mutable std::mutex mutex_;
-    std::string text_;
-};
-
 NatsOptions with(const std::string& more) {
     NatsOptions options;
     options.more = more;
@@ -60,7 +37,7 @@ NatsOptions with(const std::string& more) {
 
 /// There is no stream: that it is missed says that the server has let the publisher in.
 void check_gets_in(PublisherOptions options) {
-    Log log;
+    LogText log;
     options.on_log = log.listener();
     Publisher publisher(options);
     REQUIRE(emits(publisher));
@@ -75,7 +52,7 @@ void check_gets_in(PublisherOptions options) {
 /// once `admit` was called.
 void check_stays_out(PublisherOptions options, const std::filesystem::path& file,
                      const std::function<void()>& admit = {}) {
-    Log log;
+    LogText log;
     options.on_log = log.listener();
     Publisher stranger(options);
     CHECK(emits(stranger));
@@ -139,7 +116,7 @@ TEST_CASE("over TLS events reach a server whose certificate is trusted, and no o
     options.tls_ca_file = dir / "server.pem";
     check_gets_in(options);
 
-    Log other_log;
+    LogText other_log;
     options.tls_ca_file = dir / "stranger.pem";
     options.on_log = other_log.listener();
     try {
@@ -234,7 +211,7 @@ TEST_CASE("a peer that has fallen silent is noticed, by the parent and by a fork
     NatsServer server;
     make_stream(server, StreamKind::audit);
     TcpProxy proxy(server.port());
-    Log log;
+    LogText log;
     PublisherOptions options =
         audit_app_options("nats://127.0.0.1:" + std::to_string(proxy.port()));
     options.on_log = log.listener();
@@ -285,7 +262,7 @@ TEST_CASE("why nothing arrives is said at once, with the address, and not again 
              {"tls://" + at(plain.port()), at(plain.port()) + ": the server offers no TLS"},
              {garbage.url(), "it is no NATS server; it says \"HTTP/1.1 418"}}) {
         INFO(trouble.url);
-        Log log;
+        LogText log;
         PublisherOptions options = audit_app_options(trouble.url);
         options.tls_ca_file = dir / "server.pem";
         options.on_log = log.listener();
@@ -306,7 +283,7 @@ TEST_CASE(
                " } ] }\nno_auth_user: a";
     };
     NatsServer server(with(users("")));
-    Log log;
+    LogText log;
     PublisherOptions options = audit_app_options(server.url());
     options.on_log = log.listener();
     Publisher publisher(options);
@@ -356,7 +333,7 @@ TEST_CASE("a password and a CA that are rotated are taken over without a restart
     make_certificate(dir, "renewed");
     std::filesystem::copy(dir / "server.pem", dir / "ca.pem");
     NatsServer server(with(tls_lines(dir, "server")));
-    Log log;
+    LogText log;
     PublisherOptions options =
         audit_app_options("tls://127.0.0.1:" + std::to_string(server.port()));
     options.tls_ca_file = dir / "ca.pem";

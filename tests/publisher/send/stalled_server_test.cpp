@@ -3,13 +3,13 @@
 #include <sys/resource.h>
 
 #include <memory>
-#include <mutex>
 
 #include <homeward/forward/client.hpp>
 #include <homeward/publisher.hpp>
 
 #include "tests/publisher/send/audit_app.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/log_text.hpp"
 #include "tests/support/process.hpp"
 #include "tests/support/servers/bad_server.hpp"
 
@@ -49,32 +49,13 @@ double seconds_of(Call call) {
     return std::chrono::duration<double>(SteadyClock::now() - before).count();
 }
 
-/// What was said, by several threads.
-class Log {
-  public:
-    auto listener() {
-        return [this](std::string_view line) {
-            const std::lock_guard lock(mutex_);
-            text_.append(line).append("\n");
-        };
-    }
-    std::string text() const {
-        const std::lock_guard lock(mutex_);
-        return text_;
-    }
-
-  private:
-    mutable std::mutex mutex_;
-    std::string text_;
-};
-
 }  // namespace
 
 TEST_CASE("a publisher starts, emits and ends against a server that stalls in the login") {
     for (const Stall& stall : stalls()) {
         INFO(stall.says);
         const BadServer server(stall.manner);
-        Log log;
+        LogText log;
         PublisherOptions options = audit_app_options(server.url(stall.scheme));
         options.on_log = log.listener();
         std::unique_ptr<Publisher> publisher;
@@ -82,7 +63,7 @@ TEST_CASE("a publisher starts, emits and ends against a server that stalls in th
         // It says 4 s; thrice that, since others use this machine.
         CHECK(seconds_of([&] { publisher = std::make_unique<Publisher>(options); }) < 12);
         CHECK(emits(*publisher));
-        CHECK(wait_until(12s, [&] { return log.text().find(stall.says) != std::string::npos; }));
+        CHECK(wait_until(12s, [&] { return log.has(stall.says); }));
         INFO(log.text());
         CHECK_THAT(log.text(), Contains(stall.says));
         FlushResult closed;
@@ -101,12 +82,12 @@ TEST_CASE("a client of forwarded calls ends against a server that stalls in the 
         options.connection.nats_urls = {server.url(stall.scheme)};
         options.connection.region = "ams";
         options.connection.app = "shop";
-        Log log;
+        LogText log;
         options.connection.on_log = log.listener();
         auto client = std::make_unique<forward::Client>(options);
         const forward::Reply reply = client->call("order.place", "tea", {.deadline = 500ms});
         CHECK(reply.outcome == forward::Outcome::unavailable);
-        CHECK(wait_until(12s, [&] { return log.text().find(stall.says) != std::string::npos; }));
+        CHECK(wait_until(12s, [&] { return log.has(stall.says); }));
         INFO(log.text());
         CHECK_THAT(log.text(), Contains(stall.says));
         CHECK(seconds_of([&] { client.reset(); }) < 12);
