@@ -95,7 +95,7 @@ void ListenSocket::remove_stale() const {
     if (::lstat(address_.path.c_str(), &status) != 0) return;
     if (!S_ISSOCK(status.st_mode)) fail(address_.path, "is there already, and is no socket");
     const int type = address_.is_datagram ? SOCK_DGRAM : SOCK_STREAM;
-    const int probe = ::socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+    const int probe = ::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     const sockaddr_un address = address_of(address_.path);
     const int failed =
         ::connect(probe, reinterpret_cast<const sockaddr*>(&address), sizeof address);

@@ -22,11 +22,15 @@ namespace fs = std::filesystem;
 
 namespace {
 
+sockaddr_un address_of(const fs::path& path) {
+    sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+    std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
+    return address;
+}
+
 int connect_to(const fs::path& path) {
     const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
+    sockaddr_un address = address_of(path);
     if (::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) return fd;
     ::close(fd);
     return -1;
@@ -323,7 +327,7 @@ TEST_CASE("a socket that a killed process left is replaced, one in use or anothe
     CHECK(read_file(sidecar.stream()) == "precious");
 }
 
-TEST_CASE("a link or a FIFO that a stranger has put beside a socket is not followed") {
+TEST_CASE("a stranger's link, FIFO or stopped program beside a socket is refused at once") {
     TempDir dir;
     const std::string path = dir / "events.sock";
     const std::string lock = path + ".lock";
@@ -342,6 +346,13 @@ TEST_CASE("a link or a FIFO that a stranger has put beside a socket is not follo
     const CommandResult fifo = listen();
     CHECK(fifo.exit_code == 2);
     CHECK_THAT(fifo.output, Catch::Matchers::Contains("is no regular file"));
+    fs::remove(lock);
+    const int stopped = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_un address = address_of(path);
+    REQUIRE(::bind(stopped, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    REQUIRE(::listen(stopped, 0) == 0);  // it does not accept, and one who waits is all it may have
+    REQUIRE(connect_to(path) >= 0);
+    CHECK_THAT(listen().output, Catch::Matchers::Contains("another process listens there"));
 }
 
 TEST_CASE("without NATS a socket takes events until the log is full, and then refuses each aloud") {

@@ -38,7 +38,7 @@ module Homeward
       attach_function :homeward_client_outcome, %i[pointer pointer uint32], :pointer, blocking: true
       attach_function :homeward_client_abandon, %i[pointer pointer uint32], :pointer, blocking: true
       attach_function :homeward_reply_free, [:pointer], :void
-      attach_function :homeward_client_is_connected, [:pointer], :int
+      attach_function :homeward_client_is_connected, [:pointer], :int, blocking: true
       attach_function :homeward_client_free, [:pointer], :void, blocking: true
 
       # A text that no other thread can change while the library reads it.
