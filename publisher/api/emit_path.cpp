@@ -65,7 +65,7 @@ detail::LanePlace Publisher::own_lane_place(const TypeDescriptor& type,
 
 EmitResult Publisher::no_room(detail::LaneWriter* lane, EventClass event_class) noexcept {
     if (event_class == EventClass::audit) {
-        lane->count_refusals(1);
+        if (!detail::thread_retries_when_full) lane->count_refusals(1);
         return EmitResult::full;
     }
     lane->count_drops(1);
@@ -74,6 +74,10 @@ EmitResult Publisher::no_room(detail::LaneWriter* lane, EventClass event_class) 
 
 /// The counts of a child without a publisher are in its copy of the parent's.
 EmitResult Publisher::refuse(EventClass event_class, EmitResult why) noexcept {
+    if (why == EmitResult::full && event_class == EventClass::audit &&
+        detail::thread_retries_when_full) {
+        return why;
+    }
     using Reason = Refusals::Reason;
     const Reason reason = why == EmitResult::scope_full    ? Reason::scope_full
                           : why == EmitResult::too_large   ? Reason::too_large

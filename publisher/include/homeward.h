@@ -159,8 +159,8 @@ HOMEWARD_NODISCARD
 homeward_result homeward_emit_json(homeward_publisher* publisher, homeward_class event_class,
                                    const char* type, size_t type_bytes, const char* json,
                                    size_t json_bytes, int64_t time_us);
-/** Like homeward_emit_json(), but waits while the lane is full (HOMEWARD_FULL). Each failed attempt
- * counts as refused.
+/** Like homeward_emit_json(), but waits while the lane is full (HOMEWARD_FULL). Counts as refused
+ * once, if it gives up.
  * @param publisher as for homeward_emit_json()
  * @param event_class as for homeward_emit_json()
  * @param type as for homeward_emit_json()

@@ -110,8 +110,8 @@ class Publisher {
         return emit_typed(event);
     }
 
-    /// Like emit(), but blocks up to `deadline` while the lane is full (EmitResult::full). Each
-    /// failed attempt counts as refused in stats(). Any thread.
+    /// Like emit(), but blocks up to `deadline` while the lane is full (EmitResult::full). Counts
+    /// as refused in stats() once, if it gives up. Any thread.
     /// @tparam Event a struct made by homeward_event_types()
     /// @param event views in it are read before the call returns
     /// @param deadline milliseconds from now; at least one attempt is made
@@ -278,17 +278,25 @@ EmitResult Publisher::emit_typed(const Event& event) noexcept {
 
 namespace detail {
 
-/// Calls `emit` until it finds room or the deadline has passed; at least once.
+/// Calls `emit` until it finds room or the deadline has passed; at least once. Only the last
+/// attempt counts as refused.
 template <typename Emit>
 EmitResult retry_while_full(std::chrono::milliseconds deadline, Emit&& emit) noexcept {
-    EmitResult result = emit();
+    if (deadline.count() <= 0) return emit();
+    const auto attempt = [&] {
+        thread_retries_when_full = true;
+        const EmitResult result = emit();
+        thread_retries_when_full = false;
+        return result;
+    };
+    EmitResult result = attempt();
     if (result != EmitResult::full) return result;
     const auto until = std::chrono::steady_clock::now() + deadline;
     while (result == EmitResult::full && std::chrono::steady_clock::now() < until) {
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
-        result = emit();
+        result = attempt();
     }
-    return result;
+    return result == EmitResult::full ? emit() : result;
 }
 
 }  // namespace detail

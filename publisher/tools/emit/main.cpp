@@ -7,11 +7,11 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <span>
 #include <string>
-#include <thread>
 
 #include "publisher/platform/standard_descriptors.hpp"
 #include "publisher/tools/emit/command_line.hpp"
@@ -46,11 +46,9 @@ void complain(homeward::LineTally& tally, std::string_view what) {
 /// Audit waits for room: standard input is held back, and nobody's request depends on it.
 EmitResult emit_patiently(Publisher& publisher, const EmitCommand& command, const std::string& type,
                           std::string_view object) {
-    for (;;) {
-        const EmitResult result = publisher.emit_json(type, class_of(command, type), object);
-        if (result != EmitResult::full) return result;
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
+    constexpr std::chrono::years kForever(50);
+    return homeward::detail::retry_while_full(
+        kForever, [&] { return publisher.emit_json(type, class_of(command, type), object); });
 }
 
 std::string text_object(const EmitCommand& command, std::string_view line,

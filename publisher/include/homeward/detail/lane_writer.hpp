@@ -206,4 +206,8 @@ struct ThreadLane {
 // Trivial to make and destroy, so that reading it costs no guard.
 inline constinit thread_local std::array<ThreadLane, 2> thread_lanes{};
 
+/// While this thread emits an audit event that it will emit again if it finds no room: such an
+/// attempt is no refusal.
+inline constinit thread_local bool thread_retries_when_full = false;
+
 }  // namespace homeward::detail
