@@ -1,6 +1,10 @@
 #include <homeward/replay/helper.hpp>
 
+#include <unistd.h>
+
+#include <chrono>
 #include <cstdlib>
+#include <mutex>
 #include <stdexcept>
 #include <utility>
 
@@ -84,6 +88,55 @@ std::unique_ptr<ReplicaPoller> make_poller(const HelperOptions& options,
     return std::make_unique<ReplicaPoller>(std::move(source), options.poll);
 }
 
+/// Queries the role of the primary region's server, for handlers that met an error and did not tell
+/// the role. It connects at the first question. One thread queries, others wait for its answer.
+class RoleQuery {
+  public:
+    explicit RoleQuery(std::unique_ptr<PositionSource> source) : source_(std::move(source)) {}
+    /// The connection of a forked child's parent must not be ended for the parent, too.
+    ~RoleQuery() {
+        if (is_of_parent()) static_cast<void>(source_.release());
+    }
+    RoleQuery(const RoleQuery&) = delete;
+    RoleQuery& operator=(const RoleQuery&) = delete;
+
+    ServerRole ask() {
+        if (is_of_parent()) return ServerRole::unknown;
+        const std::unique_lock lock(mutex_, kWaitMax);
+        if (!lock) return ServerRole::unknown;
+        if (Clock::now() - asked_at_ < kAnswerCounts) return role_;
+        const std::optional<ReplicaPosition> answer = source_->ask();
+        role_ = answer ? answer->role : ServerRole::unknown;
+        asked_at_ = Clock::now();
+        return role_;
+    }
+
+  private:
+    using Clock = std::chrono::steady_clock;
+    static constexpr std::chrono::seconds kWaitMax{1};
+    /// Many requests that fail at once cost the server few questions.
+    static constexpr std::chrono::milliseconds kAnswerCounts{100};
+
+    bool is_of_parent() const { return getpid() != process_; }
+
+    const pid_t process_ = getpid();
+    std::timed_mutex mutex_;
+    std::unique_ptr<PositionSource> source_;
+    ServerRole role_ = ServerRole::unknown;
+    Clock::time_point asked_at_{};
+};
+
+/// RequestHandlerOptions::ask_role, if the app has none: an empty function if nobody can tell.
+std::function<ServerRole()> role_question(const HelperOptions& options, const RegionalUrl& database,
+                                          const ReplicaPoller* poller) {
+    if (poller != nullptr) return [poller] { return poller->role_now(); };
+    if (database.is_replica || !options.position_source) return {};
+    std::unique_ptr<PositionSource> source = options.position_source(database.url);
+    const auto engine = engine_of_url(database.url);
+    if (engine && !shares_client(*engine, source->engine())) return {};
+    return [query = std::make_shared<RoleQuery>(std::move(source))] { return query->ask(); };
+}
+
 /// A route may still ask for the primary.
 std::function<ReplicaStatus(const RequestView&)> look_without_tokens(
     const SessionConsistencyOptions& reads) {
@@ -108,6 +161,9 @@ Helper::Helper(HelperOptions options)
     RequestHandlerOptions& request_handler = options.request_handler;
     if (!request_handler.look)
         request_handler.look = reads_ ? look_with(*reads_) : look_without_tokens(options.reads);
+    if (!request_handler.ask_role) {
+        request_handler.ask_role = role_question(options, database_, poller_.get());
+    }
     if (request_handler.answer.accel_prefix.empty()) {
         request_handler.answer.accel_prefix = from_environment("REPLAY_ACCEL_PREFIX");
     }

@@ -25,7 +25,6 @@ int main() try {
     options.position_source = libpq_position_source;
     options.request_handler.passthrough = {"/uploads/*"};
     options.request_handler.cause_of = libpqxx_cause;
-    options.request_handler.ask_role = [&] { return orders.role(); };
     options.request_handler.on_decision = [](const auto&, auto line) {
         std::cerr << line << std::endl;
     };

@@ -21,14 +21,6 @@ std::optional<std::string> Orders::add(const std::string& item) const {
     return row[0].as<std::string>();
 }
 
-homeward::replay::ServerRole Orders::role() const {
-    try {
-        return homeward::replay::server_role(connection());
-    } catch (const pqxx::failure&) {
-        return homeward::replay::ServerRole::unknown;
-    }
-}
-
 std::optional<std::string> place_order(pqxx::work& work, const std::string& item) {
     const auto placed = work.exec_params1(
         "SELECT count(*) FROM (SELECT FROM orders WHERE item = $1 LIMIT $2) AS placed", item,

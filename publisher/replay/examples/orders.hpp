@@ -1,7 +1,6 @@
 #pragma once
 
-// What the examples serve: orders in PostgreSQL. Knows neither HTTP nor regions but for the role of
-// the server that it finds.
+// What the examples serve: orders in PostgreSQL. Knows neither HTTP nor regions.
 
 #include <homeward/replay/libpqxx.hpp>
 #include <pqxx/pqxx>
@@ -20,8 +19,6 @@ class Orders {
     std::optional<std::string> find(const std::string& id) const;
     /// The new order's id, committed; nothing when that item is ordered already.
     std::optional<std::string> add(const std::string& item) const;
-    /// Of the server that this thread is connected to.
-    homeward::replay::ServerRole role() const;
     /// This thread's.
     pqxx::connection& connection() const { return homeward::replay::thread_connection(url_); }
 

@@ -44,7 +44,8 @@ struct HelperOptions {
     TokenOptions tokens{};              ///< how long tokens count
     SessionConsistencyOptions reads{};  ///< how stale reads may be; the cookie
     PollOptions poll{};                 ///< when the replica is queried
-    /// Called in a replica region, for the poller: libpq_position_source of libpq.hpp.
+    /// Called in a replica region, for the poller, and in the primary region, for the server's role
+    /// after an error: libpq_position_source of libpq.hpp. What it makes connects when it is asked.
     PositionSourceMaker position_source{};
     /// Policy and the app's functions. If empty, `look` compares session tokens, and
     /// `answer.accel_prefix` is REPLAY_ACCEL_PREFIX, for nginx in the place of the platform's

@@ -185,9 +185,15 @@ class LibpqPositionSource : public PositionSource {
         return false;
     }
 
-    static std::optional<ReplicaPosition> position_of(const Answer& answer) {
+    std::optional<ReplicaPosition> position_of(const Answer& answer) const {
         const auto row = detail::first_row<ReplicaRow>(answer.result.get());
-        return row ? parse_replica(*row) : std::nullopt;
+        std::optional<ReplicaPosition> position = row ? parse_replica(*row) : std::nullopt;
+        const bool is_primary = position && position->role == ServerRole::primary;
+        // A full disk makes a primary read-only; the row does not say so.
+        if (is_primary && server_role(connection_.get()) == ServerRole::read_only_primary) {
+            position->role = ServerRole::read_only_primary;
+        }
+        return position;
     }
 
     /// By its version first; then it is tried, once per connection. Not inside a transaction, where

@@ -63,7 +63,8 @@ struct RequestHandlerOptions {
     std::function<ReplicaStatus(const RequestView& request)> look{};
     /// Asked after Cause::read_only and Cause::conflict, on the handler's thread, when the handler
     /// has not told: the role of the server that it used, or unknown. Tells a standby from a full
-    /// disk, and from two writers in each other's way.
+    /// disk, from the app's own READ ONLY transaction, and from two writers in each other's way.
+    /// Helper and App have one by default: HelperOptions::position_source.
     std::function<ServerRole()> ask_role{};
     /// Called before the handler; what it returns is called once, before the answer is sent.
     std::function<Completion()> on_begin{};
