@@ -158,8 +158,8 @@ TEST_CASE("the ledger's functions make no temporary tables and use none of homew
 }
 
 TEST_CASE("no login holds up upkeep, schema changes or writing at the next midnight by its locks") {
-    // Method: a login without any right takes every advisory lock that a function of v0.1.0 took,
-    // and others try to lock the rows that stand in their place.
+    // Method: a login without any right takes every advisory lock that a function of v0.1.0 took, a
+    // reader holds what it may, and they try to lock the rows that stand in the locks' place.
     GuardedBridge guarded;
     guarded.leader().query("CREATE ROLE stranger LOGIN");
     ProcessOptions quiet;
@@ -169,17 +169,33 @@ TEST_CASE("no login holds up upkeep, schema changes or writing at the next midni
         " 'homeward.fold_plain', 'homeward.note_erased', 'homeward.schema']) AS k";
     const std::string takes_pairs =
         "SELECT pg_advisory_lock(hashtext('homeward.partition'), hashtext(k))"
-        " FROM unnest(ARRAY['audit_events', 'metric_events']) AS k";
+        " FROM unnest(ARRAY['audit_events', 'metric_events']) AS k"
+        " UNION ALL SELECT pg_advisory_lock(hashtext('homeward.seal'), b)"
+        " FROM generate_series(0, 63) AS b";
     const Process stranger({"psql", "-X", "-d", guarded.leader().url("stranger"), "-c", takes_keys,
                             "-c", takes_pairs, "-c", "SELECT pg_sleep(600)"},
                            quiet);
+    const Process reader({"psql", "-X", "-d", guarded.leader().url("auditor"), "-c",
+                          "BEGIN; LOCK TABLE homeward.lock_row, homeward.origin_lock_row,"
+                          " homeward.ledger, homeward.ledger_frame, homeward_events.audit_events"
+                          " IN ACCESS SHARE MODE; SELECT pg_sleep(600)"},
+                         quiet);
     REQUIRE(wait_until(20s, [&] {
         return guarded.leader().number(
-                   "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 6;
+                   "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 70 &&
+               guarded.leader().number(
+                   "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == 2;
     }));
     for (const char* sql :
          {"SELECT FROM homeward.lock_row FOR UPDATE", "SELECT FROM homeward.lock_row FOR KEY SHARE",
           "LOCK TABLE homeward.lock_row IN ROW EXCLUSIVE MODE",
+          "SELECT FROM homeward.origin_lock_row FOR KEY SHARE",
+          "LOCK TABLE homeward.origin_lock_row IN ROW EXCLUSIVE MODE",
+          "SELECT FROM homeward.plain_source FOR KEY SHARE",
+          "SELECT FROM homeward.plain_batch FOR KEY SHARE",
+          "LOCK TABLE homeward.ledger_frame IN SHARE ROW EXCLUSIVE MODE",
+          "LOCK TABLE homeward_events.audit_events IN SHARE MODE",
+          "SELECT homeward.await_lock('compact')",
           "LOCK TABLE homeward.migration IN ROW EXCLUSIVE MODE"}) {
         INFO(sql);
         for (const char* login : {"stranger", "auditor", "bridge"}) {
@@ -187,6 +203,7 @@ TEST_CASE("no login holds up upkeep, schema changes or writing at the next midni
         }
     }
     guarded.query_as("bridge",
+                     "SET lock_timeout = '5s';"
                      "INSERT INTO homeward.origin (publisher, class, region, app)"
                      " VALUES (gen_random_uuid(), 'audit', 'ams', 'shop');"
                      "SELECT homeward.settle('{1}', '{1}', '{10}', '{10}', '{f}', '{7}')");
