@@ -120,13 +120,24 @@ BEGIN
         END IF;
     END LOOP;
     GRANT SELECT ON ALL TABLES IN SCHEMA homeward TO homeward_upkeep;
-    -- A new leader is asked for what was committed before; redriven letters may have tombstones.
-    GRANT INSERT ON homeward.origin, homeward.heartbeat, homeward.tombstone TO homeward_upkeep;
-    GRANT INSERT ON homeward.origin, homeward.plain_stream, homeward.dead_letter,
-        homeward.tombstone, homeward.heartbeat, homeward.possible_duplicate, homeward.conflict
-        TO homeward_writer;
-    -- Views of v0.1.0, for one release.
-    GRANT INSERT ON homeward.ledger_mark TO homeward_writer;
+    -- By column: numbers and times that these tables give themselves are nobody's to choose. Earlier
+    -- versions of this file granted whole tables.
+    REVOKE INSERT ON homeward.origin, homeward.plain_stream, homeward.dead_letter,
+        homeward.tombstone, homeward.heartbeat, homeward.possible_duplicate, homeward.conflict,
+        homeward.ledger_mark FROM homeward_writer, homeward_upkeep;
+    -- Upkeep asks a new leader for what was committed before; redriven letters may have tombstones.
+    GRANT INSERT (publisher, class, region, app) ON homeward.origin
+        TO homeward_writer, homeward_upkeep;
+    GRANT INSERT (origin, accepted, is_closing) ON homeward.heartbeat
+        TO homeward_writer, homeward_upkeep;
+    GRANT INSERT (origin, seq_first, seq_last, reason) ON homeward.tombstone
+        TO homeward_writer, homeward_upkeep;
+    GRANT INSERT (origin) ON homeward.possible_duplicate TO homeward_writer;
+    GRANT INSERT (origin, seq_first, seq_last, region, app, reason, frame, frame_sha256,
+        message_time) ON homeward.conflict TO homeward_writer;
+    -- Of v0.1.0, for one release.
+    GRANT INSERT (origin, stream, created) ON homeward.plain_stream TO homeward_writer;
+    GRANT INSERT (origin, accepted, closing) ON homeward.ledger_mark TO homeward_writer;
     GRANT SELECT ON homeward.account TO homeward_writer;
     -- What it must see: names and versions, and the keys that ON CONFLICT compares.
     GRANT SELECT ON homeward.migration, homeward.migrated_object, homeward.event_type,

@@ -11,6 +11,10 @@
 namespace homeward::consumer {
 namespace {
 
+/// Of a pack: with an offset (integer), the seq of each of its events is within bigint. Else one
+/// pack would stop the view and the proof.
+constexpr const char* kPackSeqs = "seq BETWEEN 1 AND 9223372034707292159";
+
 std::string listed(const std::vector<std::string>& items) {
     std::string list;
     for (const std::string& item : items) list += (list.empty() ? "" : ", ") + item;
@@ -95,10 +99,10 @@ std::string PackedTable::packs_sql() const {
         compression += ";\nALTER TABLE " + table + " ALTER COLUMN " + leader_.quote(name) +
                        " SET COMPRESSION lz4";
     }
-    return "CREATE TABLE " + table + " (\n" + columns + ") PARTITION BY RANGE (time);\n" +
-           "CREATE INDEX ON " + table + " USING brin (time, _time_last)" + compression +
-           ";\nCOMMENT ON TABLE " + table + " IS 'packs of up to 2,000 events; read the view " +
-           type_.table + "'";
+    return "CREATE TABLE " + table + " (\n" + columns + ",\n    CHECK (" + kPackSeqs +
+           ")) PARTITION BY RANGE (time);\nCREATE INDEX ON " + table +
+           " USING brin (time, _time_last)" + compression + ";\nCOMMENT ON TABLE " + table +
+           " IS 'packs of up to 2,000 events; read the view " + type_.table + "'";
 }
 
 std::string PackedTable::index_sql(const std::string& column) const {
@@ -110,7 +114,7 @@ std::string PackedTable::index_sql(const std::string& column) const {
 
 /// Whether a row `r` can be part of a pack.
 std::string PackedTable::packable() const {
-    std::string all = "true";
+    std::string all = std::string("r.") + kPackSeqs;
     for (const Field& field : type_.fields) {
         if (field.column != ColumnType::text || field.array) continue;
         const std::string column = "r." + leader_.quote(field.name);

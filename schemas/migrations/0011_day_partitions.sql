@@ -113,6 +113,11 @@ DECLARE
     made int4 := 0;
     tables text[];
 BEGIN
+    -- A year ahead, and the days of a batch. More in one transaction could fill the lock table.
+    IF cardinality(days) > 400 THEN
+        RAISE EXCEPTION 'ensure_partitions(): % days in one call; at most 400', cardinality(days)
+            USING ERRCODE = '22023';
+    END IF;
     -- Only tables that Homeward made; the caller's names are otherwise not trusted.
     tables := ARRAY(SELECT t.table_name FROM homeward.tables_of(event_schema, event_table) AS t
                     WHERE t.partitioning = 'day');

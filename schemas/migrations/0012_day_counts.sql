@@ -239,7 +239,7 @@ BEGIN
     EXECUTE format(
         'INSERT INTO homeward.day_rows (counted_day, origin, rows, seq_sum, square_sum)'
         ' SELECT $1, origin, count(*), sum(seq),'
-        '  sum(CASE WHEN seq < 3000000000 THEN seq * seq ELSE 0 END)'
+        '  sum(CASE WHEN seq BETWEEN 0 AND 2999999999 THEN seq * seq ELSE 0 END)'
         ' FROM %s GROUP BY origin', homeward.event_source(part.partition))
     USING of_counted_day;
     SELECT coalesce(sum(d.rows), 0)::int8 INTO counted
@@ -272,7 +272,7 @@ BEGIN
     -- One statement, so one snapshot.
     EXECUTE format(
         'WITH found AS (SELECT origin, count(*) AS rows, sum(seq) AS s,'
-        '  sum(CASE WHEN seq < 3000000000 THEN seq * seq ELSE 0 END) AS q'
+        '  sum(CASE WHEN seq BETWEEN 0 AND 2999999999 THEN seq * seq ELSE 0 END) AS q'
         '  FROM %s GROUP BY origin),'
         ' kept AS (SELECT origin, rows, seq_sum AS s, square_sum AS q'
         '  FROM homeward.day_rows WHERE counted_day = $1)'
@@ -329,7 +329,7 @@ BEGIN
     EXECUTE format(
         'INSERT INTO homeward.expired_rows AS r (origin, rows, seq_sum, square_sum)'
         ' SELECT origin, count(*), sum(seq),'
-        '  sum(CASE WHEN seq < 3000000000 THEN seq * seq ELSE 0 END)'
+        '  sum(CASE WHEN seq BETWEEN 0 AND 2999999999 THEN seq * seq ELSE 0 END)'
         ' FROM (SELECT DISTINCT origin, seq FROM %s) AS d'
         ' WHERE EXISTS (SELECT FROM homeward.known_origin o WHERE o.id = d.origin)'
         ' GROUP BY origin'

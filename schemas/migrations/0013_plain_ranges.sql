@@ -25,8 +25,8 @@ COMMENT ON COLUMN homeward.plain_source.epochs IS
 CREATE TABLE homeward.plain_run (
     source     int4 NOT NULL,
     epoch      int4 NOT NULL,
-    seq_first  int8 NOT NULL,
-    seq_last   int8 NOT NULL CHECK (seq_last >= seq_first),
+    seq_first  int8 NOT NULL CHECK (seq_first >= 1),
+    seq_last   int8 NOT NULL CHECK (seq_last >= seq_first AND seq_last < 9223372036854775807),
     time_first timestamptz NOT NULL,
     time_last  timestamptz NOT NULL CHECK (time_last >= time_first),
     batch      int8 NOT NULL,
@@ -49,7 +49,7 @@ CREATE TABLE homeward.plain_batch (
 -- The last seq that an origin of plain messages has reserved: the highest row of each counts.
 CREATE TABLE homeward.plain_counter (
     origin   int4 NOT NULL,
-    seq_last int8 NOT NULL,
+    seq_last int8 NOT NULL CHECK (seq_last >= 1 AND seq_last < 9223372036854775807),
     PRIMARY KEY (origin, seq_last)
 );
 
@@ -121,8 +121,11 @@ BEGIN
     DELETE FROM homeward.plain_batch b WHERE b.id = batch_id;
     DELETE FROM homeward.plain_run r USING unnest(dead.run_epochs, dead.run_firsts) AS d (g, a)
     WHERE r.source = dead.source AND r.epoch = d.g AND r.seq_first = d.a AND r.batch = batch_id;
-    INSERT INTO homeward.plain_unused (origin, seq_first, seq_last)
-    SELECT * FROM unnest(dead.origins, dead.firsts, dead.lasts);
+    -- Two reservations of one origin under different streams may begin at the same seq.
+    INSERT INTO homeward.plain_unused AS u (origin, seq_first, seq_last)
+    SELECT d.o, d.a, max(d.z) FROM unnest(dead.origins, dead.firsts, dead.lasts) AS d (o, a, z)
+    GROUP BY d.o, d.a
+    ON CONFLICT (origin, seq_first) DO UPDATE SET seq_last = greatest(u.seq_last, excluded.seq_last);
     RETURN true;
 END $$;
 
@@ -149,6 +152,9 @@ DECLARE
     lasts int8[];
     given_up int8[] := '{}';
 BEGIN
+    IF NOT coalesce(1 <= ALL (counts), false) THEN
+        RAISE EXCEPTION 'reserve_plain(): counts must be at least 1' USING ERRCODE = '22023';
+    END IF;
     -- From here to COMMIT, reservations of one stream are made one at a time.
     SELECT * INTO STRICT made FROM homeward.plain_source p WHERE p.id = of_source FOR UPDATE;
 

@@ -84,7 +84,7 @@ BEGIN
             EXECUTE format(
                 'SELECT array_agg(o), array_agg(n), array_agg(s), array_agg(q) FROM'
                 ' (SELECT origin AS o, count(*) AS n, sum(seq) AS s,'
-                '  sum(CASE WHEN seq < 3000000000 THEN seq * seq ELSE 0 END) AS q'
+                '  sum(CASE WHEN seq BETWEEN 0 AND 2999999999 THEN seq * seq ELSE 0 END) AS q'
                 '  FROM %s WHERE $1 IS NULL OR origin = $1 GROUP BY origin) AS g',
                 homeward.event_source(one.partition))
             INTO origins, counts, sums, squares USING of_origin;
@@ -129,14 +129,16 @@ BEGIN
     END IF;
     FOR one IN SELECT * FROM homeward.event_partitions() LOOP
         BEGIN
-            -- Runs first, since range_agg() keeps all its input in memory.
+            -- Runs first, since range_agg() keeps all its input in memory. Seqs that no origin can have
+            -- count as seq 0, which is never settled.
             EXECUTE format(
                 'SELECT array_agg(o), array_agg(n), array_agg(r::text) FROM'
                 ' (SELECT o, sum(n)::int8 AS n, range_agg(int8range(a, z, ''[]'')) AS r FROM'
                 '   (SELECT o, min(s) AS a, max(s) AS z, count(*) AS n FROM'
-                '     (SELECT origin AS o, seq AS s, seq - dense_rank() OVER'
-                '       (PARTITION BY origin ORDER BY seq) AS run'
-                '      FROM %s WHERE origin = ANY ($1)) AS e GROUP BY o, run) AS i'
+                '     (SELECT o, s, s - dense_rank() OVER (PARTITION BY o ORDER BY s) AS run FROM'
+                '       (SELECT origin AS o, CASE WHEN seq BETWEEN 1 AND 9223372036854775806'
+                '                                 THEN seq ELSE 0 END AS s'
+                '        FROM %s WHERE origin = ANY ($1)) AS q) AS e GROUP BY o, run) AS i'
                 '  GROUP BY o) AS g',
                 homeward.event_source(one.partition))
             INTO origins, counts, ranges USING of_origins;
@@ -211,10 +213,12 @@ SET jit = off AS $$
                    coalesce(sum(homeward.square_sum(l.seq, l.seq)), 0) AS square_sum
             FROM homeward.dead_letter l WHERE l.origin = a.origin AND l.state <> 'redriven') AS d
         CROSS JOIN LATERAL (
-            SELECT coalesce(sum(b.seq_last - b.seq_first + 1), 0)::int8 AS tombstoned,
-                   coalesce(sum(homeward.seq_sum(b.seq_first, b.seq_last)), 0) AS seq_sum,
-                   coalesce(sum(homeward.square_sum(b.seq_first, b.seq_last)), 0) AS square_sum
-            FROM homeward.tombstone b WHERE b.origin = a.origin) AS t
+            -- Once each, and only where settled: so their number is never above that of the seqs.
+            SELECT coalesce(sum(upper(r) - lower(r)), 0)::int8 AS tombstoned,
+                   coalesce(sum(homeward.seq_sum(lower(r), upper(r) - 1)), 0) AS seq_sum,
+                   coalesce(sum(homeward.square_sum(lower(r), upper(r) - 1)), 0) AS square_sum
+            FROM unnest(a.settled * (SELECT range_agg(int8range(b.seq_first, b.seq_last, '[]'))
+                                     FROM homeward.tombstone b WHERE b.origin = a.origin)) AS r) AS t
         CROSS JOIN LATERAL (
             SELECT coalesce(sum(b.seq_last - b.seq_first + 1), 0)::int8 AS erased,
                    coalesce(sum(homeward.seq_sum(b.seq_first, b.seq_last)), 0) AS seq_sum,

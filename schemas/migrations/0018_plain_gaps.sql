@@ -23,6 +23,11 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homewar
 DECLARE
     of_source int4 := homeward.register_plain_source(of_stream, created_us);
 BEGIN
+    IF NOT coalesce(stream_first >= 0 AND acked >= 0
+                    AND greatest(stream_first, acked) < 9223372036854775807, false) THEN
+        RAISE EXCEPTION 'record_plain_acks(%, %): not sequences of a stream', stream_first, acked
+            USING ERRCODE = '22023';
+    END IF;
     UPDATE homeward.plain_acked_range a SET seq_acked = acked, recorded_at = now()
     WHERE a.source = of_source AND a.seq_acked < acked;
     IF FOUND OR EXISTS (SELECT FROM homeward.plain_acked_range a WHERE a.source = of_source) THEN
