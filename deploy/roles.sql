@@ -85,8 +85,8 @@ DECLARE
     -- What whose statements call. The functions that these call run as their owner.
     for_writer text[] := ARRAY['settle', 'check_no_overlap', 'claim', 'insert_dead_letters',
         'reserve_plain', 'take_plain', 'await_plain', 'register_plain_source', 'ensure_partition',
-        'ensure_partitions', 'record_late_rows', 'replicated_lsn', 'seq_count', 'missing_after',
-        'check_columns', 'joined_values', 'packed_types',
+        'ensure_partitions', 'replicated_lsn', 'seq_count', 'missing_after', 'check_columns',
+        'joined_values', 'packed_types',
         -- Of consumers of v0.1.0, for one release.
         'seal', 'bury', 'claim_plain'];
     for_upkeep text[] := ARRAY['compact', 'complete_origins', 'forget', 'ensure_partition',
@@ -94,9 +94,9 @@ DECLARE
         'close_letters', 'keep_letters', 'letter_sums', 'conflict_sums', 'take_conflict',
         'claim_rest', 'check_no_overlap', 'close_conflict', 'discard_conflicts',
         'insert_dead_letters', 'replicated_lsn', 'seq_count', 'range_count', 'missing_after',
-        'uncounted_days', 'begin_day_count', 'finish_day_count', 'record_late_rows',
-        'register_consumer', 'record_plain_acks', 'check_columns', 'joined_values', 'pack_rows',
-        'days_to_pack', 'packed_types'];
+        'uncounted_days', 'begin_day_count', 'finish_day_count', 'register_consumer',
+        'record_plain_acks', 'check_columns', 'joined_values', 'pack_rows', 'days_to_pack',
+        'packed_types'];
     for_caller text[] := ARRAY['begin_call', 'store_call', 'ensure_call_days', 'drop_expired_calls'];
     one record;
 BEGIN

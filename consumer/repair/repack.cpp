@@ -72,14 +72,12 @@ std::string Repack::unpacking(const Part& part, const std::string& blocks) const
 /// One transaction. The day is counted anew, since its events are in another table from then on.
 std::int64_t Repack::unpack_blocks(const Part& part, std::int64_t first, std::int64_t end) {
     const auto tid = [](std::int64_t block) { return "'(" + std::to_string(block) + ",0)'::tid"; };
-    leader_.execute("BEGIN; SET LOCAL homeward.records_late_rows = on");
+    leader_.execute("BEGIN");
     leader_.query("SELECT homeward.ensure_partitions($1, $2, ARRAY[$3::date])",
                   {event_schema_, type_.table, part.day});
     const std::int64_t moved =
         leader_.query(unpacking(part, "r.ctid >= " + tid(first) + " AND r.ctid < " + tid(end)))
             .number(0, 0);
-    leader_.query("SELECT homeward.record_late_rows($1, ARRAY[$2], ARRAY[$3::date])",
-                  {event_schema_, type_.table, part.day});
     leader_.execute("COMMIT");
     return moved;
 }

@@ -216,7 +216,7 @@ void Housekeeper::count_holes(PgConnection& leader) {
         "SELECT least(coalesce(sum(holes), 0), 9223372036854775807)::int8,"
         " least(coalesce(sum(holes) FILTER (WHERE late), 0), 9223372036854775807)::int8"
         " FROM (SELECT greatest(accepted - homeward.seq_count(settled), 0) AS holes,"
-        " is_abandoned OR last_seen_at < now() - homeward.missing_after() AS late"
+        " is_abandoned OR last_seen_at < (SELECT now() - homeward.missing_after()) AS late"
         " FROM homeward.origin_status"
         " UNION ALL SELECT seq_last - seq_first + 1, true FROM homeward.plain_gap) AS a");
     metrics_.holes = static_cast<std::uint64_t>(sums.number(0, 0));

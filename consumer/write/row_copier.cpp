@@ -72,27 +72,6 @@ void send_row_data(PgConnection& leader, std::span<const RowPlace> places) {
     leader.copy_end();
 }
 
-/// The days of rows of partitioned types that `is_wanted(type, day)`.
-template <typename Wanted>
-TableDays days_of(const Catalog& catalog, const Batch& batch, const Wanted& is_wanted) {
-    TableDays days;
-    const EventType* last_type = nullptr;
-    std::int64_t last_day = 0;
-    for (const MessageWork& work : batch) {
-        if (work.is_skipped()) continue;
-        for (const EventRow& event : work.events) {
-            const EventType& type = catalog.types()[static_cast<std::size_t>(event.type)];
-            const std::int64_t day = day_of(event.time_us);
-            if (&type == last_type && day == last_day) continue;
-            last_type = &type;
-            last_day = day;
-            if (type.partitioning == Partitioning::none || !is_wanted(type, day)) continue;
-            days[type.table].insert(day);
-        }
-    }
-    return days;
-}
-
 /// In the order in which rows have them.
 std::vector<std::pair<std::string, std::string>> row_columns(const EventType& type) {
     std::vector<std::pair<std::string, std::string>> columns{
@@ -150,39 +129,24 @@ std::string RowCopier::row_table(PgConnection& leader, const EventType& type) {
 }
 
 TableDays RowCopier::missing_days(const Batch& batch) const {
-    return days_of(catalog_, batch, [this](const EventType& type, std::int64_t day) {
-        return !partitions_.is_known(type, day);
-    });
-}
-
-/// Days that are over by our clock. The leader counts a day hours after its end, so that a clock
-/// that is behind by less names them all.
-TableDays RowCopier::late_days(const Batch& batch) const {
-    const std::int64_t today = day_of(system_us());
-    return days_of(catalog_, batch,
-                   [today](const EventType&, std::int64_t day) { return day < today; });
-}
-
-/// Else a trigger would run for each row of a counted day, at twice what the row itself costs.
-void RowCopier::begin_late_rows(PgConnection& leader, const TableDays& days) const {
-    if (!days.empty()) leader.execute("SET LOCAL homeward.records_late_rows = on");
-}
-
-/// After the rows: a count that begins in between waits for us, and sees them.
-void RowCopier::note_late_rows(PgConnection& leader, const TableDays& days) const {
-    if (days.empty()) return;
-    std::vector<std::string> tables;
-    std::vector<std::int64_t> numbers;
-    for (const auto& [table, of_table] : days) {
-        tables.insert(tables.end(), of_table.size(), table);
-        numbers.insert(numbers.end(), of_table.begin(), of_table.end());
+    TableDays days;
+    const EventType* last_type = nullptr;
+    std::int64_t last_day = 0;
+    for (const MessageWork& work : batch) {
+        if (work.is_skipped()) continue;
+        for (const EventRow& event : work.events) {
+            const EventType& type = catalog_.types()[static_cast<std::size_t>(event.type)];
+            const std::int64_t day = day_of(event.time_us);
+            if (&type == last_type && day == last_day) continue;
+            last_type = &type;
+            last_day = day;
+            if (type.partitioning == Partitioning::none || partitions_.is_known(type, day)) {
+                continue;
+            }
+            days[type.table].insert(day);
+        }
     }
-    leader.query(
-        "SELECT homeward.record_late_rows($1, $2::text[],"
-        " ARRAY(SELECT date '1970-01-01' + d FROM pg_catalog.unnest($3::int4[]) WITH ORDINALITY AS "
-        "u (d, i)"
-        " ORDER BY i))",
-        {config_.postgres.event_schema, array_text(tables), array_text(numbers)});
+    return days;
 }
 
 void RowCopier::make_room(PgConnection& leader, const Batch& batch) {
@@ -247,8 +211,6 @@ void RowCopier::went_well(int type, SteadyClock::duration took) {
 }
 
 void RowCopier::copy(PgConnection& leader, Batch& batch) {
-    const TableDays late = late_days(batch);
-    begin_late_rows(leader, late);
     for (std::size_t index = 0; index < catalog_.types().size(); ++index) {
         const int type = static_cast<int>(index);
         const Places places = places_of(batch, type);
@@ -258,7 +220,6 @@ void RowCopier::copy(PgConnection& leader, Batch& batch) {
             at += count;
         }
     }
-    note_late_rows(leader, late);
 }
 
 void RowCopier::isolate_bad_rows(PgConnection& leader, const Places& places,
@@ -316,8 +277,6 @@ void RowCopier::make_dead(const Refusal& refusal, Payloads& payloads) {
 
 std::vector<CopyOutcome> RowCopier::isolate_bad_rows(PgConnection& leader, Batch& batch,
                                                      std::size_t refused_max) {
-    const TableDays late = late_days(batch);
-    begin_late_rows(leader, late);
     std::vector<CopyOutcome> outcomes;
     for (std::size_t index = 0; index < catalog_.types().size(); ++index) {
         const int type = static_cast<int>(index);
@@ -330,7 +289,6 @@ std::vector<CopyOutcome> RowCopier::isolate_bad_rows(PgConnection& leader, Batch
         if (outcomes.back().is_cut_short) break;
     }
     partition_misses_ = 0;
-    note_late_rows(leader, late);
     return outcomes;
 }
 

@@ -54,8 +54,7 @@ class RowCopier {
     void make_room(PgConnection& leader, const Batch& batch);
     /// All of them, or a LeaderError. After a statement timeout, the next COPY of that table is
     /// smaller. HW007: a column of a table is of another type than its rows bring, so that their
-    /// bytes may have become other values. Rows of days that are over are noted, here and in
-    /// isolate_bad_rows(): see homeward.record_late_rows().
+    /// bytes may have become other values.
     void copy(PgConnection& leader, Batch& batch);
     /// Isolates rows that the leader refuses, whatever the SQLSTATE, unless it is transient: by the
     /// line that COPY names, else by halving. Where many are refused, pieces are small, so that few
@@ -81,9 +80,6 @@ class RowCopier {
     };
 
     static Places places_of(Batch& batch, int type);
-    TableDays late_days(const Batch& batch) const;
-    void begin_late_rows(PgConnection& leader, const TableDays& days) const;
-    void note_late_rows(PgConnection& leader, const TableDays& days) const;
     const Layout& layout(PgConnection& leader);
     std::string row_table(PgConnection& leader, const EventType& type);
     void send(PgConnection& leader, int type, std::span<const RowPlace> places);

@@ -1,9 +1,8 @@
 -- Counts of closed days, and retention.
 --
 -- The rows of a closed day are counted once, per origin, so that the proof need not read them again. A
--- count is valid until a transaction adds a row to the day or deletes one. That transaction records this
--- in late_rows: by a trigger on the partition or, as the consumer does, by record_late_rows() before
--- COMMIT.
+-- count is valid until a transaction adds a row to the day or deletes one. A trigger on the partition
+-- records this in late_rows. No session can disable it, since a count that hides rows deceives the proof.
 
 ALTER TABLE homeward.retired RENAME TO expired_rows;
 ALTER INDEX homeward.retired_pkey RENAME TO expired_rows_pkey;
@@ -126,20 +125,6 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- For a writer that has run SET LOCAL homeward.records_late_rows = on, which disables the trigger: the days
--- of the rows that it has written.
-CREATE FUNCTION homeward.record_late_rows(event_schema text, event_tables text[], days date[])
-RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
-BEGIN
-    INSERT INTO homeward.late_rows (counted_day)
-    SELECT k.id FROM unnest(event_tables, days) AS n (t, d)
-    CROSS JOIN LATERAL homeward.tables_of(event_schema, n.t) AS e
-    JOIN homeward.counted_day k
-      ON k.table_schema = e.table_schema AND k.table_name = e.table_name AND k.day = n.d
-    WHERE NOT EXISTS (SELECT FROM homeward.late_rows l WHERE l.counted_day = k.id);
-END $$;
-
 -- Deletes a day's count. With `keep_rows`, adds it to expired_rows, as retention does.
 CREATE FUNCTION homeward.forget_counted_day(day_id int4, keep_rows boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
@@ -203,9 +188,7 @@ BEGIN
         END IF;
         EXECUTE format(
             'CREATE TRIGGER homeward_late_rows AFTER INSERT OR DELETE OR UPDATE OF origin, seq'
-            ' ON %I.%I FOR EACH ROW'
-            ' WHEN (current_setting(''homeward.records_late_rows'', true) IS DISTINCT FROM ''on'')'
-            ' EXECUTE FUNCTION homeward.record_late_row(%L)',
+            ' ON %I.%I FOR EACH ROW EXECUTE FUNCTION homeward.record_late_row(%L)',
             part.partition_schema, part.partition_name, counted_day);
     END IF;
     RETURN NEXT;

@@ -52,6 +52,20 @@ BEGIN
                 GROUP BY u.o) AS w) AS f;
 END $$;
 
+-- In one row, and not in a session's setting, which any login could change.
+CREATE TABLE homeward.proof_setting (
+    is_only       bool PRIMARY KEY DEFAULT true CHECK (is_only),
+    missing_after interval NOT NULL CHECK (missing_after >= interval '0')
+);
+COMMENT ON COLUMN homeward.proof_setting.missing_after IS
+    'how long a hole counts as in flight, after the last message of its origin';
+INSERT INTO homeward.proof_setting (missing_after) VALUES ('15 minutes');
+
+CREATE OR REPLACE FUNCTION homeward.missing_after() RETURNS interval
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
+    SELECT s.missing_after FROM homeward.proof_setting s
+$$;
+
 -- Sums over first … last. Squares only of seqs below 3,000,000,000, so that int8 holds each.
 CREATE FUNCTION homeward.seq_sum(seq_first int8, seq_last int8) RETURNS numeric
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
@@ -236,7 +250,8 @@ SET jit = off AS $$
         FROM homeward.row_seqs(ARRAY(SELECT c.origin FROM compared c WHERE NOT c.is_equal)) AS r
     ), judged AS (
         SELECT c.*, n.missing_rows, n.doubled_rows,
-               c.last_seen_at < now() - homeward.missing_after() OR c.is_abandoned AS is_stale,
+               c.last_seen_at < (SELECT now() - homeward.missing_after()) OR c.is_abandoned
+                   AS is_stale,
                EXISTS (SELECT FROM homeward.possible_duplicate b WHERE b.origin = c.origin)
                    AS has_possible_duplicates
         FROM compared c
@@ -305,4 +320,3 @@ END $$;
 -- instead of PostgreSQL's.
 ALTER FUNCTION homeward.seq_count(int8multirange) SET search_path = pg_catalog, pg_temp;
 ALTER FUNCTION homeward.range_count(int8multirange) SET search_path = pg_catalog, pg_temp;
-ALTER FUNCTION homeward.missing_after() SET search_path = pg_catalog, pg_temp;

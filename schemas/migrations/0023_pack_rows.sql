@@ -38,7 +38,6 @@ BEGIN
         RETURN 0;
     END IF;
     PERFORM homeward.ensure_partitions(one.table_schema, one.table_name, ARRAY[of_day]);
-    SET LOCAL homeward.records_late_rows = on;
     -- From here on nobody adds a column. Those that the view does not have, packs do not have either.
     EXECUTE format('LOCK TABLE %s IN ROW EXCLUSIVE MODE', one.partition::regclass);
     SELECT coalesce(string_agg(format('r.%I IS NULL', a.attname), ' AND '), 'true') INTO others
@@ -50,8 +49,5 @@ BEGIN
              AND v.attnum > 0 AND NOT v.attisdropped);
     EXECUTE format(one.pack_sql, one.partition::regclass, format('(%s,0)', block_first),
                    format('(%s,0)', block_first + blocks), others) INTO moved;
-    IF moved > 0 THEN
-        PERFORM homeward.record_late_rows(one.table_schema, ARRAY[one.table_name], ARRAY[of_day]);
-    END IF;
     RETURN moved;
 END $$;

@@ -1,5 +1,5 @@
 // What a stolen login of the consumer's could call or insert to stop compaction, proof or status
-// for everybody.
+// for everybody, or to hide what it wrote.
 
 #include "tests/security/guarded_bridge.hpp"
 #include "tests/support/catch.hpp"
@@ -210,4 +210,33 @@ TEST_CASE("upkeep keeps no letter that is closed") {
                      "SELECT homeward.keep_letters('{1}', '{open}', '{y}', '{x}')");
     CHECK(guarded.query_as("keeper", "SELECT state, reason FROM homeward.dead_letter") ==
           Rows{{"discarded", "x"}});
+}
+
+TEST_CASE("no session's setting hides rows from the proof, or calls missing events in flight") {
+    GuardedBridge guarded;
+    add_origins(guarded);
+    count_day(guarded);
+    const std::string ask =
+        "SELECT in_flight, missing, duplicated, counted_at IS NOT NULL FROM homeward.proof"
+        " WHERE origin = 1";
+    CHECK(guarded.query_as("auditor", ask) == Rows{{"0", "0", "0", "t"}});
+    guarded.query_as("bridge",
+                     "SET homeward.records_late_rows = on;" + rows_sql(1, "generate_series(3, 4)"));
+    CHECK(guarded.query_as("auditor", ask) == Rows{{"0", "0", "2", "f"}});
+
+    guarded.query_as("bridge",
+                     "INSERT INTO homeward.heartbeat (origin, accepted, is_closing)"
+                     " VALUES (1, 15, true)");
+    guarded.leader().query(
+        "UPDATE homeward.origin SET first_seen = now() - interval '1 day';"
+        "UPDATE homeward.ledger_frame SET recorded_at = now() - interval '1 day';"
+        "UPDATE homeward.heartbeat SET recorded_at = now() - interval '1 day'");
+    CHECK(guarded.query_as("auditor", "SET homeward.missing_after = '2 days'; " + ask) ==
+          Rows{{"0", "5", "2", "f"}});
+    const std::string longer = "UPDATE homeward.proof_setting SET missing_after = '2 days'";
+    for (const char* login : {"bridge", "keeper", "auditor"}) {
+        CHECK_THAT(guarded.refusal(login, longer), Contains("permission denied"));
+    }
+    guarded.query_as("migrator", longer);
+    CHECK(guarded.query_as("auditor", ask) == Rows{{"5", "0", "2", "f"}});
 }
