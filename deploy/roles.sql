@@ -32,10 +32,11 @@ BEGIN
     EXECUTE format('GRANT CREATE ON DATABASE %I TO homeward_owner', current_database());
 END $$;
 
--- For ack_after = "replicated": how far the standbys are is told by a function of the owner's.
-GRANT pg_read_all_stats TO homeward_owner;
--- Upkeep ends the transactions of consumers that were stopped in the middle of sending rows.
-GRANT pg_signal_backend, pg_read_all_stats TO homeward_upkeep;
+-- For two functions of the owner's: replicated_lsn(), for ack_after = "replicated", says how far the
+-- standbys are, and end_stalled_writers() ends transactions of consumers that were stopped in the middle
+-- of sending rows. With these rights one may end any session but a superuser's, and read its statements:
+-- the logins that call the functions have neither.
+GRANT pg_read_all_stats, pg_signal_backend TO homeward_owner;
 
 CREATE SCHEMA IF NOT EXISTS homeward AUTHORIZATION homeward_owner;
 -- Event tables live apart from yours: the right to insert into all of them ends at this border.
@@ -96,7 +97,7 @@ DECLARE
         'insert_dead_letters', 'replicated_lsn', 'seq_count', 'range_count', 'missing_after',
         'uncounted_days', 'begin_day_count', 'finish_day_count', 'register_consumer',
         'record_plain_acks', 'check_columns', 'joined_values', 'pack_rows', 'days_to_pack',
-        'packed_types'];
+        'packed_types', 'end_stalled_writers'];
     for_caller text[] := ARRAY['begin_call', 'store_call', 'ensure_call_days', 'drop_expired_calls'];
     one record;
 BEGIN

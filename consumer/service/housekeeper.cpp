@@ -174,18 +174,13 @@ bool Housekeeper::drop_expired(PgConnection& leader, const EventType& type) {
 /// can end a transaction that idles or computes for too long, but not one that waits for rows; and
 /// what that has claimed, all others wait for.
 void Housekeeper::end_stalled(PgConnection& leader) {
-    const QueryResult ended = leader.query(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND (usename = current_user OR"
-        "  pg_has_role('pg_signal_backend', 'USAGE')"
-        "  AND NOT (SELECT rolsuper FROM pg_roles r WHERE r.oid = usesysid))"
-        " AND state = 'active' AND wait_event = 'ClientRead'"
-        " AND query LIKE 'COPY %(origin, seq, time, %) FROM STDIN (FORMAT binary)%'"
-        " AND query_start < now() - $1 * interval '1 millisecond'",
-        {static_cast<std::int64_t>(config_.postgres.statement_timeout_ms)});
-    if (ended.rows() > 0) {
-        spdlog::warn("ended {} transactions whose consumers have sent nothing for too long",
-                     ended.rows());
+    const std::int64_t ended =
+        leader
+            .query("SELECT homeward.end_stalled_writers($1)",
+                   {static_cast<std::int64_t>(config_.postgres.statement_timeout_ms)})
+            .number(0, 0);
+    if (ended > 0) {
+        spdlog::warn("ended {} transactions whose consumers have sent nothing for too long", ended);
     }
 }
 

@@ -1,5 +1,9 @@
 // What a stolen login of the consumer's could call or insert to stop compaction, proof or status
-// for everybody, or to hide what it wrote.
+// for everybody, to hide what it wrote, or to end sessions that are not the consumer's.
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "tests/security/guarded_bridge.hpp"
 #include "tests/support/catch.hpp"
@@ -134,6 +138,7 @@ const char* const kRefusedToWriter[] = {
     "INSERT INTO homeward_events.metric_points_packs (origin, seq, time, _time_last, _events, "
     "_times)"
     " VALUES (2, TOP, now(), now(), 2, ARRAY[now(), now()])",
+    "SELECT homeward.end_stalled_writers(1000)",
 };
 const char* const kHarmlessOfWriter[] = {
     "SELECT homeward.settle('{2}', '{1}', '{LAST}', '{LAST}', '{t}')",
@@ -156,6 +161,8 @@ const char* const kRefusedToUpkeep[] = {
     "SELECT homeward.claim_rest(2, 1, TOP, 1, false)",
     "SELECT homeward.claim_rest(1, -5, 0, 1, false)",
     "INSERT INTO homeward.heartbeat (origin, accepted, is_closing) VALUES (2, TOP, true)",
+    "SELECT homeward.end_stalled_writers(0)",
+    "SELECT homeward.end_stalled_writers(NULL)",
 };
 
 std::string filled(const char* sql) {
@@ -239,4 +246,49 @@ TEST_CASE("no session's setting hides rows from the proof, or calls missing even
     }
     guarded.query_as("migrator", longer);
     CHECK(guarded.query_as("auditor", ask) == Rows{{"5", "0", "2", "f"}});
+}
+
+TEST_CASE("homeward_upkeep ends consumers that are stuck in a COPY, and no other session") {
+    // Method: COPY from a FIFO that nobody writes to, by three logins.
+    GuardedBridge guarded;
+    PostgresServer& leader = guarded.leader();
+    leader.query(
+        "CREATE ROLE stranger LOGIN; CREATE ROLE redriver LOGIN IN ROLE homeward_upkeep;"
+        "CREATE TABLE public.mine (origin int4, seq int8, time timestamptz, actor text);"
+        "GRANT INSERT ON public.mine TO stranger");
+    ProcessOptions options;
+    options.log = guarded.bridge().dir() / "copy.log";
+    options.input = guarded.bridge().dir() / "copy.fifo";
+    REQUIRE(::mkfifo(options.input.c_str(), 0600) == 0);
+    const int opened = ::open(options.input.c_str(), O_RDWR | O_CLOEXEC);
+    REQUIRE(opened >= 0);
+    const auto copy = [&](const std::string& login, const std::string& table) {
+        return Process({"psql", "-X", "-d", leader.url(login), "-c",
+                        "COPY " + table + " (origin, seq, time, actor) FROM STDIN (FORMAT binary)"},
+                       options);
+    };
+    const Process writer = copy("bridge", kEvents);
+    const Process redriver = copy("redriver", kEvents);
+    const Process stranger = copy("stranger", "public.mine");
+    const auto stuck = [&] {
+        return leader.query(
+            "SELECT usename FROM pg_stat_activity WHERE query LIKE 'COPY %'"
+            " AND wait_event = 'ClientRead' ORDER BY 1");
+    };
+    REQUIRE(wait_until(20s, [&] { return stuck().size() == 3; }));
+    sleep_ms(1500);
+    CHECK(guarded.query_as("keeper", "SELECT homeward.end_stalled_writers(600000)") == Rows{{"0"}});
+    CHECK(guarded.query_as("keeper", "SELECT homeward.end_stalled_writers(1000)") == Rows{{"2"}});
+    CHECK(wait_until(20s, [&] { return stuck() == Rows{{"stranger"}}; }));
+
+    CHECK_THAT(guarded.refusal("keeper",
+                               "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                               " WHERE usename = 'stranger'"),
+               Contains("terminat"));
+    CHECK(guarded.query_as("keeper",
+                           "SELECT query FROM pg_stat_activity"
+                           " WHERE usename = 'stranger'") == Rows{{"<insufficient privilege>"}});
+    CHECK_THAT(guarded.refusal("auditor", "SELECT homeward.end_stalled_writers(1000)"),
+               Contains("permission denied"));
+    ::close(opened);
 }
