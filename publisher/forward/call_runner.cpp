@@ -13,8 +13,6 @@ using namespace std::chrono_literals;
 
 constexpr auto kPauseFirst = 5ms;
 constexpr auto kPauseMax = 250ms;
-/// To store that a handler has committed by itself, also after the deadline.
-constexpr auto kStoreEndedMin = 5s;
 /// What the leader may take beyond the deadline, which is its statement_timeout.
 constexpr auto kLeaderAnswerMax = 2s;
 constexpr std::size_t kTextBytesMax = 1000;
@@ -66,9 +64,7 @@ void CallRunner::warm_up() {
 }
 
 Answer CallRunner::run(const Job& job, const Work& work) {
-    transaction_.clear();
     deadline_ = job.deadline;
-    has_handler_committed_ = false;
     struct Unwatch {
         std::optional<LeaderWatch::Task>& task;
         ~Unwatch() { task.reset(); }
@@ -79,22 +75,20 @@ Answer CallRunner::run(const Job& job, const Work& work) {
     const Work fail = [&](pqxx::work&) { return failure; };
     for (auto pause = kPauseFirst;; pause = std::min(2 * pause, decltype(pause)(kPauseMax))) {
         if (has_passed()) {
-            if (is_in_doubt) return plain_answer(Outcome::in_doubt, "the answer to COMMIT is lost");
-            if (has_handler_committed_) return plain_answer(Outcome::in_doubt, failure->reply);
-            return plain_answer(Outcome::expired, "the deadline has passed");
+            return is_in_doubt
+                       ? plain_answer(Outcome::in_doubt, "it is not known how COMMIT has ended")
+                       : plain_answer(Outcome::expired, "the deadline has passed");
         }
         Step step = try_once(job, failure ? fail : work, is_in_doubt);
-        // It should be rolled back then, but the handler may have committed before it threw.
-        const bool is_undone =
-            step.kind != Step::Kind::answered && step.kind != Step::Kind::in_doubt && !is_in_doubt;
-        if (is_undone && !has_handler_committed_ && transaction_status() == "committed") {
-            step = {Step::Kind::failed, {}, ended_by_handler(job)};
-        }
+        const bool is_undone = step.kind == Step::Kind::unavailable ||
+                               step.kind == Step::Kind::again || step.kind == Step::Kind::failed;
+        // But for a handler that has committed before it threw.
+        if (is_undone && transaction_status() == "committed") step = ended_by_handler(job);
         switch (step.kind) {
             case Step::Kind::answered:
                 return std::move(step.answer);
             case Step::Kind::unavailable:
-                if (!is_in_doubt && !has_handler_committed_) return std::move(step.answer);
+                if (!is_in_doubt) return std::move(step.answer);
                 break;
             case Step::Kind::failed:
                 failure = std::move(step.result);
@@ -103,6 +97,9 @@ Answer CallRunner::run(const Job& job, const Work& work) {
                 is_in_doubt = true;
                 ++share_.in_doubt;
                 break;
+            case Step::Kind::ended:
+                is_in_doubt = true;
+                continue;
             case Step::Kind::again:
                 ++share_.retried;
                 break;
@@ -113,6 +110,7 @@ Answer CallRunner::run(const Job& job, const Work& work) {
 
 CallRunner::Step CallRunner::try_once(const Job& job, const Work& work, bool& is_in_doubt) {
     Stage stage = Stage::connecting;
+    transaction_.clear();
     try {
         return {Step::Kind::answered, run_transaction(job, work, stage, is_in_doubt)};
     } catch (const CallFailed& failed) {
@@ -198,9 +196,8 @@ CallRunner::Step CallRunner::step_of(const std::exception& error, Stage stage, c
 CallRunner::Step CallRunner::step_of_state(const std::string& state, const std::string& text,
                                            Stage stage, const Job& job) {
     if (state == "HW008" || (stage == Stage::storing && state == "25P02")) {
-        if (transaction_status() != "aborted") {
-            return {Step::Kind::failed, {}, ended_by_handler(job)};
-        }
+        // Committed, or prepared.
+        if (transaction_status() != "aborted") return ended_by_handler(job);
         return {Step::Kind::failed,
                 {},
                 {Outcome::failed, "transaction_aborted",
@@ -222,16 +219,11 @@ CallRunner::Step CallRunner::step_of_state(const std::string& state, const std::
     return {Step::Kind::failed, {}, {Outcome::failed, state.empty() ? "exception" : state, text}};
 }
 
-/// To be stored even after the deadline, so that no retry runs the handler again.
-CallResult CallRunner::ended_by_handler(const Job& job) {
-    deadline_ = std::max(deadline_, Job::Clock::now() + kStoreEndedMin);
-    if (connection_ != nullptr) watch();
-    has_handler_committed_ = true;
+CallRunner::Step CallRunner::ended_by_handler(const Job& job) {
     share_.on_log("the handler of \"" + job.operation + "\" has ended its transaction (key " +
                   job.key +
                   "); its effects are there, but not together with the key: let the server commit");
-    return {Outcome::failed, "transaction_ended",
-            "the handler has ended its transaction by itself"};
+    return {Step::Kind::ended};
 }
 
 std::string CallRunner::transaction_status() {

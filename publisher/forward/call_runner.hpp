@@ -50,6 +50,7 @@ class CallRunner {
             unavailable,  ///< rolled back; the leader cannot run it now
             again,        ///< rolled back; another attempt may succeed
             in_doubt,     ///< COMMIT was sent, and its answer is lost
+            ended,        ///< the handler has ended the transaction; the claim tells how
             failed,       ///< rolled back; `result` is to be stored
         };
         Kind kind;
@@ -63,9 +64,9 @@ class CallRunner {
     Step step_of(const std::exception& error, Stage stage, const Job& job);
     Step step_of_state(const std::string& state, const std::string& text, Stage stage,
                        const Job& job);
-    CallResult ended_by_handler(const Job& job);
+    Step ended_by_handler(const Job& job);
     bool has_passed() const { return Job::Clock::now() >= deadline_; }
-    /// Of the last transaction: 'committed', 'aborted'; empty if it is not known.
+    /// Of the attempt's transaction: 'committed', 'aborted'; empty if it is not known.
     std::string transaction_status();
     bool is_writable();
     void ensure_days();
@@ -78,9 +79,8 @@ class CallRunner {
     RunnerShare& share_;
     std::unique_ptr<pqxx::connection> connection_;
     std::optional<LeaderWatch::Task> task_;  ///< while a job is run on a connection
-    std::string transaction_;                ///< the id of the job's last one
+    std::string transaction_;                ///< the id of the attempt's; empty: not begun
     Job::Clock::time_point deadline_{};      ///< of the job
-    bool has_handler_committed_ = false;     ///< of the job
     OutageLog outage_;
 };
 

@@ -71,7 +71,8 @@ BegunCall begin_call(pqxx::work& tx, const std::string& app, const Job& job,
         ";SET LOCAL idle_in_transaction_session_timeout = " + left +
         ";SELECT begun, operation, encode(digest, 'hex'), outcome, code,"
         " encode(reply, 'hex') FROM homeward.begin_call(" +
-        tx.quote(app) + ", " + tx.quote(job.key) + ")");
+        tx.quote(app) + ", " + tx.quote(job.key) + ", " + tx.quote(job.region) + ", " +
+        tx.quote(job.operation) + ", decode('" + digest_of(job) + "', 'hex'))");
     const auto row = rows[0];
     BegunCall begun;
     begun.transaction = row[0].as<std::string>();
@@ -86,10 +87,8 @@ BegunCall begin_call(pqxx::work& tx, const std::string& app, const Job& job,
 void store_call(pqxx::work& tx, const std::string& app, const Job& job, const std::string& begun,
                 const CallResult& result) {
     tx.exec("SELECT homeward.store_call(" + tx.quote(begun) + ", " + tx.quote(app) + ", " +
-            tx.quote(job.key) + ", " + tx.quote(job.region) + ", " + tx.quote(job.operation) +
-            ", decode('" + digest_of(job) + "', 'hex'), " +
-            tx.quote(std::string(name_of(result.outcome))) + ", " + tx.quote(result.code) +
-            ", decode('" + hex_of(result.reply) + "', 'hex'))");
+            tx.quote(job.key) + ", " + tx.quote(std::string(name_of(result.outcome))) + ", " +
+            tx.quote(result.code) + ", decode('" + hex_of(result.reply) + "', 'hex'))");
 }
 
 }  // namespace homeward::forward

@@ -35,12 +35,13 @@ struct BegunCall {
 /// SHA-256 of operation, line feed and body, in hexadecimal.
 std::string digest_of(const Job& job);
 
-/// The transaction's first statement. Sets timeouts for the deadline, and waits for another
-/// transaction with this key. Throws what libpqxx throws.
+/// The transaction's first statement. Sets timeouts for the deadline, claims the key, and waits for
+/// another transaction with it. A claim that a handler has committed by itself is a stored call:
+/// failed, `transaction_ended`. Throws what libpqxx throws.
 BegunCall begin_call(pqxx::work& tx, const std::string& app, const Job& job,
                      Job::Clock::time_point deadline);
-/// The last statement before COMMIT. Fails with SQLSTATE HW008 if `begun` is no longer the current
-/// transaction.
+/// The last statement before COMMIT: exchanges the claim for the result. Fails with SQLSTATE HW008
+/// if `begun` is no longer the current transaction.
 void store_call(pqxx::work& tx, const std::string& app, const Job& job, const std::string& begun,
                 const CallResult& result);
 

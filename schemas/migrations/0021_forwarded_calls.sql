@@ -19,13 +19,22 @@ COMMENT ON TABLE homeward.forwarded_call IS
 COMMENT ON COLUMN homeward.forwarded_call.digest IS 'SHA-256 of operation, line feed and body';
 
 -- A unique index on a partitioned table holds for each partition alone, and a retry may come on another
--- day. So each transaction inserts its key here and deletes it again: another one with the same key
--- waits for its end, and then looks into all days by a later statement.
+-- day. So each transaction first inserts its key here, and deletes it as it stores how the call ended:
+-- another one with the same key waits for its end, and then looks into all days by a later statement.
+-- A row that outlives its transaction is one that the handler has committed by itself. It commits with
+-- the handler's writes, so it is how that call ended: no server runs the key again. Such a row goes with
+-- its day, too.
 CREATE TABLE homeward.call_claim (
-    app text NOT NULL,
-    key text NOT NULL,
+    app       text NOT NULL,
+    key       text NOT NULL,
+    day       date NOT NULL DEFAULT (now() AT TIME ZONE 'UTC')::date,
+    region    text NOT NULL,
+    operation text NOT NULL,
+    digest    bytea NOT NULL,
+    is_left   bool NOT NULL DEFAULT false,
     PRIMARY KEY (app, key)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+COMMENT ON COLUMN homeward.call_claim.is_left IS 'set when another transaction finds the row';
 
 -- One row, and not an argument: no app may shorten what another one relies on.
 CREATE TABLE homeward.call_retention (
@@ -39,25 +48,35 @@ INSERT INTO homeward.lock_row VALUES ('forwarded_call');
 
 -- Waits for any transaction with this key. One row: this transaction's id, and how the call ended, if it
 -- has. HW009: under another isolation level the lookup would not see what it has waited for.
-CREATE FUNCTION homeward.begin_call(of_app text, of_key text)
+CREATE FUNCTION homeward.begin_call(of_app text, of_key text, from_region text, of_operation text,
+                                    of_digest bytea)
 RETURNS TABLE (begun text, operation text, digest bytea, outcome text, code text, reply bytea)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
+DECLARE
+    claim record;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'begin_call() needs READ COMMITTED, not %',
             upper(current_setting('transaction_isolation')) USING ERRCODE = 'HW009';
     END IF;
-    INSERT INTO homeward.call_claim (app, key) VALUES (of_app, of_key);
-    DELETE FROM homeward.call_claim c WHERE c.app = of_app AND c.key = of_key;
-    RETURN QUERY
-        SELECT pg_current_xact_id()::text, c.operation, c.digest, c.outcome, c.code, c.reply
-        FROM (VALUES (1)) AS one
-        LEFT JOIN homeward.forwarded_call c ON c.app = of_app AND c.key = of_key;
+    INSERT INTO homeward.call_claim AS c (app, key, region, operation, digest)
+    VALUES (of_app, of_key, from_region, of_operation, of_digest)
+    ON CONFLICT (app, key) DO UPDATE SET is_left = true
+    RETURNING c.is_left, c.operation, c.digest INTO claim;
+    begun := pg_current_xact_id()::text;
+    SELECT c.operation, c.digest, c.outcome, c.code, c.reply
+    INTO operation, digest, outcome, code, reply
+    FROM homeward.forwarded_call c WHERE c.app = of_app AND c.key = of_key;
+    IF NOT FOUND AND claim.is_left THEN
+        SELECT claim.operation, claim.digest, 'failed', 'transaction_ended',
+               convert_to('the handler has ended its transaction by itself', 'UTF8')
+        INTO operation, digest, outcome, code, reply;
+    END IF;
+    RETURN NEXT;
 END $$;
 
 -- HW008: this is not the transaction of begin_call(); the handler has ended that one by itself.
-CREATE FUNCTION homeward.store_call(begun text, of_app text, of_key text, from_region text,
-                                    of_operation text, of_digest bytea, with_outcome text,
+CREATE FUNCTION homeward.store_call(begun text, of_app text, of_key text, with_outcome text,
                                     with_code text, with_reply bytea) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp AS $$
 BEGIN
@@ -65,8 +84,12 @@ BEGIN
         RAISE EXCEPTION 'the transaction % of call "%" has ended', begun, of_key
             USING ERRCODE = 'HW008';
     END IF;
-    INSERT INTO homeward.forwarded_call (app, key, region, operation, digest, outcome, code, reply)
-    VALUES (of_app, of_key, from_region, of_operation, of_digest, with_outcome, with_code, with_reply);
+    WITH claim AS (
+        DELETE FROM homeward.call_claim c WHERE c.app = of_app AND c.key = of_key RETURNING c.*
+    )
+    INSERT INTO homeward.forwarded_call (app, key, day, region, operation, digest, outcome, code, reply)
+    SELECT c.app, c.key, c.day, c.region, c.operation, c.digest, with_outcome, with_code, with_reply
+    FROM claim c;
 END $$;
 
 -- Creates the partitions of today and the next two days; returns how many were created.
@@ -96,17 +119,18 @@ BEGIN
     RETURN made;
 END $$;
 
--- Forgets the keys of the oldest day that has passed its retention; returns that day, or NULL. It needs a
--- lock that stops calls while it waits, so it does not wait long.
+-- Forgets the claims of all days that have passed their retention, and the keys of the oldest such day;
+-- returns that day, or NULL. It needs a lock that stops calls while it waits, so it does not wait long.
 CREATE FUNCTION homeward.drop_expired_calls() RETURNS date
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, homeward, pg_temp
 SET lock_timeout = '100ms' AS $$
 DECLARE
+    first_kept date := (now() AT TIME ZONE 'UTC')::date - (SELECT r.days FROM homeward.call_retention r);
     old record;
 BEGIN
+    DELETE FROM homeward.call_claim c WHERE c.day < first_kept;
     SELECT p.part, p.day INTO old FROM homeward.day_partitions('homeward.forwarded_call') AS p
-    WHERE p.day < (now() AT TIME ZONE 'UTC')::date - (SELECT r.days FROM homeward.call_retention r)
-    ORDER BY p.day LIMIT 1;
+    WHERE p.day < first_kept ORDER BY p.day LIMIT 1;
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;

@@ -20,6 +20,9 @@ void make_day(const PostgresServer& leader, int age, const std::string& key) {
         " code, reply) VALUES ('shop', '" +
         key + "', " + day +
         ", 'ams', 'order.place', sha256(E'order.place\\ntea'), 'ok', '', 'placed then')");
+    // And a call whose handler has committed by itself.
+    leader.query("INSERT INTO homeward.call_claim VALUES ('shop', 'left-" + std::to_string(age) +
+                 "', " + day + ", 'ams', 'order.place', sha256(E'order.place\\ntea'))");
 }
 
 std::int64_t days(const PostgresServer& leader) {
@@ -38,7 +41,8 @@ TEST_CASE("a server forgets the keys of days past their retention, and remembers
     const Reply remembered = primary.call("order.place", "tea", {.key = "old-7"});
     CHECK(remembered.was_stored);
     CHECK(remembered.body == "placed then");
-    for (const char* key : {"old-8", "old-9"}) {
+    CHECK(primary.call("order.place", "tea", {.key = "left-7"}).code == "transaction_ended");
+    for (const char* key : {"old-8", "old-9", "left-8", "left-9"}) {
         CHECK(primary.outcome(key).outcome == Outcome::not_found);
     }
     CHECK(regions.orders("old-7") == 0);

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <csignal>
 #include <functional>
@@ -40,6 +41,7 @@ std::string commit_by_itself(pqxx::work& tx, const Call& call) {
     if (body == "refuses") throw CallFailed("out_of_stock", "no tea");
     if (body == "throws") throw std::runtime_error("the shop burns");
     if (body == "fails in SQL") tx.exec("SELECT 1/0");
+    if (body == "is cut off") tx.exec("SELECT pg_terminate_backend(pg_backend_pid())");
     if (body.size() == 5) raise(tx, body);
     if (body == "is late") sleep_ms(1'200);
     return "done";
@@ -66,8 +68,8 @@ TEST_CASE("what a handler commits by itself is done once and said, however the h
     Client primary(regions().client_options());
     int number = 0;
     // SQLSTATEs that let a call run again: a conflict, and a leader without memory.
-    for (const char* body :
-         {"refuses", "throws", "fails in SQL", "40001", "40P01", "53200", "is late"}) {
+    for (const char* body : {"refuses", "throws", "fails in SQL", "40001", "40P01", "53200",
+                             "is cut off", "is late"}) {
         const std::string key = "self-" + std::to_string(++number);
         INFO(body);
         Reply reply = primary.call("order.place", body, {.key = key, .deadline = 1s});
@@ -76,8 +78,91 @@ TEST_CASE("what a handler commits by itself is done once and said, however the h
         CHECK(reply.outcome == Outcome::failed);
         CHECK(reply.code == "transaction_ended");
         CHECK(regions().orders(key) == 1);
+        // Nobody can look at a transaction whose connection is gone; the key's claim is there.
+        if (body == std::string("is cut off")) continue;
         CHECK_THAT(regions().log(), Contains("has ended its transaction (key " + key + ")"));
     }
+}
+
+TEST_CASE("what a handler commits by itself is done once, though a second server waits for it") {
+    // Method: eight calls at once, each sent four times until its handler commits; each message
+    // goes to one of two servers.
+    std::atomic<int> runs{0};
+    const auto commit_late = [&](pqxx::work& tx, const Call& call) {
+        ++runs;
+        place_order(tx, call);
+        sleep_ms(900);
+        tx.exec("COMMIT");
+        return "done";
+    };
+    constexpr int kCalls = 8;
+    ServerOptions options = regions().server_options();
+    options.workers = kCalls;
+    OrderServer first(regions(), options, commit_late);
+    OrderServer second(regions(), options, commit_late);
+    ClientOptions impatient = regions().client_options();
+    impatient.retry_after = 100ms;
+    Client primary(impatient);
+    std::vector<std::thread> threads;
+    std::array<Reply, kCalls> replies;
+    for (int i = 0; i < kCalls; ++i) {
+        threads.emplace_back([&, i] {
+            replies[static_cast<std::size_t>(i)] =
+                primary.call("order.place", "tea", {.key = "twice-" + std::to_string(i)});
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    std::uint64_t attempts = 0;
+    for (const Reply& reply : replies) {
+        INFO(reply.key << ": " << name_of(reply.outcome) << " " << reply.body);
+        CHECK(reply.code == "transaction_ended");
+        CHECK(regions().orders(reply.key) == 1);
+        attempts += reply.attempts;
+    }
+    CHECK(runs == kCalls);
+    // Else no message reached the other server.
+    CHECK(attempts > kCalls + first->stats().joined + second->stats().joined);
+}
+
+TEST_CASE("a call whose server died after its handler's own COMMIT has failed, and never runs") {
+    const OrderServer server(regions());
+    regions().leader().query(
+        "BEGIN; SELECT homeward.begin_call('shop', 'died-1', 'ams', 'order.place',"
+        " sha256(E'order.place\\ntea')); INSERT INTO orders VALUES ('died-1', 'tea'); COMMIT");
+    Client primary(regions().client_options());
+    for (const Reply& reply :
+         {primary.call("order.place", "tea", {.key = "died-1"}), primary.outcome("died-1"),
+          primary.abandon("died-1"), primary.call("order.place", "tea", {.key = "died-1"})}) {
+        CHECK(reply.outcome == Outcome::failed);
+        CHECK(reply.code == "transaction_ended");
+        CHECK_THAT(reply.body, Contains("has ended its transaction by itself"));
+        CHECK(reply.was_stored);
+    }
+    CHECK(regions().orders("died-1") == 1);
+    const Reply other = primary.call("order.place", "milk", {.key = "died-1"});
+    CHECK(other.outcome == Outcome::refused);
+    CHECK_THAT(other.body, Contains("was used for another body of \"order.place\""));
+}
+
+TEST_CASE("no call leaves its claim, whether it commits, fails, is asked for or is abandoned") {
+    const OrderServer server(regions(), regions().server_options(),
+                             [](pqxx::work& tx, const Call& call) {
+                                 if (call.body == "roll back") tx.exec("ROLLBACK");
+                                 if (call.body == "refuse") throw CallFailed("none", "no tea");
+                                 return place_order(tx, call);
+                             });
+    Client primary(regions().client_options());
+    for (const char* body : {"tea", "refuse", "roll back"}) {
+        const Reply reply =
+            primary.call("order.place", body, {.key = std::string("claim-") + body[0] + body[2]});
+        INFO(body << ": " << reply.code << " " << reply.body);
+        CHECK((reply.outcome == Outcome::ok || reply.outcome == Outcome::failed));
+        if (body == std::string("roll back")) CHECK(reply.code == "transaction_aborted");
+    }
+    CHECK(primary.outcome("claim-none").outcome == Outcome::not_found);
+    CHECK(primary.abandon("claim-none").outcome == Outcome::abandoned);
+    CHECK(regions().leader().number("SELECT count(*) FROM homeward.call_claim"
+                                    " WHERE key LIKE 'claim-%'") == 0);
 }
 
 TEST_CASE("a deadline may be a year, and one that has passed sends nothing") {
