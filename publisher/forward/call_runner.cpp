@@ -47,9 +47,12 @@ Answer stored_answer(const Job& job, const StoredCall& stored) {
     return answer;
 }
 
-bool is_resource_class(std::string_view state) {
-    return state.substr(0, 2) == "53" || state.substr(0, 2) == "57" || state.substr(0, 2) == "58" ||
-           state.substr(0, 2) == "XX";
+/// Whether the leader is to blame, whatever statement the handler runs: out of memory or disk
+/// space, an operator, damaged data, I/O. All else of XX and 58 is the statement's own: XX000 is
+/// any error of an extension that names no other, 58P01 a missing file.
+bool is_outage(std::string_view state) {
+    return state.substr(0, 2) == "53" || (state.substr(0, 2) == "57" && state != "57014") ||
+           state == "58030" || state == "XX001" || state == "XX002";
 }
 
 }  // namespace
@@ -215,7 +218,7 @@ CallRunner::Step CallRunner::step_of_state(const std::string& state, const std::
     // By statement_timeout or lock_timeout, which are the deadline.
     if ((state == "57014" || state == "55P03") && has_passed()) return {Step::Kind::again};
     const bool is_handlers = stage == Stage::handling || stage == Stage::committing;
-    if (!is_handlers || (is_resource_class(state) && state != "57014")) return unavailable(text);
+    if (!is_handlers || is_outage(state)) return unavailable(text);
     return {Step::Kind::failed, {}, {Outcome::failed, state.empty() ? "exception" : state, text}};
 }
 

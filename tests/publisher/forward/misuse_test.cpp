@@ -165,6 +165,38 @@ TEST_CASE("no call leaves its claim, whether it commits, fails, is asked for or 
                                     " WHERE key LIKE 'claim-%'") == 0);
 }
 
+TEST_CASE("a handler's error is its failure, unless the leader itself is out of order") {
+    std::atomic<int> runs{0};
+    const OrderServer server(regions(), regions().server_options(),
+                             [&](pqxx::work& tx, const Call& call) -> std::string {
+                                 ++runs;
+                                 raise(tx, std::string(call.body));
+                                 return "";
+                             });
+    Client primary(regions().client_options());
+    for (const char* state : {"XX000", "58P01", "58000", "57014", "P0001"}) {
+        INFO(state);
+        const std::string key = std::string("state-") + state;
+        for (const bool is_retry : {false, true}) {
+            const Reply reply = primary.call("order.place", state, {.key = key});
+            CHECK(reply.outcome == Outcome::failed);
+            CHECK(reply.code == state);
+            CHECK(reply.was_stored == is_retry);
+        }
+    }
+    CHECK(runs == 5);
+    for (const char* state : {"53200", "57000", "58030", "XX001", "XX002"}) {
+        INFO(state);
+        Reply reply;
+        // On a busy machine the last of its messages may be without an answer.
+        CHECK(wait_until(20s, [&] {
+            reply = primary.call("order.place", state, {.deadline = 500ms});
+            return reply.outcome == Outcome::unavailable;
+        }));
+        CHECK(primary.outcome(reply.key).outcome == Outcome::not_found);
+    }
+}
+
 TEST_CASE("a deadline may be a year, and one that has passed sends nothing") {
     ServerOptions patient = regions().server_options();
     patient.deadline_max = kYear;
