@@ -44,8 +44,8 @@ struct CallHeader {
     std::string key;
     /// By the caller's clock. Servers use it only to detect clock skew.
     std::chrono::microseconds deadline_at{};
-    /// Time left when the message was sent. It needs no common clock, but excludes the time in
-    /// transit.
+    /// Time left when the message was sent. It needs no common clock, but does not count the time
+    /// in transit, which has no bound.
     std::chrono::microseconds left{};
 };
 std::string write_call_header(const CallHeader& header);

@@ -126,6 +126,33 @@ TEST_CASE("a call that runs while leaf and hub restart has its effect once, and 
     CHECK(regions.orders("both-1") == 1);
 }
 
+TEST_CASE("a call that a frozen leaf has held runs late, and an abandoned one does not") {
+    CallRegions regions;
+    const OrderServer server(regions);
+    Client primary(regions.client_options());
+    ClientOptions options = regions.client_options();
+    options.connection.nats_urls = {regions.hub().url()};
+    options.connection.region = "scl";
+    Client beside_leader(options);
+    REQUIRE(primary.call("order.place", "tea", {.key = "before-1"}));
+    regions.leaf().freeze();
+    sleep_ms(300);  // until all its threads have stopped
+    for (const char* key : {"held-1", "held-2"}) {
+        const Reply reply = primary.call("order.place", "tea", {.key = key, .deadline = 500ms});
+        CHECK(reply.outcome == Outcome::in_doubt);
+        CHECK(reply.attempts > 0);
+    }
+    CHECK(beside_leader.outcome("held-1").outcome == Outcome::not_found);
+    CHECK(beside_leader.abandon("held-2").outcome == Outcome::abandoned);
+    regions.leaf().thaw();
+    CHECK(wait_until(20s, [&] { return beside_leader.outcome("held-1").outcome == Outcome::ok; }));
+    // In order: the leaf has passed on the other one, too.
+    CHECK(primary.call("order.place", "tea", {.key = "after-1"}));
+    CHECK(primary.outcome("held-2").outcome == Outcome::abandoned);
+    CHECK(regions.orders("held-1") == 1);
+    CHECK(regions.orders("held-2") == 0);
+}
+
 TEST_CASE("a leader that freezes for good holds no worker, and its standby is followed") {
     // Method: it freezes in the middle of a handler, whose next statement gets no answer; another
     // call finds it frozen.
