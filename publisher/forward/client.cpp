@@ -10,8 +10,8 @@
 #include "publisher/forward/call_attempts.hpp"
 #include "publisher/forward/channel_keeper.hpp"
 #include "publisher/forward/connection_options.hpp"
-#include "publisher/platform/thread_body.hpp"
 #include "publisher/send/nats_handle.hpp"
+#include "schemas/nats/outage_log.hpp"
 #include "schemas/nats/subject.hpp"
 
 namespace homeward::forward {
@@ -150,11 +150,24 @@ class Client::Impl {
   private:
     /// The app's function may throw; the call has committed in any case.
     ReplicaState wait_for_replica(const std::string& session_token) {
-        ReplicaState state = ReplicaState::away;
-        run_contained(
-            "forwarded calls, wait for the replica", "the call has committed", connection_.on_log,
-            [&] { state = options_.replica_wait(session_token, options_.replica_wait_max); });
-        return state;
+        std::string cause = "unknown exception";
+        try {
+            const auto state = options_.replica_wait(session_token, options_.replica_wait_max);
+            const std::lock_guard lock(replica_mutex_);
+            const auto line = no_replica_.ended("calls wait for the replica again", Clock::now());
+            if (line) connection_.on_log(*line);
+            return state;
+        } catch (const std::exception& error) {
+            cause = error.what();
+        } catch (...) {
+            // Its name is not known.
+        }
+        const std::lock_guard lock(replica_mutex_);
+        const auto line = no_replica_.failed(
+            "calls do not wait for the replica: " + cause + "; the call has committed",
+            Clock::now());
+        if (line) connection_.on_log(*line);
+        return ReplicaState::away;
     }
 
     static Reply refusal(std::string text) {
@@ -293,6 +306,8 @@ class Client::Impl {
     const PublisherOptions connection_;
     const std::string inbox_;
     const pid_t pid_ = getpid();
+    std::mutex replica_mutex_;
+    OutageLog no_replica_;
     std::mutex random_mutex_;
     std::minstd_rand random_{std::random_device{}()};
     CallRegistry registry_;

@@ -47,7 +47,7 @@ typedef enum homeward_replica_state HOMEWARD_ANY_INT {
     HOMEWARD_REPLICA_NOT_ASKED = 0, /**< there is nothing to wait for, or nobody to ask */
     HOMEWARD_REPLICA_COVERED = 1,   /**< a read on the replica sees the write */
     HOMEWARD_REPLICA_BEHIND = 2,    /**< not within `replica_wait_max_ms` */
-    HOMEWARD_REPLICA_AWAY = 3       /**< it does not answer, or is of another history */
+    HOMEWARD_REPLICA_AWAY = 3       /**< it does not answer, or the token says nothing about it */
 } homeward_replica_state;
 
 /** A client's handle. */
@@ -64,7 +64,8 @@ typedef struct homeward_client_options {
     uint32_t replica_wait_max_ms; /**< 100; how long a call waits for the local replica */
     /** Waits until the local replica has what a session token names; NULL: nobody waits. It is
      * called on the thread that calls, once for each call that has committed. Ask the replica with
-     * homeward_replica_sql() and homeward_token_coverage(). */
+     * homeward_replica_sql() and homeward_token_coverage(). Return HOMEWARD_REPLICA_AWAY for a
+     * token that is not asked: the regions' keys or engines differ. */
     homeward_replica_state (*replica_wait)(void* context, const char* session_token,
                                            uint32_t wait_max_ms);
     void* replica_context; /**< passed to replica_wait */

@@ -16,6 +16,19 @@ namespace {
 
 const std::vector<replay::TokenKey> kKeys{{"k1", std::string(32, 'k')}};
 
+/// Of a replica that another engine's client reads.
+class MariadbSource : public replay::PositionSource {
+  public:
+    std::optional<replay::ReplicaPosition> ask() override {
+        replay::ReplicaPosition position;
+        position.at.engine = replay::Engine::mariadb;
+        position.at.text = "0-1-7";
+        position.role = replay::ServerRole::standby;
+        return position;
+    }
+    replay::Engine engine() const override { return replay::Engine::mariadb; }
+};
+
 /// A replica in ams, the poller there, and a client that waits for it.
 class ReplicaRegion {
   public:
@@ -82,6 +95,42 @@ TEST_CASE("a replica that is behind or away is said, and is no error of the writ
     CHECK(wait_until(20s, [&] {
         return ams.client->call("order.place", "salt").replica == ReplicaState::covered;
     }));
+}
+
+TEST_CASE("a token that says nothing about the replica is away, and the log has one line for all") {
+    CallRegions regions;
+    const OrderServer server(regions, with_keys(regions));
+    replay::ReplicaPoller leader(
+        std::make_unique<replay::LibpqPositionSource>(regions.leader().url()));
+    replay::ReplicaPoller other(std::make_unique<MariadbSource>());
+    const struct {
+        std::vector<replay::TokenKey> keys;
+        replay::ReplicaPoller& poller;
+        std::string cause;
+    } cases[] = {
+        {{{"k2", std::string(32, 'k')}},
+         leader,
+         "the session token is not valid here (unknown_key)"},
+        {{{"k1", std::string(32, 'x')}}, leader, "the session token is not valid here (forged)"},
+        {kKeys, other, "the session token is of another engine than the replica"},
+    };
+    for (const auto& [keys, poller, cause] : cases) {
+        INFO(cause);
+        ClientOptions options = regions.client_options();
+        options.replica_wait_max = 2s;
+        options.replica_wait = replica_wait(std::make_shared<replay::TokenSigner>(keys), poller);
+        Client primary(options);
+        const std::string before = regions.log();
+        for (int i = 0; i < 5; ++i) {
+            const Reply reply = primary.call("order.place", "tea");
+            CHECK(reply);
+            CHECK(reply.replica == ReplicaState::away);
+        }
+        const std::string said = regions.log().substr(before.size());
+        const std::size_t at = said.find("calls do not wait for the replica: " + cause);
+        REQUIRE(at != std::string::npos);
+        CHECK(said.find("calls do not wait", at + 1) == std::string::npos);
+    }
 }
 
 TEST_CASE("the token is the session token of the replay helper; without keys there is none") {

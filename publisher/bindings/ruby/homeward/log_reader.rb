@@ -41,18 +41,19 @@ module Homeward
       nil
     end
 
+    # A line, by whoever has it.
+    def tell(line)
+      @on_log.call(line.force_encoding(Encoding::UTF_8).scrub)
+    rescue StandardError => e
+      warn "homeward: on_log raised #{e.class}: #{e.message}"
+    end
+
     private
 
     def read_all
       loop { tell(@from.recv(LINE_BYTES_MAX)) }
     rescue SystemCallError, IOError
       nil
-    end
-
-    def tell(line)
-      @on_log.call(line.force_encoding(Encoding::UTF_8).scrub)
-    rescue StandardError => e
-      warn "homeward: on_log raised #{e.class}: #{e.message}"
     end
   end
 end

@@ -308,6 +308,12 @@ TEST_CASE("after a call from Ruby the replica has the write; one that is away is
             StartsWith("ok code= stored=0 token=1 replica=1: placed"));
         CHECK(replica->number("SELECT count(*) FROM orders WHERE key = '" + key + "'") == 1);
     }
+    options.environment["TOKEN_KEYS"] = "k1:" + std::string(64, 'b');
+    const std::string told =
+        run_client(regions, "ruby", {"call", "order.place", "other-keys", "tea", "10000"}, options);
+    CHECK_THAT(told, Contains("ok code= stored=0 token=1 replica=3: placed"));
+    CHECK_THAT(told, Contains("log: calls do not wait for the replica: their session tokens"));
+    options.environment["TOKEN_KEYS"] = kKeys;
     replica->kill();
     CHECK_THAT(run_client(regions, "ruby", {"call", "order.place", "own", "tea", "10000"}, options),
                StartsWith("ok code= stored=0 token=1 replica=3: placed"));

@@ -131,7 +131,18 @@ module Homeward
         return :not_asked if @session.nil?
 
         coverage, = @session.look([token])
-        %i[covered behind not_asked].include?(coverage) ? coverage : :away
+        tell_not_asked if coverage == :not_asked
+        %i[covered behind].include?(coverage) ? coverage : :away
+      end
+
+      # Once for each client.
+      def tell_not_asked
+        return if @has_told
+
+        @has_told = true
+        line = "calls do not wait for the replica: their session tokens are of other keys or of " \
+               "another engine than this region's; the calls have committed"
+        @log ? @log.tell(+line) : warn("homeward: #{line}")
       end
     end
 

@@ -57,7 +57,7 @@ enum class ReplicaState : std::uint8_t {
     not_asked,  ///< there was no commit to wait for, or no ReplicaWait
     covered,    ///< reads on the replica see the write
     behind,     ///< not replayed within ClientOptions::replica_wait_max
-    away,       ///< the replica does not answer, or is on a different timeline
+    away,       ///< the replica does not answer, is on a different timeline, or cannot be compared
 };
 
 /// The result of a call. Only `outcome` says whether it took effect; `replica` does not change

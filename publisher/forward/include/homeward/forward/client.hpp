@@ -14,7 +14,7 @@
 namespace homeward::forward {
 
 /// Waits until the local replica has replayed a session token's commit. replica.hpp makes one from
-/// a ReplicaPoller. If it throws, the reply says `away`.
+/// a ReplicaPoller. If it throws, the reply says `away`, and the log why, at growing intervals.
 /// @param session_token of the commit
 /// @param wait_max upper bound
 /// @return whether the replica has replayed it
