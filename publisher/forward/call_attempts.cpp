@@ -15,8 +15,9 @@ bool parse(std::string_view text, Number& number) {
 
 }  // namespace
 
-unsigned CallAttempts::begin() {
+unsigned CallAttempts::begin(const std::weak_ptr<const void>& channel) {
     const std::lock_guard lock(mutex_);
+    if (begun_ == 0) first_channel_ = channel;
     is_answered_.push_back(false);
     return begun_++;
 }
@@ -62,6 +63,12 @@ unsigned CallAttempts::begun() const {
     return begun_;
 }
 
+bool CallAttempts::is_only_one_of(const std::weak_ptr<const void>& channel) const {
+    const std::lock_guard lock(mutex_);
+    return begun_ == 1 && !first_channel_.owner_before(channel) &&
+           !channel.owner_before(first_channel_);
+}
+
 CallRegistry::Entry::Entry(CallRegistry& registry, std::string subject) : registry_(registry) {
     const std::lock_guard lock(registry_.mutex_);
     id_ = registry_.next_id_++;
@@ -95,11 +102,11 @@ void CallRegistry::answer(std::string_view token, Answer answer) {
     attempts->answer(number, std::move(answer));
 }
 
-void CallRegistry::refuse(std::string_view subject, const Answer& refusal) {
+void CallRegistry::refuse(std::string_view subject, const std::weak_ptr<const void>& channel,
+                          const Answer& refusal) {
     const std::lock_guard lock(mutex_);
     for (const auto& [id, known] : calls_) {
-        // Which one of several it was, the server does not say.
-        if (known.subject == subject && known.attempts->begun() == 1) {
+        if (known.subject == subject && known.attempts->is_only_one_of(channel)) {
             known.attempts->answer(0, refusal);
         }
     }

@@ -20,8 +20,8 @@ class CallAttempts {
   public:
     using Clock = std::chrono::steady_clock;
 
-    /// Counts a message; returns its number.
-    unsigned begin();
+    /// Counts a message, which `channel` is to carry; returns its number.
+    unsigned begin(const std::weak_ptr<const void>& channel = {});
     /// Uncounts the last message, which was not sent.
     void cancel();
     /// An answer to message `number`; a second one is ignored.
@@ -38,6 +38,8 @@ class CallAttempts {
     Left take_left();
 
     unsigned begun() const;
+    /// Whether there is one message, and `channel` has carried it.
+    bool is_only_one_of(const std::weak_ptr<const void>& channel) const;
     /// Whether a message has no answer, or only `in_doubt`.
     bool has_open() const;
 
@@ -46,6 +48,7 @@ class CallAttempts {
     std::condition_variable came_;
     unsigned begun_ = 0;
     unsigned closed_ = 0;
+    std::weak_ptr<const void> first_channel_;
     std::deque<Answer> answers_;
     std::deque<bool> is_answered_;
 };
@@ -74,8 +77,10 @@ class CallRegistry {
 
     /// Delivers an answer to its call; drops late and unknown ones.
     void answer(std::string_view token, Answer answer);
-    /// Delivers `refusal` to calls to `subject` whose only message the NATS server discarded.
-    void refuse(std::string_view subject, const Answer& refusal);
+    /// Delivers `refusal` to calls to `subject` whose only message `channel` has carried: its NATS
+    /// server discarded all of them. What another channel has carried may run.
+    void refuse(std::string_view subject, const std::weak_ptr<const void>& channel,
+                const Answer& refusal);
 
   private:
     std::mutex mutex_;

@@ -2,6 +2,7 @@
 
 #include <nats/nats.h>
 
+#include <map>
 #include <mutex>
 #include <shared_mutex>
 #include <vector>
@@ -59,9 +60,15 @@ class CallChannel::Listener {
         const std::shared_lock lock(mutex_);
         if (!is_over_) callbacks_.on_log(line);
     }
+    /// A message that is about to be published.
+    void count(const std::string& subject) {
+        if (!callbacks_.on_denied) return;
+        const std::lock_guard lock(undenied_mutex_);
+        ++undenied_[subject];
+    }
     void deny(std::string_view subject) {
         const std::shared_lock lock(mutex_);
-        if (!is_over_ && callbacks_.on_denied) callbacks_.on_denied(subject);
+        if (!is_over_ && callbacks_.on_denied && is_last(subject)) callbacks_.on_denied(subject);
     }
     void lose() {
         const std::shared_lock lock(mutex_);
@@ -74,10 +81,18 @@ class CallChannel::Listener {
     }
 
   private:
+    bool is_last(std::string_view denied) {
+        const std::lock_guard lock(undenied_mutex_);
+        const auto found = undenied_.find(denied);
+        return found != undenied_.end() && --found->second <= 0;
+    }
+
     std::shared_mutex mutex_;
     bool is_over_ = false;
     const Callbacks callbacks_;
     const char* const header_;
+    std::mutex undenied_mutex_;
+    std::map<std::string, std::int64_t, std::less<>> undenied_;  // messages, by subject
 };
 
 class CallChannel::Impl {
@@ -158,6 +173,7 @@ class CallChannel::Impl {
         if (natsMsgHeader_Set(made, message.header_name, message.header.c_str()) != NATS_OK) {
             return Published::not_sent;
         }
+        listener_->count(message.subject);
         return natsConnection_PublishMsg(connection_.get(), made) == NATS_OK ? Published::sent
                                                                              : Published::unknown;
     }

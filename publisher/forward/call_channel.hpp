@@ -27,7 +27,8 @@ class CallChannel {
   public:
     using OnMessage = std::function<void(const Received&)>;
     using OnLog = std::function<void(std::string_view)>;
-    /// The server has discarded a message: the login may not publish to this subject.
+    /// The server has discarded every message of this channel to this subject: the login may not
+    /// publish there. It does not say which message, so one that passed before hides the others.
     using OnDenied = std::function<void(std::string_view subject)>;
     struct Callbacks {
         OnMessage on_message;

@@ -276,7 +276,7 @@ class Client::Impl {
         const std::string header =
             write_call_header({request.key, deadline_at,
                                std::max(left - std::min(left / kWayBackShare, kWayBackMax), 0us)});
-        const std::string reply = inbox_ + entry.token(entry.attempts().begin());
+        const std::string reply = inbox_ + entry.token(entry.attempts().begin(channel));
         const auto published =
             channel->publish({request.subject, reply, kCallHeader, header, request.body});
         if (published != CallChannel::Published::not_sent) return Sent::yes;
@@ -293,7 +293,7 @@ class Client::Impl {
         Answer refusal;
         refusal.outcome = Outcome::refused;
         refusal.body = "the NATS login may not publish to " + std::string(subject);
-        registry_.refuse(subject, refusal);
+        registry_.refuse(subject, keeper_.channel(), refusal);
     }
 
     Milliseconds jittered(Milliseconds pause) {

@@ -185,9 +185,10 @@ class Server::Impl {
         }
         const auto header = parse_call_header(message.header);
         if (!subject || !header) {
+            // Not refused, which is final: an earlier message may run on a server that knows it.
             return answer(
                 std::string(message.reply),
-                {Outcome::refused, "the call is not of a version that this server knows"});
+                {Outcome::unavailable, "the call is not of a version that this server knows"});
         }
         // A time from 1970 on, whatever the header says, so that differences do not overflow.
         clocks_.see(subject->region,

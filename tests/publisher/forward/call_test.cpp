@@ -311,7 +311,7 @@ TEST_CASE(
     CHECK(gone.outcome == Outcome::expired);
     CHECK(runs == 1);
     const auto [newer, newer_body] = raw_call("2 something else", "x");
-    CHECK(newer.outcome == Outcome::refused);
+    CHECK(newer.outcome == Outcome::unavailable);  // not final: another server may know it
 }
 
 TEST_CASE("bodies and replies beyond the limits are refused, and nothing is done") {

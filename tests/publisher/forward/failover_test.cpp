@@ -153,6 +153,43 @@ TEST_CASE("a call that a frozen leaf has held runs late, and an abandoned one do
     CHECK(regions.orders("held-2") == 0);
 }
 
+TEST_CASE("a call that runs is not refused when its login loses the right to call") {
+    CallRegions regions;
+    HeldOrders held;
+    const OrderServer server(regions, regions.server_options(), held.handler());
+    const auto permit = [&](const std::string& publish) {
+        regions.leaf().reload(
+            "authorization { users: [{user: shop, password: x, permissions:"
+            " {publish: " +
+            publish + ", subscribe: \">\"}}] }");
+    };
+    permit("\">\"");
+    ClientOptions patient = regions.client_options();
+    patient.connection.nats_urls = {"nats://shop:x@127.0.0.1:" +
+                                    std::to_string(regions.leaf().port())};
+    patient.retry_after = 60s;
+    Client primary(patient);
+    Reply running;
+    std::thread caller([&] {
+        running = primary.call("order.place", "tea", {.key = "running-1", .deadline = 60s});
+    });
+    held.wait_for(1);
+    permit("{deny: \"homeward.call.ams.shop.order.place\"}");
+    CHECK(wait_until(20s, [&] {
+        static_cast<void>(primary.call("order.place", "x", {.key = "denied-1", .deadline = 300ms}));
+        return regions.log().find("ermissions Violation") != std::string::npos;
+    }));
+    held.release();
+    caller.join();
+    INFO(name_of(running.outcome) << " " << running.body << "\n" << regions.log());
+    CHECK(running);
+    CHECK(regions.orders("running-1") == 1);
+    // A new connection has only messages that are denied.
+    Client late(patient);
+    CHECK(late.call("order.place", "x", {.key = "denied-2"}).outcome == Outcome::refused);
+    CHECK(regions.orders("denied-2") == 0);
+}
+
 TEST_CASE("a leader that freezes for good holds no worker, and its standby is followed") {
     // Method: it freezes in the middle of a handler, whose next statement gets no answer; another
     // call finds it frozen.

@@ -106,6 +106,29 @@ TEST_CASE("as long as one message has no answer, the call is not known to be und
     CHECK_FALSE(attempts.wait(CallAttempts::Clock::now()));
 }
 
+TEST_CASE("a denied subject refuses the calls whose only message that channel has carried") {
+    const auto channel = std::make_shared<int>();
+    const auto before = std::make_shared<int>();
+    CallRegistry registry;
+    CallRegistry::Entry denied(registry, "homeward.call.ams.shop.order.place");
+    CallRegistry::Entry earlier(registry, "homeward.call.ams.shop.order.place");
+    CallRegistry::Entry sent_twice(registry, "homeward.call.ams.shop.order.place");
+    CallRegistry::Entry other(registry, "homeward.call.ams.shop.order.cancel");
+    for (auto* entry : {&denied, &sent_twice, &other}) entry->attempts().begin(channel);
+    earlier.attempts().begin(before);
+    // A second message that could not be sent is none.
+    earlier.attempts().begin(channel);
+    earlier.attempts().cancel();
+    sent_twice.attempts().begin(channel);
+    registry.refuse("homeward.call.ams.shop.order.place", channel, answer(Outcome::refused));
+    const auto now = CallAttempts::Clock::now();
+    CHECK(denied.attempts().wait(now)->outcome == Outcome::refused);
+    for (auto* entry : {&earlier, &sent_twice, &other}) {
+        CHECK_FALSE(entry->attempts().wait(now));
+        CHECK(entry->attempts().has_open());
+    }
+}
+
 TEST_CASE(
     "a message that is sent again joins its call, another body does not, and a full queue says "
     "so") {
