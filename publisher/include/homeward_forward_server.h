@@ -88,7 +88,8 @@ homeward_forward_server* homeward_forward_server_new(const homeward_forward_serv
  * @param handler called by several threads at once; NULL: calls are taken by
  *     homeward_forward_server_next()
  * @param context passed to the handler
- * @return 1; 0 if it cannot be added, and homeward_forward_server_start() says why */
+ * @return 1; 0 if it cannot be added: because the server was started, else
+ *     homeward_forward_server_start() says why */
 int homeward_forward_server_on(homeward_forward_server* server, const char* operation,
                                homeward_handler handler, void* context);
 /** Starts the threads and subscribes. A database or NATS server that cannot be reached is no error:
@@ -119,8 +120,8 @@ homeward_next homeward_forward_server_next(homeward_forward_server* server, uint
  * taken meanwhile.
  * @param server of homeward_forward_server_new()
  * @param deadline_ms how long; handlers that run longer are waited for all the same
- * @return 1 if every call was finished and answered; 0 if not, and in the child of a process that
- *     forked */
+ * @return 1 if every call was finished and answered; 0 if not, as when NATS was lost meanwhile, and
+ *     in the child of a process that forked */
 int homeward_forward_server_close(homeward_forward_server* server, uint32_t deadline_ms);
 /** Frees a server; first it closes with a deadline of 10 s, unless it is closed. No thread may be
  * in homeward_forward_server_next(). In the child of a process that forked it does nothing to a

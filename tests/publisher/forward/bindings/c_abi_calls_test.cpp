@@ -256,6 +256,7 @@ TEST_CASE("close() waits for a call that was taken, and then no thread waits any
     CHECK(homeward_forward_server_start(shop.server.get(), why.buffer.data(), why.buffer.size()) ==
           0);
     CHECK_THAT(why.text(), Contains("was started before"));
+    CHECK(homeward_forward_server_on(shop.server.get(), "late", nullptr, nullptr) == 0);
 }
 
 TEST_CASE("a forked child of a server takes no calls and stops none") {

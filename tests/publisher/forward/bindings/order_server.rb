@@ -71,6 +71,12 @@ rescue Homeward::SetupError => e
   e.message
 end
 server.start
+begin
+  server.on("order.after") { "never" }
+  abort "added after the start"
+rescue Homeward::SetupError => e
+  abort e.message unless e.message == 'the operation "order.after" was added after the start'
+end
 stopping = false
 trap("TERM") { stopping = true }
 sleep 0.02 until stopping

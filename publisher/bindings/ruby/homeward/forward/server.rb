@@ -50,9 +50,11 @@ module Homeward
 
       # Adds an operation. The block gets a Transaction and a Call, on several threads at once, and
       # returns the reply's body. What it raises rolls back, and the call has failed; CallFailed
-      # names the code. It may run several times for one key, and commits once.
+      # names the code. It may run several times for one key, and commits once. Raises SetupError
+      # after start; start raises it for a name that is not valid or is there already.
       def on(operation, &handler)
         raise ArgumentError, "no block" if handler.nil?
+        raise SetupError, "the operation \"#{operation}\" was added after the start" if @pid
 
         @handlers[operation.to_s] = handler
         ServerNative.homeward_forward_server_on(@handle, operation.to_s, nil, nil)
