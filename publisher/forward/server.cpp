@@ -134,19 +134,19 @@ class Server::Impl {
         const auto left = [&] {
             return std::max(std::chrono::duration_cast<Milliseconds>(end - Clock::now()), 1ms);
         };
-        bool is_whole = true;
         keeper_.stop();
-        // Before the queue closes: what has arrived here is nobody else's.
-        if (const auto channel = keeper_.channel()) is_whole = channel->drain(left());
-        queue_.close();
-        is_whole = queue_.wait_idle(left()) && is_whole;
-        for (std::thread& worker : workers_) worker.join();
-        workers_.clear();
-        if (const auto channel = keeper_.channel()) is_whole &= channel->flush(left());
+        const std::uint64_t unsent_before = unsent_;
+        const bool is_whole = drain(keeper_.channel(), left);
         keeper_.end();
         upkeep_.reset();
         watch_.reset();
-        return is_whole;
+        const std::uint64_t unsent = unsent_ - unsent_before;
+        if (unsent > 0) {
+            connection_.on_log("forwarded calls: closed without a connection to NATS, " +
+                               std::to_string(unsent) +
+                               " answers were not sent; their callers ask again");
+        }
+        return is_whole && unsent == 0;
     }
 
     ServerStats stats() const {
@@ -162,6 +162,19 @@ class Server::Impl {
     }
 
   private:
+    /// Finishes all calls. `channel`: the last one, which has their answers; may be nullptr. False:
+    /// not in the time left, or not known to have arrived.
+    template <typename Left>
+    bool drain(const std::shared_ptr<CallChannel>& channel, const Left& left) {
+        // Before the queue closes: what has arrived here is nobody else's.
+        bool is_whole = channel == nullptr || channel->drain(left());
+        queue_.close();
+        is_whole = queue_.wait_idle(left()) && is_whole;
+        for (std::thread& worker : workers_) worker.join();
+        workers_.clear();
+        return (channel == nullptr || channel->flush(left())) && is_whole;
+    }
+
     void subscribe(CallChannel& channel) {
         payload_bytes_max_ = channel.payload_bytes_max();
         const auto subscribe_to = [&](std::string_view operation) {
@@ -270,9 +283,14 @@ class Server::Impl {
 
     void answer(const std::string& reply, const Answer& answer) {
         const auto channel = keeper_.channel();
-        if (channel == nullptr) return;  // the caller asks again
+        if (channel == nullptr) {
+            ++unsent_;  // the caller asks again
+            return;
+        }
         ++answered_[static_cast<std::size_t>(answer.outcome)];
-        channel->publish({reply, "", kReplyHeader, write_reply_header(answer), answer.body});
+        const auto published =
+            channel->publish({reply, "", kReplyHeader, write_reply_header(answer), answer.body});
+        if (published != CallChannel::Published::sent) ++unsent_;
     }
 
     const ServerOptions options_;
@@ -286,6 +304,7 @@ class Server::Impl {
     std::atomic<std::int64_t> average_us_{0};
     std::atomic<std::uint64_t> joined_{0};
     std::array<std::atomic<std::uint64_t>, kOutcomes> answered_{};
+    std::atomic<std::uint64_t> unsent_{0};
     std::mutex close_mutex_;
     std::atomic<pid_t> started_by_{0};  // 0: not started
     std::unique_ptr<LeaderWatch> watch_;

@@ -190,6 +190,36 @@ TEST_CASE("a call that runs is not refused when its login loses the right to cal
     CHECK(regions.orders("denied-2") == 0);
 }
 
+TEST_CASE("a server that loses NATS while it closes says that answers were not sent") {
+    CallRegions regions;
+    HeldOrders held;
+    OrderServer server(regions, regions.server_options(), held.handler());
+    Client primary(regions.client_options());
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 2; ++i) {
+        threads.emplace_back([&, i] {
+            static_cast<void>(primary.call("order.place", "tea",
+                                           {.key = "last-" + std::to_string(i), .deadline = 20s}));
+        });
+    }
+    held.wait_for(2);
+    std::atomic<bool> is_whole{true};
+    std::thread closer([&] { is_whole = server->close(10s); });
+    sleep_ms(300);
+    regions.hub().kill();
+    sleep_ms(300);
+    held.release();
+    closer.join();
+    CHECK_FALSE(is_whole);
+    CHECK_THAT(regions.log(), Contains("answers were not sent"));
+    for (int i = 0; i < 2; ++i) CHECK(regions.orders("last-" + std::to_string(i)) == 1);
+    // What they did is found by the next server.
+    regions.hub().start(NatsServer::Until::serving);
+    const OrderServer next(regions);
+    for (std::thread& thread : threads) thread.join();
+    CHECK(primary.call("order.place", "tea", {.key = "last-0"}).was_stored);
+}
+
 TEST_CASE("a leader that freezes for good holds no worker, and its standby is followed") {
     // Method: it freezes in the middle of a handler, whose next statement gets no answer; another
     // call finds it frozen.

@@ -91,7 +91,7 @@ class Server {
 
     /// Accepts no further calls, finishes those it has accepted, and stops. Any thread, once.
     /// @param deadline in milliseconds; close() still waits for handlers that run longer
-    /// @return true if every call was finished and answered
+    /// @return true if every call was finished and answered; false also if NATS was lost meanwhile
     bool close(std::chrono::milliseconds deadline);
 
     /// Counts. Any thread.
