@@ -41,6 +41,7 @@ bool may_answer_to(std::string_view reply, const CallSubject& caller) {
                : begins_with(reply, kInboxes);
 }
 
+constexpr const char* kReplyTooLarge = "reply_too_large";
 constexpr Milliseconds kBusyMin = 10ms;
 constexpr Milliseconds kBusyMax = 1'000ms;
 /// Of the time that calls have taken, each new one counts so much.
@@ -252,6 +253,7 @@ class Server::Impl {
             const auto took =
                 std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began);
             average_us_ += (took.count() - average_us_) / kAverageOver;
+            shorten(result, *job);
             for (const std::string& reply : queue_.finish(*job)) answer(reply, result);
         }
     }
@@ -273,12 +275,23 @@ class Server::Impl {
             const std::size_t bytes_max =
                 std::min(options_.reply_bytes_max, payload_bytes_max_.load() - kHeaderBytesMax);
             if (result.reply.size() > bytes_max) {
-                throw CallFailed("reply_too_large",
+                throw CallFailed(kReplyTooLarge,
                                  "the reply has " + std::to_string(result.reply.size()) +
                                      " bytes; at most " + std::to_string(bytes_max));
             }
             return result;
         });
+    }
+
+    /// A stored reply may be from a time when the NATS server took larger ones. How the call ended
+    /// is true without it.
+    void shorten(Answer& answer, const Job& job) {
+        const std::size_t bytes_max = payload_bytes_max_ - kHeaderBytesMax;
+        if (answer.body.size() <= bytes_max) return;
+        answer.code = kReplyTooLarge;
+        answer.body = "the stored reply has " + std::to_string(answer.body.size()) +
+                      " bytes; the NATS server takes at most " + std::to_string(bytes_max);
+        connection_.on_log("call \"" + job.key + "\": " + answer.body);
     }
 
     void answer(const std::string& reply, const Answer& answer) {

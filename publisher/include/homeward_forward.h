@@ -89,7 +89,9 @@ typedef struct homeward_reply {
     const char* key;          /**< of the call, to ask for its outcome later */
     const char* body;         /**< ok: the handler's reply, any bytes; else a text for a person */
     size_t body_bytes;        /**< without the zero at its end */
-    const char* code;         /**< failed: the handler's code, or an SQLSTATE */
+    /** failed: the handler's code, or an SQLSTATE. ok: "", or reply_too_large: the stored reply
+     * does not fit into a message any more, and `body` says so. */
+    const char* code;
     /** Of the commit, for the session's cookie; "" if the server has no token keys. */
     const char* session_token;
     homeward_replica_state replica; /**< whether the local replica has the commit */

@@ -249,6 +249,27 @@ TEST_CASE("a key is any printable text up to its limit, and an operation has no 
     }
 }
 
+TEST_CASE("a stored reply that no message can carry any more still tells how its call ended") {
+    const OrderServer server(regions());
+    REQUIRE(wait_until(20s, [] {
+        return regions().leader().number(
+                   "SELECT count(*) FROM homeward.day_partitions('homeward.forwarded_call')") == 3;
+    }));
+    regions().leader().query(
+        "INSERT INTO homeward.forwarded_call (app, key, region, operation, digest, outcome, code,"
+        " reply) VALUES ('shop', 'large-1', 'ams', 'order.place', sha256(E'order.place\\ntea'),"
+        " 'ok', '', convert_to(repeat('r', 2000000), 'UTF8'))");
+    Client primary(regions().client_options());
+    for (const Reply& reply :
+         {primary.outcome("large-1"), primary.call("order.place", "tea", {.key = "large-1"})}) {
+        CHECK(reply.outcome == Outcome::ok);
+        CHECK(reply.was_stored);
+        CHECK(reply.code == "reply_too_large");
+        CHECK_THAT(reply.body, Contains("the stored reply has 2000000 bytes"));
+    }
+    CHECK_THAT(regions().log(), Contains("call \"large-1\": the stored reply has"));
+}
+
 TEST_CASE("two servers of one app serve different operations, and share those of both") {
     Server teas(regions().server_options());
     Server milks(regions().server_options());

@@ -66,7 +66,9 @@ struct [[nodiscard]] Reply {
     Outcome outcome = Outcome::in_doubt;  ///< how the call ended
     std::string key{};                    ///< of the call, to ask for its outcome later
     std::string body{};                   ///< ok: the handler's reply; else an error text
-    std::string code{};                   ///< failed: the handler's code, or an SQLSTATE
+    /// failed: the handler's code, or an SQLSTATE. ok: empty, or `reply_too_large`: the stored
+    /// reply does not fit into a message any more, and `body` says so.
+    std::string code{};
     /// busy: when to try again.
     std::chrono::milliseconds retry_after{0};
     bool was_stored = false;  ///< the stored result of an earlier call with this key
