@@ -220,6 +220,29 @@ TEST_CASE("a server that loses NATS while it closes says that answers were not s
     CHECK(primary.call("order.place", "tea", {.key = "last-0"}).was_stored);
 }
 
+TEST_CASE("two apps of one name with a database each do not know each other's keys") {
+    // Method: their servers take turns, so that the retry meets the other one.
+    CallRegions regions;
+    query_at("postgresql://postgres@" + host(regions.leader()) + "/template1",
+             "CREATE DATABASE other TEMPLATE postgres");
+    ServerOptions options = regions.server_options();
+    const std::string other = "postgresql://postgres@" + host(regions.leader()) + "/other";
+    Client primary(regions.client_options());
+    for (const std::string& url : {options.database_url, other, options.database_url}) {
+        INFO(url);
+        options.database_url = url;
+        const OrderServer server(regions, options);
+        const Reply reply = primary.call("order.place", "tea", {.key = "shared-1"});
+        CHECK(reply);
+        const std::string count = "SELECT count(*) FROM orders WHERE key = 'shared-1'";
+        CHECK(query_at(url, count) == Rows{{"1"}});
+        CHECK(primary.call("order.place", "tea", {.key = "shared-1"}).was_stored);
+    }
+    // Once in each.
+    CHECK(query_at(other, "SELECT count(*) FROM orders") == Rows{{"1"}});
+    CHECK(regions.orders("shared-1") == 1);
+}
+
 TEST_CASE("a leader that freezes for good holds no worker, and its standby is followed") {
     // Method: it freezes in the middle of a handler, whose next statement gets no answer; another
     // call finds it frozen.
