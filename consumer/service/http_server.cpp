@@ -36,6 +36,8 @@ constexpr auto kRequestTime = 5s;
 constexpr auto kProbeTime = 1s;
 constexpr const char* kServerName = "homeward-consumer";
 constexpr std::size_t kConnectionsMax = 256;
+/// Pages that are ordered and not yet made, by one thread.
+constexpr std::size_t kOrdersMax = 32;
 
 std::string_view view(beast::string_view text) {
     return {text.data(), text.size()};
@@ -188,9 +190,11 @@ class HttpServer::Impl {
         }
     }
 
+    /// Its descriptor, too: whoever waits for a page has no operation to cancel.
     void close_oldest() {
-        if (!open_.empty()) open_.front()->cancel();
-        if (!open_.empty()) open_.pop_front();
+        if (open_.empty()) return;
+        open_.front()->close();
+        open_.pop_front();
     }
 
     /// One connection, from accepting to closing; whatever breaks ends it and nothing else.
@@ -229,10 +233,10 @@ class HttpServer::Impl {
         std::shared_ptr<HttpAnswer> answer =
             is_too_large ? too_large() : answer_at_once(parser.get());
         if (!answer) {
-            answer = std::make_shared<HttpAnswer>();
-            asio::steady_timer made(context_, asio::steady_timer::time_point::max());
-            order_page(parser.get(), answer, made);
-            co_await made.async_wait(asio::redirect_error(asio::use_awaitable, error));
+            const std::shared_ptr<Order> order = order_page(parser.get());
+            co_await order->made.async_wait(asio::redirect_error(asio::use_awaitable, error));
+            if (!error) co_return;  // too late: the connection's time is over
+            answer = std::shared_ptr<HttpAnswer>(order, &order->answer);
         }
         const bool is_head = !is_too_large && parser.get().method() == http::verb::head;
         Response response = response_of(std::move(*answer));
@@ -279,17 +283,37 @@ class HttpServer::Impl {
                        "text/plain",
                        {{"WWW-Authenticate", "Bearer"}}});
         }
+        if (orders_ >= kOrdersMax) {
+            return is({503,
+                       "too many pages are being made; try again\n",
+                       "text/plain",
+                       {{"Retry-After", "1"}}});
+        }
         return nullptr;
     }
 
-    /// The other thread makes the page, and wakes `made`, which waits in this one's.
-    void order_page(const Request& request, const std::shared_ptr<HttpAnswer>& answer,
-                    asio::steady_timer& made) {
+    /// A page that one connection waits for. Of the network's thread.
+    struct Order {
+        explicit Order(asio::io_context& context) : made(context, kRequestTime) {}
+        HttpAnswer answer{};
+        asio::steady_timer made;  ///< cancelled when the answer is there
+    };
+
+    /// The other thread makes the page, also for a connection that has ended meanwhile.
+    std::shared_ptr<Order> order_page(const Request& request) {
+        auto order = std::make_shared<Order>(context_);
+        ++orders_;
         asio::post(page_context_,
-                   [this, route = route_of(request), query = query_of(request), answer, &made] {
-                       *answer = run_route(*route, query);
-                       asio::post(context_, [&made] { made.cancel(); });
+                   [this, route = route_of(request), query = query_of(request), order]() mutable {
+                       HttpAnswer answer = run_route(*route, query);
+                       asio::post(context_, [this, order = std::move(order),
+                                             answer = std::move(answer)]() mutable {
+                           --orders_;
+                           order->answer = std::move(answer);
+                           order->made.cancel();
+                       });
                    });
+        return order;
     }
 
     bool is_known_host(const Request& request) const {
@@ -317,7 +341,9 @@ class HttpServer::Impl {
     asio::executor_work_guard<asio::io_context::executor_type> pages_stay_{
         page_context_.get_executor()};
     tcp::acceptor acceptor_;
-    std::list<std::shared_ptr<beast::tcp_stream>> open_;  // of the network's thread; oldest first
+    // Of the network's thread.
+    std::list<std::shared_ptr<beast::tcp_stream>> open_;  // oldest first
+    std::size_t orders_ = 0;                              // that are not made
     std::thread network_, pages_;
 };
 

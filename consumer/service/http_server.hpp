@@ -51,8 +51,9 @@ bool is_consumer_at(const std::string& listen);
 
 /// Answers GET and HEAD, one request a connection, over HTTP/1.1; all of Boost.Beast. Bounds: 8 KiB
 /// of request line and headers, no body, no ranges, 5 s from accepting until the answer is taken,
-/// 256 connections, of which the oldest yields to a new one. Two threads of its own: one for the
-/// network and health, one for the other answers. Any thread.
+/// 256 connections, of which the oldest is closed for a new one, and 32 that wait for the thread
+/// that makes what is no health; further ones get 503. Two threads of its own: that, and one for
+/// the network and health. Any thread.
 class HttpServer {
   public:
     /// Throws std::runtime_error when the address cannot be had or a TLS file cannot be used.

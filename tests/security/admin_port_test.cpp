@@ -1,5 +1,6 @@
 // Method: the admin endpoint in the hands of a stranger who has time: connections that say one byte
-// at a time, endless headers, ranges, names of other hosts, wrong tokens. Health must go on.
+// at a time, floods of whole requests, endless headers, ranges, names of other hosts, wrong tokens.
+// Health must go on.
 
 #include <arpa/inet.h>
 #include <sys/socket.h>
@@ -8,10 +9,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <deque>
 #include <fstream>
+#include <future>
 #include <memory>
 #include <thread>
 
+#include "consumer/service/http_server.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/sanitizer.hpp"
 #include "tests/support/servers/bridge.hpp"
@@ -48,16 +52,25 @@ class Connection {
         return true;
     }
     std::string hear_all() {
-        std::string all;
-        char chunk[65'536];
-        for (ssize_t n; (n = ::recv(socket_, chunk, sizeof chunk, 0)) > 0;) {
-            all.append(chunk, static_cast<std::size_t>(n));
-        }
-        return all;
+        hear(0);
+        return heard_;
+    }
+    /// What has come until now.
+    const std::string& heard() {
+        hear(MSG_DONTWAIT);
+        return heard_;
     }
 
   private:
+    void hear(int flags) {
+        char chunk[65'536];
+        for (ssize_t n; (n = ::recv(socket_, chunk, sizeof chunk, flags)) > 0;) {
+            heard_.append(chunk, static_cast<std::size_t>(n));
+        }
+    }
+
     int socket_;
+    std::string heard_;
 };
 
 std::string asked(int port, const std::string& path, const std::string& headers) {
@@ -65,6 +78,52 @@ std::string asked(int port, const std::string& path, const std::string& headers)
     one.say("GET " + path + " HTTP/1.1\r\n" + headers + "\r\n");
     return one.hear_all();
 }
+
+/// Each has said `words`.
+std::vector<std::unique_ptr<Connection>> connections(int port, int count, std::string_view words) {
+    std::vector<std::unique_ptr<Connection>> all;
+    for (int i = 0; i < count; ++i) {
+        all.push_back(std::make_unique<Connection>(port));
+        all.back()->say(words);
+    }
+    return all;
+}
+
+std::int64_t descriptors(const Process& process) {
+    const std::filesystem::directory_iterator all("/proc/" + std::to_string(process.pid()) + "/fd");
+    return std::distance(begin(all), end(all));
+}
+
+/// An endpoint whose page is made when open() is called, or at the end.
+class SlowEndpoint {
+  public:
+    ~SlowEndpoint() { open(); }
+    void open() {
+        if (!std::exchange(is_open_, true)) opening_.set_value();
+    }
+    int port() const { return port_; }
+
+  private:
+    homeward::consumer::HttpAnswer page() const {
+        opened_.wait();
+        return {200, "made"};
+    }
+
+    bool is_open_ = false;
+    std::promise<void> opening_;
+    std::shared_future<void> opened_{opening_.get_future()};
+    int port_ = free_port();
+    homeward::consumer::HttpServer server_{
+        {"127.0.0.1:" + std::to_string(port_), {}, {}, {}, {}},
+        {{"/page", {[this](std::string_view) { return page(); }}},
+         {"/livez",
+          {[](std::string_view) {
+               return homeward::consumer::HttpAnswer{200, "ok"};
+           },
+           true}}}};
+};
+
+constexpr const char* kPageRequest = "GET /page HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 std::int64_t resident_kib(const Process& process) {
     std::ifstream status("/proc/" + std::to_string(process.pid()) + "/status");
@@ -80,11 +139,7 @@ std::int64_t resident_kib(const Process& process) {
 TEST_CASE("health answers at once while hundreds of connections speak one byte at a time") {
     Bridge bridge;
     bridge.start_consumer();
-    std::vector<std::unique_ptr<Connection>> slow;
-    for (int i = 0; i < 300; ++i) {
-        slow.push_back(std::make_unique<Connection>(bridge.admin_port()));
-        slow.back()->say("G");
-    }
+    const auto slow = connections(bridge.admin_port(), 300, "G");
     const auto begin = std::chrono::steady_clock::now();
     for (int round = 0; round < 8; ++round) {
         for (auto& one : slow) one->say(round == 0 ? "E" : "T");
@@ -98,6 +153,72 @@ TEST_CASE("health answers at once while hundreds of connections speak one byte a
     CHECK(wait_until(15s, [&] {
         return std::none_of(slow.begin(), slow.end(), [](auto& one) { return one->say("x"); });
     }));
+}
+
+TEST_CASE("a flood of whole page requests leaves health fast, memory and descriptors bounded") {
+    Bridge bridge;
+    bridge.start_consumer();
+    bridge.admin("/status.json");
+    const std::int64_t descriptors_before = descriptors(bridge.consumer());
+    const std::int64_t kib_before = resident_kib(bridge.consumer());
+    std::string pipelined;
+    for (int i = 0; i < 50; ++i) {
+        pipelined += "GET /status.json HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    }
+    std::deque<std::unique_ptr<Connection>> held;
+    std::int64_t descriptors_most = 0;
+    auto longest = std::chrono::steady_clock::duration::zero();
+    for (int round = 0; round < 40; ++round) {
+        for (auto& one : connections(bridge.admin_port(), 100, pipelined)) {
+            held.push_back(std::move(one));
+        }
+        while (held.size() > 400) held.pop_front();
+        const auto begin = std::chrono::steady_clock::now();
+        CHECK_THAT(bridge.admin("/livez"), Contains(" 200 "));
+        CHECK_THAT(bridge.admin("/readyz"), Contains(" 200 "));
+        longest = std::max(longest, std::chrono::steady_clock::now() - begin);
+        descriptors_most = std::max(descriptors_most, descriptors(bridge.consumer()));
+    }
+    CHECK(longest < 2s);
+    CHECK(descriptors_most - descriptors_before < 300);
+    if (!kIsSanitized) CHECK(resident_kib(bridge.consumer()) - kib_before < 64 << 10);
+    held.clear();
+    CHECK(wait_until(10s, [&] {
+        return bridge.admin("/status.json").find(" 200 ") != std::string::npos &&
+               descriptors(bridge.consumer()) <= descriptors_before + 2;
+    }));
+}
+
+TEST_CASE("32 requests wait for a page, further ones are told to come again") {
+    SlowEndpoint endpoint;
+    const auto asking = connections(endpoint.port(), 64, kPageRequest);
+    const auto count = [&](const char* status) {
+        return std::count_if(asking.begin(), asking.end(), [&](auto& one) {
+            return one->heard().find(status) != std::string::npos;
+        });
+    };
+    CHECK(wait_until(4s, [&] { return count(" 503 ") == 32; }));
+    CHECK(count("Retry-After: 1\r\n") == 32);
+    CHECK_THAT(asked(endpoint.port(), "/livez", ""), Contains(" 200 "));
+    endpoint.open();
+    CHECK(wait_until(4s, [&] { return count(" 200 ") == 32; }));
+    CHECK(count(" 503 ") == 32);
+}
+
+TEST_CASE("a connection that waits for a page is closed for newer ones, and after its time") {
+    SlowEndpoint endpoint;
+    const auto begin = std::chrono::steady_clock::now();
+    Connection first(endpoint.port());
+    first.say(kPageRequest);
+    SECTION("256 newer ones") {
+        const auto newer = connections(endpoint.port(), 256, "G");
+        CHECK(first.hear_all().empty());
+        CHECK(std::chrono::steady_clock::now() - begin < 4s);
+    }
+    SECTION("5 s") {
+        CHECK(first.hear_all().empty());
+        CHECK(std::chrono::steady_clock::now() - begin < 15s);
+    }
 }
 
 TEST_CASE("neither headers nor ranges nor bodies make the endpoint large") {
