@@ -38,6 +38,11 @@ RunIdentity identity_of(const PublisherOptions& options) {
     return identity;
 }
 
+std::unique_ptr<Run> make_run(const PublisherOptions& options, bool is_synced_later) {
+    if (!options.spool_dir.empty()) make_spool_directory(options.spool_dir);
+    return Run::create(options.spool_dir, identity_of(options), key_of(options), is_synced_later);
+}
+
 PublisherOptions with_log(PublisherOptions options, const std::shared_ptr<AppLog>& log) {
     if (log->on_log()) options.on_log = [log](std::string_view line) { log->say(line); };
     return options;
@@ -57,8 +62,7 @@ Publisher::Impl::Impl(const PublisherOptions& wanted, FrameSender::Start start, 
       owner((prepare_process_membarrier(), next_owner())),
       fork_page(owner),
       clock(parents == nullptr ? detail::Clock() : detail::Clock(parents->clock)),
-      run{Run::create(options.spool_dir, identity_of(options), key_of(options),
-                      parents != nullptr)},
+      run{make_run(options, parents != nullptr)},
       lanes(counted(*run.run, options), options.lane_bytes, options.lanes_max),
       metrics(options.spool_dir.empty() ? std::filesystem::path() : run.run->lanes_path()),
       is_run_unsynced(parents != nullptr),

@@ -87,6 +87,22 @@ void make_directory(const std::filesystem::path& path) {
     throw_setup(path, where + std::strerror(error));
 }
 
+void make_spool_directory(const std::filesystem::path& path) {
+    make_directory(path);
+    struct stat link {};
+    struct stat target {};
+    if (::lstat(path.c_str(), &link) != 0 || ::stat(path.c_str(), &target) != 0) {
+        throw_setup(path, errno);
+    }
+    for (const uid_t owner : {link.st_uid, target.st_uid}) {
+        if (owner == ::geteuid() || owner == 0) continue;
+        throw SetupError("spool_dir " + path.string() + " belongs to user " +
+                         std::to_string(owner) + ", who could replace what is in it; give it to " +
+                         "user " + std::to_string(::geteuid()) +
+                         " or to root, or name another directory");
+    }
+}
+
 bool is_real_directory(const std::filesystem::path& path) noexcept {
     struct stat status {};
     return ::lstat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);

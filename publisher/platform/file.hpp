@@ -58,6 +58,9 @@ std::size_t file_bytes_max() noexcept;
 /// Makes the directory, and its parents, each with mode 0700 whatever the umask; those that are
 /// there keep theirs. Throws SetupError.
 void make_directory(const std::filesystem::path& path);
+/// The same for a spool's own directory, which must belong to this user or to root, as must a link
+/// to it: its owner may put other things in the place of what is in it.
+void make_spool_directory(const std::filesystem::path& path);
 /// A directory itself, and no link to one.
 bool is_real_directory(const std::filesystem::path& path) noexcept;
 /// Makes the names in a directory durable. Returns 0 or errno; 0 where the filesystem has no need.

@@ -32,14 +32,15 @@ std::string this_process() {
     return std::to_string(::getpid()) + " " + process_start_time();
 }
 
-/// Whether a run is of this user, or of the one whose spool it lies in: in a spool where others may
-/// write, nobody sends what a stranger has put there.
+/// Whether a run is of this user; for root, who drains spools of others, also of the one whose
+/// spool it lies in. Nobody sends what a stranger has put there.
 bool is_of_spools_owner(const std::filesystem::path& directory) {
     struct stat run {};
     struct stat spool {};
     if (::lstat(directory.c_str(), &run) != 0) return false;
     if (run.st_uid == ::geteuid()) return true;
-    return ::stat(directory.parent_path().c_str(), &spool) == 0 && run.st_uid == spool.st_uid;
+    return ::geteuid() == 0 && ::stat(directory.parent_path().c_str(), &spool) == 0 &&
+           run.st_uid == spool.st_uid;
 }
 
 }  // namespace

@@ -24,10 +24,12 @@
 using namespace homeward;
 using namespace homeward::testing;
 using namespace std::chrono_literals;
+using Catch::Matchers::Contains;
 
 namespace {
 
 constexpr uid_t kStranger = 65534;
+constexpr uid_t kAppUser = 65533;
 /// Whoever waits for a FIFO is killed by this.
 constexpr unsigned kSecondsMax = 60;
 
@@ -87,6 +89,27 @@ int exit_code_of(const std::function<void()>& live) {
     int status = 0;
     ::waitpid(child, &status, 0);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/// The same of a process of the app's user; 3 for a SetupError.
+int exit_code_of_app(const std::function<void()>& live) {
+    return exit_code_of([&] {
+        if (::setgid(kAppUser) != 0 || ::setuid(kAppUser) != 0) ::_exit(90);
+        try {
+            live();
+        } catch (const SetupError&) {
+            ::_exit(3);
+        }
+    });
+}
+
+/// A directory that everybody may pass and write in.
+std::filesystem::path open_directory(const std::filesystem::path& path, uid_t owner, gid_t group) {
+    std::filesystem::create_directory(path);
+    ::chmod(path.parent_path().c_str(), 0755);
+    ::chmod(path.c_str(), 0777);
+    REQUIRE(::chown(path.c_str(), owner, group) == 0);
+    return path;
 }
 
 }  // namespace
@@ -232,9 +255,56 @@ TEST_CASE("nobody sends what a stranger has put into a spool of everybody's") {
     const auto found = Run::adopt(directory);
     CHECK(found.finding == Run::Finding::unreadable);
     CHECK(explain(found).find("Check whose files") != std::string::npos);
-    // Root drains another user's spool as a whole.
+    // Root drains another user's spool as a whole, and nobody else does, whatever its modes.
     ::chown((dir / "spool").c_str(), kStranger, kStranger);
     CHECK(Run::adopt(directory).finding == Run::Finding::left);
+    ::chmod(dir.path().c_str(), 0755);
+    for (const auto& path : std::filesystem::recursive_directory_iterator(dir.path())) {
+        std::filesystem::permissions(path, std::filesystem::perms::all);
+    }
+    CHECK(exit_code_of_app([&] {
+              if (Run::adopt(directory).finding != Run::Finding::unreadable) ::_exit(1);
+          }) == 0);
+}
+
+TEST_CASE("a spool directory that a stranger has made is refused") {
+    if (::geteuid() != 0) {
+        WARN("not tried: only root can give files away");
+        return;
+    }
+    const TempDir dir;
+    std::filesystem::path spool;
+    SECTION("it is a directory") {
+        spool = open_directory(dir / "spool", kStranger, kStranger);
+    }
+    SECTION("it is a link to a directory of ours") {
+        open_directory(dir / "ours", 0, 0);
+        spool = dir / "spool";
+        std::filesystem::create_directory_symlink(dir / "ours", spool);
+        ::lchown(spool.c_str(), kStranger, kStranger);
+    }
+    CHECK_THROWS_WITH(Publisher(options_for(spool)),
+                      Contains("belongs to user 65534") && Contains("name another directory"));
+    CHECK(exit_code_of_app([&] { Publisher publisher(options_for(spool)); }) == 3);
+    CHECK(std::filesystem::is_empty(spool));
+}
+
+TEST_CASE(
+    "a spool directory of root's, as a container's volume is, serves whoever may write in it") {
+    if (::geteuid() != 0 || !kCanForkThreads) {
+        WARN("not tried: needs root, and no sanitizer is fit for threads in a forked child");
+        return;
+    }
+    const TempDir dir;
+    const auto spool = open_directory(dir / "spool", 0, kAppUser);
+    ::chmod(spool.c_str(), 0770);
+    CHECK(exit_code_of_app([&] {
+              auto options = options_for(spool);
+              options.lane_dir = spool / "lanes";
+              Publisher publisher(options);
+              publisher.close(0ms);
+          }) == 0);
+    CHECK_FALSE(find_runs(spool, &Run::inspect).empty());
 }
 
 TEST_CASE("RLIMIT_FSIZE below a segment is an error at open, and never a signal") {

@@ -30,8 +30,9 @@ struct PublisherOptions {
     /// The app's name, in the same alphabet. It is part of the subject.
     std::string app{};
 
-    /// A directory on a disk; shared by any number of publishers. Empty: everything is in anonymous
-    /// memory and dies with the process. Relative paths, here and below, are made absolute at open.
+    /// A directory on a disk, of this user or of root; shared by any number of publishers. Empty:
+    /// everything is in anonymous memory and dies with the process. Relative paths, here and below,
+    /// are made absolute at open.
     std::filesystem::path spool_dir{};
     /// Where lanes are mapped. Empty: /dev/shm if that is a tmpfs, else inside spool_dir. A mapped
     /// file on a journaling disk makes some emit() calls take milliseconds. But /dev/shm is empty
