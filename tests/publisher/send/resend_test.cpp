@@ -93,6 +93,23 @@ TEST_CASE("what a restarted server has lost of the acknowledged is sent again, a
     CHECK(publisher.close(30s).done);
 }
 
+TEST_CASE("what was acknowledged longer than resend_age_max ago is not sent again") {
+    NatsServer server;
+    make_memory_stream(server);
+    Log log;
+    PublisherOptions options = options_for(server, log);
+    options.resend_age_max = 500ms;
+    Publisher publisher(options);
+    emit_frames(publisher, 5);
+    sleep_ms(2'000);  // the heartbeat of the idle origin is acknowledged meanwhile, too
+    server.kill();
+    server.start();
+    make_memory_stream(server);
+    emit_frames(publisher, 1);
+    CHECK_THAT(log.read(), !Contains("acknowledged frames are sent again"));
+    CHECK(publisher.close(30s).done);
+}
+
 TEST_CASE("a stream that gives a sequence twice gets again what it had at and behind that") {
     NatsServer server;
     make_memory_stream(server);
