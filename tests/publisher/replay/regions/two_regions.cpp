@@ -70,7 +70,7 @@ void TwoRegions::restart(const std::string& region, const AppOptions& options) {
     environment["DATABASE_URL"] = options.database_url;
     environment["DATABASE_REPLICA_URL"] = options.replica_url;
     environment["HOMEWARD_REPLAY_KEYS"] = "test:" + std::string(64, 'a');
-    environment["REPLAY_ACCEL_PREFIX"] = "@homeward_replay_";
+    environment.emplace("REPLAY_ACCEL_PREFIX", "@homeward_replay_");
     Process& process = of(region).process;
     process = Process();
     const bool has_started = wait_until(30s, [&] {

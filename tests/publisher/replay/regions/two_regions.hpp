@@ -31,6 +31,7 @@ struct AppOptions {
     std::string primary_region = "scl";
     std::string database_url;
     std::string replica_url;
+    /// An empty REPLAY_ACCEL_PREFIX: the app answers as the platform's proxy documents it.
     std::map<std::string, std::string> environment;
 };
 
