@@ -37,7 +37,7 @@ typedef enum homeward_cause HOMEWARD_ANY_INT {
  * @return its cause */
 homeward_cause homeward_cause_of_sqlstate(const char* sqlstate);
 /** What an error of MySQL or MariaDB means.
- * @param code of mysql_errno(); 0 for no error
+ * @param code of mysql_errno(); 0 for no error; 4031, which both have, counts as MySQL's
  * @param sqlstate of mysql_sqlstate(), or NULL
  * @return its cause */
 homeward_cause homeward_cause_of_mysql(uint32_t code, const char* sqlstate);

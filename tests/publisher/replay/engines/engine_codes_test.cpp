@@ -150,6 +150,30 @@ TEST_CASE("an SQLSTATE decides about the codes of MySQL that have no rule") {
     CHECK(cause_of_mysql(9999) == Cause::other);
 }
 
+TEST_CASE("codes of MySQL that no server of it answers here have their causes") {
+    for (const unsigned code : {1836, 1874, 3100}) {
+        CHECK(cause_of_mysql(code, "HY000") == Cause::read_only);
+        CHECK(on_replica(cause_of_mysql(code, "HY000")) == Verdict::replay);
+    }
+    CHECK(cause_of_mysql(3101, "40000") == Cause::conflict);
+    CHECK(cause_of_mysql(4031, "HY000") == Cause::connection);
+    CHECK(on_replica(cause_of_mysql(4031, "HY000"), "GET") == Verdict::replay);
+}
+
+TEST_CASE("a packet that is too large is the app's own error, and not a lost connection") {
+    CHECK(cause_of_mysql(1153, "08S01") == Cause::other);
+    CHECK(on_primary(cause_of_mysql(1153, "08S01")) == Verdict::proceed);
+}
+
+TEST_CASE("a code that MySQL and MariaDB both use means what it does in the server of the error") {
+    CHECK(cause_of_mysql(4031, "HY000", MysqlServer::mysql) == Cause::connection);
+    CHECK(cause_of_mysql(4031, "HY000", MysqlServer::mariadb) == Cause::other);
+    CHECK(cause_of_mysql(4091, "42S02", MysqlServer::mariadb) == Cause::unknown_name);
+    CHECK(cause_of_mysql(4091, "HY000", MysqlServer::mysql) == Cause::other);
+    CHECK(cause_of_mysql(1290, "HY000", MysqlServer::mariadb) == Cause::read_only);
+    CHECK(cause_of_mysql(1927, "70100", MysqlServer::mysql) == Cause::connection);
+}
+
 TEST_CASE("1290 of a server that takes writes is the app's own error") {
     const Cause cause = cause_of_mysql(1290, "HY000");  // SELECT … INTO OUTFILE elsewhere
     CHECK(on_primary(cause) == Verdict::proceed);

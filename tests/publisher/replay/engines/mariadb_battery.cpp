@@ -83,6 +83,8 @@ const std::vector<std::string>& mariadb_schema() {
         "CREATE PROCEDURE hide_it() BEGIN"
         " DECLARE CONTINUE HANDLER FOR SQLEXCEPTION BEGIN END;"
         " INSERT INTO note VALUES (8, 8); END",
+        "CREATE PROCEDURE lock_them() BEGIN"
+        " DECLARE locked CURSOR FOR SELECT id FROM note FOR UPDATE; OPEN locked; CLOSE locked; END",
     };
     return all;
 }
@@ -110,6 +112,8 @@ const std::vector<MariadbStatement>& mariadb_battery() {
         {"UPDATE", "UPDATE note SET n = 2 WHERE false", 1290},
         {"of several tables", "UPDATE note, other SET n = 2 WHERE false", 1290},
         {"DELETE", "DELETE FROM note WHERE false", 1290},
+        {"of several tables at once",
+         "DELETE note, other FROM note JOIN other ON note.id = other.id WHERE false", 1290},
         {"INSERT into a view", "INSERT INTO seen VALUES (5, 5)", 1290},
         {"LOAD DATA", "LOAD DATA LOCAL INFILE '/dev/null' INTO TABLE note", 1290, kText},
         {"TRUNCATE", "TRUNCATE note", 1290},
@@ -134,8 +138,12 @@ const std::vector<MariadbStatement>& mariadb_battery() {
         {"ALTER", "ALTER TABLE note ADD COLUMN more int", 1290},
         {"RENAME", "RENAME TABLE note TO fresh", 1290},
         {"DROP", "DROP TABLE note", 1290},
+        {"a cursor FOR UPDATE", "CALL lock_them()", 1290},
+        {"COMMENT", "ALTER TABLE note COMMENT 'orders'", 1290},
+        {"CREATE EVENT", "CREATE EVENT fresh ON SCHEDULE EVERY 1 DAY DO SET @a = 1", 1290, kText},
         {"GRANT", "GRANT SELECT ON shop.note TO app", 1290},
         {"OPTIMIZE", "OPTIMIZE TABLE note", 1290},
+        {"ANALYZE", "ANALYZE TABLE note", 1290},
         {"START TRANSACTION READ WRITE", "START TRANSACTION READ WRITE", 1290, kText},
 
         {"a table that the replica does not have yet", "SELECT * FROM later", 1146},
@@ -143,6 +151,10 @@ const std::vector<MariadbStatement>& mariadb_battery() {
         {"a function or procedure that it does not have yet", "SELECT later()", 1305},
         {"", "CALL later_too()", 1305},
         {"a sequence that it does not have yet", "SELECT NEXTVAL(later_number)", 4091},
+
+        {"CREATE USER", "CREATE USER fresh", 1227},
+        {"CREATE ROLE", "CREATE ROLE fresh", 1227},
+        {"FLUSH (as on the leader: the app lacks the privilege)", "FLUSH TABLES", 1227},
 
         {"CREATE TEMPORARY TABLE", "CREATE OR REPLACE TEMPORARY TABLE fresh (n int)", 0},
         {"LOCK IN SHARE MODE", "SELECT * FROM note LOCK IN SHARE MODE", 0},

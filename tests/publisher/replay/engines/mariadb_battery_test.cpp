@@ -96,6 +96,19 @@ TEST_CASE("the table of what a MariaDB replica answers in ENGINES.md is the list
     }
 }
 
+TEST_CASE("of an XA transaction a MariaDB replica refuses the write, and prepares the rest") {
+    const MariadbSession app(stage().replica->port());
+    const auto cause_of_statement = [&](const char* sql) {
+        mysql_query(app.get(), sql);
+        return cause_of(app.get());
+    };
+    CHECK(cause_of_statement("XA START 'order'") == Cause::none);
+    CHECK(cause_of_statement("INSERT INTO note VALUES (2, 2)") == Cause::read_only);
+    CHECK(cause_of_statement("XA END 'order'") == Cause::none);
+    CHECK(cause_of_statement("XA PREPARE 'order'") == Cause::none);
+    CHECK(cause_of_statement("XA ROLLBACK 'order'") == Cause::none);
+}
+
 TEST_CASE("a procedure of a MariaDB administrator writes on a replica, as ENGINES.md warns") {
     const MariadbSession app(stage().replica->port());
     mysql_query(app.get(), "CALL of_admin()");
@@ -128,6 +141,10 @@ TEST_CASE("on the leader of MariaDB errors are the app's own") {
     CHECK(cause_on_leader("INSERT INTO note (id) VALUES (1)") == Cause::other);
     CHECK(cause_on_leader("SELEC") == Cause::other);
     CHECK(cause_on_leader("SELECT * FROM mysql.user") == Cause::other);
+    // In MySQL this code is a lost connection.
+    CHECK(cause_on_leader("CREATE TRIGGER fresh BEFORE INSERT ON note FOR EACH ROW FOLLOWS nowhere "
+                          "SET @a = 1") == Cause::other);
+    CHECK(mysql_errno(app.get()) == 4031);
     // The app's own READ ONLY transaction.
     CHECK(cause_on_leader("START TRANSACTION READ ONLY") == Cause::none);
     const Cause read_only = cause_on_leader("INSERT INTO note (id) VALUES (21)");

@@ -71,6 +71,14 @@ inline bool is_mariadb(MYSQL* connection) {
            std::string_view(version).find("MariaDB") != std::string_view::npos;
 }
 
+/// A connection that was never open has no version.
+inline MysqlServer server_of(MYSQL* connection) {
+    if (connection == nullptr || mysql_get_server_info(connection) == nullptr) {
+        return MysqlServer::unknown;
+    }
+    return is_mariadb(connection) ? MysqlServer::mariadb : MysqlServer::mysql;
+}
+
 }  // namespace detail
 
 /// What the last call's error means, for HandlerResult::cause and Situation::cause. The thread that
@@ -79,7 +87,8 @@ inline bool is_mariadb(MYSQL* connection) {
 /// @return Cause::none if it was no error; Cause::connection for any failed mysql_real_connect()
 inline Cause cause_of(MYSQL* connection) {
     const unsigned code = mysql_errno(connection);
-    const Cause cause = cause_of_mysql(code, mysql_sqlstate(connection));
+    const Cause cause =
+        cause_of_mysql(code, mysql_sqlstate(connection), detail::server_of(connection));
     // Lost while it was opened (2013): no statement was sent.
     const bool is_unused = mysql_thread_id(connection) == 0;
     return is_unused && cause == Cause::outcome_unknown ? Cause::connection : cause;
@@ -89,7 +98,8 @@ inline Cause cause_of(MYSQL* connection) {
 /// @param statement of mysql_stmt_init()
 /// @return Cause::none if the last call was no error
 inline Cause cause_of(MYSQL_STMT* statement) {
-    return cause_of_mysql(mysql_stmt_errno(statement), mysql_stmt_sqlstate(statement));
+    return cause_of_mysql(mysql_stmt_errno(statement), mysql_stmt_sqlstate(statement),
+                          detail::server_of(statement->mysql));
 }
 
 /// Queries the role of the server, for HandlerResult::server_role. It blocks for one round trip.

@@ -4,22 +4,33 @@
 /// Errors of MySQL and MariaDB as causes, for any client library. Header only, without a
 /// dependency. Pure; any thread.
 
+#include <cstdint>
 #include <string_view>
 
 #include <homeward/replay/cause.hpp>
 
 namespace homeward::replay {
 
+/// Whose error it is.
+enum class MysqlServer : std::uint8_t {
+    unknown,  ///< one of the two: a code that both use is what it means to the one with a rule
+    mysql,    ///< and what has its codes, as Percona Server
+    mariadb,  ///< its version says so: "10.11.6-MariaDB"
+};
+
 namespace detail {
 
 inline constexpr std::string_view kMysqlServer = "MySQL 8.0.27, mysqld_error.h";
 inline constexpr std::string_view kMysqlClient = "MySQL 8.0.27, errmsg.h";
 inline constexpr std::string_view kMariadbServer = "MariaDB 10.11.19, mysqld_error.h";
+/// The first of the codes that both servers use for errors of their own.
+inline constexpr unsigned kMysqlOwnCodes = 4000;
 
 }  // namespace detail
 
-/// Codes with a rule. Both servers give the numbers below 1900 the same meaning; those of one
-/// server alone mean nothing that matters here in the other.
+/// Codes with a rule. A code below 4000 has one meaning: in both servers, or in the only one that
+/// uses it. From 4000 on each server has its own, and a rule is for that of its source: MySQL's
+/// 4031 is a trigger that does not exist in MariaDB.
 inline constexpr CodedCause<unsigned> kMysqlCauses[] = {
     // Also of --secure-file-priv and the like, which only the message tells apart. decide() makes
     // the app's own error of it where the server's role is known to be primary.
@@ -63,16 +74,30 @@ inline constexpr CodedCause<unsigned> kMysqlCauses[] = {
     // done. RequestHandler treats a read's as a lost connection.
     {2013, "CR_SERVER_LOST", Cause::outcome_unknown, detail::kMysqlClient},
     {2055, "CR_SERVER_LOST_EXTENDED", Cause::outcome_unknown, detail::kMysqlClient},
+
+    // SQLSTATE 08S01, but the app's own: sent again, the packet is as large.
+    {1153, "ER_NET_PACKET_TOO_LARGE", Cause::other, detail::kMysqlServer},
 };
+
+namespace detail {
+
+constexpr bool is_rule_of(const CodedCause<unsigned>& rule, MysqlServer server) {
+    if (rule.code < kMysqlOwnCodes || server == MysqlServer::unknown) return true;
+    return (server == MysqlServer::mariadb) == (rule.source == kMariadbServer);
+}
+
+}  // namespace detail
 
 /// What an error of MySQL or MariaDB means. Any thread.
 /// @param code of mysql_errno(); 0 for no error
 /// @param sqlstate of mysql_sqlstate(), or "": it decides about codes without a rule
+/// @param server decides about codes that both servers use
 /// @return Cause::other for an error without a rule
-constexpr Cause cause_of_mysql(unsigned code, std::string_view sqlstate = {}) {
+constexpr Cause cause_of_mysql(unsigned code, std::string_view sqlstate = {},
+                               MysqlServer server = MysqlServer::unknown) {
     if (code == 0) return Cause::none;
-    for (const auto& known : kMysqlCauses) {
-        if (known.code == code) return known.cause;
+    for (const auto& rule : kMysqlCauses) {
+        if (rule.code == code && detail::is_rule_of(rule, server)) return rule.cause;
     }
     if (sqlstate == "25006") return Cause::read_only;
     if (sqlstate == "40001") return Cause::conflict;
