@@ -53,24 +53,31 @@ constexpr const char* kExitStatus =
     "Exit status: 0: everything was acknowledged; 1: something was not, or a line of standard "
     "input was omitted (the program says what); 2: wrong usage.";
 
+void learn_type(EmitCommand& command, const EventType& type) {
+    KnownType& known = command.known_types[type.name];
+    known = {type.event_class, {}};
+    for (const Field& field : type.fields) {
+        if (field.required) known.required.push_back(field.name);
+    }
+}
+
 void learn_types(EmitCommand& command, const std::string& types_dir) {
     for (const ShippedEventType& shipped : shipped_event_types()) {
-        const EventType type = parse_event_type(shipped.json, shipped.name);
-        command.known_types[type.name] = type.event_class;
+        learn_type(command, parse_event_type(shipped.json, shipped.name));
     }
     if (types_dir.empty()) return;
-    for (const EventType& type : load_event_types(types_dir)) {
-        command.known_types[type.name] = type.event_class;
-    }
+    for (const EventType& type : load_event_types(types_dir)) learn_type(command, type);
 }
 
 /// What --class or --metrics says of a type whose own class is another.
 std::string class_conflict(const EmitCommand& command) {
     const auto conflict = [&](const std::string& type, EventClass wanted, const char* option) {
         const auto known = command.known_types.find(type);
-        if (known == command.known_types.end() || known->second == wanted) return std::string();
-        return "type \"" + type + "\" is of class " + std::string(to_string(known->second)) + "; " +
-               option + " is for types that are not known here";
+        if (known == command.known_types.end()) return std::string();
+        const EventClass its = known->second.event_class;
+        if (its == wanted) return std::string();
+        return "type \"" + type + "\" is of class " + std::string(to_string(its)) + "; " + option +
+               " is for types that are not known here";
     };
     std::string found;
     if (command.event_class) found = conflict(command.type, *command.event_class, "--class");
@@ -135,8 +142,8 @@ void add_event_options(CLI::App& app, EmitCommand& command, std::string& types_d
     cli::add_text(app, "--text-field", "FIELD", command.text_field,
                   "lines are plain text; each becomes {\"FIELD\": line}. Requires --type");
     cli::add_text(app, "--types", "DIR", types_dir,
-                  "directory of your own event types (*.json), whose classes are then known, as "
-                  "those of \"audit\" and \"metric\" are");
+                  "directory of your own event types (*.json), whose classes and required fields "
+                  "are then known, as those of \"audit\" and \"metric\" are");
     cli::add_choice(
         app, "--class", {"audit", "metric"},
         [&command](const std::string& name) { command.event_class = parse_event_class(name); },

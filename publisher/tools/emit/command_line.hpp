@@ -13,11 +13,17 @@
 
 namespace homeward {
 
+/// What the file of an event type says of its events.
+struct KnownType {
+    EventClass event_class = EventClass::audit;
+    std::vector<std::string> required;  ///< fields
+};
+
 /// What homeward-emit was asked to do.
 struct EmitCommand {
     PublisherOptions publisher;
-    /// The classes of the types that ship and of those in --types.
-    std::map<std::string, EventClass, std::less<>> known_types;
+    /// The types that ship and those in --types.
+    std::map<std::string, KnownType, std::less<>> known_types;
     std::vector<std::string>
         metric_types;  ///< of those that are not known: the ones of class metric
     std::optional<EventClass> event_class;  ///< of all others; unset: audit

@@ -37,10 +37,16 @@ EventLine read_event_line(std::string_view line, const std::string& type) {
 
 EventClass class_of(const EmitCommand& command, const std::string& type) {
     const auto known = command.known_types.find(type);
-    if (known != command.known_types.end()) return known->second;
+    if (known != command.known_types.end()) return known->second.event_class;
     const auto& metrics = command.metric_types;
     if (std::find(metrics.begin(), metrics.end(), type) != metrics.end()) return EventClass::metric;
     return command.event_class.value_or(EventClass::audit);
+}
+
+std::vector<std::string_view> required_of(const EmitCommand& command, const std::string& type) {
+    const auto known = command.known_types.find(type);
+    if (known == command.known_types.end()) return {};
+    return {known->second.required.begin(), known->second.required.end()};
 }
 
 }  // namespace homeward

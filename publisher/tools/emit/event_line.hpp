@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "publisher/tools/emit/command_line.hpp"
 
@@ -26,5 +27,8 @@ EventLine read_event_line(std::string_view line, const std::string& type);
 
 /// The class that an event of this type is emitted as: the type's own, if it is known here.
 EventClass class_of(const EmitCommand& command, const std::string& type);
+
+/// The fields that an event of this type must have, if it is known here. Borrowed from the command.
+std::vector<std::string_view> required_of(const EmitCommand& command, const std::string& type);
 
 }  // namespace homeward

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "publisher/platform/standard_descriptors.hpp"
 #include "publisher/tools/emit/command_line.hpp"
@@ -47,8 +48,10 @@ void complain(homeward::LineTally& tally, std::string_view what) {
 EmitResult emit_patiently(Publisher& publisher, const EmitCommand& command, const std::string& type,
                           std::string_view object) {
     constexpr std::chrono::years kForever(50);
-    return homeward::detail::retry_while_full(
-        kForever, [&] { return publisher.emit_json(type, class_of(command, type), object); });
+    const std::vector<std::string_view> required = required_of(command, type);
+    return homeward::detail::retry_while_full(kForever, [&] {
+        return publisher.emit_json(type, class_of(command, type), object, 0, required);
+    });
 }
 
 std::string text_object(const EmitCommand& command, std::string_view line,
@@ -80,7 +83,8 @@ void emit_line(Publisher& publisher, const EmitCommand& command, std::string_vie
             complain(tally, kTooLong);
             break;
         case EmitResult::incomplete:
-            complain(tally, Publisher::explain_json(event.type, line));
+            complain(tally, Publisher::explain_json(event.type, line, 0,
+                                                    required_of(command, event.type)));
             break;
         default:
             complain(tally, "the publisher is closed");

@@ -105,11 +105,12 @@ Refusal SocketServer::emit(std::string_view line, bool is_too_long, LineTally& t
     } else if (EventLine event = read_event_line(line, command_.type); !event.problem.empty()) {
         refusal = {"invalid", std::move(event.problem)};
     } else {
+        const std::vector<std::string_view> required = required_of(command_, event.type);
         const EmitResult result =
-            publisher_.emit_json(event.type, class_of(command_, event.type), line);
+            publisher_.emit_json(event.type, class_of(command_, event.type), line, 0, required);
         refusal = refusal_of(result);
         if (result == EmitResult::incomplete) {
-            refusal = {"incomplete", Publisher::explain_json(event.type, line)};
+            refusal = {"incomplete", Publisher::explain_json(event.type, line, 0, required)};
         }
         one.taken = result == EmitResult::accepted ? 1 : 0;
         one.dropped = result == EmitResult::dropped ? 1 : 0;

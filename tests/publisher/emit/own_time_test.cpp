@@ -212,6 +212,13 @@ TEST_CASE("a line that the leader could not read is refused with the reason, and
                     {})
                    .output,
                Contains("\"action\" is missing"));
+    const CommandResult own = emit(
+        "{\"type\":\"log_line\"}\n{\"type\":\"log_line\",\"line\":null}\n"
+        "{\"type\":\"log_line\",\"line\":\"a\"}\n",
+        {"--types", HOMEWARD_LOG_LINE_TYPES});
+    CHECK_THAT(own.output, Contains("line 1 left out: field \"line\" is missing, but required") &&
+                               Contains("line 2 left out: field \"line\" is missing") &&
+                               Contains("emitted=1 dropped=0 left_out=2"));
     CHECK_THAT(
         emit("caf\xe9\nna\xefve \xfc\n", {"--type", "log_line", "--text-field", "line"}).output,
         Contains("emitted=2") && Contains("replaced=3"));

@@ -58,14 +58,25 @@ circle[:self] = circle
 expect "without a required field", :incomplete, publisher.emit("audit", { actor: "a" })
 expect "invalid", 12, publisher.stats[:invalid]
 
+# A type of one's own has the required fields that the app names.
+publisher.define(:parcel, required: %i[code weight_g])
+expect "without its field", :incomplete, publisher.emit("parcel", { code: "p1" })
+expect "with its fields", :accepted, publisher.emit("parcel", { weight_g: 1, code: "p1" })
+begin
+  publisher.define("parcel", required: ["Code"])
+  raise "a name was taken that no field has"
+rescue Homeward::SetupError => e
+  expect "the type", true, e.message.include?('define("parcel")')
+end
+
 # As in C++: what the library did not take, by reason; what Ruby refused itself is not among these.
 expect "too large", :too_large, audit.(detail: { text: "x" * 300_000 })
 expect "no JSON", :invalid, publisher.emit_json("audit", "{")
 refusals = publisher.stats[:audit_refusals]
 reasons = %i[lane_full scope_full too_large type_unwritable invalid incomplete unavailable closed]
 expect "reasons", reasons, refusals.keys
-expect "by reason", { too_large: 1, invalid: 1, incomplete: 1 }, refusals.reject { |_, n| n.zero? }
-expect "their sum", 3, publisher.stats[:audit][:refused]
+expect "by reason", { too_large: 1, invalid: 1, incomplete: 2 }, refusals.reject { |_, n| n.zero? }
+expect "their sum", 4, publisher.stats[:audit][:refused]
 expect "nothing dropped", 0, publisher.stats[:metric_dropped]
 
 # Options of the library's, all of them.

@@ -13,6 +13,7 @@ module Homeward
     ABI_VERSION = 1
     WHY_BYTES = 256
     CLASSES = { "audit" => 1, "metric" => 2 }.freeze
+    TEXT_KIND = 5
     RESULTS = %i[accepted held dropped full scope_full too_large closed invalid incomplete
                  unavailable].freeze
     DURABILITIES = { process: 0, disk: 1 }.freeze
@@ -88,6 +89,10 @@ module Homeward
              :metric_dropped, :uint64, :audit_scrubbed, :uint64, :metric_scrubbed, :uint64
     end
 
+    class Field < FFI::Struct
+      layout :name, :pointer, :kind, :int
+    end
+
     class MeterOptions < FFI::Struct
       layout :size, :size_t, :interval_ms, :uint32, :series_max, :size_t
     end
@@ -114,6 +119,8 @@ module Homeward
     attach_function :homeward_emit_json_wait,
                     %i[pointer int buffer_in size_t buffer_in size_t int64 uint32], :int,
                     blocking: true
+    attach_function :homeward_define_required,
+                    %i[pointer string int pointer size_t pointer size_t], :pointer
     attach_function :homeward_flush, %i[pointer uint32 int pointer], :int, blocking: true
     attach_function :homeward_close, %i[pointer uint32 pointer], :int, blocking: true
     attach_function :homeward_get_stats, [:pointer, Stats.by_ref], :int

@@ -72,6 +72,25 @@ module Homeward
       refuse
     end
 
+    # The fields that an event of a type of your own must have: without one it is :incomplete. Before
+    # the first such event; those of audit and metric are known.
+    def define(type, required:)
+      names = required.map { |name| FFI::MemoryPointer.from_string(name.to_s) }
+      fields = FFI::MemoryPointer.new(Native::Field, names.size)
+      names.each_with_index do |name, index|
+        field = Native::Field.new(fields + index * Native::Field.size)
+        field[:name] = name
+        field[:kind] = Native::TEXT_KIND
+      end
+      names_list = FFI::MemoryPointer.new(:pointer, names.size).write_array_of_pointer(names)
+      defined = Native.homeward_define_required(@handle, type.to_s, Native::CLASSES["audit"],
+                                                fields, names.size, names_list, names.size)
+      return unless defined.null?
+
+      raise SetupError, "define(#{type.to_s.inspect}): the type and at most 64 required fields " \
+                        "must be names of a-z, 0-9 and _ that begin with a letter"
+    end
+
     # Holds what this thread emits in the block; yields a Scope that can drop or publish it. After
     # the block, also when it raised, what was not decided is published.
     def scope(bytes_max: 0)
