@@ -97,8 +97,12 @@ void Publisher::Impl::maintain() {
     if (!metrics_line.empty()) log->say(metrics_line);
     if (SteadyClock::now() < next_news) return;
     next_news = SteadyClock::now() + 1s;
-    const std::string refused_line = refusals.news(stats());
-    if (!refused_line.empty()) log->say(refused_line);
+    say_refusals();
+}
+
+void Publisher::Impl::say_refusals() {
+    const std::string line = refusals.news(stats());
+    if (!line.empty()) log->say(line);
 }
 
 Publisher::Publisher(PublisherOptions options)
@@ -198,9 +202,13 @@ FlushResult Publisher::close(std::chrono::milliseconds deadline) noexcept {
     stop_opener();
     const auto until = SteadyClock::now() + deadline;
     const bool is_reported = report_metrics(until);
-    if (impl_.load()->closed.exchange(true)) return {true, 0};
+    const bool was_closed = impl_.load()->closed.exchange(true);
     Impl* impl = own_impl();
     if (impl == nullptr) return {true, 0};
+    if (was_closed) {
+        impl->say_refusals();
+        return {true, 0};
+    }
     impl->fork_page.close();  // or threads would go on filling the lanes that they remember
     process_membarrier();
     const bool is_quiet = impl->lanes.wait_until_unused(until);
@@ -217,6 +225,7 @@ FlushResult Publisher::close(std::chrono::milliseconds deadline) noexcept {
                  ? " events were not acknowledged in time and are lost with the memory they are in"
                  : " events were not acknowledged in time; the next start sends them"));
     }
+    impl->say_refusals();
     result.done = result.done && is_reported;
     return result;
 }

@@ -23,6 +23,8 @@ class Publisher::Impl {
     /// `parents`: of the process that has forked this one; nullptr: none has.
     Impl(const PublisherOptions& wanted, FrameSender::Start start, const Impl* parents = nullptr);
     Stats stats() const;
+    /// Tells on_log why events are refused, of each cause once.
+    void say_refusals();
 
     /// Removes what there is of it unless the publisher could be opened.
     struct OwnRun {

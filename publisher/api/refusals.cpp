@@ -47,6 +47,7 @@ void Refusals::reset() noexcept {
 }
 
 std::string Refusals::news(const Stats& stats, std::chrono::steady_clock::time_point now) {
+    const std::lock_guard lock(mutex_);
     std::string line;
     for (EventClass event_class : {EventClass::audit, EventClass::metric}) {
         const ClassStats& its = event_class == EventClass::audit ? stats.audit : stats.metric;

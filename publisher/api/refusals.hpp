@@ -4,13 +4,15 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <mutex>
 #include <string>
 
 #include <homeward/publisher.hpp>
 
 namespace homeward {
 
-/// Events that were not taken, by class and reason. Any thread counts; the sender says each cause.
+/// Events that were not taken, by class and reason. Any thread counts; the sender says each cause,
+/// and close() what the sender could not.
 class Refusals {
   public:
     /// By name, as in RefusalStats. What lanes refuse for want of room, they count themselves.
@@ -30,7 +32,7 @@ class Refusals {
     void add(const Refusals& other) noexcept;
     void reset() noexcept;
 
-    /// LaneDrainer: one line about causes that are new since they were last quiet for a minute; "".
+    /// One line about causes that are new since they were last quiet for a minute; "".
     std::string news(const Stats& stats,
                      std::chrono::steady_clock::time_point now = std::chrono::steady_clock::now());
 
@@ -43,6 +45,7 @@ class Refusals {
         std::uint64_t seen = 0;
         std::chrono::steady_clock::time_point quiet_since{};  // zero: never said
     };
+    std::mutex mutex_;  // guards causes_
     std::array<std::array<Cause, kReasons + 2>, 2> causes_{};
 };
 

@@ -115,8 +115,9 @@ typedef struct homeward_options {
     const char* tls_ca_file;        /**< PEM; the CA that signed the server's certificate */
     const char* tls_cert_file;      /**< PEM; the client's certificate, if the server asks */
     const char* tls_key_file;       /**< PEM; its key */
-    /** Receives log lines, not ended by a zero. It is called from the publisher's threads and from
-     * homeward_close(), never from an emit. It must not call the publisher. */
+    /** Receives log lines, not ended by a zero; NULL: warnings go to standard error, unless there
+     * is a log_socket. It is called from the publisher's threads, homeward_close() and
+     * homeward_free(), never from an emit. It must not call the publisher. */
     void (*on_log)(void* context, const char* line, size_t line_bytes);
     void* log_context; /**< passed to on_log */
     /** The same lines as datagrams into this socket (one end of a socketpair), for languages whose
@@ -251,15 +252,15 @@ typedef enum homeward_until HOMEWARD_ANY_INT {
 int homeward_flush(homeward_publisher* publisher, uint32_t deadline_ms, homeward_until until,
                    uint64_t* events_left);
 /** Refuses further events, flushes, and tells the leader that the origin has ended. Unsent events
- * stay in the spool for the next start; without a spool they are lost, and on_log says so. One
- * thread.
+ * stay in the spool for the next start; without a spool they are lost, and on_log says so. A later
+ * call only tells on_log why events have been refused since. One thread.
  * @param publisher of homeward_open()
  * @param deadline_ms milliseconds from now
  * @param events_left set to the number of events that were not acknowledged; may be NULL
  * @return 1 if all were acknowledged, else 0 */
 int homeward_close(homeward_publisher* publisher, uint32_t deadline_ms, uint64_t* events_left);
-/** Frees the handle; closes it with 2000 ms first unless it is closed. No other thread may use it,
- * and its scopes must have ended.
+/** Frees the handle; closes it with 2000 ms first unless it is closed. Then it tells on_log why
+ * events have been refused since. No other thread may use it, and its scopes must have ended.
  * @param publisher may be NULL */
 void homeward_free(homeward_publisher* publisher);
 

@@ -88,8 +88,8 @@ struct PublisherOptions {
 
     /// Receives log lines: connection lost and restored, refused frames, recovered spools. Empty:
     /// lines go to standard error, but for those that it cannot take at once. It is called from the
-    /// publisher's threads, never from emit(). It must not call the publisher and must not throw:
-    /// what it throws is discarded with its line.
+    /// publisher's threads, close() and the destructor, never from emit(). It must not call the
+    /// publisher and must not throw: what it throws is discarded with its line.
     std::function<void(std::string_view line)> on_log{};
 };
 

@@ -167,7 +167,8 @@ class Publisher {
 
     /// Refuses further events, waits for emit() calls of other threads, flushes, and tells the
     /// leader that the origin has ended. Unsent events stay in the spool for the next start;
-    /// without a spool they are lost, and on_log says so. One thread, once.
+    /// without a spool they are lost, and on_log says so. A later call, such as the destructor's,
+    /// only tells on_log why events have been refused since. One thread.
     /// @param deadline milliseconds from now
     /// @return whether everything was acknowledged, and how many events were not
     FlushResult close(std::chrono::milliseconds deadline) noexcept;

@@ -11,6 +11,7 @@
 #include "tests/publisher/api/shop.hpp"
 #include "tests/publisher/send/streams.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/log_text.hpp"
 
 using namespace homeward;
 using namespace homeward::testing;
@@ -93,6 +94,35 @@ TEST_CASE("what a publisher left is sent by the next one in the same process, an
     INFO(log);
     CHECK(log.find(": sent 100 events") != std::string::npos);
     CHECK(std::filesystem::is_empty(options.spool_dir));
+}
+
+TEST_CASE(
+    "close() says why events were refused just before, and a later one why since, once each") {
+    LogText log;
+    const auto times_said = [&log](const std::string& part) {
+        const std::string text = log.text();
+        int count = 0;
+        for (auto at = text.find(part); at != text.npos; at = text.find(part, at + 1)) ++count;
+        return count;
+    };
+    const std::string audit_closed = "audit events are refused: the publisher is closed";
+    PublisherOptions options = options_without_server();
+    options.on_log = log.listener();
+    {
+        Publisher publisher(options);
+        CHECK(publisher.emit_json("audit", EventClass::audit, "{") == EmitResult::invalid);
+        CHECK(publisher.emit(events::Metric{}) == EmitResult::incomplete);
+        publisher.close(0ms);
+        CHECK(times_said("audit events are refused: the leader could not read their JSON") == 1);
+        CHECK(times_said("metric events are refused: a required field was not set") == 1);
+        for (int i = 0; i < 3; ++i) CHECK(publisher.emit(sample_audit()) == EmitResult::closed);
+        publisher.close(0ms);
+        CHECK(times_said(audit_closed) == 1);
+        CHECK(publisher.emit(sample_audit()) == EmitResult::closed);
+        CHECK(publisher.emit(sample_metric()) == EmitResult::closed);
+    }
+    CHECK(times_said(audit_closed) == 1);
+    CHECK(times_said("metric events are refused: the publisher is closed") == 1);
 }
 
 TEST_CASE("a flush() that waits for a server costs next to no processor time") {
