@@ -72,7 +72,6 @@ EmitResult Publisher::no_room(detail::LaneWriter* lane, EventClass event_class) 
     return EmitResult::dropped;
 }
 
-/// The counts of a child without a publisher are in its copy of the parent's.
 EmitResult Publisher::refuse(EventClass event_class, EmitResult why) noexcept {
     if (why == EmitResult::full && event_class == EventClass::audit &&
         detail::thread_retries_when_full) {
@@ -86,7 +85,12 @@ EmitResult Publisher::refuse(EventClass event_class, EmitResult why) noexcept {
                           : why == EmitResult::invalid     ? Reason::invalid
                           : why == EmitResult::incomplete  ? Reason::incomplete
                                                            : Reason::closed;
-    impl_.load(std::memory_order_acquire)->refusals.count(event_class, reason);
+    Impl* impl = own_impl();
+    // A forked child's first event may be one that is refused.
+    if (impl == nullptr && why != EmitResult::unavailable) impl = begin_as_child();
+    // The counts of a child without a publisher are in its copy of the parent's.
+    if (impl == nullptr) impl = impl_.load(std::memory_order_acquire);
+    impl->refusals.count(event_class, reason);
     if (reason != Reason::type_unwritable || event_class == EventClass::audit) return why;
     // A metric is dropped, which a tombstone can say without its type.
     detail::LaneWriter* lane = lane_of(event_class, nullptr);

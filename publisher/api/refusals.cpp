@@ -54,9 +54,13 @@ std::string Refusals::news(const Stats& stats, std::chrono::steady_clock::time_p
         const RefusalStats& by = its.refused_by;
         const std::pair<std::uint64_t, const char*> counted[] = {
             {by.scope_full, "are refused: their request scope holds all that it may"},
-            {by.too_large, "are refused: they are larger than half a lane (lane_bytes)"},
+            {by.too_large,
+             "are refused: they are larger than 256 KiB or half a lane (lane_bytes), or a text in "
+             "them than 64 KiB"},
             {by.type_unwritable, "are refused: their type cannot be written to spool_dir"},
-            {by.invalid, "are refused: the leader could not read their JSON (explain_json())"},
+            {by.invalid,
+             "are refused: the leader could not read their JSON (explain_json() says why), or a "
+             "value does not fit its field"},
             {by.incomplete, "are refused: a required field was not set"},
             {by.unavailable, "were refused while this process had no publisher of its own"},
             {by.closed, "are refused: the publisher is closed"},

@@ -236,6 +236,15 @@ HOMEWARD_NODISCARD
 homeward_result homeward_emit_wait(homeward_publisher* publisher, const homeward_type* type,
                                    const homeward_value* values, size_t value_count,
                                    uint32_t deadline_ms);
+/** Counts an event that the caller refuses itself, since it can make neither JSON nor values of it:
+ * for language bindings. As of an event that an emit refuses, on_log is told each reason once.
+ * @param publisher of homeward_open()
+ * @param event_class the event's class; any other number counts as HOMEWARD_AUDIT
+ * @param why HOMEWARD_INVALID, HOMEWARD_INCOMPLETE or HOMEWARD_TOO_LARGE; any other result counts
+ * as HOMEWARD_INVALID
+ * @return the result that was counted; HOMEWARD_INVALID, uncounted, if the handle is NULL */
+homeward_result homeward_refuse(homeward_publisher* publisher, homeward_class event_class,
+                                homeward_result why);
 
 /** How far events must be before homeward_flush() returns. */
 typedef enum homeward_until HOMEWARD_ANY_INT {
@@ -279,7 +288,8 @@ typedef struct homeward_class_stats {
     uint64_t log_bytes_max; /**< homeward_options.log_bytes_max */
 } homeward_class_stats;
 
-/** Events that were not taken, by reason; their sum is homeward_class_stats.refused. */
+/** Events that were not taken, by reason; their sum is homeward_class_stats.refused. An emit
+ * without a valid class or type counts as audit; without a publisher's handle nobody counts it. */
 typedef struct homeward_refusals {
     uint64_t lane_full;       /**< HOMEWARD_FULL, and what an undecided scope had to give up */
     uint64_t scope_full;      /**< HOMEWARD_SCOPE_FULL */

@@ -186,7 +186,9 @@ homeward_result homeward_emit_json_wait(homeward_publisher* publisher, homeward_
                                         const char* type, size_t type_bytes, const char* json,
                                         size_t json_bytes, int64_t time_us, uint32_t deadline_ms) {
     const bool is_text = type != nullptr && json != nullptr;
-    if (publisher == nullptr || !is_text || !is_class(event_class)) return HOMEWARD_INVALID;
+    if (publisher == nullptr || !is_text || !is_class(event_class)) {
+        return homeward_refuse(publisher, event_class, HOMEWARD_INVALID);
+    }
     return emit_within(deadline_ms, [&] {
         const std::string_view name{type, type_bytes};
         return publisher->publisher.emit_json(name, class_of(event_class), {json, json_bytes},
@@ -262,14 +264,28 @@ homeward_result homeward_emit(homeward_publisher* publisher, const homeward_type
 homeward_result homeward_emit_wait(homeward_publisher* publisher, const homeward_type* type,
                                    const homeward_value* values, size_t value_count,
                                    uint32_t deadline_ms) {
-    if (publisher == nullptr || type == nullptr) return HOMEWARD_INVALID;
-    if (value_count != type->kinds.size() || (values == nullptr && value_count > 0)) {
-        return HOMEWARD_INVALID;
+    if (publisher == nullptr || type == nullptr) {
+        return homeward_refuse(publisher, HOMEWARD_AUDIT, HOMEWARD_INVALID);
     }
     Values event{*type, values};
-    if (const homeward_result result = check(event); result != HOMEWARD_ACCEPTED) return result;
+    const bool has_all =
+        value_count == type->kinds.size() && (values != nullptr || value_count == 0);
+    const homeward_result checked = has_all ? check(event) : HOMEWARD_INVALID;
+    if (checked != HOMEWARD_ACCEPTED) {
+        const auto event_class = static_cast<homeward_class>(type->descriptor.event_class);
+        return homeward_refuse(publisher, event_class, checked);
+    }
     return emit_within(deadline_ms, [&] {
         return publisher->publisher.emit_record(type->descriptor, record_bytes(event), &event,
                                                 write_record);
     });
+}
+
+homeward_result homeward_refuse(homeward_publisher* publisher, homeward_class event_class,
+                                homeward_result why) {
+    if (publisher == nullptr) return HOMEWARD_INVALID;
+    const EventClass counted = is_class(event_class) ? class_of(event_class) : EventClass::audit;
+    const bool is_its_own = why == HOMEWARD_INCOMPLETE || why == HOMEWARD_TOO_LARGE;
+    const EmitResult reason = is_its_own ? static_cast<EmitResult>(why) : EmitResult::invalid;
+    return code_of(publisher->publisher.refuse(counted, reason));
 }

@@ -156,6 +156,12 @@ class Publisher {
     /// @return as emit()
     [[nodiscard]] EmitResult emit_record(const TypeDescriptor& type, std::size_t record_bytes,
                                          void* context, WriteRecord* write) noexcept;
+    /// Counts an event that the caller refuses itself, as one that emit() refuses: in stats(), and
+    /// on_log is told each reason once. For language bindings. Any thread.
+    /// @param event_class the event's class
+    /// @param why invalid, incomplete or too_large
+    /// @return why
+    EmitResult refuse(EventClass event_class, EmitResult why) noexcept;
 
     /// Waits until everything accepted before the call is there, or until the deadline; what meters
     /// (metrics.hpp) have counted before the call is reported first. Any thread.
@@ -202,8 +208,6 @@ class Publisher {
     detail::LaneWriter* find_lane(EventClass event_class, const TypeDescriptor* descriptor,
                                   EmitResult& why_not) noexcept;
     EmitResult no_room(detail::LaneWriter* lane, EventClass event_class) noexcept;
-    /// Counts an event that is not taken.
-    EmitResult refuse(EventClass event_class, EmitResult why) noexcept;
     /// Larger than this thread's lane takes: another may.
     EmitResult emit_large(EventClass event_class, std::size_t record_bytes, void* context,
                           WriteRecord* write) noexcept;

@@ -5,7 +5,9 @@
 require "homeward"
 require "bigdecimal"
 
-publisher = Homeward::Publisher.new(region: "ams", app: "ruby", nats_urls: ENV.fetch("NATS_URL"))
+told = []
+publisher = Homeward::Publisher.new(region: "ams", app: "ruby", nats_urls: ENV.fetch("NATS_URL"),
+                                    on_log: ->(line) { told << line })
 
 def expect(what, wanted, got)
   raise "#{what}: wanted #{wanted.inspect}, got #{got.inspect}" unless wanted == got
@@ -16,6 +18,19 @@ class Stubborn
     raise "cannot be told"
   end
   alias to_json to_s
+end
+
+class Unwritten
+  def to_json(*)
+    raise NotImplementedError
+  end
+  alias to_r to_json
+end
+
+# By on_log, once.
+expect_told = lambda do |line|
+  100.times { told.join.include?(line) ? break : sleep(0.1) }
+  expect "said: #{line}", 1, told.join.scan(line).size
 end
 
 base = { actor: "a", action: "odd", resource: "r", outcome: "allowed" }
@@ -53,10 +68,13 @@ circle[:self] = circle
   "no wait" => -> { audit.(wait: "long") },
   "a time out of range" => -> { audit.(time: Time.at(1e18)) },
   "what cannot be told" => -> { audit.(actor: Stubborn.new) },
+  "what nobody has written" => -> { audit.(actor: Unwritten.new) },
+  "a time that nobody has written" => -> { audit.(time: Unwritten.new) },
+  "a class that cannot be told" => -> { publisher.emit("audit", base, event_class: Stubborn.new) },
   "no JSON text" => -> { publisher.emit_json("audit", nil) }
 }.each { |what, emit| expect what, :invalid, emit.call }
 expect "without a required field", :incomplete, publisher.emit("audit", { actor: "a" })
-expect "invalid", 12, publisher.stats[:invalid]
+expect "invalid", 15, publisher.stats[:invalid]
 
 # A type of one's own has the required fields that the app names.
 publisher.define(:parcel, required: %i[code weight_g])
@@ -69,14 +87,18 @@ rescue Homeward::SetupError => e
   expect "the type", true, e.message.include?('define("parcel")')
 end
 
-# As in C++: what the library did not take, by reason; what Ruby refused itself is not among these.
+# As in C++: what was not taken by reason, whether the library or Ruby refused it.
 expect "too large", :too_large, audit.(detail: { text: "x" * 300_000 })
 expect "no JSON", :invalid, publisher.emit_json("audit", "{")
 refusals = publisher.stats[:audit_refusals]
 reasons = %i[lane_full scope_full too_large type_unwritable invalid incomplete unavailable closed]
 expect "reasons", reasons, refusals.keys
-expect "by reason", { too_large: 1, invalid: 1, incomplete: 2 }, refusals.reject { |_, n| n.zero? }
-expect "their sum", 4, publisher.stats[:audit][:refused]
+expect "by reason", { too_large: 1, invalid: 14, incomplete: 2 }, refusals.reject { |_, n| n.zero? }
+expect "their sum", 17, publisher.stats[:audit][:refused]
+expect "metrics by reason", 2, publisher.stats[:metric_refusals][:invalid]
+expect "all invalid", 16, publisher.stats[:invalid]
+expect_told.("audit events are refused: the leader could not read")
+expect_told.("metric events are refused: the leader could not read")
 expect "nothing dropped", 0, publisher.stats[:metric_dropped]
 
 # Options of the library's, all of them.
@@ -111,3 +133,18 @@ Process.wait(pid)
 write.close
 expect "in a child's trap", "accepted\n", read.read
 expect "the child's end", 0, $?.exitstatus
+
+# A child counts from zero, also if its first event is refused.
+pid = fork do
+  publisher.metric(name: "m", kind: "gauge", value: Float::NAN)
+  stats = publisher.stats
+  exit!(stats[:invalid] == 1 && stats[:metric_refusals][:invalid] == 1)
+end
+Process.wait(pid)
+expect "a child's counts", 0, $?.exitstatus
+
+# After its end.
+publisher.close
+expect "closed", :closed, audit.()
+publisher.close # as at exit
+expect_told.("audit events are refused: the publisher is closed")

@@ -7,6 +7,8 @@ module Homeward
   # never refused; what JSON cannot hold (NaN, Infinity, a circle) gives no text at all.
   module EventText
     DEPTH_MAX = 64
+    # What an app's to_json, to_s or to_r may raise; NotImplementedError is a ScriptError.
+    RAISED = [StandardError, ScriptError, SystemStackError].freeze
 
     # [text, whether it was scrubbed]; [nil, false] for what is no JSON object. Never raises.
     def self.generate(fields)
@@ -16,13 +18,13 @@ module Homeward
       return [text, false] if text.encoding == Encoding::UTF_8 && text.valid_encoding?
 
       [JSON.generate(scrub(fields)), true]
-    rescue StandardError, SystemStackError
+    rescue *RAISED
       again(fields)
     end
 
     def self.again(fields)
       [JSON.generate(scrub(fields)), true]
-    rescue StandardError, SystemStackError
+    rescue *RAISED
       [nil, false]
     end
     private_class_method :again

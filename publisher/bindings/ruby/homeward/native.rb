@@ -119,6 +119,7 @@ module Homeward
     attach_function :homeward_emit_json_wait,
                     %i[pointer int buffer_in size_t buffer_in size_t int64 uint32], :int,
                     blocking: true
+    attach_function :homeward_refuse, %i[pointer int int], :int
     attach_function :homeward_define_required,
                     %i[pointer string int pointer size_t pointer size_t], :pointer
     attach_function :homeward_flush, %i[pointer uint32 int pointer], :int, blocking: true

@@ -30,7 +30,6 @@ module Homeward
       @exit_wait = exit_wait
       @log = LogReader.new(on_log) if on_log
       @scrubbed = 0
-      @invalid = 0
       @handle = open(options)
       Publisher.all << self
     end
@@ -48,7 +47,7 @@ module Homeward
     # UTF-8 is scrubbed, and counted in stats[:scrubbed].
     def emit(type, fields, event_class: :audit, time: nil, wait: nil)
       json, is_scrubbed = EventText.generate(fields)
-      return refuse if json.nil?
+      return refuse(event_class) if json.nil?
 
       @scrubbed += 1 if is_scrubbed
       emit_json(type, json, event_class: event_class, time: time, wait: wait)
@@ -58,18 +57,17 @@ module Homeward
     def emit_json(type, json, event_class: :audit, time: nil, wait: nil)
       @log&.start
       time_us = microseconds(time)
-      code = Native::CLASSES[event_class.to_s]
       type = type.to_s
-      is_event = code && !type.empty? && json.is_a?(String) && TIMES_US.cover?(time_us)
-      return refuse unless is_event
+      is_event = !type.empty? && json.is_a?(String) && TIMES_US.cover?(time_us)
+      wait_ms = wait.is_a?(Numeric) ? ms(wait) : -1
+      return refuse(event_class) unless is_event && (!wait || WAITS_MS.cover?(wait_ms))
 
-      event = [code, type, type.bytesize, json, json.bytesize, time_us]
-      result = wait ? emit_waiting(event, wait) : Native.homeward_emit_json(@handle, *event)
-      result = Native.result(result)
-      @invalid += 1 if result == :invalid
-      result
-    rescue StandardError
-      refuse
+      event = [code_of(event_class), type, type.bytesize, json, json.bytesize, time_us]
+      return Native.result(Native.homeward_emit_json(@handle, *event)) unless wait
+
+      Native.result(Native.homeward_emit_json_wait(@handle, *event, wait_ms))
+    rescue *EventText::RAISED
+      refuse(event_class)
     end
 
     # The fields that an event of a type of your own must have: without one it is :incomplete. Before
@@ -126,30 +124,33 @@ module Homeward
       warn "homeward: #{e.class}: #{e.message}"
     end
 
-    # scrubbed: events whose text was not UTF-8; invalid: events that were refused as :invalid, here
-    # or by the library. Both of this process; the rest as in homeward.h, refusals by reason.
+    # scrubbed: events of this process whose text was not UTF-8; invalid: those of both classes that
+    # were refused as such; the rest as in homeward.h, refusals by reason.
     def stats
       stats = Native::Stats.new
       stats[:size] = Native::Stats.size
       Native.homeward_get_stats(@handle, stats)
+      audit_refusals = stats[:audit_refusals].to_h
+      metric_refusals = stats[:metric_refusals].to_h
       { audit: stats[:audit].to_h, metric: stats[:metric].to_h, connected: stats[:connected] == 1,
-        audit_refusals: stats[:audit_refusals].to_h, metric_refusals: stats[:metric_refusals].to_h,
+        audit_refusals: audit_refusals, metric_refusals: metric_refusals,
         spools_recovering: stats[:spools_recovering], metric_dropped: stats[:metric_dropped],
-        scrubbed: @scrubbed, invalid: @invalid }
+        scrubbed: @scrubbed, invalid: audit_refusals[:invalid] + metric_refusals[:invalid] }
     end
 
     private
 
-    def refuse
-      @invalid += 1
-      :invalid
+    # The library counts it, and says so.
+    def refuse(event_class)
+      invalid = Native::RESULTS.index(:invalid)
+      Native.result(Native.homeward_refuse(@handle, code_of(event_class), invalid))
     end
 
-    def emit_waiting(event, wait)
-      wait_ms = wait.is_a?(Numeric) ? ms(wait) : -1
-      return Native::RESULTS.index(:invalid) unless WAITS_MS.cover?(wait_ms)
-
-      Native.homeward_emit_json_wait(@handle, *event, wait_ms)
+    # 0 is no class: the library refuses such an event, and counts it as audit.
+    def code_of(event_class)
+      Native::CLASSES.fetch(event_class.to_s, 0)
+    rescue *EventText::RAISED
+      0
     end
 
     def microseconds(time)

@@ -8,6 +8,7 @@
 
 #include "tests/publisher/send/streams.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/log_text.hpp"
 #include "tests/support/process.hpp"
 #include "tests/support/servers/nats_client.hpp"
 #include "tests/support/servers/nats_server.hpp"
@@ -239,6 +240,62 @@ TEST_CASE("C's stats have refusals by reason, drops, and texts that were not UTF
     CHECK(stats.audit_refusals.closed == 1);
     CHECK(stats.audit.refused == 2);
     homeward_free(publisher);
+}
+
+TEST_CASE(
+    "what C's emits refuse by themselves is counted by reason too, and each reason said once") {
+    LogText log;
+    homeward_options wanted = options();
+    wanted.log_context = &log;
+    wanted.on_log = [](void* context, const char* line, size_t line_bytes) {
+        static_cast<LogText*>(context)->listener()({line, line_bytes});
+    };
+    homeward_publisher* publisher = homeward_open(&wanted, nullptr, 0);
+    REQUIRE(publisher != nullptr);
+    const homeward_field field{"code", HOMEWARD_TEXT};
+    const char* const required[] = {"code"};
+    homeward_type* parcel =
+        homeward_define_required(publisher, "parcel", HOMEWARD_METRIC, &field, 1, required, 1);
+    REQUIRE(parcel != nullptr);
+    const std::string long_text(65'537, 'x');
+    const homeward_value absent = homeward_absent();
+    const homeward_value number = homeward_integer(1);
+    const homeward_value too_long = homeward_text(long_text.data(), long_text.size());
+    for (int i = 0; i < 3; ++i) {
+        CHECK(homeward_emit(publisher, parcel, &absent, 1) == HOMEWARD_INCOMPLETE);
+        CHECK(homeward_emit(publisher, parcel, &number, 1) == HOMEWARD_INVALID);
+        CHECK(homeward_emit(publisher, parcel, &number, 2) == HOMEWARD_INVALID);
+        CHECK(homeward_emit(publisher, parcel, &too_long, 1) == HOMEWARD_TOO_LARGE);
+        CHECK(homeward_emit(publisher, nullptr, &number, 1) == HOMEWARD_INVALID);
+        CHECK(homeward_emit_json(publisher, HOMEWARD_METRIC, "parcel", 6, nullptr, 0, 0) ==
+              HOMEWARD_INVALID);
+        CHECK(homeward_emit_json(publisher, static_cast<homeward_class>(99), "parcel", 6, "{}", 2,
+                                 0) == HOMEWARD_INVALID);
+        CHECK(homeward_refuse(publisher, HOMEWARD_METRIC, HOMEWARD_TOO_LARGE) ==
+              HOMEWARD_TOO_LARGE);
+        CHECK(homeward_refuse(publisher, HOMEWARD_AUDIT, HOMEWARD_FULL) == HOMEWARD_INVALID);
+        CHECK(homeward_refuse(nullptr, HOMEWARD_AUDIT, HOMEWARD_INVALID) == HOMEWARD_INVALID);
+    }
+    homeward_stats stats{};
+    stats.size = sizeof stats;
+    REQUIRE(homeward_get_stats(publisher, &stats) == 1);
+    CHECK(stats.metric_refusals.incomplete == 3);
+    CHECK(stats.metric_refusals.invalid == 9);
+    CHECK(stats.metric_refusals.too_large == 6);
+    CHECK(stats.metric.refused == 18);
+    CHECK(stats.audit_refusals.invalid == 9);
+    CHECK(stats.audit.refused == 9);
+    homeward_free(publisher);
+    const std::string text = log.text();
+    INFO(text);
+    for (const char* line : {"metric events are refused: a required field was not set",
+                             "metric events are refused: the leader could not read their JSON",
+                             "metric events are refused: they are larger than",
+                             "audit events are refused: the leader could not read their JSON"}) {
+        INFO(line);
+        CHECK(text.find(line) != std::string::npos);
+        CHECK(text.find(line) == text.rfind(line));
+    }
 }
 
 TEST_CASE("C builds objects and arrays value by value, and never half of one") {
