@@ -39,7 +39,8 @@ The other reasons are invalid, incomplete and too_large. An empty line requests 
 which is also the last answer after the client has closed its side:
   {"lines":9,"taken":8,"dropped":0,"refused":1}
 
-Datagram socket: a datagram contains one or more lines, each an event. There are no answers.
+Datagram socket: a datagram contains one or more lines, each an event. There are no answers. A line
+that is refused is counted; the first of each reason is printed.
 
 StatsD socket (statsd+unixgram:PATH, statsd+udp:ADDRESS:PORT): a datagram contains one or more lines
 NAME:VALUE|TYPE, with sample rates (|@0.1) and DogStatsD's tags (|#key:value,key). Types are c, g, ms,

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "schemas/text/event_text.hpp"
+#include "schemas/text/json_text.hpp"
 
 namespace homeward {
 
@@ -29,8 +30,8 @@ EventLine read_event_line(std::string_view line, const std::string& type) {
     }
     event.problem = explain(text);
     if (text.fault == EventFault::type_differs) {
-        event.problem =
-            "its type is \"" + decode_json_string(text.type) + "\", but --type is \"" + type + "\"";
+        event.problem = "its type is \"" + shown_text(decode_json_string(text.type)) +
+                        "\", but --type is \"" + type + "\"";
     }
     return event;
 }

@@ -169,7 +169,7 @@ int emit_sockets(const EmitCommand& command) {
     homeward::StatsdListener statsd(command);
     Publisher publisher(command.publisher);
     statsd.open(publisher, log_to_stderr);
-    homeward::SocketServer server(command, sockets, publisher);
+    homeward::SocketServer server(command, sockets, publisher, log_to_stderr);
     for (const auto& receiver : statsd.receivers()) server.serve(*receiver);
     for (const auto& socket : sockets) log_to_stderr("listening on " + socket->path().string());
     for (const auto& receiver : statsd.receivers()) {

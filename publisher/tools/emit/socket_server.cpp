@@ -8,6 +8,8 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <string>
+#include <utility>
 
 #include "publisher/tools/emit/event_line.hpp"
 
@@ -46,10 +48,12 @@ Refusal refusal_of(EmitResult result) {
 
 }  // namespace
 
-SocketServer::SocketServer(const EmitCommand& command, const Sockets& sockets, Publisher& publisher)
+SocketServer::SocketServer(const EmitCommand& command, const Sockets& sockets, Publisher& publisher,
+                           Log log)
     : command_(command),
       sockets_(sockets),
       publisher_(publisher),
+      log_(std::move(log)),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       datagram_(LineBuffer::kLineBytesMax) {
     if (epoll_ < 0) throw SetupError(std::string("epoll: ") + std::strerror(errno));
@@ -154,15 +158,20 @@ bool SocketServer::receive_some(ListenSocket& socket) {
                                    MSG_DONTWAIT | MSG_TRUNC);
         if (got < 0) return false;
         const auto bytes = static_cast<std::size_t>(got);
-        receive({datagram_.data(), std::min(bytes, datagram_.size())}, bytes > datagram_.size());
+        receive(socket, {datagram_.data(), std::min(bytes, datagram_.size())},
+                bytes > datagram_.size());
     }
     return true;
 }
 
-/// A datagram has no way back, so that its refusals are only counted.
-void SocketServer::receive(std::string_view datagram, bool is_cut) {
-    const auto take = [this](std::string_view line, bool is_too_long) {
-        if (is_too_long || !is_blank(line)) emit(line, is_too_long, tally_);
+/// A datagram has no way back. The reasons are few, and so are the lines of the log.
+void SocketServer::receive(const ListenSocket& socket, std::string_view datagram, bool is_cut) {
+    const auto take = [&](std::string_view line, bool is_too_long) {
+        if (!is_too_long && is_blank(line)) return;
+        const Refusal refusal = emit(line, is_too_long, tally_);
+        if (refusal.code.empty() || !logged_.insert(refusal.code).second) return;
+        log_(socket.path().string() + ": line refused: " + refusal.why +
+             " (further ones are only counted: " + std::string(refusal.code) + ")");
     };
     if (is_cut) return take({}, true);
     LineBuffer lines;

@@ -1,8 +1,11 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
+#include <set>
+#include <string_view>
 #include <vector>
 
 #include <homeward/publisher.hpp>
@@ -19,9 +22,10 @@ namespace homeward {
 class SocketServer {
   public:
     using Sockets = std::vector<std::unique_ptr<ListenSocket>>;
+    using Log = std::function<void(std::string_view line)>;
 
-    /// Throws SetupError.
-    SocketServer(const EmitCommand& command, const Sockets& sockets, Publisher& publisher);
+    /// `log` is told the first refusal of each reason among datagrams. Throws SetupError.
+    SocketServer(const EmitCommand& command, const Sockets& sockets, Publisher& publisher, Log log);
     ~SocketServer();
     SocketServer(const SocketServer&) = delete;
     SocketServer& operator=(const SocketServer&) = delete;
@@ -39,7 +43,7 @@ class SocketServer {
     void accept_all(ListenSocket& socket);
     /// False when there is nothing left.
     bool receive_some(ListenSocket& socket);
-    void receive(std::string_view datagram, bool is_cut);
+    void receive(const ListenSocket& socket, std::string_view datagram, bool is_cut);
     void serve(int descriptor, std::uint32_t events);
     void end(int descriptor);
     void watch(int descriptor, std::uint32_t events, int operation);
@@ -49,12 +53,14 @@ class SocketServer {
     const EmitCommand& command_;
     const Sockets& sockets_;
     Publisher& publisher_;
+    const Log log_;
     int epoll_;
     bool is_crowded_ = false;  // stream sockets are not watched until a client has gone, or
     std::chrono::steady_clock::time_point listen_due_{};
     std::vector<StatsdReceiver*> receivers_;
     std::map<int, std::unique_ptr<SocketClient>> clients_;
     std::vector<char> datagram_;
+    std::set<std::string_view> logged_;  // reasons of refusals among datagrams
     LineTally tally_;
 };
 

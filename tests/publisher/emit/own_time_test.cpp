@@ -199,6 +199,11 @@ TEST_CASE("a line that the leader could not read is refused with the reason, and
     const std::string metric = R"({"type":"metric","name":"m","kind":"gauge","value":1})";
     CHECK_THAT(emit(metric + "\n", {"--type", "audit"}).output,
                Contains("line 1 left out: its type is \"metric\", but --type is \"audit\""));
+    CHECK_THAT(emit(R"({"type":"a\nb"})"
+                    "\n",
+                    {"--type", "audit"})
+                   .output,
+               Contains(R"(its type is "a\x0ab", but)"));
     CHECK_THAT(emit(event("a", R"(,"a":1,"a":2)") + "\n", {}).output, Contains("duplicate key"));
     CHECK_THAT(emit(event("a", R"(,"a":"\ud800")") + "\n", {}).output, Contains("lone surrogate"));
     CHECK_THAT(emit(event("a", ",\"a\":NaN") + "\n", {}).output, Contains("NaN"));
