@@ -152,10 +152,12 @@ TEST_CASE("an event with its own time is a row with that time, through every doo
                                           "\n");
     INFO(piped.output);
     CHECK(piped.exit_code == 0);
-    const std::string answers =
-        door.socket(timed("socket") + "\n" + event("socket", R"(,"time":"soon")") + "\n\n");
+    const std::string metric = R"({"type":"metric","name":"m","kind":"gauge","value":1})";
+    CHECK(door.pipe(metric + "\n", {"--class", "audit"}).exit_code == 0);
+    const std::string answers = door.socket(
+        timed("socket") + "\n" + event("socket", R"(,"time":"soon")") + "\n" + metric + "\n\n");
     CHECK_THAT(answers, Contains(R"({"line":2,"refused":"invalid","why":"\"time\" is \"soon\")") &&
-                            Contains(R"({"lines":2,"taken":1,"dropped":0,"refused":1})"));
+                            Contains(R"({"lines":3,"taken":2,"dropped":0,"refused":1})"));
     emit_from_cpp(door);
     emit_from_c(door);
     if (!HOMEWARD_IS_SANITIZED) emit_from_ruby(bridge);
@@ -172,9 +174,10 @@ TEST_CASE("an event with its own time is a row with that time, through every doo
     CHECK(bridge.leader().number("SELECT count(*) FROM audit_events WHERE actor = 'user:42'"
                                  " AND time = '2026-11-24T10:00:00Z'") == 1);
     CHECK(bridge.leader().number("SELECT count(*) FROM homeward.dead_letter") == 0);
-    // A metric on standard input is a metric.
+    // A metric on standard input is a metric, also with --class audit, as is one on a socket.
     CHECK(bridge.leader().number("SELECT count(*) FROM metric_events e JOIN homeward.known_origin o"
-                                 " ON o.id = e.origin WHERE o.class = 'metric'") == 1);
+                                 " ON o.id = e.origin WHERE o.class = 'metric'") == 3);
+    CHECK(bridge.leader().number("SELECT count(*) FROM metric_events") == 3);
 }
 
 TEST_CASE("a line that the leader could not read is refused with the reason, and counted") {

@@ -36,7 +36,7 @@ end
 base = { actor: "a", action: "odd", resource: "r", outcome: "allowed" }
 audit = ->(more = {}, **options) { publisher.audit(**base, **more, **options) }
 
-# Taken: what can be told is told, and counted.
+# Taken: what can be told is told, and counted. The test compares these rows.
 {
   "invalid UTF-8" => "caf\xE9",
   "binary" => "\xFF\x00\x80".b,
@@ -44,7 +44,7 @@ audit = ->(more = {}, **options) { publisher.audit(**base, **more, **options) }
   "Latin-1" => "caf\xE9".dup.force_encoding("ISO-8859-1"),
   "UTF-16" => "café".encode("UTF-16LE"),
   "half of a pair" => "\xED\xA0\x80"
-}.each { |what, text| expect what, :accepted, audit.(actor: text) }
+}.each { |what, text| expect what, :accepted, audit.(actor: text, resource: what, action: "scrub") }
 expect "in depth", :accepted, audit.(detail: { "k\xFF" => ["v\xFF", { x: "y\xFF" }] })
 expect "scrubbed", true, publisher.stats[:scrubbed] >= 3
 expect "a symbol value", :accepted, audit.(actor: :admin)

@@ -101,3 +101,27 @@ TEST_CASE("columns arrive as rows, and the leader's refusals as dead letters wit
     }));
     CHECK(bridge.consumer_command({"proof", "--wait", "60"}, 90s).exit_code == 0);
 }
+
+TEST_CASE("doubles beyond whole numbers of 64 bits and -0.0 are rows, in either frame version") {
+    Bridge bridge;
+    bridge.start_consumer();
+    for (const int version : {1, 2}) {
+        PublisherOptions options = options_of(bridge);
+        options.frame_version = static_cast<std::uint8_t>(version);
+        Publisher publisher(options);
+        for (const double value : {0x1p64, -0x1p63 - 2048, -0.0}) {
+            events::Metric metric;
+            metric.name = "edge";
+            metric.kind = events::Metric::Kind::gauge;
+            metric.value = value;
+            CHECK(publisher.emit(metric) == EmitResult::accepted);
+        }
+        CHECK(publisher.close(30s).done);
+    }
+    PostgresServer& leader = bridge.leader();
+    wait_until(60s, [&] { return leader.number("SELECT count(*) FROM metric_events") == 6; });
+    INFO(bridge.consumer_log());
+    CHECK(leader.query("SELECT value::text, count(DISTINCT origin) FROM metric_events"
+                       " GROUP BY 1 ORDER BY value::text COLLATE \"C\"") ==
+          Rows{{"-0", "2"}, {"-9.223372036854778e+18", "2"}, {"1.8446744073709552e+19", "2"}});
+}

@@ -1,6 +1,8 @@
 // homeward.h: what it says to who calls it wrongly, and programs of an earlier release.
 
+#include <fcntl.h>
 #include <homeward.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstdlib>
@@ -296,6 +298,26 @@ TEST_CASE(
         CHECK(text.find(line) != std::string::npos);
         CHECK(text.find(line) == text.rfind(line));
     }
+}
+
+TEST_CASE("a C program that gives no on_log is warned on standard error") {
+    const TempDir dir;
+    const int kept = ::dup(STDERR_FILENO);
+    const int file = ::open((dir / "stderr").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    ::dup2(file, STDERR_FILENO);
+    const homeward_options wanted = options();
+    homeward_publisher* publisher = homeward_open(&wanted, nullptr, 0);
+    const bool is_warned = wait_until(30s, [&] {
+        return read_file(dir / "stderr")
+                   .find("homeward: warning: no connection to NATS at 127.0.0.1:1: ") !=
+               std::string::npos;
+    });
+    homeward_close(publisher, 0, nullptr);
+    homeward_free(publisher);
+    ::dup2(kept, STDERR_FILENO);
+    ::close(kept);
+    ::close(file);
+    CHECK(is_warned);
 }
 
 TEST_CASE("C builds objects and arrays value by value, and never half of one") {
