@@ -179,7 +179,8 @@ void check_battery_in_primary_region(const RailsApp& app) {
 void check_requests(const RailsApp& app) {
     auto client = app.client();
     const std::string insert = "INSERT INTO note VALUES (2, 2)";
-    for (const char* path : {"/run/active_record/anywhere", "/run/pg/anywhere", "/hidden"}) {
+    for (const char* path : {"/run/active_record/anywhere", "/run/pg/anywhere",
+                             "/hidden/active_record", "/hidden/sequel", "/hidden/pg"}) {
         INFO(path);
         const auto answer = client.Post(path, insert, kText);
         REQUIRE(answer);
@@ -246,6 +247,29 @@ void check_session(const RailsApp& ams, const RailsApp& scl, const PostgresServe
     CHECK(read({{"Homeward-Seen", token + "0"}}) == 404);
     standby.query("SELECT pg_wal_replay_resume()");
     CHECK(wait_until(20s, [&] { return read({{"Homeward-Seen", token}}) == 200; }));
+}
+
+/// A server that is shut down after a commit: the client must not send the request again.
+void check_shutdown_after_commit(const RailsApp& scl, const PostgresServer& leader) {
+    auto client = scl.client();
+    int id = 200;
+    for (const char* way : kWays) {
+        for (const char* where : {"anywhere", "in_block"}) {
+            const std::string row = std::to_string(++id);
+            const std::string path = "/committed/" + std::string(way) + "/" + where;
+            const auto answer =
+                client.Post(path, "INSERT INTO note VALUES (" + row + ", 1)", kText);
+            REQUIRE(answer);
+            INFO(path << ": " << answer->status << " " << answer->body);
+            CHECK(answer->status == 500);
+            CHECK_FALSE(answer->has_header("retry-after"));
+            CHECK(leader.number("SELECT count(*) FROM note WHERE id = " + row) == 1);
+            // Without a commit it may.
+            const auto read = client.Post(path, "SELECT 1", kText);
+            REQUIRE(read);
+            CHECK(read->has_header("retry-after") == (where == std::string("anywhere")));
+        }
+    }
 }
 
 /// The last of several answers: what a connection was lost with is met once, then there is none.
@@ -344,6 +368,7 @@ TEST_CASE("a Rails app keeps sessions, error pages and a database that is down a
     const RailsApp ams("ams", leader, *standby, {{"OWN_ERROR_PAGE", "1"}});
     const RailsApp scl("scl", leader, *standby);
     check_requests(ams);
+    check_shutdown_after_commit(scl, leader);
     check_session(ams, scl, *standby);
     standby->stop();
     leader.stop();

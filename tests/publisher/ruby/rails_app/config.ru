@@ -42,7 +42,8 @@ class BatteryApp < Rails::Application
     post "/notes", to: "battery#add"
     get "/notes/:id", to: "battery#show"
     post "/uploads/note", to: "battery#add"
-    post "/hidden", to: "battery#hidden"
+    post "/hidden/:way", to: "battery#hidden"
+    post "/committed/:way/:where", to: "battery#committed"
     post "/own_read_only/:way", to: "battery#own_read_only"
     get "/up", to: "battery#up"
   end
@@ -103,9 +104,19 @@ class BatteryController < ActionController::Base
   end
 
   def hidden
-    Note.create!(id: 77, n: 1)
-  rescue ActiveRecord::StatementInvalid
+    case params[:way]
+    when "active_record" then Note.create!(id: 77, n: 1)
+    when "sequel" then Ways.sequel[:note].insert(id: 77, n: 1)
+    when "pg" then Ways.pg.exec_params("INSERT INTO note VALUES ($1, 1)", [77])
+    end
+  rescue ActiveRecord::StatementInvalid, Sequel::Error, PG::Error
     render plain: "an error of ours", status: 500
+  end
+
+  # As of a server that is shut down after the request's first statement.
+  def committed
+    Ways.run(params[:way], params[:where], request.raw_post)
+    Ways.run(params[:way], "anywhere", "DO $$ BEGIN RAISE admin_shutdown; END $$")
   end
 
   def own_read_only

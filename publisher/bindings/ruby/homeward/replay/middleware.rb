@@ -2,6 +2,7 @@
 
 require "homeward/replay/decide"
 require "homeward/replay/errors"
+require "homeward/replay/pg_statements"
 require "homeward/replay/session"
 require "homeward/replay/statements"
 
@@ -35,6 +36,7 @@ module Homeward
         @session = session
         @publisher = publisher
         @logger = logger
+        PgStatements.watch
       end
 
       def call(env)
@@ -81,14 +83,19 @@ module Homeward
         is_safe = SAFE.include?(situation[:method])
         return nil if env[COMMITTED] && !is_safe
 
-        met = thrown ? Errors.met(thrown) : env[MET]
-        return nil if met.nil? || met.cause == :none || (response && response[0] < 500)
+        met = met_by(env, thrown)
+        return nil if met.nil? || (response && response[0] < 500)
 
         # A read that was lost has committed nothing.
         cause = met.cause
         cause = :connection if cause == :outcome_unknown && is_safe
         decide(situation.merge(has_handler_run: true, cause: cause, coverage: :not_asked,
                                server_role: met.server_role))
+      end
+
+      # Catcher has noted what was thrown, unless that is no error of the database's.
+      def met_by(env, thrown)
+        env[MET] unless thrown && Errors.met(thrown).cause == :none
       end
 
       def situation_of(env)
@@ -186,8 +193,7 @@ module Homeward
       def call(env)
         @app.call(env)
       rescue StandardError => e
-        met = Errors.met(e)
-        env[MET] ||= met unless met.cause == :none
+        Statements.note_error(env, e)
         raise
       end
     end

@@ -7,11 +7,12 @@ module Homeward
     MET = "homeward.met"
     COMMITTED = "homeward.committed"
 
-    # What ActiveRecord's statements tell of the request that this thread serves: an error that the
-    # app makes a page of its own of, and that something is committed.
+    # What its statements tell of the request that this thread serves: an error that the app makes a
+    # page of its own of, and that something is committed. Told by PgStatements, and for other engines
+    # by ActiveRecord's notifications.
     module Statements
       KEY = :homeward_replay_env
-      HARMLESS = /\A\s*(SELECT|SHOW|SET|BEGIN|START|SAVEPOINT|RELEASE|ROLLBACK|EXPLAIN|DISCARD)\b/i.freeze
+      HARMLESS = /\A\s*(SELECT|SHOW|SET|BEGIN|START|SAVEPOINT|RELEASE|ROLLBACK|EXPLAIN|DISCARD|DEALLOCATE)\b/i.freeze
       COMMIT = /\A\s*COMMIT\b/i.freeze
 
       def self.within(env)
@@ -22,17 +23,32 @@ module Homeward
         Thread.current[KEY] = before
       end
 
+      # Of the request that this thread serves, or nil.
+      def self.env
+        Thread.current[KEY]
+      end
+
       # payload: of the notification "sql.active_record".
       def self.note(payload)
-        env = Thread.current[KEY]
         return if env.nil?
 
         if payload[:exception_object]
-          met = Errors.met(payload[:exception_object])
-          env[MET] = met unless met.cause == :none
+          note_error(env, payload[:exception_object])
         elsif commits?(payload)
           env[COMMITTED] = true
         end
+      end
+
+      # The ROLLBACK after a COMMIT whose answer was lost fails for want of a connection: whether that
+      # COMMIT came through is as unknown as before.
+      def self.note_error(env, error)
+        met = Errors.met(error)
+        return if met.cause == :none
+        return if met.cause == :connection && env[MET]&.cause == :outcome_unknown
+
+        env[MET] = met
+      rescue StandardError
+        nil
       end
 
       # A standby commits nothing, whatever it answers.
