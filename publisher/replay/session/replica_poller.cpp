@@ -131,16 +131,20 @@ class ReplicaPoller::Loop {
         [[maybe_unused]] const auto written = write(wake_, &one, sizeof one);
     }
 
-    /// The thread; without the mutex.
+    /// The thread; without the mutex. A source that throws has not answered: it may be the
+    /// application's own, and the host must not end for it.
     void run() {
-        while (true) {
-            if (!sleep_until_wanted()) return;
+        while (sleep_until_wanted()) {
             const auto asked_at = Clock::now();
-            const auto target = begin_question();
-            const auto answer =
-                target ? source_->wait_for(*target, Milliseconds(options_.pause_max_ms))
-                       : source_->ask();
-            end_question(answer, asked_at);
+            try {
+                const auto target = begin_question();
+                const auto answer =
+                    target ? source_->wait_for(*target, Milliseconds(options_.pause_max_ms))
+                           : source_->ask();
+                end_question(answer, source_->socket(), asked_at);
+            } catch (...) {
+                end_question({}, -1, asked_at);
+            }
         }
     }
 
@@ -185,12 +189,13 @@ class ReplicaPoller::Loop {
         return waiters_.front()->token.seen;
     }
 
-    void end_question(const std::optional<ReplicaPosition>& answer, Clock::time_point asked_at) {
+    void end_question(const std::optional<ReplicaPosition>& answer, int socket,
+                      Clock::time_point asked_at) {
         const std::lock_guard lock(mutex_);
         const bool has_moved = answer != known_;
         known_ = answer;
         known_since_ = asked_at;
-        socket_ = source_->socket();
+        socket_ = socket;
         is_down_ = !answer;
         is_wanted_ = false;
         if (given_up_ && coverage(*given_up_) != Coverage::behind) given_up_.reset();

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <ctime>
 #include <mutex>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
@@ -33,6 +34,7 @@ struct Script {
     std::array<int, 2> sockets{-1, -1};
     std::atomic<int> asked{0};
     std::atomic<Lsn> waited_for{0};  ///< what the server was told to wait for
+    std::atomic<bool> is_throwing{false};
 
     void say(const std::optional<ReplicaPosition>& next) {
         const std::lock_guard lock(mutex);
@@ -52,7 +54,8 @@ class ScriptedSource : public PositionSource {
   public:
     explicit ScriptedSource(std::shared_ptr<Script> script) : script_(std::move(script)) {}
     std::optional<ReplicaPosition> ask() override {
-        ++script_->asked;
+        if (++script_->asked % 2 == 0 && script_->is_throwing) throw 7;
+        if (script_->is_throwing) throw std::runtime_error("the driver is out of memory");
         const std::lock_guard lock(script_->mutex);
         return script_->answer;
     }
@@ -313,6 +316,25 @@ TEST_CASE("a cookie is found among others, and only by its whole name") {
     CHECK(look("seen=").size() == 1);
     CHECK(look(";;; ; seen=a=b;").front() == "a=b");
     CHECK(look("seen=1;seen=2;seen=3;seen=4;seen=5").size() == kCookiesMax);
+}
+
+TEST_CASE("a source that throws has not answered, and the poller asks it again") {
+    PollOptions poll;
+    poll.retry_ms = 10;
+    Stage stage(poll);
+    stage.script->is_throwing = true;
+    CHECK(wait_until(60s, [&] {
+        CHECK(stage.poller->wait_for(token_at(1000), 1s).coverage == Coverage::position_unknown);
+        return stage.poller->stats().unanswered >= 4;
+    }));
+    stage.script->is_throwing = false;
+    CHECK(wait_until(60s, [&] {
+        return stage.poller->wait_for(token_at(1000), 1s).coverage == Coverage::covered;
+    }));
+    // One that can be told for what to wait throws there, too.
+    stage.script->is_throwing = true;
+    CHECK(stage.poller->wait_for(token_at(2000), 60s).coverage == Coverage::position_unknown);
+    CHECK(stage.script->waited_for == 2000);
 }
 
 TEST_CASE("a poller that is taken down while somebody asks ends at once") {

@@ -17,13 +17,13 @@ class PositionSource {
     /// Closes the connection.
     virtual ~PositionSource() = default;
 
-    /// Queries the position; connects if there is no connection. It must end within a second or two
-    /// and must not throw.
+    /// Queries the position; connects if there is no connection. It must end within a second or
+    /// two. An exception counts as no answer.
     /// @return nothing if the replica does not answer
     virtual std::optional<ReplicaPosition> ask() = 0;
 
     /// Lets the server wait, where it can, and then queries the position. It must end within a
-    /// second or two after `wait_max`, and must not throw.
+    /// second or two after `wait_max`. An exception counts as no answer.
     /// @param seen until it has this
     /// @param wait_max milliseconds; it may return earlier
     /// @return as ask()
