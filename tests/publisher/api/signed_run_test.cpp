@@ -174,10 +174,7 @@ TEST_CASE("after a restart of the machine the rest goes out once, by an origin o
 
 TEST_CASE("a signed run on a small disk refuses when it is full, and loses nothing it has taken") {
     const SmallDisk disk(20u << 20);
-    if (!disk.is_mounted()) {
-        WARN("not tried: needs root");
-        return;
-    }
+    if (!disk.is_mounted()) return skip("needs root");
     Bridge bridge;
     bridge.start_consumer();
     App app(2, disk.path() / "spool");
