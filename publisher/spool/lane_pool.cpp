@@ -29,6 +29,8 @@ constexpr auto kBackoffMax = 30s;
 constexpr auto kFailureQuiet = 10min;
 /// For making lanes at a time, so that the sender is not kept from draining.
 constexpr auto kMakingMax = 2ms;
+/// That an emit() waits for others that make lanes. With its own making it stays below 1 ms.
+constexpr auto kMakingWaitMax = 500us;
 /// Lanes of a class that lie ready for threads to come.
 constexpr int kSpareLanes = 2;
 /// Not made where less would be left: half of a container's 64 MB, for threads that are there.
@@ -180,10 +182,12 @@ bool LanePool::make_free(EventClass event_class) noexcept {
         ++free_[index(event_class)];
         backoff_ = {};
         failure_.clear();
+        has_room_ = shelf_->lanes.size() < lanes_max_;
         return true;
     } catch (const std::exception& error) {
         backoff_ = std::clamp<SteadyClock::duration>(2 * backoff_, kBackoffMin, kBackoffMax);
         retry_at_ = SteadyClock::now() + backoff_;
+        has_room_ = false;
         try {
             failure_ = error.what();
         } catch (const std::bad_alloc&) {
@@ -248,8 +252,18 @@ detail::LaneWriter* LanePool::take_free(EventClass event_class) noexcept {
 }
 
 detail::LaneWriter* LanePool::make_at_once(EventClass event_class) noexcept {
-    const std::lock_guard making(making_mutex_);
-    if (free_[index(event_class)] == 0 && !make_free(event_class)) return nullptr;
+    const std::atomic<int>& free = free_[index(event_class)];
+    // Where none could be made, only maintain() tries again: until then it costs emit() nothing.
+    if (free == 0 && !has_room_) return nullptr;
+    // Not lock(), which has no bound; and what its owner makes may be for this thread.
+    std::unique_lock making(making_mutex_, std::try_to_lock);
+    for (const auto until = SteadyClock::now() + kMakingWaitMax; !making.owns_lock();) {
+        if (SteadyClock::now() >= until) return nullptr;
+        std::this_thread::sleep_for(20us);
+        if (detail::LaneWriter* lane = leave_shared(event_class)) return lane;
+        making.try_lock();
+    }
+    if (free == 0 && !make_free(event_class)) return nullptr;
     return take_free(event_class);
 }
 
@@ -309,9 +323,10 @@ void LanePool::keep_counts() {
 
 std::string LanePool::maintain() {
     wants_lane_.store(false, std::memory_order_relaxed);
+    const bool are_counts_kept = run_.keep_accepted_counts();  // may wait for the disk
     const std::lock_guard making(making_mutex_);
     std::string line;
-    if (!run_.keep_accepted_counts()) {
+    if (!are_counts_kept) {
         for_each_lane([](auto& lane) { lane.grant.end(); });
         line =
             "the spool's disk takes no counts any more: if the lanes are lost, too, nobody will "

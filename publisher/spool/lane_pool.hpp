@@ -53,7 +53,8 @@ class LanePool {
         return take_free(event_class);
     }
     /// For a thread in the shared lane, when that is full: a lane of its own, made at once, which
-    /// takes hundreds of microseconds, and those of others before it. nullptr if there is no room.
+    /// takes hundreds of microseconds; it waits as long for others that make lanes. nullptr if
+    /// there is no room, at no cost.
     detail::LaneWriter* make_at_once(EventClass event_class) noexcept;
     /// Of a lane that is a thread's own.
     std::uint64_t number_of(const detail::LaneWriter& lane) const noexcept;
@@ -131,6 +132,7 @@ class LanePool {
     std::shared_ptr<Shelf> shelf_;  // shared with the threads' holdings, which may outlive us
     std::array<std::atomic<int>, 2> free_{};
     std::atomic<bool> wants_lane_{false};
+    std::atomic<bool> has_room_{true};  // for one lane more, as far as the last attempt tells
     OnNewLane on_new_lane_;
     std::mutex making_mutex_;  // taken before the shelf's; guards what follows
     std::uint64_t number_next_ = 0;

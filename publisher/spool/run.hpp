@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <map>
@@ -127,7 +128,7 @@ class Run {
     std::optional<SigningKey> key_;
     std::unique_ptr<RunLock> lock_;
     std::unique_ptr<AcceptedCounts> counts_;
-    mutable bool is_counting_ = false;
+    mutable std::atomic<bool> is_counting_{false};
     File types_;
     std::size_t types_bytes_ = 0;
 

@@ -1,10 +1,5 @@
 // What emit() costs its thread beside time: no allocation, and no system call.
 
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +14,9 @@
 
 #include "tests/publisher/api/shop.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/faults/small_disk.hpp"
+#include "tests/support/faults/system_calls.hpp"
+#include "tests/support/process.hpp"
 #include "tests/support/sanitizer.hpp"
 #include "tests/support/temp_dir.hpp"
 
@@ -33,28 +31,6 @@ constinit thread_local std::uint64_t allocations = 0;
 
 [[maybe_unused]] void count_allocation() {
     if (is_counting) ++allocations;
-}
-
-std::atomic<int> trapped{0};
-void on_trapped(int) {
-    trapped.fetch_add(1, std::memory_order_relaxed);
-}
-
-/// From now on every system call of this thread is trapped and not made, but for the end.
-bool forbid_system_calls() {
-    struct sigaction action {};
-    action.sa_handler = on_trapped;
-    ::sigaction(SIGSYS, &action, nullptr);
-    sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit_group, 2, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_rt_sigreturn, 1, 0),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    sock_fprog program{sizeof filter / sizeof filter[0], filter};
-    return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-           ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
 /// In a child of its own, which ends inside `live`: what that exited with; -1 for 255, or a signal.
@@ -78,7 +54,7 @@ int count_system_calls(Prepare prepare, Call call) {
         auto prepared = prepare();
         if (!forbid_system_calls()) ::_exit(255);
         call(*prepared);
-        ::_exit(std::min(trapped.load(), 100));
+        ::_exit(std::min(forbidden_system_calls(), 100));
     });
 }
 
@@ -208,8 +184,41 @@ TEST_CASE("a thread makes no system call from its first emit() on, whether it ge
             for (int i = 0; i < kFirstEmits; ++i) {
                 is_accepted = publisher.emit(sample_audit()) == EmitResult::accepted && is_accepted;
             }
-            ::_exit(is_accepted ? std::min(trapped.load(), 100) : 200);
+            ::_exit(is_accepted ? std::min(forbidden_system_calls(), 100) : 200);
         }).join();
+    });
+    CHECK(calls == 0);
+}
+
+TEST_CASE("a full shared lane costs emit() no system call where no other lane can be made") {
+    // Method: lane_dir has room for the two shared lanes alone. One thread keeps that of its class
+    // full, while the drainer empties it, looks after the lanes, and tries to make another.
+    if (kIsSanitized) {
+        WARN("not tried: a sanitizer makes system calls of its own");
+        return;
+    }
+    const SmallDisk disk(1u << 20);
+    if (!disk.is_mounted()) return skip("needs root");
+    const TempDir dir;
+    const int calls = exit_code_of_child([&] {
+        std::atomic<bool> has_failed{false};
+        PublisherOptions options = options_without_server();
+        options.spool_dir = dir / "spool";
+        options.lane_dir = disk.path() / "lanes";
+        options.on_log = [&](std::string_view line) {
+            if (line.find("no room for another lane") != line.npos) has_failed = true;
+        };
+        Publisher publisher(options);
+        const events::Audit event = sample_audit();
+        static_cast<void>(publisher.emit(event));
+        if (!wait_until(10s, [&] { return has_failed.load(); })) ::_exit(201);
+        if (!forbid_system_calls()) ::_exit(255);
+        std::uint64_t full = 0;
+        const auto until = std::chrono::steady_clock::now() + 500ms;
+        while (std::chrono::steady_clock::now() < until) {
+            for (int i = 0; i < 1'000; ++i) full += publisher.emit(event) == EmitResult::full;
+        }
+        ::_exit(full > 0 ? std::min(forbidden_system_calls(), 100) : 202);
     });
     CHECK(calls == 0);
 }
