@@ -33,7 +33,9 @@ class Text {
     /// Unset.
     constexpr Text() = default;
     /// Borrows a literal, a named string or a view.
-    /// @param source it must live until emit() returns
+    /// @param source it must live until emit() returns. So must what a pointer or a view points
+    /// into,
+    ///     which no type tells: `made().c_str()` compiles, and dangles
 
     template <typename Source>
     requires(
