@@ -72,25 +72,8 @@ std::string read_greeting(int descriptor, Clock::time_point deadline) {
     return heard;
 }
 
-bool is_true(const std::string& info, std::string_view key) {
-    return info.find("\"" + std::string(key) + "\":true") != std::string::npos;
-}
-
-std::string judge(const std::string& heard, bool wants_tls) {
-    if (heard.empty()) {
-        return "it takes connections but says nothing; is that the port for NATS clients?";
-    }
-    if (heard.compare(0, kGreeting.size(), kGreeting) != 0) {
-        const std::string_view line =
-            std::string_view(heard).substr(0, heard.find_first_of("\r\n"));
-        return "it is no NATS server; it says \"" + printable(line.substr(0, 60)) + "\"";
-    }
-    const bool requires_tls = is_true(heard, "tls_required");
-    if (wants_tls && !requires_tls && !is_true(heard, "tls_available")) {
-        return "the server offers no TLS there; use nats:// or give the server a tls block";
-    }
-    if (!wants_tls && requires_tls) return "the server requires TLS; use tls:// in its URL";
-    return "";
+bool is_true(std::string_view info, std::string_view key) {
+    return info.find("\"" + std::string(key) + "\":true") != std::string_view::npos;
 }
 
 struct AddressList {
@@ -143,6 +126,22 @@ std::string with_address(std::string_view url, std::string_view address) {
     return std::string(url.substr(0, start + login)).append(address);
 }
 
+std::string judge_greeting(std::string_view heard, bool wants_tls) {
+    if (heard.empty()) {
+        return "it takes connections but says nothing; is that the port for NATS clients?";
+    }
+    if (heard.compare(0, kGreeting.size(), kGreeting) != 0) {
+        const std::string_view line = heard.substr(0, heard.find_first_of("\r\n"));
+        return "it is no NATS server; it says \"" + printable(line.substr(0, 60)) + "\"";
+    }
+    const bool requires_tls = is_true(heard, "tls_required");
+    if (wants_tls && !requires_tls && !is_true(heard, "tls_available")) {
+        return "the server offers no TLS there; use nats:// or give the server a tls block";
+    }
+    if (!wants_tls && requires_tls) return "the server requires TLS; use tls:// in its URL";
+    return "";
+}
+
 std::chrono::milliseconds time_to_resolve(std::string_view url) {
     const NatsAddress wanted = parse_nats_url(url);
     addrinfo hints{};
@@ -170,7 +169,7 @@ std::string probe_nats(std::string_view url, bool wants_tls, std::chrono::millis
             one->ai_family, one->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, one->ai_protocol));
         const int refused = socket.get() < 0 ? errno : connect_to(socket.get(), *one, connect_by);
         if (refused == 0) {
-            return judge(read_greeting(socket.get(), Clock::now() + patience), wants_tls);
+            return judge_greeting(read_greeting(socket.get(), Clock::now() + patience), wants_tls);
         }
         // Of several addresses the first reason counts: the others are mostly of the other family.
         if (reason.empty()) {

@@ -19,6 +19,10 @@ std::string printable_address(std::string_view url);
 /// server announces it, with the login of the first. `address` may have a scheme.
 std::string with_address(std::string_view url, std::string_view address);
 
+/// What is wrong with what a server says first, for a client that wants TLS or not; empty if it is
+/// a NATS server's INFO that agrees. Fit for a log, whatever the bytes.
+std::string judge_greeting(std::string_view heard, bool wants_tls);
+
 /// Asks the resolver for the URL's host, and returns how long that took, whatever came of it.
 /// nats.c counts it into its timeout: a resolver that is slow, as when the first of its name
 /// servers is down, leaves it no time to connect.

@@ -1,10 +1,11 @@
-// A reply of JetStream, or of whoever answers in its place: one of value, error and "malformed",
-// never more; what reaches a log is short and printable; a configuration can be read again.
-
-#include "schemas/nats/jetstream_reply.hpp"
+// What a NATS server, or whoever answers in its place, says. A reply of JetStream: one of value,
+// error and "malformed", never more; a configuration can be read again. Its greeting, and addresses
+// of other servers: the login stays. What reaches a log is short and printable.
 
 #include <nlohmann/json.hpp>
 
+#include "schemas/nats/jetstream_reply.hpp"
+#include "schemas/nats/nats_probe.hpp"
 #include "tests/fuzz/bytes.hpp"
 
 using namespace homeward;
@@ -32,11 +33,27 @@ void check_config(const std::string& config) {
     require(nlohmann::json::parse(config, nullptr, false).is_object());
 }
 
+void check_greeting(std::string_view heard) {
+    const std::string without_tls = judge_greeting(heard, false);
+    check_text(without_tls);
+    check_text(judge_greeting(heard, true));
+    require(!without_tls.empty() || heard.substr(0, 5) == "INFO ");
+}
+
+/// As nats.c gives it, of INFO's connect_urls.
+void check_address(std::string_view address) {
+    constexpr std::string_view kLogin = "nats://app:secret@";
+    const std::string other = with_address(std::string(kLogin) + "hub:4222", address);
+    require(other.compare(0, kLogin.size(), kLogin) == 0);
+    check_text(printable_address(address));
+    require(printable_address(other) == printable_address(address));
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     fuzz::Bytes input(data, size);
-    const auto kind = input.take<std::uint8_t>() % 6;
+    const auto kind = input.take<std::uint8_t>() % 8;
     const std::string_view text = input.take_text(input.size());
     if (kind == 0) {
         const auto reply = parse_pub_ack(text);
@@ -51,6 +68,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     } else if (kind == 4) {
         const auto reply = parse_consumer_info(text);
         if (const auto* info = check(reply)) check_config(info->config);
+    } else if (kind == 6) {
+        check_greeting(text);
+    } else if (kind == 7) {
+        check_address(text);
     } else {
         const std::size_t half = text.size() / 2;
         const auto status = parse_pull_status(text.substr(0, half), text.substr(half));

@@ -36,3 +36,13 @@ TEST_CASE("another server of the cluster gets the login of the first") {
     CHECK(with_address("tls://app:a/b@hub:1", "nats://other:2") == "tls://app:a/b@other:2");
     CHECK(with_address("nats://hub", "other:2") == "nats://other:2");
 }
+
+TEST_CASE("a server's greeting is judged by what the client wants") {
+    CHECK(judge_greeting("INFO {\"tls_available\":true}\r\n", true).empty());
+    CHECK(judge_greeting("INFO {}\r\n", false).empty());
+    CHECK(judge_greeting("INFO {}\r\n", true).find("offers no TLS") != std::string::npos);
+    CHECK(judge_greeting("INFO {\"tls_required\":true}\r\n", false).find("requires TLS") !=
+          std::string::npos);
+    CHECK(judge_greeting("HTTP/1.1 400\x1b[31m\r\nx", false) ==
+          "it is no NATS server; it says \"HTTP/1.1 400?[31m\"");
+}
