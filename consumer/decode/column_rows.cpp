@@ -27,8 +27,9 @@ constexpr std::size_t kPackedTextBytesMax = kFieldBytesMax;
 /// A timestamptz with its length.
 constexpr std::size_t kTimeElementBytes = 12;
 
-/// Whether JSON that differs from this only in its numbers is as good: they are part of no escape
-/// and of no exponent, which could make a number that jsonb does not hold.
+/// Whether JSON that has this one's pattern is as good: it differs in digits alone, and begins no
+/// number with a zero that this does not (columns/pattern.hpp). They are part of no escape and of
+/// no exponent, which could make a number that jsonb does not hold.
 bool is_alike(std::string_view json) {
     const bool is_container = json.front() == '{' || json.front() == '[';
     if (!is_container || json.size() > kAlikeBytesMax || json.find('\\') != std::string_view::npos)

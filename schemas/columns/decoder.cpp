@@ -80,6 +80,7 @@ bool Decoder::decode(std::string_view body, const Frame& frame) {
     if (cells_ > kCellsKept) blocks_ = {};
     if (blocks_.size() > kBlocksKept) blocks_.resize(kBlocksKept);
     cells_ = 0;
+    patterns_.trim();
     reserve_made();
     if (types_.size() >= kTypesKept) types_.clear();
     if (!split_definitions(frame.types, definitions_) || !decode_order(body, frame.events)) {
@@ -316,21 +317,11 @@ bool Decoder::decode_prefixes(std::string_view& in, Column& column, std::size_t 
 }
 
 bool Decoder::decode_patterns(std::string_view& in, Column& column, std::size_t count) {
-    if (!patterns_.open(in, count)) return false;
+    if (!patterns_.open(in, count, values_bytes_max_ - values_bytes_)) return false;
     for (std::size_t i = 0; i < count; ++i) {
         column.places.push_back(static_cast<std::uint8_t>(patterns_.place()));
-        const std::size_t bytes_max = patterns_.bytes_max();
-        const bool has_room = this->has_room(bytes_max);
-        if (!has_room) scratch_.resize(bytes_max);
-        char* const at = has_room ? made_end_ : scratch_.data();
-        const char* const end = patterns_.write_next(at);
-        if (end == nullptr) return false;
-        if (!has_room) {
-            const auto bytes = static_cast<std::size_t>(end - at);
-            if (!this->has_room(bytes)) return false;
-            std::memcpy(made_end_, at, bytes);
-        }
-        if (!add_made(column, made_end_ + (end - at))) return false;
+        if (!has_room(patterns_.bytes_max()) && !has_room(patterns_.bytes())) return false;
+        if (!add_made(column, patterns_.write_next(made_end_))) return false;
     }
     return true;
 }

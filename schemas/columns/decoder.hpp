@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "schemas/columns/layout.hpp"
-#include "schemas/columns/patterns.hpp"
+#include "schemas/columns/pattern_decoder.hpp"
 #include "schemas/text/record_json.hpp"
 
 namespace homeward::columns {
@@ -99,7 +99,6 @@ class Decoder {
     std::string_view order_;
     std::vector<std::uint64_t> lengths_;
     std::vector<std::uint64_t> shared_;
-    std::string scratch_;
     std::vector<std::string_view> entries_;
     PatternDecoder patterns_;
     /// Texts that are not in the body as they are, one after another. They never move.

@@ -34,7 +34,7 @@
 //                 byte for each value: its entry
 //   6 prefixes    text, json: how many bytes each value shares with the one before, the lengths of
 //                 the rests, all as LEB128, then all rests
-//   7 patterns    text, json: number of patterns (LEB128, 1 to 256; patterns.hpp), then these as
+//   7 patterns    text, json: number of patterns (LEB128, 1 to 256; pattern.hpp), then these as
 //                 texts; with several, one byte for each value: its pattern; then for each
 //                 placeholder of each pattern: bytes of a number (1 byte, 0 to 8), the least number
 //                 (LEB128), and for each value of that pattern how much more its number is

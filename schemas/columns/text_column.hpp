@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "schemas/columns/layout.hpp"
-#include "schemas/columns/patterns.hpp"
+#include "schemas/columns/pattern_encoder.hpp"
 
 namespace homeward::columns {
 

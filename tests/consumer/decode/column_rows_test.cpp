@@ -8,6 +8,7 @@
 #include "tests/consumer/decode/sample_decoder.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/random_records.hpp"
+#include "tests/support/raw_columns.hpp"
 
 using namespace homeward;
 using namespace homeward::consumer;
@@ -149,4 +150,21 @@ TEST_CASE("columns that are not what they say become one dead letter, and settle
     CHECK_THAT(decoded.work.dead[0].reason, Contains("columns"));
     REQUIRE(decoded.work.tombstones.size() == 1);
     CHECK(decoded.work.tombstones[0].seq_last == decoded.work.seq_last());
+}
+
+TEST_CASE("a pattern by which text that is no JSON would pass for JSON is refused") {
+    const auto decode = [](const std::string& pattern, const std::vector<RawNumbers>& numbers) {
+        const std::string column = "\7" + raw_patterns({pattern}, "", numbers);
+        return Decoded(header_of(2, 2), raw_columns("sample", {kNowUs, kNowUs + 1},
+                                                    {{RecordKind::json, "body", column}}));
+    };
+    const Decoded good =
+        decode(R"({"a":0,"b":0.1B})", {{1, 0, {17, 5}}, {1, 0, {0, 1}}, {1, 0, {5, 50}}});
+    REQUIRE(good.work.events.size() == 2);
+    CHECK_THAT(good.row(0), Contains(R"({"a":17,"b":0.05})"));
+    CHECK_THAT(good.row(1), Contains(R"({"a":5,"b":1.50})"));
+    // {"a":17} and {"a":05}; {"a":10} and {"a":05}
+    CHECK(decode(R"({"a":1B})", {{1, 0, {17, 5}}}).work.is_refused);
+    CHECK(decode(R"({"a":01A})", {{1, 0, {1, 0}}, {1, 0, {0, 5}}}).work.is_refused);
+    CHECK(decode(R"({"a":00})", {{1, 0, {1, 0}}, {1, 0, {0, 5}}}).work.is_refused);
 }

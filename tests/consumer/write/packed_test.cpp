@@ -5,10 +5,38 @@
 #include "tests/consumer/write/packed_type.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/frame_publisher.hpp"
+#include "tests/support/raw_columns.hpp"
 
 using namespace homeward::testing;
 using namespace std::chrono_literals;
 using Catch::Matchers::Contains;
+
+namespace {
+
+/// A frame of columns: events 1, 2 … with `detail` by this pattern and these numbers.
+std::string frame_by(const FramePublisher& sender, std::uint64_t seq_first,
+                     const std::string& pattern, const std::vector<std::uint64_t>& numbers) {
+    const std::int64_t now_us = std::chrono::duration_cast<std::chrono::microseconds>(
+                                    std::chrono::system_clock::now().time_since_epoch())
+                                    .count();
+    const std::vector<std::int64_t> times(numbers.size(), now_us);
+    const homeward::FrameContent content = raw_columns(
+        "packed", times,
+        {{homeward::RecordKind::integer, "number", "\1" + std::string(numbers.size(), '\2')},
+         {homeward::RecordKind::json, "detail",
+          "\7" + raw_patterns({pattern}, "", {{1, 0, numbers}})}});
+    homeward::FrameHeader header;
+    header.version = 2;
+    header.publisher = sender.publisher;
+    header.seq_first = seq_first;
+    header.seq_count = header.line_count = static_cast<std::uint32_t>(numbers.size());
+    header.accepted = header.seq_last();
+    std::vector<std::byte> frame;
+    REQUIRE(homeward::FrameEncoder().encode(header, content, nullptr, frame));
+    return {reinterpret_cast<const char*>(frame.data()), frame.size()};
+}
+
+}  // namespace
 
 TEST_CASE("events of a packed type read as the same events in rows, whatever they contain") {
     Bridge bridge;
@@ -141,6 +169,31 @@ TEST_CASE("bad events in packs become dead letters, and their neighbours land") 
     REQUIRE(wait_until(60s, [&] { return leader.number(count_sql("packed_table")) == 1'996; }));
     CHECK(leader.query("SELECT seq FROM homeward.dead_letter ORDER BY seq") ==
           Rows{{"18"}, {"501"}, {"1001"}, {"2000"}});
+    expect_clean(bridge);
+}
+
+TEST_CASE("a pattern by which text that is no JSON would pass for JSON spoils no pack") {
+    Bridge bridge;
+    write_type(bridge, "packed", measure_type("packed", "packed"));
+    bridge.start_consumer();
+    const PostgresServer& leader = bridge.leader();
+    FramePublisher sender(bridge.leaf().port(), "ams", "shop");
+    const std::vector<std::uint64_t> numbers{17, 5, 17, 17, 17, 17, 17, 17, 17, 17};
+    sender.send(frame_by(sender, 1, R"({"a":0})", numbers));
+    sender.send(frame_by(sender, 11, R"({"a":1B})", numbers));
+    sender.send(frame_by(sender, 21, R"({"a":0})", numbers));
+    const bool is_settled = wait_until(60s, [&] {
+        return leader.number("SELECT coalesce(sum(_events), 0) FROM packed_table_packs") == 20 &&
+               dead_letters(leader) == 1;
+    });
+    INFO(bridge.consumer_log());
+    REQUIRE(is_settled);
+    CHECK(leader.query("SELECT * FROM packed_table").size() == 20);
+    CHECK(leader.number("SELECT count(*) FROM packed_table WHERE detail->>'a' = '5'") == 2);
+    CHECK(leader.query("SELECT seq FROM homeward.dead_letter") == Rows{{"11"}});
+    const CommandResult back = bridge.consumer_command({"repack", "--type", "packed", "--to-rows"});
+    INFO(back.output);
+    CHECK(back.exit_code == 0);
     expect_clean(bridge);
 }
 
