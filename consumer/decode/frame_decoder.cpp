@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <utility>
 
 #include "schemas/nats/subject.hpp"
 
@@ -247,7 +248,8 @@ void MessageDecoder::decode_lines(MessageWork& work, std::int64_t now_us) {
     }
     if (cursor.is_at_end()) return;
     // The header promised other seqs than the body holds: no publisher of ours writes that.
-    refuse_whole(work, "the frame's lines do not add up to the seqs of its header", work.body);
+    refuse_whole(work, "the frame's lines do not add up to the seqs of its header",
+                 std::move(work.body));
 }
 
 void MessageDecoder::decode_line(MessageWork& work, SeqCursor& cursor, Range line,
@@ -341,9 +343,12 @@ void MessageDecoder::take_outcome(MessageWork& work, SeqCursor& cursor, const Ev
 }
 
 /// One dead letter that holds it all, the rest of its seqs tombstones, so that nothing stays open.
+/// The batch keeps no more of it.
 void MessageDecoder::refuse_whole(MessageWork& work, std::string reason, std::string payload) {
     work.is_refused = true;
-    work.rows.clear();
+    std::string().swap(work.body);
+    std::string().swap(work.types);
+    std::string().swap(work.rows);
     work.events.clear();
     work.tombstones.clear();
     work.dead.clear();

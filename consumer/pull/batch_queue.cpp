@@ -1,5 +1,6 @@
 #include "consumer/pull/batch_queue.hpp"
 
+#include <algorithm>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -26,7 +27,7 @@ void weigh(PulledMessage& pulled) {
     }
     const FrameSize size = claimed_size(data);
     pulled.events = size.lines;
-    pulled.body_bytes = size.body_bytes;
+    pulled.body_bytes = std::max<std::size_t>(data.size(), size.body_bytes);
 }
 
 }  // namespace

@@ -268,16 +268,12 @@ void set_body_bytes(std::span<std::byte> header, std::uint32_t compressed_bytes)
 }
 
 FrameSize claimed_size(std::span<const std::byte> frame) {
-    constexpr std::size_t kBodyAt = kFixedBytes + kSectionPrefixBytes;
-    const bool has_body = frame.size() >= kBodyAt + kBodySectionBytes &&
-                          load<Section>(frame, kFixedBytes) == Section::body;
-    if (!has_body) return {1, static_cast<std::uint32_t>(std::min(frame.size(), kFrameBytesMax))};
-    const bool is_columns = load<BodyKind>(frame, kBodyAt) == BodyKind::columns &&
-                            frame.size() >= kBodyAt + body_section_bytes(BodyKind::columns);
-    const std::size_t bytes_at = kBodyAt + (is_columns ? kBodySectionBytes : 8);
-    return {
-        std::min(load<std::uint32_t>(frame, kBodyAt + 4), kFrameLinesMax),
-        std::min(load<std::uint32_t>(frame, bytes_at), static_cast<std::uint32_t>(kBodyBytesMax))};
+    Parts parts;
+    // What is refused is never decompressed, and there may be nothing to decompress.
+    if (parse(frame, parts, Checksum::trust) != FrameError::none || parts.body.empty()) {
+        return {1, static_cast<std::uint32_t>(std::min(frame.size(), kFrameBytesMax))};
+    }
+    return {parts.header.line_count, std::max(parts.header.body_bytes, parts.values_bytes)};
 }
 
 SignatureRoom signature_room(std::span<std::byte> frame) {

@@ -175,7 +175,7 @@ std::uint32_t stored_checksum(std::span<const std::byte> frame);
 /// more.
 struct FrameSize {
     std::uint32_t lines;
-    std::uint32_t body_bytes;
+    std::uint32_t body_bytes;  ///< of columns, their values' if these have more
 };
 FrameSize claimed_size(std::span<const std::byte> frame);
 

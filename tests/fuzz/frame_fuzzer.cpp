@@ -53,6 +53,9 @@ void check_decoding(std::span<const std::byte> frame) {
     const std::string& body = content.body;
     require(frame.size() <= kFrameBytesMax && body.size() <= kBodyBytesMax);
     require(body.size() == header.body_bytes && header.line_count <= kFrameLinesMax);
+    const FrameSize claimed = claimed_size(frame);
+    require(body.empty() || claimed.lines == header.line_count);
+    require(claimed.body_bytes >= body.size() && claimed.body_bytes >= content.values_bytes);
     require(header.line_count <= header.seq_count && header.seq_first > 0);
     // Nobody here has a key.
     require(check_origin(frame) != FrameOrigin::verified);

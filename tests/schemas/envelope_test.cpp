@@ -3,6 +3,7 @@
 
 #include "schemas/wire/envelope.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "schemas/wire/byte_order.hpp"
@@ -91,6 +92,35 @@ TEST_CASE("a frame of version 2 is decoded to exactly what was encoded") {
     const FrameSize size = claimed_size(frame);
     CHECK(size.lines == header.line_count);
     CHECK(size.body_bytes == header.body_bytes);
+}
+
+TEST_CASE("the claimed size is what is decompressed, wherever its section stands") {
+    const auto claimed = [](std::uint32_t values_bytes) {
+        FrameContent content{kBody, {}};
+        content.body_kind = BodyKind::columns;
+        content.values_bytes = values_bytes;
+        FrameHeader header = sample_header();
+        header.seq_count = header.line_count;
+        return claimed_size(encode(header, content)).body_bytes;
+    };
+    CHECK(claimed(1) == kBody.size());
+    CHECK(claimed(4u << 20) == 4u << 20);
+
+    const FrameHeader header = sample_header();
+    auto frame = encode(header, sample_content());
+    const auto section = [&](std::size_t at) {
+        return frame.begin() + static_cast<std::ptrdiff_t>(at);
+    };
+    std::rotate(section(kBodySection), section(kTombstoneSection),
+                section(load<std::uint32_t>(frame, 12)));
+    envelope::seal(frame);
+    REQUIRE(decode(frame) == FrameError::none);
+    CHECK(claimed_size(frame).lines == header.line_count);
+    CHECK(claimed_size(frame).body_bytes == header.body_bytes);
+    // What is refused is never decompressed.
+    frame.pop_back();
+    CHECK(claimed_size(frame).lines == 1);
+    CHECK(claimed_size(frame).body_bytes == frame.size());
 }
 
 TEST_CASE("a frame of version 2 may hold tombstones alone, or only a count") {

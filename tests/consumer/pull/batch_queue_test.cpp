@@ -3,6 +3,7 @@
 
 #include "consumer/pull/batch_queue.hpp"
 
+#include "schemas/wire/frame.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace homeward;
@@ -120,4 +121,29 @@ TEST_CASE("the delay follows transactions up within a few, and down again") {
     CHECK(wait_after(5ms, 1) <= 10ms);
     CHECK(wait_after(1s, 20) == 20ms);
     CHECK(wait_after(1ms, 40) <= 3ms);
+}
+
+TEST_CASE("a batch is no larger than what its frames decompress to may be") {
+    FrameHeader header;
+    header.version = 2;
+    header.publisher.bytes[0] = 1;
+    header.seq_count = header.line_count = 1;
+    header.accepted = header.seq_last();
+    FrameContent content;
+    content.body_kind = BodyKind::columns;
+    content.body.assign(kBodyBytesMax, '0');
+    content.values_bytes = 1;
+    std::vector<std::byte> frame;
+    REQUIRE(FrameEncoder().encode(header, content, nullptr, frame));
+    REQUIRE(frame.size() < 20'000);
+    const Stream stream{StreamKind::audit, "ams", "", "S", "d"};
+    BatchQueue queue;
+    for (int i = 0; i < 10; ++i) {
+        PulledMessage pulled;
+        pulled.stream = &stream;
+        pulled.message.data = frame;
+        queue.push(std::move(pulled));
+    }
+    CHECK(queue.is_full(kFixed));
+    CHECK(queue.take(kFixed).size() == kFixed.bytes_max / kBodyBytesMax);
 }
