@@ -148,12 +148,13 @@ bool ColumnRows::append_field(const columns::Block& block, Plan& plan, std::size
 /// DayBudget may refuse a partition.
 bool ColumnRows::pack_times(const columns::Block& block, const EventType& type, std::int64_t now_us,
                             PackedBlock& packed) const {
-    const std::int64_t day = day_of(static_cast<std::int64_t>(block.times.front()));
+    const auto words = std::span(block.times).subspan(packed.event_first, packed.events);
+    const std::int64_t day = day_of(static_cast<std::int64_t>(words.front()));
     if (day < day_of(now_us) - 1) return false;
-    packed.time_first_us = packed.time_last_us = static_cast<std::int64_t>(block.times.front());
-    packed.times.reserve(block.events * kTimeElementBytes);
+    packed.time_first_us = packed.time_last_us = static_cast<std::int64_t>(words.front());
+    packed.times.reserve(words.size() * kTimeElementBytes);
     CopyRow times(packed.times);
-    for (const std::uint64_t word : block.times) {
+    for (const std::uint64_t word : words) {
         const auto time_us = static_cast<std::int64_t>(word);
         packed.time_first_us = std::min(packed.time_first_us, time_us);
         packed.time_last_us = std::max(packed.time_last_us, time_us);
@@ -207,28 +208,42 @@ bool ColumnRows::are_known_texts(const Field& field, const columns::Column& colu
 }
 
 bool ColumnRows::pack_field(const columns::Block& block, Plan& plan, std::size_t index,
-                            PackedBlock::Values& values) {
+                            std::span<PackedBlock> parts) {
     const Field& field = type_of(plan).fields[index];
-    if (plan.sources[index].form == Form::absent) {
-        values.nulls = block.events;
+    const Source source = plan.sources[index];
+    if (source.form == Form::absent) {
+        for (PackedBlock& part : parts) part.fields[index].nulls = part.events;
         return !field.required;
     }
     const PackForm form = pack_form(field);
     if (form == PackForm::list) return false;
-    const columns::Column& column = block.columns[plan.sources[index].column];
-    const bool is_joined = form == PackForm::joined;
-    if (is_joined && are_plain_texts(field, column, plan, index)) {
-        join_texts(column.texts, values.data);
-        // NUL needs another text, and may be in what is no JSON.
-        if (values.data.find('\0') == std::string::npos) {
-            return count_separators(values.data) + 1 == block.events;
+    const columns::Column& column = block.columns[source.column];
+    const bool is_plain = form == PackForm::joined && are_plain_texts(field, column, plan, index);
+    return std::all_of(parts.begin(), parts.end(), [&](PackedBlock& part) {
+        std::string& data = part.fields[index].data;
+        if (is_plain) {
+            join_texts(std::span(column.texts).subspan(part.event_first, part.events), data);
+            // NUL needs another text, and may be in what is no JSON.
+            if (data.find('\0') == std::string::npos) {
+                return count_separators(data) + 1 == part.events;
+            }
+            data.clear();
         }
-        values.data.clear();
-    }
+        return pack_values(block, plan, index, part);
+    });
+}
+
+/// One by one.
+bool ColumnRows::pack_values(const columns::Block& block, Plan& plan, std::size_t index,
+                             PackedBlock& part) {
+    const columns::Column& column = block.columns[plan.sources[index].column];
+    const bool is_joined = pack_form(type_of(plan).fields[index]) == PackForm::joined;
+    PackedBlock::Values& values = part.fields[index];
     CopyRow row = is_joined ? CopyRow(values.data, CopyRow::Joined{kPackSeparator, kPackNull})
                             : CopyRow(values.data);
     ValueWriter writer(row, scratch_, replaced_nuls_);
-    for (std::uint32_t event = 0; event < block.events; ++event) {
+    for (std::uint32_t i = 0; i < part.events; ++i) {
+        const std::uint32_t event = part.event_first + i;
         if (!append_field(block, plan, index, event, writer)) return false;
         if (!column.has(event)) {
             ++values.nulls;
@@ -239,24 +254,41 @@ bool ColumnRows::pack_field(const columns::Block& block, Plan& plan, std::size_t
     }
     if (!is_joined) return true;
     values.data.pop_back();
-    return count_separators(values.data) + 1 == block.events;
+    return count_separators(values.data) + 1 == part.events;
 }
 
-bool ColumnRows::pack(std::uint32_t index, std::int64_t now_us, PackedBlock& packed) {
+bool ColumnRows::pack_parts(const columns::Block& block, Plan& plan, std::int64_t now_us,
+                            std::span<PackedBlock> parts) {
+    const EventType& type = type_of(plan);
+    // All are as large, so that none is too small for a pack.
+    const auto events_max =
+        static_cast<std::uint32_t>((block.events + parts.size() - 1) / parts.size());
+    std::uint32_t first = 0;
+    for (PackedBlock& part : parts) {
+        part.event_first = first;
+        part.events = std::min(events_max, block.events - first);
+        first += part.events;
+        part.fields.resize(type.fields.size());
+        part.seqs.reserve(part.events);
+        if (!pack_times(block, type, now_us, part)) return false;
+    }
+    for (std::size_t i = 0; i < type.fields.size(); ++i) {
+        if (!pack_field(block, plan, i, parts)) return false;
+    }
+    return true;
+}
+
+bool ColumnRows::pack(std::uint32_t index, std::int64_t now_us, std::vector<PackedBlock>& packed) {
     const columns::Block& block = decoder_.blocks()[index];
     Plan& plan = plans_[index];
-    if (!plan.is_direct || block.events < kPackEventsMin || block.events > kPackEventsMax) {
+    if (!plan.is_direct || !type_of(plan).is_packed || block.events < kPackEventsMin) return false;
+    const std::size_t before = packed.size();
+    packed.resize(before + (block.events + kPackEventsMax - 1) / kPackEventsMax);
+    replaced_nuls_ = 0;
+    if (!pack_parts(block, plan, now_us, std::span(packed).subspan(before))) {
+        packed.resize(before);
         return false;
     }
-    const EventType& type = type_of(plan);
-    if (!type.is_packed || !pack_times(block, type, now_us, packed)) return false;
-    packed.block = index;
-    packed.fields.resize(type.fields.size());
-    replaced_nuls_ = 0;
-    for (std::size_t i = 0; i < type.fields.size(); ++i) {
-        if (!pack_field(block, plan, i, packed.fields[i])) return false;
-    }
-    packed.seqs.reserve(block.events);
     events_.count_replaced_nuls(replaced_nuls_);
     return true;
 }

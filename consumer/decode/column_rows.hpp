@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,9 +39,10 @@ class ColumnRows {
     /// row, `line` is set to its JSON.
     EventOutcome decode(const MessageWork& work, const ColumnPlace& place, std::int64_t now_us,
                         std::string& rows, std::string& line);
-    /// A block as a pack has it, but for seqs: without a row in between. False: some event may be
-    /// none, or none of a pack, or of an earlier day than yesterday; decode() tells.
-    bool pack(std::uint32_t block, std::int64_t now_us, PackedBlock& packed);
+    /// Appends a block as packs have it, but for seqs: without a row in between. False, and nothing
+    /// appended: some event may be none, or none of a pack, or of an earlier day than yesterday;
+    /// decode() tells.
+    bool pack(std::uint32_t block, std::int64_t now_us, std::vector<PackedBlock>& packed);
     /// The type of a block that was packed, and the time of its event.
     int type_of_block(std::uint32_t block) const { return plans_[block].type; }
     std::int64_t time_of(std::uint32_t block, std::uint32_t event) const {
@@ -81,12 +83,15 @@ class ColumnRows {
     void make_plan(const columns::Block& block, Plan& plan) const;
     bool pack_times(const columns::Block& block, const EventType& type, std::int64_t now_us,
                     PackedBlock& packed) const;
+    bool pack_parts(const columns::Block& block, Plan& plan, std::int64_t now_us,
+                    std::span<PackedBlock> parts);
     bool are_plain_texts(const Field& field, const columns::Column& column, Plan& plan,
                          std::size_t index);
     bool are_known_texts(const Field& field, const columns::Column& column, Plan& plan,
                          std::size_t index);
     bool pack_field(const columns::Block& block, Plan& plan, std::size_t index,
-                    PackedBlock::Values& values);
+                    std::span<PackedBlock> parts);
+    bool pack_values(const columns::Block& block, Plan& plan, std::size_t index, PackedBlock& part);
     bool append_row(const columns::Block& block, Plan& plan, std::uint32_t event,
                     ValueWriter& writer);
     bool append_field(const columns::Block& block, Plan& plan, std::size_t index,

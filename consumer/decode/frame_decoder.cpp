@@ -274,12 +274,16 @@ void MessageDecoder::pack_blocks(MessageWork& work, std::int64_t now_us) {
     // A pack has its seqs as 32 bits from the first.
     if (work.seq_count > std::numeric_limits<std::int32_t>::max()) return;
     for (std::uint32_t block = 0; block < columns_.blocks(); ++block) {
-        if (columns_.pack(block, now_us, work.packed.emplace_back())) {
-            packed_[block] = static_cast<std::int32_t>(work.packed.size() - 1);
-        } else {
-            work.packed.pop_back();
-        }
+        const auto first = static_cast<std::int32_t>(work.packed.size());
+        if (columns_.pack(block, now_us, work.packed)) packed_[block] = first;
     }
+}
+
+/// Where in work.packed the next event of a block is; `at`: where the one before is.
+std::uint32_t MessageDecoder::next_packed(const MessageWork& work, std::int32_t& at) {
+    const PackedBlock& last = work.packed[static_cast<std::size_t>(at)];
+    if (last.seqs.size() == last.events) ++at;
+    return static_cast<std::uint32_t>(at);
 }
 
 void MessageDecoder::decode_columns(MessageWork& work, std::int64_t now_us, Into into) {
@@ -299,9 +303,10 @@ void MessageDecoder::decode_columns(MessageWork& work, std::int64_t now_us, Into
         const auto block = static_cast<unsigned char>(index);
         const ColumnPlace at{block, next[block]++, cursor.seq()};
         if (packed_[block] >= 0) {
-            work.packed[static_cast<std::size_t>(packed_[block])].seqs.push_back(at.seq);
-            work.events.push_back({columns_.type_of_block(block), at.seq, 0, 0, block, at.event,
-                                   columns_.time_of(block, at.event)});
+            const std::uint32_t packed = next_packed(work, packed_[block]);
+            work.packed[packed].seqs.push_back(at.seq);
+            work.events.push_back({columns_.type_of_block(block), at.seq, packed, packed, block,
+                                   at.event, columns_.time_of(block, at.event)});
             cursor.advance(1);
             continue;
         }

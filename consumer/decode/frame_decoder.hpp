@@ -48,6 +48,7 @@ class MessageDecoder {
     void decode_lines(MessageWork& work, std::int64_t now_us);
     void decode_columns(MessageWork& work, std::int64_t now_us, Into into);
     void pack_blocks(MessageWork& work, std::int64_t now_us);
+    static std::uint32_t next_packed(const MessageWork& work, std::int32_t& at);
     /// What became of the next event, whose row begins at `row_begin`.
     static void take_outcome(MessageWork& work, SeqCursor& cursor, const EventOutcome& outcome,
                              EventRow place, std::string_view line);
@@ -58,7 +59,7 @@ class MessageDecoder {
     FrameContent content_;  // its body is the work's, but while a frame is decoded
     EventDecoder events_;
     ColumnRows columns_{events_};
-    std::array<std::int32_t, columns::kBlocksMax> packed_{};  // in work.packed; -1: not there
+    std::array<std::int32_t, columns::kBlocksMax> packed_{};  // last in work.packed; -1: none
     std::string line_;  // of an event of columns that becomes no row
 };
 

@@ -14,7 +14,7 @@ namespace homeward::consumer {
 struct EventRow {
     int type;
     std::uint64_t seq;
-    std::uint32_t begin, end;  ///< in MessageWork::rows; both 0 if it is in a PackedBlock
+    std::uint32_t begin, end;  ///< in MessageWork::rows; equal: of its block in `packed`
     /// Where it stands in MessageWork::body; of columns, its block and its place there.
     std::uint32_t line_begin, line_end;
     std::int64_t time_us;
@@ -22,13 +22,15 @@ struct EventRow {
     bool has_row() const { return end != begin; }
 };
 
-/// The events of a block of columns, all of one day, as a pack has them (pack_form.hpp).
+/// Events of a block of columns, all of one day, as a pack has them (pack_form.hpp): the block, or
+/// a part of one that has more events than a pack.
 struct PackedBlock {
     struct Values {
         std::string data;       ///< joined, or an array's elements; empty if all are NULL
         std::size_t nulls = 0;  ///< how many are
     };
-    std::uint32_t block = 0;
+    std::uint32_t event_first = 0;  ///< within the block of columns
+    std::uint32_t events = 0;
     std::vector<std::uint64_t> seqs;  ///< one an event
     std::string times;                ///< an array's elements
     std::int64_t time_first_us = 0;   ///< the earliest

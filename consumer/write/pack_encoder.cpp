@@ -78,12 +78,10 @@ std::uint32_t array_oid(ColumnType column) {
     return 0;
 }
 
-/// Whose first event the place is.
+/// nullptr: it has a row of its own.
 const PackedBlock* block_of(const RowPlace& place) {
-    const std::vector<PackedBlock>& packed = place.work->packed;
-    const std::uint32_t block = place.work->events[place.event].line_begin;
-    return &*std::find_if(packed.begin(), packed.end(),
-                          [block](const PackedBlock& one) { return one.block == block; });
+    const EventRow& event = place.work->events[place.event];
+    return event.has_row() ? nullptr : &place.work->packed[event.begin];
 }
 
 }  // namespace
@@ -303,7 +301,9 @@ std::vector<RowPlace> PackEncoder::encode(std::span<const RowPlace> places, std:
     std::pair<const Key, std::vector<RowPlace>>* last = nullptr;
     for (const RowPlace& place : places) {
         const EventRow& event = place.work->events[place.event];
-        if (!event.has_row() && event.line_end > 0) continue;  // the block's first stands for all
+        const PackedBlock* const block = block_of(place);
+        // The block's first stands for all.
+        if (block != nullptr && event.seq != block->seqs.front()) continue;
         const Key key{place.work->origin, day_of(event.time_us)};
         if (last == nullptr || last->first != key) last = &*groups.try_emplace(key).first;
         last->second.push_back(place);
@@ -312,7 +312,7 @@ std::vector<RowPlace> PackEncoder::encode(std::span<const RowPlace> places, std:
     for (const auto& [key, group] : groups) {
         for (const RowPlace& place : group) {
             const EventRow& event = place.work->events[place.event];
-            const PackedBlock* block = event.has_row() ? nullptr : block_of(place);
+            const PackedBlock* const block = block_of(place);
             const std::size_t events = block == nullptr ? 1 : block->seqs.size();
             const std::uint64_t seq_last = block == nullptr ? event.seq : block->seqs.back();
             if (is_far(static_cast<std::int64_t>(seq_last)) || bytes_ >= kBytesMax ||

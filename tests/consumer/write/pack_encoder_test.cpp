@@ -182,6 +182,30 @@ TEST_CASE("columns become the packs that their rows would") {
     }
 }
 
+TEST_CASE("a block of more events than a pack has becomes packs of equal size") {
+    const auto pack = [](Packing& packing, std::uint64_t events) {
+        SampleRecords records(11);
+        columns::Encoder encoder;
+        for (std::uint64_t i = 0; i < events; ++i) {
+            // Two parts, of which one has what needs another text.
+            records.add_named(i == 1 ? std::string("a\0b", 3) : "n" + std::to_string(i), encoder);
+        }
+        packing.add(encoder);
+        return packing.encode();
+    };
+    Packing rows(MessageDecoder::Into::rows), packs(MessageDecoder::Into::packs);
+    CHECK(pack(rows, 2 * kPackEventsMax) == 0);
+    CHECK(pack(packs, 2 * kPackEventsMax) == 0);
+    CHECK(packs.packed_blocks() == 2);
+    CHECK(packs.packs == rows.packs);
+    Packing more(MessageDecoder::Into::packs);
+    CHECK(pack(more, kPackEventsMax + 1) == 0);
+    REQUIRE(more.packed_blocks() == 2);
+    CHECK(more.batch()[0].rows.empty());
+    CHECK(more.batch()[0].packed[0].seqs.size() == kPackEventsMax / 2 + 1);
+    CHECK(more.batch()[0].packed[1].seqs.size() == kPackEventsMax / 2);
+}
+
 TEST_CASE("texts of every length, and what needs another text, are packed as in rows") {
     const auto add = [](SampleRecords& records, columns::Encoder& encoder, std::size_t bytes) {
         for (std::size_t i = 0; i <= bytes; ++i) records.add_named(std::string(i, 'x'), encoder);
