@@ -72,5 +72,6 @@ TEST_CASE("nothing is lost or doubled when consumer and app are killed at random
     CHECK(verdict.accepted > 1000u * static_cast<unsigned>(rounds_max));
     CHECK(redelivered > 0);  // else no kill met a transaction, and nothing was tested
     CHECK(bridge.leader().number("SELECT count(*) FROM homeward.dead_letter") == 0);
+    CHECK(has_packs_if_packed(bridge.leader()));
     CHECK(bridge.stop_consumer() == 0);
 }

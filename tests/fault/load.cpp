@@ -49,6 +49,11 @@ std::uint64_t announced_seed() {
     return seed;
 }
 
+bool has_packs_if_packed(const PostgresServer& leader) {
+    return std::getenv("HOMEWARD_SCHEMA_TYPES_DIR") == nullptr ||
+           leader.number("SELECT count(*) FROM audit_events_packs") > 0;
+}
+
 int rounds(int minimum, int full) {
     return std::getenv("HOMEWARD_FULL") != nullptr ? full : minimum;
 }

@@ -42,6 +42,9 @@ class Load {
 /// The seed of this run's random moments: HOMEWARD_SEED, or a fresh one; printed either way.
 std::uint64_t announced_seed();
 
+/// False: this is a run over packed_types/ (CMakeLists.txt), and the leader has no pack of it.
+bool has_packs_if_packed(const PostgresServer& leader);
+
 /// `minimum` in the short run, HOMEWARD_FULL=1 asks for `full`.
 int rounds(int minimum, int full);
 

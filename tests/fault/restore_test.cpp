@@ -90,6 +90,7 @@ TEST_CASE("what a backup lacks is read again from the streams' history, and noth
     CHECK(again.exit_code == 0);
     CHECK(again.output.find(" 0 events were missing") != std::string::npos);
     CHECK(load.verdict().is_clean());
+    CHECK(has_packs_if_packed(bridge.leader()));
     CHECK(bridge.stop_consumer() == 0);
 }
 

@@ -1,8 +1,10 @@
 // A whole message: whatever it is, each of its seqs becomes a row, a dead event or part of a
 // tombstone, once; and the rows lie behind one another where their events say. Frames have lines or
-// columns. Decoded into packs, the same events are left, each in a row or in a block.
+// columns. Decoded into packs, the same events are left, each in a row or in a block; and what
+// packs have of a jsonb column is JSON, since the leader takes it as text.
 
 #include "consumer/decode/frame_decoder.hpp"
+#include "consumer/decode/pack_form.hpp"
 #include "schemas/nats/subject.hpp"
 #include "tests/consumer/decode/sample_decoder.hpp"
 #include "tests/fuzz/bytes.hpp"
@@ -49,6 +51,28 @@ void check_packs(const MessageWork& work, const std::vector<EventRow>& of_rows) 
     require(without_row == 0);
 }
 
+void check_json(std::string_view joined) {
+    static EventDecoder parser(std::make_shared<const Catalog>(std::vector<EventType>{}), {0, 0});
+    while (!joined.empty()) {
+        const std::size_t end = std::min(joined.find(kPackSeparator), joined.size());
+        std::string text(joined.substr(0, end));
+        joined.remove_prefix(std::min(end + 1, joined.size()));
+        text.reserve(text.size() + EventDecoder::padding());
+        require(text == std::string(1, kPackNull) || parser.is_json(text));
+    }
+}
+
+void check_json(const MessageWork& work, const Catalog& catalog) {
+    for (const EventRow& event : work.events) {
+        if (event.has_row() || event.seq != work.packed[event.begin].seqs.front()) continue;
+        const auto& fields = catalog.types()[static_cast<std::size_t>(event.type)].fields;
+        for (std::size_t i = 0; i < fields.size(); ++i) {
+            const bool is_json = fields[i].column == ColumnType::jsonb && !fields[i].array;
+            if (is_json) check_json(work.packed[event.begin].fields[i].data);
+        }
+    }
+}
+
 std::vector<EventType> packed_types() {
     std::vector<EventType> types = load_event_types(HOMEWARD_SAMPLE_TYPES);
     for (EventType& type : types) type.is_packed = true;
@@ -72,8 +96,7 @@ std::string frame_of(fuzz::Bytes& input, bool has_columns) {
         content.body_kind = BodyKind::columns;
         content.types = input.take_text(input.take<std::uint8_t>());
         content.values_bytes = input.take<std::uint32_t>() % kBodyBytesMax;
-        content.body = input.take_text(input.size());
-        content.body += '\n';
+        content.body = input.size() > 0 ? input.take_text(input.size()) : "\n";
         require(encoder.encode(header, content, nullptr, frame));
     }
     return {reinterpret_cast<const char*>(frame.data()), frame.size()};
@@ -82,8 +105,8 @@ std::string frame_of(fuzz::Bytes& input, bool has_columns) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    static MessageDecoder decoder(std::make_shared<const Catalog>(packed_types()),
-                                  {3'650 * testing::kDayUs, 2 * testing::kDayUs});
+    static const auto catalog = std::make_shared<const Catalog>(packed_types());
+    static MessageDecoder decoder(catalog, {3'650 * testing::kDayUs, 2 * testing::kDayUs});
     fuzz::Bytes input(data, size);
     const std::uint8_t kind = input.take<std::uint8_t>() % 4;
     const bool is_plain = kind % 2 == 0;
@@ -108,5 +131,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     work.reset();
     decoder.decode(work, testing::kNowUs, MessageDecoder::Into::packs);
     check_packs(work, rows);
+    check_json(work, *catalog);
     return 0;
 }

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "tests/consumer/ledger/account.hpp"
+#include "tests/fault/load.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/faults/tcp_proxy.hpp"
 #include "tests/support/frame_publisher.hpp"
@@ -123,6 +124,7 @@ TEST_CASE("acknowledged when replicated: a failover loses nothing and doubles no
           static_cast<std::int64_t>(sent));
     failover.old_leader().stop();
     CHECK(is_there(failover.new_leader()));
+    CHECK(has_packs_if_packed(failover.new_leader()));
 }
 
 TEST_CASE("a leader that freezes for good is left for its standby") {
