@@ -80,7 +80,7 @@ std::string encoding_complaint(std::string_view encoding) {
 
 PgConnection::PgConnection(const std::string& url, const Config::Postgres& config)
     : connection_(pg_connect(url)),
-      settings_(config),
+      settings_(config, PQserverVersion(connection_)),
       calls_(connection_, stall_max(config)),
       ledger_schema_(config.ledger_schema) {
     PQsetNoticeProcessor(

@@ -2,7 +2,8 @@
 
 namespace homeward::consumer {
 
-SessionSettings::SessionSettings(const Config::Postgres& config) {
+SessionSettings::SessionSettings(const Config::Postgres& config, int server_version) {
+    constexpr int kTransactionTimeoutFrom = 170000;
     const std::string lock_ms = std::to_string(config.lock_timeout_ms);
     const std::string statement_ms = std::to_string(config.statement_timeout_ms);
     // First: a transaction takes its isolation before its first query.
@@ -10,6 +11,8 @@ SessionSettings::SessionSettings(const Config::Postgres& config) {
     add("lock_timeout", lock_ms);
     add("statement_timeout", statement_ms);
     add("idle_in_transaction_session_timeout", statement_ms);
+    // A proof, an erasure and a day's packing take as long as they need.
+    if (server_version >= kTransactionTimeoutFrom) add("transaction_timeout", "0");
     add("timezone", "'UTC'");
     add("datestyle", "'ISO'");
     add("intervalstyle", "'postgres'");

@@ -13,7 +13,8 @@ namespace homeward::consumer {
 /// connections to others after every transaction, each transaction sets them for itself.
 class SessionSettings {
   public:
-    explicit SessionSettings(const Config::Postgres& config);
+    /// `server_version` as in 150004 for 15.4.
+    SessionSettings(const Config::Postgres& config, int server_version);
 
     /// One more, with its value as SQL.
     void add(const std::string& name, const std::string& value);
