@@ -9,19 +9,27 @@ namespace {
 
 struct Column {
     std::string type;  // as format_type() prints it
-    bool needs_value;  // NOT NULL, and nothing fills it
+    bool is_not_null;
+    bool is_filled;  // when nobody writes it
 };
+
+/// Whether rows or packs may have NULL in a column that we write.
+bool may_be_null(const EventType& type, const std::string& column) {
+    const Field* field = type.find(column);
+    return field != nullptr ? !field->required : column == "extra" || column == "_seq_offsets";
+}
 
 std::map<std::string, Column> read_columns(PgConnection& leader, const std::string& table) {
     const QueryResult found = leader.query(
         "SELECT attname, format_type(atttypid, atttypmod),"
-        " attnotnull AND NOT atthasdef AND attidentity = '' AND attgenerated = ''"
+        " attnotnull, atthasdef OR attidentity <> '' OR attgenerated <> ''"
         " FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped",
         {table});
     std::map<std::string, Column> columns;
     for (int row = 0; row < found.rows(); ++row) {
         columns[std::string(found.at(row, 0))] = {
-            std::string(without_ledger_schema(found.at(row, 1))), found.at(row, 2) == "t"};
+            std::string(without_ledger_schema(found.at(row, 1))), found.at(row, 2) == "t",
+            found.at(row, 3) == "t"};
     }
     return columns;
 }
@@ -50,16 +58,21 @@ std::vector<std::string> find_table_drift(PgConnection& leader, const std::strin
     for (const auto& [name, wanted] : written) {
         const auto found = columns.find(name);
         if (found == columns.end()) {
-            drift.push_back("column \"" + name + "\" of " + shown + " is missing; run " +
+            drift.push_back("column \"" + name + "\" of " + shown +
+                            " is missing; if it was renamed, rename it back, else run " +
                             command::kSchemaApply);
         } else if (found->second.type != wanted) {
             drift.push_back("column \"" + name + "\" of " + shown + " is " + found->second.type +
                             ", event type \"" + type.name + "\" writes " + wanted +
                             "; ALTER TABLE … ALTER COLUMN … TYPE " + wanted);
+        } else if (found->second.is_not_null && may_be_null(type, name)) {
+            drift.push_back("column \"" + name + "\" of " + shown +
+                            " is NOT NULL, and events of type \"" + type.name +
+                            "\" need not have it; ALTER TABLE … ALTER COLUMN … DROP NOT NULL");
         }
     }
     for (const auto& [name, column] : columns) {
-        if (!column.needs_value || written.count(name) == 1) continue;
+        if (!column.is_not_null || column.is_filled || written.count(name) == 1) continue;
         drift.push_back("column \"" + name + "\" of " + shown +
                         " is NOT NULL without a default, and event type \"" + type.name +
                         "\" does not have it; drop NOT NULL, or add a default or the field");

@@ -152,6 +152,18 @@ TEST_CASE("check finds what is wrong with schema, columns, encoding, files and t
     CHECK_THAT(renamed.output, Contains("lacks actor, and has who") && Contains("RENAME COLUMN"));
     bridge.leader().query("ALTER TABLE public.audit_events RENAME COLUMN who TO actor");
 
+    // The consumer holds these types, whatever schema apply would do.
+    bridge.leader().query(
+        "ALTER TABLE public.audit_events DROP COLUMN actor; DROP TABLE public.metric_events");
+    const CommandResult dropped = bridge.consumer_command({"check"});
+    CHECK(dropped.exit_code == 1);
+    CHECK_THAT(dropped.output,
+               Contains("WRONG events of type \"audit\" are held: column \"actor\" of") &&
+                   Contains("WRONG events of type \"metric\" are held: table") &&
+                   Contains("is missing"));
+    REQUIRE(bridge.consumer_command({"schema", "apply"}).exit_code == 0);
+    CHECK(bridge.consumer_command({"check"}).exit_code == 0);
+
     bridge.leader().query("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
     const std::string url = bridge.leader().url();
     CHECK_THAT(checks.with("HOMEWARD_POSTGRES_URL", url.substr(0, url.rfind('/')) + "/latin"),

@@ -185,6 +185,19 @@ TEST_CASE("schema drift holds that table alone, is named, makes no dead letter, 
         }));
         CHECK(wait_until(10s, [&] { return !leader.is_held("metric"); }));
     }
+    SECTION("NOT NULL on a column that events need not have") {
+        leader.leader().query(
+            "UPDATE metric_events SET extra = '{}';"
+            "ALTER TABLE metric_events ALTER COLUMN extra SET NOT NULL");
+        leader.send_metric();
+        CHECK(wait_until(20s, [&] { return leader.is_held("metric"); }));
+        CHECK(dead_letters(leader.leader()) == 0);
+        const CommandResult check = leader.bridge().consumer_command({"check"});
+        CHECK(check.exit_code != 0);
+        CHECK_THAT(check.output, Contains("\"extra\" of public.metric_events is NOT NULL"));
+        leader.leader().query("ALTER TABLE metric_events ALTER COLUMN extra DROP NOT NULL");
+        CHECK(leader.has_metrics(2));
+    }
     SECTION("a column of another type of as many bytes, which refuses nothing") {
         leader.leader().query("ALTER TABLE metric_events ALTER COLUMN value TYPE bigint");
         leader.send_metric();
