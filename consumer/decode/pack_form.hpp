@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "schemas/types/event_type.hpp"
@@ -27,5 +28,10 @@ inline constexpr char kPackNull = '\x1d';
 inline constexpr int kPackEventsMax = 2'000;
 /// Fewer are cheaper as rows.
 inline constexpr int kPackEventsMin = 8;
+/// A pack with so many bytes of values takes no more events; a value of PostgreSQL has 1 GB at
+/// most.
+inline constexpr std::size_t kPackBytesMax = 4u << 20;
+/// A larger event becomes a row.
+inline constexpr std::size_t kPackEventBytesMax = 256u << 10;
 
 }  // namespace homeward::consumer

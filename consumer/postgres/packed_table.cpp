@@ -112,9 +112,22 @@ std::string PackedTable::index_sql(const std::string& column) const {
            (is_joined ? "homeward.joined_values(" + name + ")" : name) + ")";
 }
 
+/// What the values of a row `r` take as text, but for those that are always small.
+std::string PackedTable::bytes_of_row() const {
+    std::string sum = "0::int8";
+    for (const Field& field : pack_fields(type_)) {
+        const bool is_small =
+            pack_form(field) == PackForm::array && field.column != ColumnType::numeric;
+        if (is_small) continue;
+        sum += " + coalesce(octet_length(r." + leader_.quote(field.name) + "::text), 0)";
+    }
+    return sum;
+}
+
 /// Whether a row `r` can be part of a pack.
 std::string PackedTable::packable() const {
-    std::string all = std::string("r.") + kPackSeqs;
+    std::string all = std::string("r.") + kPackSeqs + " AND " + bytes_of_row() +
+                      " <= " + std::to_string(kPackEventBytesMax);
     for (const Field& field : type_.fields) {
         if (field.column != ColumnType::text || field.array) continue;
         const std::string column = "r." + leader_.quote(field.name);
@@ -156,12 +169,15 @@ std::string PackedTable::pack_statement(const std::string& source, int events_ma
     }
     return "INSERT INTO " + qualified(packs_table(type_)) + " (" + listed(columns) + ")\nSELECT " +
            listed(values) +
-           "\nFROM (SELECT c.*, min(c.seq) OVER (PARTITION BY c.origin, c._chunk) AS _seq_first,"
-           " row_number() OVER (PARTITION BY c.origin, c._chunk ORDER BY c.seq) AS _place FROM"
-           " (SELECT r.*, r.seq / 1000000000 * 1000000000 + row_number() OVER"
-           " (PARTITION BY r.origin, r.seq / 1000000000 ORDER BY r.seq) / " +
-           std::to_string(events_max) + " AS _chunk FROM (" + source +
-           ") AS r) AS c) AS s\nGROUP BY s.origin, s._chunk";
+           "\nFROM (SELECT c.*, min(c.seq) OVER (PARTITION BY c.origin, c._chunk, c._part)"
+           " AS _seq_first, row_number() OVER (PARTITION BY c.origin, c._chunk, c._part"
+           " ORDER BY c.seq) AS _place FROM"
+           " (SELECT r.*, r.seq / 1000000000 * 1000000000 + row_number() OVER of_origin / " +
+           std::to_string(events_max) + " AS _chunk, (sum(" + bytes_of_row() +
+           ") OVER of_origin)::int8 / " + std::to_string(kPackBytesMax) + " AS _part FROM (" +
+           source +
+           ") AS r WINDOW of_origin AS (PARTITION BY r.origin, r.seq / 1000000000 ORDER BY r.seq)"
+           ") AS c) AS s\nGROUP BY s.origin, s._chunk, s._part";
 }
 
 /// With the counts of its days, which are found by the table's name.

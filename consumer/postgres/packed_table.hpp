@@ -31,11 +31,13 @@ class PackedTable {
     /// it, since that would go on reading only rows.
     void plan_rename(std::vector<std::string>& statements);
 
-    /// INSERT of what `source` selects, with the columns of rows, as packs of up to `events_max`.
+    /// INSERT of what `source` selects, with the columns of rows, as packs of up to `events_max`
+    /// and some kPackBytesMax.
     std::string pack_statement(const std::string& source, int events_max) const;
     const PackedView& view() const { return view_; }
 
   private:
+    std::string bytes_of_row() const;
     std::string packable() const;
     std::string pack_sql() const;
     void plan_registration(std::vector<std::string>& statements);

@@ -5,8 +5,18 @@
 #include <algorithm>
 #include <chrono>
 #include <optional>
+#include <string_view>
 
 namespace homeward::consumer {
+namespace {
+
+/// Of a part that is too large for the statement's time, for memory, or for a value.
+bool is_too_much(std::string_view sqlstate) {
+    const std::string_view kind = sqlstate.substr(0, 2);
+    return sqlstate == kQueryCanceled || kind == "53" || kind == "54";
+}
+
+}  // namespace
 
 std::int64_t DayPacker::move(PgConnection& leader, const std::string& type, const std::string& day,
                              std::int64_t first) {
@@ -22,8 +32,7 @@ std::int64_t DayPacker::move(PgConnection& leader, const std::string& type, cons
             blocks_max_ = std::min(blocks_max_ * 2, kBlocksMax);
         return moved;
     } catch (const LeaderError& error) {
-        if (error.sqlstate() == kQueryCanceled)
-            blocks_max_ = std::max<std::int64_t>(blocks_max_ / 2, 1);
+        if (is_too_much(error.sqlstate())) blocks_max_ = std::max<std::int64_t>(blocks_max_ / 2, 1);
         throw;
     }
 }

@@ -46,7 +46,7 @@ class DayPacker {
                       std::int64_t first);
 
     const Config::Postgres& config_;
-    std::int64_t blocks_max_ = kBlocksMax;  ///< of one transaction; fewer after a timeout
+    std::int64_t blocks_max_ = kBlocksMax;  ///< of one transaction; fewer when that was too much
     std::map<std::pair<std::string, std::string>, Progress> progress_;  // by type and day
 };
 

@@ -13,8 +13,6 @@
 namespace homeward::consumer {
 namespace {
 
-constexpr std::size_t kBytesMax = 4u << 20;
-constexpr std::size_t kEventBytesMax = 256u << 10;
 /// origin, seq and time, which every row begins with.
 constexpr std::size_t kHeadFields = 3;
 constexpr std::size_t kPackHeadFields = 7;
@@ -131,7 +129,7 @@ bool PackEncoder::read(const RowPlace& place) {
         fields_.emplace_back(at, length);
         at += length;
     }
-    return event.end - event.begin <= kEventBytesMax;
+    return event.end - event.begin <= kPackEventBytesMax;
 }
 
 bool PackEncoder::is_packable() const {
@@ -315,7 +313,7 @@ std::vector<RowPlace> PackEncoder::encode(std::span<const RowPlace> places, std:
             const PackedBlock* const block = block_of(place);
             const std::size_t events = block == nullptr ? 1 : block->seqs.size();
             const std::uint64_t seq_last = block == nullptr ? event.seq : block->seqs.back();
-            if (is_far(static_cast<std::int64_t>(seq_last)) || bytes_ >= kBytesMax ||
+            if (is_far(static_cast<std::int64_t>(seq_last)) || bytes_ >= kPackBytesMax ||
                 events_ + events > kPackEventsMax) {
                 finish(packs, rows);
             }

@@ -237,3 +237,42 @@ TEST_CASE("two consumers that pack a day at once pack each row once") {
     CHECK(days.all() == 20'000);
     CHECK(days.distinct() == 20'000);
 }
+
+TEST_CASE("packs of large fields stay small, and what is too large for a pack stays a row") {
+    PackedDays days;
+    DayPacker packer(days.config());
+    const auto add = [&](int first, int count, int kib) {
+        days.add_rows("2026-01-01", first, count);
+        days.leader().query("UPDATE packed_table_rows SET note = repeat('0123456789abcdef', " +
+                            std::to_string(kib * 64) + ") WHERE seq >= " + std::to_string(first));
+    };
+    add(1, 100, 200);
+    add(101, 10, 300);
+    CHECK(days.pack(packer).empty());
+    CHECK(days.packed() == 100);
+    CHECK(days.leader().number("SELECT max(octet_length(note)) FROM packed_table_packs") < 5 << 20);
+    CHECK(days.leader().number(count_sql("packed_table_packs")) < 10);
+    CHECK(days.distinct() == 110);
+}
+
+TEST_CASE("a day whose packs are too much for the leader is packed in smaller parts") {
+    // Method: a user's trigger that refuses packs of more than 100 events as a server without
+    // memory does; some 14 rows fill a block.
+    PackedDays days;
+    DayPacker packer(days.config());
+    days.add_rows("2026-01-01", 1, 500, std::string(450, 'n'));
+    const std::string code = GENERATE("53200", "54000");
+    days.leader().query(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF NEW._events > 100 THEN RAISE EXCEPTION 'too much' USING ERRCODE = '" +
+        code +
+        "'; END IF; RETURN NEW; END $$;"
+        "CREATE TRIGGER refuse BEFORE INSERT ON packed_table_packs_20260101 FOR EACH ROW"
+        " EXECUTE FUNCTION refuse()");
+    const auto errors = days.pack(packer, 20);
+    INFO(errors.size());
+    CHECK(errors.size() > 3);
+    CHECK(errors.size() < 20);
+    CHECK(days.packed() == 500);
+    CHECK(days.distinct() == 500);
+}
