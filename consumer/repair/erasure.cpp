@@ -202,6 +202,11 @@ void Erasure::erase_partition(const Partition& partition, std::int64_t first,
                               const std::function<void(std::int64_t)>& on_block) {
     const std::int64_t blocks = partition.is_packed ? kPackBlocksMax : kBlocksMax;
     for (std::int64_t at = first; at < blocks_of(partition); at += blocks) {
+    // Those of v0.1.0 are not made so. By itself, since it locks readers out.
+    leader_.query(
+        "SELECT homeward.identify_rows($1::oid)"
+        " WHERE EXISTS (SELECT FROM pg_publication p WHERE p.pubdelete)",
+        {partition.oid});
         erase_blocks(partition, at, at + blocks);
         on_block(at + blocks);
     }

@@ -97,6 +97,18 @@ SET timezone = 'UTC' SET datestyle = 'ISO' AS $$
       AND b.bounds[2]::timestamptz = b.bounds[1]::timestamptz + interval '1 day'
 $$;
 
+-- Under a publication of deletes (FOR ALL TABLES, Debezium's default) PostgreSQL deletes no row that it cannot
+-- identify. By all its columns, unless there is a key: that costs WAL when rows are deleted, and only with
+-- wal_level = logical.
+CREATE FUNCTION homeward.identify_rows(of_table regclass) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, homeward, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_class c WHERE c.oid = of_table AND c.relreplident = 'd')
+       AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = of_table AND i.indisprimary) THEN
+        EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', of_table);
+    END IF;
+END $$;
+
 -- Creates the partitions of these days and attaches them; returns how many were created. CREATE …
 -- PARTITION OF would block all writers of the table; ATTACH does not. Partitions have no identity column,
 -- which PostgreSQL 17 and newer forbid. A day stays without a partition if a DEFAULT partition has rows
@@ -146,6 +158,7 @@ BEGIN
         BEGIN
             EXECUTE format('CREATE TABLE %I.%I (LIKE %I.%I INCLUDING ALL EXCLUDING IDENTITY)',
                            event_schema, part, event_schema, event_table);
+            PERFORM homeward.identify_rows(format('%I.%I', event_schema, part)::regclass);
             EXECUTE format(
                 'ALTER TABLE %I.%I ATTACH PARTITION %I.%I FOR VALUES FROM (%L) TO (%L)',
                 event_schema, event_table, event_schema, part,

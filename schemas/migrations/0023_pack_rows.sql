@@ -38,6 +38,8 @@ BEGIN
         RETURN 0;
     END IF;
     PERFORM homeward.ensure_partitions(one.table_schema, one.table_name, ARRAY[of_day]);
+    -- Those of v0.1.0 were not made so.
+    PERFORM homeward.identify_rows(one.partition) WHERE EXISTS (SELECT FROM pg_publication p WHERE p.pubdelete);
     -- From here on nobody adds a column. Those that the view does not have, packs do not have either.
     EXECUTE format('LOCK TABLE %s IN ROW EXCLUSIVE MODE', one.partition::regclass);
     SELECT coalesce(string_agg(format('r.%I IS NULL', a.attname), ' AND '), 'true') INTO others

@@ -276,3 +276,15 @@ TEST_CASE("a day whose packs are too much for the leader is packed in smaller pa
     CHECK(days.packed() == 500);
     CHECK(days.distinct() == 500);
 }
+
+TEST_CASE("days are packed under a publication of all tables, also those of v0.1.0") {
+    PackedDays days;
+    DayPacker packer(days.config());
+    days.add_rows("2026-01-01", 1, 100);
+    days.add_rows("2026-01-02", 101, 100);
+    days.leader().query(
+        "ALTER TABLE packed_table_rows_20260101 REPLICA IDENTITY DEFAULT;"
+        "CREATE PUBLICATION everything FOR ALL TABLES");
+    CHECK(days.pack(packer).empty());
+    CHECK(days.packed() == 200);
+}

@@ -89,6 +89,25 @@ TEST_CASE("a DEFAULT partition, a publication of all tables and identity columns
     expect_clean(bridge);
 }
 
+TEST_CASE("erase works under a publication of all tables, also in partitions of v0.1.0") {
+    Bridge bridge(quick());
+    REQUIRE(bridge.consumer_command({"schema", "apply"}).exit_code == 0);
+    PostgresServer& leader = bridge.leader();
+    leader.query(
+        "SELECT homeward.ensure_partitions('public', 'audit_events',"
+        " ARRAY[date '2026-01-01', '2026-01-02']);"
+        "ALTER TABLE audit_events_20260101 REPLICA IDENTITY DEFAULT;"
+        "CREATE PUBLICATION everything FOR ALL TABLES;"
+        "INSERT INTO audit_events (origin, seq, time, actor, action, resource, outcome)"
+        " SELECT 7, s, timestamptz '2025-12-31 12:00Z' + s * interval '1 day', 'user:7', 'a', 'r',"
+        " 'allowed' FROM generate_series(1, 2) AS s");
+    const CommandResult erased =
+        bridge.consumer_command({"erase", "--type", "audit", "--where", "actor=user:7"});
+    INFO(erased.output);
+    CHECK(erased.exit_code == 0);
+    CHECK_THAT(erased.output, Contains("erased=2"));
+}
+
 TEST_CASE("a day that was dropped is made again for events that come even later") {
     Bridge bridge(quick());
     bridge.start_consumer();
