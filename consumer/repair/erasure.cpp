@@ -22,6 +22,8 @@ constexpr std::int64_t kBlocksMax = 1'024;
 constexpr std::int64_t kPackBlocksMax = 2;
 constexpr std::int64_t kBlocksPerMib = 128;
 constexpr std::int64_t kLettersMax = 1'000;
+/// Each looks for what has moved meanwhile.
+constexpr int kPassesMax = 8;
 constexpr std::string_view kExtra = "extra.";
 
 bool is_extra(const std::string& field) {
@@ -200,13 +202,13 @@ void Erasure::erase_blocks(const Partition& partition, std::int64_t first, std::
 
 void Erasure::erase_partition(const Partition& partition, std::int64_t first,
                               const std::function<void(std::int64_t)>& on_block) {
-    const std::int64_t blocks = partition.is_packed ? kPackBlocksMax : kBlocksMax;
-    for (std::int64_t at = first; at < blocks_of(partition); at += blocks) {
     // Those of v0.1.0 are not made so. By itself, since it locks readers out.
     leader_.query(
         "SELECT homeward.identify_rows($1::oid)"
         " WHERE EXISTS (SELECT FROM pg_publication p WHERE p.pubdelete)",
         {partition.oid});
+    const std::int64_t blocks = partition.is_packed ? kPackBlocksMax : kBlocksMax;
+    for (std::int64_t at = first; at < blocks_of(partition); at += blocks) {
         erase_blocks(partition, at, at + blocks);
         on_block(at + blocks);
     }
@@ -266,8 +268,7 @@ void Erasure::erase_letters(ErasureResult& result) {
     }
 }
 
-ErasureResult Erasure::run(const Progress& on_progress) {
-    begin();
+void Erasure::erase_events(const Progress& on_progress) {
     const QueryResult reached =
         leader_.query("SELECT partition, block_next FROM homeward.erasure WHERE id = $1", {id_});
     const std::vector<Partition> parts = partitions();
@@ -288,9 +289,59 @@ ErasureResult Erasure::run(const Progress& on_progress) {
         }
         before += blocks;
     }
-    ErasureResult result;
-    erase_letters(result);
     draw(all);
+}
+
+/// Those with a time of no later than `until`. In one snapshot, which has each event once, wherever
+/// it moves; of each partition the locks are given back, so that any number fits into the leader's
+/// lock table.
+std::int64_t Erasure::count_events(const std::string& until) {
+    std::vector<Parameter> parameters = values();
+    parameters.emplace_back(until);
+    std::int64_t events = 0;
+    leader_.execute("BEGIN ISOLATION LEVEL REPEATABLE READ");
+    for (const Partition& part : partitions()) {
+        const std::string source =
+            part.is_packed ? "(" +
+                                 PackedView(leader_, event_schema_, type_)
+                                     .select_packs(event_columns(type_), "", part.name) +
+                                 ")"
+                           : part.name;
+        leader_.execute("SAVEPOINT part");
+        events +=
+            leader_
+                .query("SELECT count(*) FROM " + source + " e WHERE " + where_ +
+                           " AND e.time <= $" + std::to_string(parameters.size()) + "::timestamptz",
+                       parameters)
+                .number(0, 0);
+        leader_.execute("ROLLBACK TO SAVEPOINT part");
+    }
+    leader_.execute("COMMIT");
+    return events;
+}
+
+ErasureResult Erasure::run(const Progress& on_progress) {
+    begin();
+    // Later events are not waited for: the person may be at work just now.
+    const std::string begun_at(leader_.query("SELECT now()").at(0, 0));
+    ErasureResult result;
+    for (int pass = 1;; ++pass) {
+        erase_events(on_progress);
+        result = {};
+        erase_letters(result);
+        const std::int64_t left = count_events(begun_at);
+        if (left == 0) break;
+        leader_.query("UPDATE homeward.erasure SET partition = 0, block_next = 0 WHERE id = $1",
+                      {id_});
+        if (pass < kPassesMax) continue;
+        throw LeaderError("55006",
+                          std::to_string(left) + " events of type \"" + type_.name +
+                              "\" have moved while they were erased, in each of " +
+                              std::to_string(kPassesMax) +
+                              " passes; erase again when repack, redrive and other erasures of "
+                              "the type have ended",
+                          "");
+    }
     const QueryResult done = leader_.query(
         "UPDATE homeward.erasure SET completed_at = now(), digest = NULL WHERE id = $1"
         " RETURNING rows, dead_letters,"
@@ -304,17 +355,7 @@ ErasureResult Erasure::run(const Progress& on_progress) {
 
 ErasureResult Erasure::count() {
     ErasureResult result;
-    for (const Partition& part : partitions()) {
-        const std::string events =
-            part.is_packed ? "(" +
-                                 PackedView(leader_, event_schema_, type_)
-                                     .select_packs(event_columns(type_), "", part.name) +
-                                 ")"
-                           : part.name;
-        result.rows +=
-            leader_.query("SELECT count(*) FROM " + events + " e WHERE " + where_, values())
-                .number(0, 0);
-    }
+    result.rows = count_events("infinity");
     erase_letters(result);
     result.open_conflicts =
         leader_.query("SELECT count(*) FROM homeward.conflict WHERE state = 'open'").number(0, 0);

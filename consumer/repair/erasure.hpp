@@ -27,7 +27,9 @@ struct ErasureResult {
 
 /// Deletes the events of a type that meet every condition, dead letters included, in transactions
 /// of some MB each. How far it has come is kept on the leader, so that the same conditions go on
-/// where a broken-off erasure stopped. Borrows all it is given; wants the owner's role.
+/// where a broken-off erasure stopped. Events may move meanwhile, as other erasures, packing,
+/// repack and redrive do: whatever is found then is erased, too. Borrows all it is given; wants the
+/// owner's role.
 class Erasure {
   public:
     /// Throws UsageError when the type has no such field.
@@ -36,7 +38,8 @@ class Erasure {
 
     /// Whether conditions like these were broken off before.
     bool is_resumed();
-    /// `on_progress` hears how many of how many MB of the type's partitions have been looked at.
+    /// `on_progress` hears how many of how many MB of the type's partitions have been looked at; it
+    /// begins anew when events have moved. Throws LeaderError (55006) when they go on moving.
     using Progress = std::function<void(std::size_t done, std::size_t all)>;
     ErasureResult run(const Progress& on_progress);
     /// What run() would delete.
@@ -56,6 +59,8 @@ class Erasure {
     void erase_blocks(const Partition& partition, std::int64_t first, std::int64_t end);
     void erase_partition(const Partition& partition, std::int64_t first,
                          const std::function<void(std::int64_t)>& on_block);
+    void erase_events(const Progress& on_progress);
+    std::int64_t count_events(const std::string& until);
     void erase_letters(ErasureResult& result);
     std::int64_t match_letters(const QueryResult& letters, std::vector<std::int64_t>& matching,
                                ErasureResult& result) const;
