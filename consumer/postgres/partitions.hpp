@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "consumer/base/time.hpp"
 #include "consumer/postgres/pg_connection.hpp"
@@ -23,14 +24,20 @@ class Partitions {
     bool is_known(const EventType& type, std::int64_t day) const {
         return known_.count({type.table, day}) == 1;
     }
-    /// Makes what is missing, many days in one statement a table. Outside a transaction, so that no
-    /// lock is kept until a batch commits; blocks no writer, and waits for none. What one table
+    /// At most so many are made in one transaction: others wait for its lock.
+    static constexpr std::size_t kDaysMax = 32;
+
+    /// Makes what is missing, kDaysMax in one statement of a table. Outside a transaction, so that
+    /// no lock is kept until a batch commits; blocks no writer, and waits for none. What one table
     /// objects to is logged; a LeaderError is transient.
     void ensure(PgConnection& leader, const TableDays& days);
     /// After the leader said that something is missing: look again.
     void forget() { known_.clear(); }
 
   private:
+    void ensure_some(PgConnection& leader, const std::string& table,
+                     const std::vector<std::int64_t>& days);
+
     const Config::Postgres& config_;
     std::set<std::pair<std::string, std::int64_t>> known_;  // table, day
 };

@@ -58,9 +58,14 @@ Acceptance ConflictAcceptor::accept(PgConnection& leader, std::int64_t id) {
     for (int tries = 1;; ++tries) {
         try {
             leader.execute("BEGIN; SET CONSTRAINTS ALL IMMEDIATE");
-            const Acceptance result = accept_once(leader, id);
-            leader.execute(result.kind == Acceptance::Kind::accepted ? "COMMIT" : "ROLLBACK");
-            return result;
+            TableDays missing;
+            const Acceptance result = accept_once(leader, id, missing);
+            const bool is_done = result.kind == Acceptance::Kind::accepted && missing.empty();
+            leader.execute(is_done ? "COMMIT" : "ROLLBACK");
+            if (missing.empty()) return result;
+            // Never inside the transaction, whose locks all others would wait for.
+            partitions_.ensure(leader, missing);
+            continue;
         } catch (const LeaderError& error) {
             partitions_.forget();
             if (leader.is_broken()) throw;
@@ -84,7 +89,9 @@ bool ConflictAcceptor::take(PgConnection& leader, std::int64_t id, MessageWork& 
     return true;
 }
 
-Acceptance ConflictAcceptor::accept_once(PgConnection& leader, std::int64_t id) {
+/// Nothing is written when days are `missing`.
+Acceptance ConflictAcceptor::accept_once(PgConnection& leader, std::int64_t id,
+                                         TableDays& missing) {
     Batch batch(1);
     MessageWork& work = batch.front();
     Acceptance result;
@@ -94,7 +101,8 @@ Acceptance ConflictAcceptor::accept_once(PgConnection& leader, std::int64_t id) 
     decoder_.decode(work, system_us());
     if (work.is_refused) return result;
     result.kind = Acceptance::Kind::accepted;
-    copier_.make_room(leader, batch);
+    missing = copier_.missing_days(batch);
+    if (!missing.empty()) return result;
     if (!work.is_heartbeat()) {
         const Runs rest = ledger::claim_rest(leader, work);
         result.settled = work.seq_count - seqs_of(rest);

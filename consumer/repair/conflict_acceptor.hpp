@@ -36,7 +36,7 @@ class ConflictAcceptor {
     Acceptance accept(PgConnection& leader, std::int64_t id);
 
   private:
-    Acceptance accept_once(PgConnection& leader, std::int64_t id);
+    Acceptance accept_once(PgConnection& leader, std::int64_t id, TableDays& missing);
     bool take(PgConnection& leader, std::int64_t id, MessageWork& work);
 
     std::shared_ptr<const Catalog> catalog_;

@@ -67,13 +67,29 @@ RedriveResult Redriver::redrive_parked(PgConnection& leader) {
         if (result.redriven + result.still_dead == 0) return sum;
     }
 }
+    for (;;) {
+        TableDays missing;
+        if (const auto result = try_portion(leader, letters, missing)) return *result;
+        // Never inside the transaction, whose locks all others would wait for.
+        partitions_.ensure(leader, missing);
+    }
+}
+
+/// Nothing is written when days are `missing`.
+std::optional<RedriveResult> Redriver::try_portion(PgConnection& leader,
+                                                   std::span<const LetterRef> letters,
+                                                   TableDays& missing) {
 
 RedriveResult Redriver::redrive_portion(PgConnection& leader, std::span<const LetterRef> letters) {
     leader.execute("BEGIN; SET CONSTRAINTS ALL IMMEDIATE");
     try {
         std::vector<std::int64_t> ids;
         Batch batch = take(leader, letters, ids);
-        copier_.make_room(leader, batch);
+        missing = copier_.missing_days(batch);
+        if (!missing.empty()) {
+            leader.execute("ROLLBACK");
+            return std::nullopt;
+        }
         copier_.copy_or_bury(leader, batch);
         const RedriveResult result = settle(leader, batch, ids);
         leader.execute("COMMIT");

@@ -3,7 +3,9 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "consumer/decode/event_decoder.hpp"
@@ -42,6 +44,9 @@ class Redriver {
   private:
     RedriveResult redrive_portion(PgConnection& leader, std::span<const LetterRef> letters);
     Batch take(PgConnection& leader, std::span<const LetterRef> letters,
+    std::optional<RedriveResult> try_portion(PgConnection& leader,
+                                             std::span<const LetterRef> letters,
+                                             TableDays& missing);
                std::vector<std::int64_t>& ids);
     void decode(MessageWork& work);
     static RedriveResult settle(PgConnection& leader, const Batch& batch,

@@ -154,6 +154,29 @@ TEST_CASE("a message of a thousand old days makes 32 partitions at most, and oth
     expect_clean(bridge);
 }
 
+TEST_CASE("a quarantined frame of any number of days without a partition is accepted") {
+    // Method: the leader's lock table has room for some 500 locks, and a new partition takes six.
+    BridgeOptions options = quick();
+    options.leader_settings = {"max_locks_per_transaction = 10", "max_connections = 20"};
+    Bridge bridge(options);
+    bridge.start_consumer();
+    PostgresServer& leader = bridge.leader();
+    FramePublisher sender(bridge.leaf().port(), "ams", "shop");
+    sender.send(sender.frame_of(1, {audit_line("now")}));
+    REQUIRE(has_rows(leader, 1));
+    constexpr int kDays = 200;
+    std::vector<std::string> lines;
+    for (int i = 0; i < kDays; ++i)
+        lines.push_back(audit_line("old", "\"" + day_before(leader, 100 + i) + "T12:00:00Z\""));
+    sender.send(sender.frame_of(1, lines));
+    REQUIRE(wait_until(30s, [&] { return conflicts(leader) == 1; }));
+    const CommandResult accepted = bridge.consumer_command({"conflicts", "accept", "1"});
+    INFO(accepted.output);
+    CHECK(accepted.exit_code == 0);
+    CHECK(rows(leader) == kDays);  // the first seq has its row already
+    expect_clean(bridge);
+}
+
 TEST_CASE("the consumer counts days that are over, and its late events make their count invalid") {
     Bridge bridge(quick());
     REQUIRE(bridge.consumer_command({"schema", "apply"}).exit_code == 0);
