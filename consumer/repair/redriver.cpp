@@ -47,14 +47,12 @@ RedriveResult Redriver::redrive(PgConnection& leader, std::span<const LetterRef>
     return sum;
 }
 
-RedriveResult Redriver::redrive_parked(PgConnection& leader) {
-    std::vector<std::string> names;
-    for (const EventType& type : catalog_->types()) names.push_back(type.name);
+RedriveResult Redriver::redrive_parked(PgConnection& leader, const std::string& type) {
     RedriveResult sum;
     for (;;) {
-        const QueryResult found =
-            leader.query("SELECT id, payload_bytes FROM homeward.parked_letters($1::text[], $2)",
-                         {array_text(names), static_cast<std::int64_t>(kPortionLettersMax)});
+        const QueryResult found = leader.query(
+            "SELECT id, payload_bytes FROM homeward.parked_letters($1::text[], $2)",
+            {array_text(std::vector{type}), static_cast<std::int64_t>(kPortionLettersMax)});
         std::vector<LetterRef> letters;
         for (int row = 0; row < found.rows(); ++row) {
             letters.push_back(
@@ -67,6 +65,8 @@ RedriveResult Redriver::redrive_parked(PgConnection& leader) {
         if (result.redriven + result.still_dead == 0) return sum;
     }
 }
+
+RedriveResult Redriver::redrive_portion(PgConnection& leader, std::span<const LetterRef> letters) {
     for (;;) {
         TableDays missing;
         if (const auto result = try_portion(leader, letters, missing)) return *result;
@@ -79,8 +79,6 @@ RedriveResult Redriver::redrive_parked(PgConnection& leader) {
 std::optional<RedriveResult> Redriver::try_portion(PgConnection& leader,
                                                    std::span<const LetterRef> letters,
                                                    TableDays& missing) {
-
-RedriveResult Redriver::redrive_portion(PgConnection& leader, std::span<const LetterRef> letters) {
     leader.execute("BEGIN; SET CONSTRAINTS ALL IMMEDIATE");
     try {
         std::vector<std::int64_t> ids;

@@ -38,15 +38,16 @@ class Redriver {
     /// `on_progress` hears how many letters have been looked at, after each transaction.
     RedriveResult redrive(PgConnection& leader, std::span<const LetterRef> letters,
                           const std::function<void(std::size_t)>& on_progress = {});
-    /// All that are parked of a type that is known by now.
-    RedriveResult redrive_parked(PgConnection& leader);
+    /// All that are parked of a type that is known by now. Of one type at a time, since a table
+    /// that refuses its rows (LeaderError) is to hold up no other's.
+    RedriveResult redrive_parked(PgConnection& leader, const std::string& type);
 
   private:
     RedriveResult redrive_portion(PgConnection& leader, std::span<const LetterRef> letters);
-    Batch take(PgConnection& leader, std::span<const LetterRef> letters,
     std::optional<RedriveResult> try_portion(PgConnection& leader,
                                              std::span<const LetterRef> letters,
                                              TableDays& missing);
+    Batch take(PgConnection& leader, std::span<const LetterRef> letters,
                std::vector<std::int64_t>& ids);
     void decode(MessageWork& work);
     static RedriveResult settle(PgConnection& leader, const Batch& batch,

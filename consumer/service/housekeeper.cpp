@@ -63,7 +63,8 @@ void Housekeeper::run() {
             step("compacting the ledger", [this] { compact(*leader_); });
             maintain_partitions(*leader_);
             step("forgetting ended origins", [this] { forget(*leader_); });
-            step("dead letters", [this] { maintain_dead_letters(*leader_); });
+            step("measuring dead letters", [this] { measure_dead_letters(*leader_); });
+            redrive_parked(*leader_);
             step("noting acks of plain messages", [this] { plain_acks_.note(*leader_); });
             step("counting holes", [this] { count_holes(*leader_); });
             pack_days(*leader_);
@@ -184,13 +185,7 @@ void Housekeeper::end_stalled(PgConnection& leader) {
     }
 }
 
-void Housekeeper::maintain_dead_letters(PgConnection& leader) {
-    const RedriveResult result = redriver_.redrive_parked(leader);
-    metrics_.redriven += result.redriven;
-    if (result.redriven + result.still_dead > 0) {
-        spdlog::info("{} parked events of types known by now have landed, {} are dead letters",
-                     result.redriven, result.still_dead);
-    }
+void Housekeeper::measure_dead_letters(PgConnection& leader) {
     dead_letter_quota_.begin_measurement();
     const QueryResult sums = leader.query(
         "SELECT l.open, l.parked, l.bytes, c.open, c.bytes"
@@ -201,6 +196,18 @@ void Housekeeper::maintain_dead_letters(PgConnection& leader) {
     metrics_.letter_bytes = sum(2);
     dead_letter_quota_.measured({sum(0) + sum(1) + sum(3), sum(2) + sum(4), sum(0)},
                                 letter_sums(leader));
+}
+
+void Housekeeper::redrive_parked(PgConnection& leader) {
+    for (const EventType& type : catalog_->types()) {
+        step("redriving parked events of type " + type.name, [&] {
+            const RedriveResult result = redriver_.redrive_parked(leader, type.name);
+            metrics_.redriven += result.redriven;
+            if (result.redriven + result.still_dead == 0) return;
+            spdlog::info("{} parked events of type {} have landed, {} are dead letters",
+                         result.redriven, type.name, result.still_dead);
+        });
+    }
 }
 
 void Housekeeper::count_holes(PgConnection& leader) {

@@ -49,7 +49,8 @@ class Housekeeper {
     void maintain_partitions(PgConnection& leader);
     bool drop_expired(PgConnection& leader, const EventType& type);
     void forget(PgConnection& leader);
-    void maintain_dead_letters(PgConnection& leader);
+    void measure_dead_letters(PgConnection& leader);
+    void redrive_parked(PgConnection& leader);
     void count_holes(PgConnection& leader);
     void pack_days(PgConnection& leader);
     void count_days(PgConnection& leader);

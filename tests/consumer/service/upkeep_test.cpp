@@ -108,6 +108,27 @@ TEST_CASE("erase works under a publication of all tables, also in partitions of 
     CHECK_THAT(erased.output, Contains("erased=2"));
 }
 
+TEST_CASE("a table that is gone holds up no other's parked events, and no measurement") {
+    Bridge bridge(quick());
+    bridge.start_consumer();
+    PostgresServer& leader = bridge.leader();
+    leader.query("DROP TABLE metric_events");
+    // By seq: what is gone comes first.
+    leader.query(
+        "INSERT INTO homeward.origin (id, publisher, class, region, app) OVERRIDING SYSTEM VALUE"
+        " VALUES (77, gen_random_uuid(), 'audit', 'ams', 'shop');"
+        "INSERT INTO homeward.dead_letter (origin, seq, state, type, reason, payload)"
+        " SELECT 77, seq, state, type, 'by hand', convert_to(payload, 'UTF8') FROM (VALUES"
+        " (1, 'parked', 'metric', "
+        "'{\"type\":\"metric\",\"name\":\"m\",\"kind\":\"gauge\",\"value\":1}'),"
+        " (2, 'parked', 'audit', '" +
+        audit_line("parked") + "'), (3, 'open', 'audit', '{}')) AS v (seq, state, type, payload)");
+    CHECK(has_rows(leader, 1));
+    CHECK(wait_until(
+        20s, [&] { return bridge.metric("homeward_dead_letters_waiting{state=\"open\"}") == 1; }));
+    CHECK_THAT(bridge.consumer_log(), Contains("redriving parked events of type metric"));
+}
+
 TEST_CASE("a day that was dropped is made again for events that come even later") {
     Bridge bridge(quick());
     bridge.start_consumer();
