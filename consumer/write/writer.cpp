@@ -285,7 +285,8 @@ void Writer::prepare(Batch& batch) {
     }
 }
 
-void Writer::decode(Batch& batch, MessageDecoder::Into into) {
+/// False when something of it must not be written now.
+bool Writer::decode(Batch& batch, MessageDecoder::Into into) {
     stage_.enter(Stage::decode);
     const auto started = SteadyClock::now();
     const std::uint64_t nuls = decoder_.replaced_nuls();
@@ -293,9 +294,11 @@ void Writer::decode(Batch& batch, MessageDecoder::Into into) {
     for (MessageWork& work : batch) {
         if (!work.is_skipped()) decoder_.decode(work, now_us, into);
     }
-    copier_.add_dead_letters(day_budget_.refuse_beyond(batch, now_us));
+    DayBudget::Answer days = day_budget_.limit(batch, now_us);
+    copier_.add_dead_letters(std::move(days.refused));
     context_.metrics.replaced_nuls += decoder_.replaced_nuls() - nuls;
     context_.metrics.decode_seconds.observe(seconds(SteadyClock::now() - started));
+    return !days.is_any_returned;
 }
 
 /// Marks what must not be written now, as its type or its source is held or there is no room for
@@ -308,8 +311,7 @@ bool Writer::return_any(Batch& batch) {
 
 bool Writer::write_optimistically(Batch& batch) {
     plain_.reserve(*leader_, batch);
-    decode(batch, copier_.best_form());
-    if (return_any(batch)) return false;
+    if (!decode(batch, copier_.best_form()) || return_any(batch)) return false;
     copier_.make_room(*leader_, batch);
     stage_.enter(Stage::copy);
     leader_->execute("BEGIN; " + plain_.take_statement());
@@ -343,9 +345,9 @@ bool Writer::write_carefully(Batch& batch) {
         }
         quarantine(work, std::string(ledger::explain(verdicts[i])));
     }
-    decode(batch, MessageDecoder::Into::rows);
+    bool is_whole = decode(batch, MessageDecoder::Into::rows);
     const TableDays days = copier_.missing_days(batch);
-    bool is_whole = days.empty() && !return_any(batch);
+    is_whole = is_whole && days.empty() && !return_any(batch);
     if (is_whole) {
         stage_.enter(Stage::copy);
         is_whole = copy_isolated(batch) && !return_any(batch);

@@ -89,7 +89,7 @@ class Writer {
     void resolve_origin(MessageWork& work);
     void quarantine(MessageWork& work, const std::string& reason);
     void insert_quarantined();
-    void decode(Batch& batch, MessageDecoder::Into into);
+    bool decode(Batch& batch, MessageDecoder::Into into);
     bool write_optimistically(Batch& batch);
     bool write_carefully(Batch& batch);
     bool return_any(Batch& batch);

@@ -2,6 +2,8 @@
 
 #include "consumer/write/day_budget.hpp"
 
+#include <deque>
+
 #include "schemas/nats/subject.hpp"
 #include "tests/consumer/decode/sample_decoder.hpp"
 #include "tests/support/catch.hpp"
@@ -18,21 +20,31 @@ constexpr int kMax = static_cast<int>(DayBudget::kNewDaysMax);
 
 class Batches {
   public:
-    /// How many of these are refused: an event of each day from so many days ago on, of one app.
-    std::size_t refused(const std::string& app, int days_ago, int days, std::int64_t now_us) {
-        last_.clear();
-        Batch batch(1);
-        subject_ = plain_subject("ams", app);
-        batch[0].pulled.message.subject = subject_;
-        batch[0].pulled.stream = &stream_;
+    /// An event of each day from so many days ago on, of one app; it goes into the next batch.
+    void add(const std::string& app, int days_ago, int days, std::int64_t now_us) {
+        MessageWork& work = batch_.emplace_back();
+        work.pulled.message.subject = subjects_.emplace_back(plain_subject("ams", app));
+        work.pulled.stream = &stream_;
         for (int i = 0; i < days; ++i) {
             EventRow event{};
             event.time_us = now_us - (days_ago + i) * kDayUs;
-            batch[0].events.push_back(event);
+            work.events.push_back(event);
         }
-        const auto refusals = budget_.refuse_beyond(batch, now_us);
-        if (!refusals.empty()) last_ = refusals.back().error.what();
-        return refusals.size();
+    }
+    /// How many events of the batch are refused.
+    std::size_t limit(std::int64_t now_us) {
+        const auto [refused, is_any_returned] = budget_.limit(batch_, now_us);
+        last_ = refused.empty() ? "" : refused.back().error.what();
+        returns_any_ = is_any_returned;
+        return refused.size();
+    }
+    /// Whether that returned any message.
+    bool returns_any() const { return returns_any_; }
+    bool is_returned(std::size_t message) const { return batch_[message].is_returned(); }
+    std::size_t refused(const std::string& app, int days_ago, int days, std::int64_t now_us) {
+        batch_.clear();
+        add(app, days_ago, days, now_us);
+        return limit(now_us);
     }
     const std::string& last_reason() const { return last_; }
 
@@ -48,7 +60,10 @@ class Batches {
     Partitions partitions_{config_};
     DayBudget budget_{catalog_, partitions_};
     Stream stream_;
-    std::string subject_, last_;
+    Batch batch_;
+    std::deque<std::string> subjects_;
+    std::string last_;
+    bool returns_any_ = false;
 };
 
 }  // namespace
@@ -71,4 +86,22 @@ TEST_CASE("a source gets 32 old days a minute, in however many batches, and othe
     CHECK(batches.refused("importer", 300, 1, minute + kMinuteUs - 1) == 1);
     CHECK(batches.refused("shop", 400, kMax, minute + kMinuteUs - 1) == 0);
     CHECK(batches.refused("importer", 500, kMax, minute + kMinuteUs) == 0);
+}
+
+TEST_CASE(
+    "a batch whose days one source has spent returns another's message, and refuses nothing") {
+    Batches batches;
+    batches.add("importer", 100, kMax + 8, kNowUs);
+    batches.add("shop", 200, 1, kNowUs);
+    batches.add("till", 100, kMax, kNowUs);  // the days that the importer gets
+    CHECK(batches.limit(kNowUs) == 8);
+    CHECK(batches.returns_any());
+    CHECK_FALSE(batches.is_returned(0));
+    CHECK(batches.is_returned(1));
+    CHECK_FALSE(batches.is_returned(2));
+    // The batch is written anew, before any partition was made; the message comes again later.
+    CHECK(batches.limit(kNowUs) == 8);
+    CHECK_FALSE(batches.returns_any());
+    CHECK(batches.refused("shop", 200, 1, kNowUs) == 0);
+    CHECK_FALSE(batches.is_returned(0));
 }
