@@ -33,6 +33,12 @@ void check(const Config& config) {
             "streams.app_messages_max and streams.history_hours are both set: what is committed "
             "would count against the app until its history ends; set one of them to 0");
     }
+    static const std::regex kSource("[a-z0-9][a-z0-9_-]{0,31}/[a-z0-9][a-z0-9_-]{0,31}");
+    for (const std::string& source : config.dead_letters.newer_frames_of) {
+        if (std::regex_match(source, kSource)) continue;
+        throw ConfigError("dead_letters.newer_frames_of has \"" + source +
+                          "\"; expected region/app, such as \"ams/shop\"");
+    }
     static const std::regex kSchemaName("[a-z_][a-z0-9_]{0,62}");
     if (!std::regex_match(config.postgres.event_schema, kSchemaName)) {
         throw ConfigError("postgres.event_schema is \"" + config.postgres.event_schema +
@@ -52,6 +58,11 @@ Config load_config(const std::filesystem::path& file) {
             "environment variable HOMEWARD_NATS_URL is for publishers; the consumer reads "
             "HOMEWARD_NATS_URLS, and uses the default " +
             urls_before.front());
+    }
+    for (const std::string& source : config.dead_letters.newer_frames_of) {
+        config.warnings.push_back("frames of a newer version of " + source +
+                                  " become dead letters (dead_letters.newer_frames_of); remove "
+                                  "this setting before that app's publishers are upgraded");
     }
     if (config.sources.empty()) {
         throw ConfigError(

@@ -140,6 +140,9 @@ struct Config {
         std::size_t source_letters_max = 1'000;
     } dead_letters;
 
+        /// Sources (region/app) whose frames of a newer version are bad events, as somebody makes
+        /// them up. Those of all others wait in their stream for a newer consumer.
+        std::vector<std::string> newer_frames_of;
     struct Admin {
         std::string listen = "127.0.0.1:8222";  ///< empty: no admin endpoint
         /// Names under which it may be asked, besides localhost, this machine's and any address.

@@ -97,6 +97,7 @@ std::map<std::string, Setter> setters(Config& c) {
         {"dead_letters.letters_max", count_setter(c.dead_letters.letters_max, 1, 1'000'000'000)},
         {"dead_letters.source_letters_max",
          count_setter(c.dead_letters.source_letters_max, 0, 1'000'000'000)},
+        {"dead_letters.newer_frames_of", list_setter(c.dead_letters.newer_frames_of, true)},
         {"dead_letters.bytes_max", count_setter(c.dead_letters.bytes_max, 1u << 10, 1ull << 40)},
         {"admin.listen", text_setter(c.admin.listen)},
         {"admin.hosts", list_setter(c.admin.hosts, true)},

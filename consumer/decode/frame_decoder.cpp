@@ -148,9 +148,7 @@ MessageWork MessageDecoder::open(PulledMessage pulled) {
     // Whoever owns a leaf can make his stream take any subject.
     const auto subject = parse_subject(work.pulled.message.subject);
     if (!subject || subject->kind != stream.kind || subject->region != stream.region) {
-        work.kind = MessageWork::Kind::plain_lines;
-        work.seq_count = 1;
-        work.refusal = explain_subject(work.pulled.message.subject, stream);
+        work.refuse(explain_subject(work.pulled.message.subject, stream));
         return work;
     }
     if (stream.kind == StreamKind::plain) {
@@ -163,14 +161,12 @@ MessageWork MessageDecoder::open(PulledMessage pulled) {
         work.state = MessageWork::State::returned;
         return work;
     }
-    work.refusal = refusal_of(error, work);
-    // Nothing that it says of its origin is believed, not even that the origin exists.
-    if (!work.refusal.empty()) {
-        work.kind = MessageWork::Kind::plain_lines;
-        work.seq_count = 1;
-        return work;
+    std::string refusal = refusal_of(error, work);
+    if (refusal.empty()) {
+        fill_from_header(work);
+    } else {
+        work.refuse(std::move(refusal));
     }
-    fill_from_header(work);
     return work;
 }
 

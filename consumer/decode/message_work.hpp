@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "consumer/nats/pulled_message.hpp"
@@ -102,6 +103,14 @@ struct MessageWork {
     std::vector<DeadEvent> dead;
     std::vector<Tombstone> tombstones;
 
+    /// Makes it one dead letter, and believes nothing that it says of its origin, not even that the
+    /// origin exists.
+    void refuse(std::string reason) {
+        kind = Kind::plain_lines;
+        state = State::writing;
+        seq_count = 1;
+        refusal = std::move(reason);
+    }
     bool is_plain() const { return kind == Kind::plain_lines || kind == Kind::plain_event; }
     bool is_heartbeat() const { return kind == Kind::heartbeat; }
     bool is_returned() const { return state == State::returned; }

@@ -120,8 +120,8 @@ class Metrics {
 
     /// What is held back while everything else flows, and why.
     struct Hold {
-        /// What `name` is: "type", "stream", "source" (region/app: bad events of it), or
-        /// "publishers" (region/app: new ones of it).
+        /// What `name` is: "type", "stream", "source" (region/app: bad events of it),
+        /// "publishers" (region/app: new ones of it), or "newer_frames" (region/app: of it).
         std::string kind;
         std::string name;
         std::string why;

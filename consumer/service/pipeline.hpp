@@ -59,6 +59,7 @@ class Pipeline {
     LeaderFence leader_fence_;
     TypeHolds type_holds_;
     SourceHolds source_holds_;
+    NewerFrames newer_frames_;
     Acknowledger acknowledger_;
     OriginQuota origin_quota_;
     WriterLog log_;

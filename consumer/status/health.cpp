@@ -136,6 +136,13 @@ void add_holds(std::vector<Reason>& reasons, const Metrics& metrics) {
             reason.remedy =
                 "Find what starts so many processes or makes up publisher ids; or raise "
                 "ledger.new_origins_max and restart. What is held waits in its stream.";
+        } else if (hold.kind == "newer_frames") {
+            reason.title = "frames of a newer version of " + hold.name + " are held";
+            reason.text = "Frames of a newer version of " + hold.name + " are held since " +
+                          clock_time(hold.since) + ", everything else flows: " + hold.why + ".";
+            reason.remedy =
+                "Upgrade this consumer, or set frame_version back in that app. RUNBOOK, an app "
+                "sends frames of a newer version: what to do if nobody upgraded it.";
         } else {
             reason.title = "bad events of " + hold.name + " are held";
             reason.text = "Bad events of " + hold.name + " are held since " +

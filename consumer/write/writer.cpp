@@ -62,9 +62,8 @@ void Writer::run() {
         for (PulledMessage& one : pulled) {
             oldest = std::min(oldest, one.touched);
             batch.push_back(decoder_.open(std::move(one)));
-            const bool is_newer = batch.back().kind == MessageWork::Kind::newer_frame;
-            if (is_newer) probe_.newer_frame(batch.back());
         }
+        context_.admission.newer_frames.judge(batch, taken);
         const std::size_t messages = batch.size();
         const auto held = context_.acknowledger.hold(batch, oldest);
         // Once a stop has met a leader that is away, what is left is not even tried.

@@ -25,6 +25,7 @@
 #include "consumer/write/acknowledger.hpp"
 #include "consumer/write/day_budget.hpp"
 #include "consumer/write/dead_letter_quota.hpp"
+#include "consumer/write/newer_frames.hpp"
 #include "consumer/write/origin_quota.hpp"
 #include "consumer/write/refusal_judge.hpp"
 #include "consumer/write/row_copier.hpp"
@@ -39,6 +40,7 @@ namespace homeward::consumer {
 struct Admission {
     TypeHolds& types;
     SourceHolds& sources;
+    NewerFrames& newer_frames;
     DeadLetterQuota& dead_letters;
     OriginQuota* origins;  ///< null: any number of new publishers
 };

@@ -1,7 +1,5 @@
 #include "consumer/write/writer_probe.hpp"
 
-#include <spdlog/spdlog.h>
-
 #include <map>
 #include <utility>
 
@@ -11,7 +9,6 @@
 namespace homeward::consumer {
 namespace {
 
-using namespace std::chrono_literals;
 using SteadyClock = std::chrono::steady_clock;
 
 }  // namespace
@@ -32,19 +29,6 @@ WriterProbe::Taken WriterProbe::taken(const std::vector<PulledMessage>& pulled,
     }
     metrics_.message_bytes += batch.bytes;
     return batch;
-}
-
-/// A rolling deploy in which publishers came first: nothing is lost, but somebody has to go on.
-void WriterProbe::newer_frame(const MessageWork& work) {
-    constexpr auto kInterval = 10s;
-    ++metrics_.newer_frames;
-    const auto now = SteadyClock::now();
-    if (now < newer_quiet_until_) return;
-    newer_quiet_until_ = now + kInterval;
-    spdlog::error(
-        "{}: a frame of a newer version than this consumer reads ({}); it stays in its stream. "
-        "Upgrade this consumer before the publishers, or set frame_version back in them",
-        work.pulled.message.subject, kFrameVersionMax);
 }
 
 void WriterProbe::count_dead(const MessageWork& work) {

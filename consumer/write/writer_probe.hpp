@@ -32,7 +32,6 @@ class WriterProbe {
     /// A batch that is not empty has come from the puller.
     Taken taken(const std::vector<PulledMessage>& pulled,
                 std::chrono::steady_clock::time_point now);
-    void newer_frame(const MessageWork& work);
     void committed(const Batch& batch, std::chrono::steady_clock::duration took);
 
   private:
@@ -43,7 +42,6 @@ class WriterProbe {
     DeadLetterQuota& dead_letter_quota_;
     TypeHolds& type_holds_;
     WriterLog& log_;
-    std::chrono::steady_clock::time_point newer_quiet_until_{};
 };
 
 }  // namespace homeward::consumer

@@ -52,6 +52,7 @@ TEST_CASE("the file that ships holds every default") {
     CHECK(shipped.batch.writers == defaults.batch.writers);
     CHECK(shipped.batch.bad_events_max == defaults.batch.bad_events_max);
     CHECK(shipped.dead_letters.source_letters_max == defaults.dead_letters.source_letters_max);
+    CHECK(shipped.dead_letters.newer_frames_of == defaults.dead_letters.newer_frames_of);
     CHECK(shipped.pull.messages_max == defaults.pull.messages_max);
     CHECK(shipped.pull.bytes_max == defaults.pull.bytes_max);
     CHECK(shipped.pull.ack_wait_ms == defaults.pull.ack_wait_ms);
@@ -238,6 +239,18 @@ TEST_CASE("a setting's old variable works with a warning, and the new one overri
     const Variable now("HOMEWARD_LEDGER_COMPACT_INTERVAL_MS", "900");
     CHECK(load_config({}).ledger.compact_interval_ms == 900);
     CHECK(load_config({}).warnings.size() == 1);
+}
+
+TEST_CASE("apps whose newer frames are refused are named at each start, and cannot be mistyped") {
+    const Variable sources("HOMEWARD_SOURCES", "ams");
+    const Variable rogues("HOMEWARD_DEAD_LETTERS_NEWER_FRAMES_OF", "ams/rogue,scl/r-2");
+    const Config config = load_config({});
+    CHECK(config.dead_letters.newer_frames_of == std::vector<std::string>{"ams/rogue", "scl/r-2"});
+    REQUIRE(config.warnings.size() == 2);
+    CHECK_THAT(config.warnings[0], Contains("newer version of ams/rogue become dead letters"));
+    const Variable wrong("HOMEWARD_DEAD_LETTERS_NEWER_FRAMES_OF", "rogue");
+    CHECK_THAT(refusal("[[source]]\nregion = \"ams\"\n"),
+               Contains("newer_frames_of has \"rogue\"; expected region/app"));
 }
 
 TEST_CASE("a directory as configuration is named as what it is") {
