@@ -78,7 +78,7 @@ void write_ack_wait(NatsConnection& nats, const Stream& stream, std::chrono::mil
 /// What streams apply would do, one line each; empty when everything is as wanted.
 std::vector<std::string> plan_streams(NatsConnection& nats, const Config& config);
 /// Creates what is missing and changes limits that differ; never deletes, and refuses what would
-/// need it. Returns what it did.
+/// need it. A limit that what waits exceeds, or may soon, stays as it is. Returns what it did.
 std::vector<std::string> apply_streams(NatsConnection& nats, const Config& config);
 /// The same for one of them.
 std::vector<std::string> apply_stream(NatsConnection& nats, const Config& config,

@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "consumer/base/printed_commands.hpp"
 #include "consumer/nats/jetstream_api.hpp"
 #include "schemas/wire/publisher_id.hpp"
 
@@ -123,6 +124,7 @@ class StreamReconciler {
         const std::size_t lines_before = lines_.size();
         plan_history(stream, merged);
         for (const char* key : {"retention", "max_age"}) wanted.erase(key);
+        keep_limits(stream, *found.value, merged, wanted);
         const std::string change = differences(merged, wanted, "stream " + stream.name);
         if (!change.empty()) lines_.push_back("change stream " + stream.name + ":" + change);
         merged.update(wanted);
@@ -175,6 +177,32 @@ class StreamReconciler {
                              std::to_string(config_.streams.history_hours) + " hours");
             settings["max_age"] = history_ns(config_);
         }
+    }
+
+    /// Leaves limits as they are that are to be lowered below twice what the stream holds. Whatever
+    /// `discard` says, nats-server deletes the oldest messages that exceed a lower limit, some only
+    /// when it is started again; and more may come until it has the new one.
+    void keep_limits(const Stream& stream, const StreamInfo& found, const json& settings,
+                     json& wanted) {
+        const std::pair<const char*, std::uint64_t> held[] = {
+            {"max_bytes", found.bytes}, {"max_msgs_per_subject", found.messages}};
+        for (const auto& [key, count] : held) {
+            const auto limit = wanted[key].get<std::int64_t>();
+            const auto setting = settings.find(key);
+            const std::int64_t now = setting != settings.end() && setting->is_number_integer()
+                                         ? setting->get<std::int64_t>()
+                                         : -1;
+            const bool is_lowered = limit > 0 && (now <= 0 || limit < now);
+            if (!is_lowered || count <= static_cast<std::uint64_t>(limit) / 2) continue;
+            lines_.push_back("stream " + stream.name + " keeps " + key + " " + std::to_string(now) +
+                             " instead of " + std::to_string(limit) + ": it holds " +
+                             std::to_string(count) +
+                             ", and nats-server would delete what exceeds the limit; when the "
+                             "consumer has drained it, run " +
+                             command::kStreamsApply);
+            wanted.erase(key);
+        }
+        if (!wanted.contains("max_msgs_per_subject")) wanted.erase("discard_new_per_subject");
     }
 
     void call_if_applying(const Stream& stream, const std::string& method, const json& body,

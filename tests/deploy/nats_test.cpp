@@ -160,6 +160,32 @@ TEST_CASE("streams plan shows what differs, apply changes it, and neither touche
     CHECK_THAT(refused.output, Contains("HOMEWARD_AUDIT_old keeps a history, other than"));
 }
 
+TEST_CASE("a limit that is lowered below what waits stays, and nothing is deleted") {
+    Topology topology(std::vector<std::string>{});
+    topology.emit("hub", 40);
+    topology.environment()["HOMEWARD_STREAMS_APP_MESSAGES_MAX"] = "50";
+    topology.environment()["HOMEWARD_STREAMS_PLAIN_BYTES_MAX"] = "1000";
+    const std::string number = "stream HOMEWARD_PLAIN_scl keeps max_msgs_per_subject -1";
+    const std::string bytes = "stream HOMEWARD_PLAIN_scl keeps max_bytes 268435456";
+    CHECK_THAT(topology.consumer_command({"streams", "apply"}).output,
+               Contains(number) && Contains(bytes) &&
+                   Contains("change stream HOMEWARD_AUDIT_scl: discard_new_per_subject"));
+    // Some servers delete at their next start.
+    topology.kill("hub");
+    topology.start("hub");
+    CHECK_THAT(topology.as("hub", "consumer").request("$JS.API.STREAM.INFO.HOMEWARD_PLAIN_scl", ""),
+               Contains("\"messages\":40"));
+    topology.start_consumer();
+    CHECK(arrives(topology, "scl", 40));
+    CHECK(wait_until(10s, [&] {
+        const std::string output = topology.consumer_command({"streams", "apply"}).output;
+        return output.find("max_msgs_per_subject -1 -> 50") != std::string::npos &&
+               output.find("max_bytes 268435456 -> 1000") != std::string::npos;
+    }));
+    CHECK_THAT(topology.consumer_command({"streams", "plan"}).output,
+               Contains("all streams and durables are there"));
+}
+
 TEST_CASE("adding a region keeps every password, and a bad list of regions says what is wrong") {
     TempDir dir;
     const auto generate = [&](const std::string& list) {
