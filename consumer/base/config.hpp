@@ -84,7 +84,9 @@ struct Config {
         std::size_t plain_bytes_max = 0;
 
         /// Messages of one app that a stream may hold; 0: no limit per app. With a limit, an app
-        /// that floods is refused while the others of its region go on. Not with a history.
+        /// that floods is refused while the others of its region go on: they keep what the durable
+        /// can hold (900,000 in all), and the disk too if it is at most bytes_max / 1 MiB / apps.
+        /// The price: in an outage small messages are refused as early. Not with a history.
         std::size_t app_messages_max = 0;
 
         std::size_t bytes_max(StreamKind kind) const {
@@ -138,11 +140,11 @@ struct Config {
         /// Of one region's app: when so many wait, and batch.bad_events_max of them, it is held,
         /// and its messages with bad events wait in their stream.
         std::size_t source_letters_max = 1'000;
-    } dead_letters;
-
         /// Sources (region/app) whose frames of a newer version are bad events, as somebody makes
         /// them up. Those of all others wait in their stream for a newer consumer.
         std::vector<std::string> newer_frames_of;
+    } dead_letters;
+
     struct Admin {
         std::string listen = "127.0.0.1:8222";  ///< empty: no admin endpoint
         /// Names under which it may be asked, besides localhost, this machine's and any address.

@@ -215,6 +215,17 @@ TEST_CASE("adding a region keeps every password, and a bad list of regions says 
         Contains(
             "has no login 'app-old'; it has: app-ams.shop, app-scl.shop, app-syd.shop, consumer"));
 
+    // One app shares with nobody; of several each has its part, unless the list says otherwise.
+    const std::string limit = "HOMEWARD_STREAMS_APP_MESSAGES_MAX=";
+    CHECK_THAT(read_file(dir / "out/consumer.env"), !Contains(limit));
+    const std::string apps = "[region.ams]\napps=[\"a\",\"b\",\"c\"]\n";
+    REQUIRE(generate("regions=[\"ams\"]\n" + hub + apps).exit_code == 0);
+    CHECK_THAT(read_file(dir / "out/consumer.env"), Contains(limit + "300000\n"));
+    REQUIRE(generate("regions=[\"ams\"]\napp_messages_max=0\n" + hub + apps).exit_code == 0);
+    CHECK_THAT(read_file(dir / "out/consumer.env"), !Contains(limit));
+    CHECK_THAT(generate("regions=[\"ams\"]\napp_messages_max=-1\n" + hub).output,
+               Contains("app_messages_max is negative"));
+
     const std::string three = "servers=[\"a:6222\",\"b:6222\",\"c:6222\"]\n";
     REQUIRE(generate("regions=[\"ams\"]\n" + hub + three).exit_code == 0);
     for (const char* file : {"hub/nats-1.conf", "hub/nats-2.conf", "hub/nats-3.conf"}) {

@@ -76,7 +76,7 @@ TEST_CASE("an app that floods a stream is refused, and the others of its region 
     Topology topology(TopologyOptions{.regions = {}, .apps = {"shop", "billing"}});
     topology.environment()["HOMEWARD_STREAMS_APP_MESSAGES_MAX"] = "50";
     CHECK_THAT(topology.consumer_command({"streams", "apply"}).output,
-               Contains("max_msgs_per_subject -1 -> 50"));
+               Contains("max_msgs_per_subject 450000 -> 50"));
     CHECK_THAT(topology.consumer_command({"streams", "plan"}).output,
                Contains("all streams and durables are there"));
     NatsClient billing = topology.app("hub", "billing");
@@ -95,6 +95,25 @@ TEST_CASE("an app that floods a stream is refused, and the others of its region 
                Contains("max_msgs_per_subject 50 -> -1"));
     CHECK_THAT(topology.consumer_command({"streams", "plan"}).output,
                Contains("all streams and durables are there"));
+}
+
+TEST_CASE("with its share of the bytes, an app that fills the disk leaves the others theirs") {
+    // Method: the largest frames, in streams with room for 8 of each of two apps.
+    constexpr int kFrames = 8;
+    const std::string frame(1'000'000, 'x');
+    Topology topology(TopologyOptions{.regions = {}, .apps = {"shop", "billing"}});
+    topology.environment()["HOMEWARD_STREAMS_AUDIT_BYTES_MAX"] =
+        std::to_string(2 * kFrames * (1 << 20));
+    topology.environment()["HOMEWARD_STREAMS_APP_MESSAGES_MAX"] = std::to_string(kFrames);
+    topology.apply_streams();
+    NatsClient billing = topology.app("hub", "billing");
+    NatsClient shop = topology.app("hub", "shop");
+    const auto send = [&](NatsClient& client, const std::string& app) {
+        return client.request("homeward.frame.audit.scl." + app, frame);
+    };
+    for (int i = 0; i < kFrames; ++i) CHECK_THAT(send(billing, "billing"), Contains("\"seq\""));
+    CHECK_THAT(send(billing, "billing"), Contains("maximum messages per subject exceeded"));
+    for (int i = 0; i < kFrames; ++i) CHECK_THAT(send(shop, "shop"), Contains("\"seq\""));
 }
 
 TEST_CASE("with --inbox both a client of 0.1.0 works as before, and cannot delete streams either") {
