@@ -2,8 +2,10 @@
 // tries to speak, to listen, to acknowledge and to fill streams in the other's name; then a client
 // of 0.1.0 does what it did, on servers that still allow it.
 
+#include "schemas/wire/publisher_id.hpp"
 #include "tests/deploy/topology.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/frame_publisher.hpp"
 
 using namespace homeward::testing;
 using namespace std::chrono_literals;
@@ -21,6 +23,21 @@ std::string answer(NatsClient& client, const std::string& subject) {
     } catch (const std::runtime_error& error) {
         return error.what();
     }
+}
+
+/// One more plain message of that id; the PubAck.
+std::string publish_as(NatsClient& client, const std::string& app, const std::string& id,
+                       const std::string& line) {
+    return client.request("homeward.plain.scl." + app, "Nats-Msg-Id: " + id + "\r\n", line);
+}
+
+/// As schemas/README.md says, by a client that sends all twice; `id` should have been random.
+void emit_as_documented(NatsClient& client, const std::string& app, std::string id,
+                        const std::string& line) {
+    while (publish_as(client, app, id, line).find("duplicate") != std::string::npos) {
+        id = homeward::PublisherId::random().hex();
+    }
+    CHECK_THAT(publish_as(client, app, id, line), Contains("duplicate"));
 }
 
 /// True if the server refuses the subscription.
@@ -114,6 +131,27 @@ TEST_CASE("with its share of the bytes, an app that fills the disk leaves the ot
     for (int i = 0; i < kFrames; ++i) CHECK_THAT(send(billing, "billing"), Contains("\"seq\""));
     CHECK_THAT(send(billing, "billing"), Contains("maximum messages per subject exceeded"));
     for (int i = 0; i < kFrames; ++i) CHECK_THAT(send(shop, "shop"), Contains("\"seq\""));
+}
+
+TEST_CASE("a message id that another app can guess is taken, and a random one loses nothing") {
+    Topology topology(TopologyOptions{.regions = {}, .apps = {"shop", "billing"}});
+    NatsClient shop = topology.app("hub", "shop");
+    NatsClient billing = topology.app("hub", "billing");
+    for (const char* guess : {"order-7", "order-8", "order-9"}) {
+        CHECK_THAT(publish_as(billing, "billing", guess, audit_line("rogue")), !Contains("dupl"));
+    }
+    CHECK_THAT(publish_as(shop, "shop", "order-7", audit_line("order:7")), Contains("duplicate"));
+    emit_as_documented(shop, "shop", "order-8", audit_line("order:8"));
+    emit_as_documented(shop, "shop", homeward::PublisherId::random().hex(), audit_line("order:9"));
+    topology.start_consumer();
+    const auto rows = [&](const std::string& resource) {
+        return topology.leader().number("SELECT count(*) FROM audit_events WHERE resource = '" +
+                                        resource + "'");
+    };
+    CHECK(wait_until(30s, [&] { return rows("order:9") == 1; }));
+    CHECK(rows("order:7") == 0);
+    CHECK(rows("order:8") == 1);
+    CHECK(rows("rogue") == 3);
 }
 
 TEST_CASE("with --inbox both a client of 0.1.0 works as before, and cannot delete streams either") {

@@ -1,8 +1,8 @@
 // The wire for others: the NATS client from npm, and nothing of ours, emits as schemas/README.md
-// says.
+// says, with the login and the permissions that deploy/nats/generate gives an app.
 
+#include "tests/deploy/topology.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/servers/bridge.hpp"
 
 using namespace homeward::testing;
 using namespace std::chrono_literals;
@@ -45,17 +45,20 @@ TEST_CASE("one plain JSON event and a hundred lines from npm's NATS client are a
     INFO(installed.output);
     REQUIRE(installed.exit_code == 0);
 
-    Bridge bridge;
-    bridge.start_consumer();
+    Topology topology(TopologyOptions{.regions = {"ams"}, .apps = {"node"}});
+    topology.start_consumer();
     const CommandResult emitted =
-        in(app.path(), "node emit.js", {{"NATS_URL", bridge.leaf().url()}});
+        in(app.path(), "node emit.js",
+           {{"NATS_URL", "nats://127.0.0.1:" + std::to_string(topology.port("ams"))},
+            {"NATS_USER", "app-node"},
+            {"NATS_PASSWORD", topology.secret("app-ams.node")}});
     INFO(emitted.output);
     REQUIRE(emitted.exit_code == 0);
 
-    PostgresServer& leader = bridge.leader();
+    PostgresServer& leader = topology.leader();
     CHECK(
         wait_until(60s, [&] { return leader.number("SELECT count(*) FROM audit_events") == 101; }));
-    const CommandResult proof = bridge.consumer_command({"proof", "--wait", "60"}, 90s);
+    const CommandResult proof = topology.consumer_command({"proof", "--wait", "30"});
     INFO(proof.output);
     CHECK(proof.exit_code == 0);
     CHECK(leader.number("SELECT count(DISTINCT resource) FROM audit_events") == 101);

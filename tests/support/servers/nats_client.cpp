@@ -17,6 +17,11 @@ namespace {
 constexpr std::chrono::seconds kPatience{10};
 constexpr const char* kSilence = "no answer from nats-server within 10 s";
 
+void expect_ack(const std::string& subject, const std::string& answer) {
+    if (answer.find("\"seq\"") != std::string::npos) return;
+    throw std::runtime_error("no acknowledgement for " + subject + ": " + answer);
+}
+
 }  // namespace
 
 NatsClient::NatsClient(int port, const std::string& user, const std::string& password,
@@ -50,24 +55,23 @@ NatsClient::~NatsClient() {
 }
 
 void NatsClient::publish(const std::string& subject, std::string_view data) {
-    const std::string answer = request(subject, data);
-    if (answer.find("\"seq\"") == std::string::npos) {
-        throw std::runtime_error("no acknowledgement for " + subject + ": " + answer);
-    }
+    expect_ack(subject, request(subject, data));
 }
 
 void NatsClient::publish(const std::string& subject, const std::string& headers,
                          std::string_view data) {
+    expect_ack(subject, request(subject, headers, data));
+}
+
+std::string NatsClient::request(const std::string& subject, const std::string& headers,
+                                std::string_view data) {
     const std::string reply = inbox_ + "." + std::to_string(++inbox_next_);
     const std::string head = "NATS/1.0\r\n" + headers + "\r\n";
     send("HPUB " + subject + " " + reply + " " + std::to_string(head.size()) + " " +
          std::to_string(head.size() + data.size()) + "\r\n" + head);
     send(data);
     send("\r\n");
-    const std::string answer = next_to(reply);
-    if (answer.find("\"seq\"") == std::string::npos) {
-        throw std::runtime_error("no acknowledgement for " + subject + ": " + answer);
-    }
+    return next_to(reply);
 }
 
 std::string NatsClient::request(const std::string& subject, std::string_view data) {

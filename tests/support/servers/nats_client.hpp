@@ -22,6 +22,8 @@ class NatsClient {
     void publish(const std::string& subject, const std::string& headers, std::string_view data);
     /// Any request; the answer's payload.
     std::string request(const std::string& subject, std::string_view data);
+    std::string request(const std::string& subject, const std::string& headers,
+                        std::string_view data);
     /// Publishes, and waits for nothing; `reply` is where an answer would go.
     void send_to(const std::string& subject, std::string_view data, const std::string& reply = "");
     /// As the server's INFO has it.
