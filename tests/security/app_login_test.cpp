@@ -2,10 +2,14 @@
 // tries to speak, to listen, to acknowledge and to fill streams in the other's name; then a client
 // of 0.1.0 does what it did, on servers that still allow it.
 
+#include <cstdlib>
+#include <thread>
+
 #include "schemas/wire/publisher_id.hpp"
 #include "tests/deploy/topology.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/frame_publisher.hpp"
+#include "tests/support/slowest_row.hpp"
 
 using namespace homeward::testing;
 using namespace std::chrono_literals;
@@ -131,6 +135,41 @@ TEST_CASE("with its share of the bytes, an app that fills the disk leaves the ot
     for (int i = 0; i < kFrames; ++i) CHECK_THAT(send(billing, "billing"), Contains("\"seq\""));
     CHECK_THAT(send(billing, "billing"), Contains("maximum messages per subject exceeded"));
     for (int i = 0; i < kFrames; ++i) CHECK_THAT(send(shop, "shop"), Contains("\"seq\""));
+}
+
+TEST_CASE("an app's rubbish delays no other app, with the limits of a fresh installation") {
+    // Method: with its own login, thousands of tiny messages that are no frames, and some that pose
+    // as frames of a newer version.
+    const int messages = std::getenv("HOMEWARD_FULL") != nullptr ? 12'000 : 3'000;
+    Topology topology(TopologyOptions{.regions = {"ams"}, .apps = {"shop", "billing"}});
+    topology.start_consumer();
+    FramePublisher near(topology.port("ams"), "ams", "shop", topology.secret("app-ams.shop"));
+    FramePublisher far(topology.port("hub"), "scl", "shop", topology.secret("app-scl.shop"));
+    std::uint64_t seq = 0;
+    const auto slowest = [&](FramePublisher& shop, int count) {
+        return slowest_row(topology.leader(), count, [&](const std::string& resource) {
+            shop.send(shop.frame_of(++seq, {audit_line(resource)}));
+        });
+    };
+    slowest(near, 1);
+    slowest(far, 1);
+    std::thread rogue([&] {
+        NatsClient billing = topology.app("ams", "billing");
+        for (int i = 0; i < messages; ++i) {
+            billing.publish("homeward.frame.audit.ams.billing", "no frame");
+            if (i % 4 == 0) billing.publish("homeward.frame.audit.ams.billing", "HWF1\x03");
+        }
+    });
+    CHECK(slowest(near, 10) < 5s);
+    CHECK(slowest(far, 10) < 5s);
+    rogue.join();
+    CHECK(slowest(near, 5) < 5s);
+    CHECK(slowest(far, 5) < 5s);
+    CHECK_THAT(topology.consumer_log(),
+               Contains("ams/billing is held: ") &&
+                   Contains("frames of a newer version of ams/billing are held") &&
+                   !Contains("/shop is held"));
+    CHECK(topology.leader().number("SELECT count(*) FROM homeward.dead_letter") < 2'000);
 }
 
 TEST_CASE("a message id that another app can guess is taken, and a random one loses nothing") {

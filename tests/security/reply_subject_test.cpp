@@ -6,6 +6,7 @@
 
 #include "tests/deploy/topology.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/servers/bridge.hpp"
 
 using namespace homeward::testing;
 using namespace std::chrono_literals;
@@ -139,11 +140,11 @@ class Region {
 };
 
 /// False when the server refuses the reply subject: newer ones know some that are its own.
-bool publish_with_reply(NatsClient app, const Region& region, const std::string& reply) {
-    app.send_to(region.subject(), "{}", reply);
+bool publish_with_reply(NatsClient app, const std::string& subject, const std::string& reply) {
+    app.send_to(subject, "{}", reply);
     try {
         // In order on one connection: when this one is answered, that one is done.
-        app.publish(region.subject(), "{}");
+        app.publish(subject, "{}");
         return true;
     } catch (const std::runtime_error& error) {
         CHECK_THAT(error.what(), Contains("Permissions Violation for Publish with Reply"));
@@ -163,7 +164,8 @@ TEST_CASE("no reply subject that an app names changes a stream, a durable or a s
         for (const std::string& reply : region.reply_subjects()) {
             INFO(reply);
             const std::int64_t stored = region.messages();
-            const bool is_refused = !publish_with_reply(topology.app(name), region, reply);
+            const bool is_refused =
+                !publish_with_reply(topology.app(name), region.subject(), reply);
             const std::int64_t wanted = stored + (is_refused ? 1 : 2);
             REQUIRE(wait_until(5s, [&] { return region.messages() == wanted; }));
         }
@@ -174,6 +176,31 @@ TEST_CASE("no reply subject that an app names changes a stream, a durable or a s
     CHECK(wait_until(20s, [&] {
         return topology.leader().number("SELECT count(*) FROM audit_events") == 2 * kEvents;
     }));
+}
+
+TEST_CASE("on a server of one account a PubAck that reaches the API deletes no message either") {
+    // Method: a server without accounts or permissions, where every client is in JetStream's.
+    Bridge bridge;
+    NatsClient admin(bridge.leaf().port());
+    const std::string stream = "HOMEWARD_PLAIN_ams";
+    const auto messages = [&] {
+        const json info = json::parse(admin.request("$JS.API.STREAM.INFO." + stream, ""));
+        return info.at("state").at("messages").get<std::int64_t>();
+    };
+    for (int i = 0; i < kEvents; ++i) admin.publish("homeward.plain.ams.shop", "{}");
+    std::int64_t stored = kEvents;
+    for (const char* api : {"$JS.API.", "$JS.ams.API."}) {
+        for (const char* method : {"STREAM.PURGE.", "STREAM.MSG.DELETE."}) {
+            const std::string reply = api + (method + stream);
+            INFO(reply);
+            const bool is_refused = !publish_with_reply(NatsClient(bridge.leaf().port()),
+                                                        "homeward.plain.ams.shop", reply);
+            stored += is_refused ? 1 : 2;
+            REQUIRE(wait_until(5s, [&] { return messages() == stored; }));
+            sleep_ms(200);
+            CHECK(messages() == stored);
+        }
+    }
 }
 
 TEST_CASE("streams apply denies purging and deleting in streams that an earlier version made") {

@@ -16,8 +16,13 @@ std::string now() {
 
 }  // namespace
 
-FramePublisher::FramePublisher(int nats_port, std::string region, std::string app)
-    : time_(now()), region_(std::move(region)), app_(std::move(app)), client_(nats_port) {}
+FramePublisher::FramePublisher(int nats_port, std::string region, std::string app,
+                               const std::string& password)
+    : time_(now()),
+      region_(std::move(region)),
+      app_(std::move(app)),
+      client_(nats_port, password.empty() ? "" : "app-" + app_, password,
+              "_INBOX.homeward." + region_ + "." + app_ + ".frames") {}
 
 std::string FramePublisher::frame(std::uint64_t first, std::uint32_t count, std::uint64_t accepted,
                                   std::uint16_t flags) {

@@ -13,7 +13,9 @@ namespace homeward::testing {
 /// One thread.
 class FramePublisher {
   public:
-    FramePublisher(int nats_port, std::string region, std::string app);
+    /// `password`: of the app's login as deploy/nats/generate makes it; empty: it needs none.
+    FramePublisher(int nats_port, std::string region, std::string app,
+                   const std::string& password = "");
 
     /// Audit events of the seqs [first, first + count), each with its seq as resource, and all of
     /// the time when the sender was made. `accepted` 0: up to its own last seq.
