@@ -21,8 +21,9 @@ class OnePack {
     OnePack() {
         write_type(bridge_, "packed", measure_type("packed", "packed"));
         REQUIRE(command({"schema", "apply"}).exit_code == 0);
+        // The table of rows gets the day before the packs do: erase looks at it first.
         leader().query(
-            "SELECT homeward.ensure_partitions('public', 'packed_table',"
+            "SELECT homeward.ensure_partitions('public', 'packed_table_rows',"
             " ARRAY['2026-01-01'::date]);"
             "INSERT INTO packed_table (origin, seq, time, number, note) SELECT 7, s,"
             " '2026-01-01 12:00Z', s, CASE s % 2 WHEN 0 THEN 'a' ELSE 'b' END"
