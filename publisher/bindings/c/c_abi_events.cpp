@@ -70,7 +70,7 @@ bool is_name(const char* name, std::size_t bytes_max) {
 /// One event on its way into a lane.
 struct Values {
     const homeward_type& type;
-    const homeward_value* values;
+    std::span<const homeward_value> values;  // one for each field
 };
 
 std::string_view text_of(const homeward_value& value) {
@@ -79,7 +79,7 @@ std::string_view text_of(const homeward_value& value) {
 
 /// HOMEWARD_ACCEPTED, or what is wrong with the values.
 homeward_result check(const Values& event) {
-    for (std::size_t i = 0; i < event.type.kinds.size(); ++i) {
+    for (std::size_t i = 0; i < event.values.size(); ++i) {
         const homeward_value& value = event.values[i];
         if (value.kind == HOMEWARD_ABSENT) {
             if (event.type.is_required[i]) return HOMEWARD_INCOMPLETE;
@@ -98,8 +98,7 @@ homeward_result check(const Values& event) {
 
 std::size_t record_bytes(const Values& event) {
     std::size_t bytes = homeward::kTypedHeaderBytes;
-    for (std::size_t i = 0; i < event.type.kinds.size(); ++i) {
-        const homeward_value& value = event.values[i];
+    for (const homeward_value& value : event.values) {
         switch (value.kind) {
             case HOMEWARD_ABSENT:
                 break;
@@ -121,16 +120,14 @@ std::size_t record_bytes(const Values& event) {
 
 void write_record(std::byte* at, std::int64_t time_us, void* context) {
     const Values& event = *static_cast<const Values*>(context);
-    const std::size_t count = event.type.kinds.size();
     std::uint64_t presence = 0;
-    for (std::size_t i = 0; i < count; ++i) {
+    for (std::size_t i = 0; i < event.values.size(); ++i) {
         if (event.values[i].kind != HOMEWARD_ABSENT) presence |= std::uint64_t{1} << i;
     }
     at = homeward::put_raw(at, event.type.descriptor.hash);
     at = homeward::put_raw(at, time_us);
     at = homeward::put_raw(at, presence);
-    for (std::size_t i = 0; i < count; ++i) {
-        const homeward_value& value = event.values[i];
+    for (const homeward_value& value : event.values) {
         switch (value.kind) {
             case HOMEWARD_ABSENT:
                 break;
@@ -175,6 +172,7 @@ bool require(homeward_type& type, std::span<const char* const> names) {
 
 }  // namespace
 
+// NOLINTBEGIN(readability-function-size): the calls of C have pointer and size of each text.
 homeward_result homeward_emit_json(homeward_publisher* publisher, homeward_class event_class,
                                    const char* type, size_t type_bytes, const char* json,
                                    size_t json_bytes, int64_t time_us) {
@@ -256,6 +254,8 @@ homeward_type* homeward_define_required(homeward_publisher* publisher, const cha
     }
 }
 
+// NOLINTEND(readability-function-size)
+
 homeward_result homeward_emit(homeward_publisher* publisher, const homeward_type* type,
                               const homeward_value* values, size_t value_count) {
     return homeward_emit_wait(publisher, type, values, value_count, 0);
@@ -267,7 +267,7 @@ homeward_result homeward_emit_wait(homeward_publisher* publisher, const homeward
     if (publisher == nullptr || type == nullptr) {
         return homeward_refuse(publisher, HOMEWARD_AUDIT, HOMEWARD_INVALID);
     }
-    Values event{*type, values};
+    Values event{*type, {values, value_count}};
     const bool has_all =
         value_count == type->kinds.size() && (values != nullptr || value_count == 0);
     const homeward_result checked = has_all ? check(event) : HOMEWARD_INVALID;
