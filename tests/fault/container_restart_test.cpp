@@ -51,7 +51,7 @@ class App {
     std::string live_and_die(int lives, std::uint64_t seed) {
         std::mt19937_64 random(seed);
         for (int i = 0; i < lives; ++i) {
-            const std::string problem = live(50 + static_cast<int>(random() % 400));
+            std::string problem = live(50 + static_cast<int>(random() % 400));
             if (!problem.empty()) return problem;
         }
         return "";

@@ -69,7 +69,7 @@ TEST_CASE("nothing is lost or doubled when consumer and app are killed at random
                 app_kills, redelivered, verdict.to_string().c_str());
     CHECK(proof.exit_code == 0);
     CHECK(verdict.is_clean());
-    CHECK(verdict.accepted > 1000u * static_cast<unsigned>(rounds_max));
+    CHECK(verdict.accepted > std::uint64_t{1000} * static_cast<unsigned>(rounds_max));
     CHECK(redelivered > 0);  // else no kill met a transaction, and nothing was tested
     CHECK(bridge.leader().number("SELECT count(*) FROM homeward.dead_letter") == 0);
     CHECK(has_packs_if_packed(bridge.leader()));

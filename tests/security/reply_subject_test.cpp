@@ -130,7 +130,7 @@ class Region {
     json ask(const std::string& method) {
         const std::string answer =
             topology_.as("hub", "consumer", name_).request(api_ + method, "");
-        const json parsed = json::parse(answer);
+        json parsed = json::parse(answer);
         if (parsed.contains("error")) throw std::runtime_error(answer);
         return parsed;
     }
@@ -174,7 +174,7 @@ TEST_CASE("no reply subject that an app names changes a stream, a durable or a s
     // The consumer still gets every event of them.
     topology.start_consumer();
     CHECK(wait_until(20s, [&] {
-        return topology.leader().number("SELECT count(*) FROM audit_events") == 2 * kEvents;
+        return topology.leader().number("SELECT count(*) FROM audit_events") == 2L * kEvents;
     }));
 }
 

@@ -283,8 +283,8 @@ TEST_CASE("very many refused rows are isolated in several transactions, and few 
     leader.bridge().consumer().signal(SIGSTOP);
     for (int i = 0; i < 30; ++i) leader.send(resources);
     leader.bridge().consumer().signal(SIGCONT);
-    CHECK(leader.has_rows(30 * 50));
-    CHECK(leader.has_dead("P0001", 30 * 50));
+    CHECK(leader.has_rows(1'500));
+    CHECK(leader.has_dead("P0001", 1'500));
     leader.send(std::vector<std::string>(2'000, "raise P0001"));
     CHECK(leader.has_dead("P0001", 30 * 50 + 2'000));
 

@@ -194,8 +194,8 @@ TEST_CASE("a block of more events than a pack has becomes packs of equal size") 
         return packing.encode();
     };
     Packing rows(MessageDecoder::Into::rows), packs(MessageDecoder::Into::packs);
-    CHECK(pack(rows, 2 * kPackEventsMax) == 0);
-    CHECK(pack(packs, 2 * kPackEventsMax) == 0);
+    CHECK(pack(rows, std::uint64_t{2} * kPackEventsMax) == 0);
+    CHECK(pack(packs, std::uint64_t{2} * kPackEventsMax) == 0);
     CHECK(packs.packed_blocks() == 2);
     CHECK(packs.packs == rows.packs);
     Packing more(MessageDecoder::Into::packs);

@@ -59,7 +59,7 @@ void emit_some(Publisher& publisher, const std::filesystem::path& journals, std:
 [[noreturn]] void live_as_child(std::unique_ptr<Publisher> publisher,
                                 const std::filesystem::path& journals, int round) {
     ::alarm(kChildSecondsMax);
-    const auto run = static_cast<std::uint64_t>(1000 + round);
+    const auto run = 1000 + static_cast<std::uint64_t>(round);
     switch (round % 5) {
         case 0:  // says nothing, and takes everything apart
             publisher.reset();
@@ -164,7 +164,7 @@ TEST_CASE("parent and child both go on after fork(), under identities of their o
     // 20 rounds of one identity, 20 of one in two threads, 20 of a child and a grandchild.
     CHECK(bridge.leader().number("SELECT count(*) FROM homeward.origin WHERE app = 'forker'") ==
           1 + 80);
-    CHECK(verdict.accepted > kEventsOfChild * 100u);
+    CHECK(verdict.accepted > std::uint64_t{100} * kEventsOfChild);
     CHECK(bridge.leaf().log().find("[ERR]") == std::string::npos);
     std::string left;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(options.spool_dir)) {

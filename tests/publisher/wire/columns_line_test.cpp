@@ -13,7 +13,6 @@
 using namespace homeward;
 using namespace homeward::testing;
 using namespace std::chrono_literals;
-using Rows = std::vector<std::vector<std::string>>;
 
 namespace {
 

@@ -147,7 +147,7 @@ std::string NatsClient::read_line() {
     for (;;) {
         const std::size_t end = buffer_.find("\r\n");
         if (end != std::string::npos) {
-            const std::string line = buffer_.substr(0, end);
+            std::string line = buffer_.substr(0, end);
             buffer_.erase(0, end + 2);
             return line;
         }
@@ -157,7 +157,7 @@ std::string NatsClient::read_line() {
 
 std::string NatsClient::read_bytes(std::size_t count) {
     while (buffer_.size() < count) fill();
-    const std::string bytes = buffer_.substr(0, count);
+    std::string bytes = buffer_.substr(0, count);
     buffer_.erase(0, count);
     return bytes;
 }

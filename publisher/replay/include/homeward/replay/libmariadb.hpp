@@ -169,12 +169,12 @@ class LibmariadbPositionSource : public PositionSource {
         const auto begin = Clock::now();
         const bool is_fresh = !connection_;
         if (is_fresh && !connect()) return std::nullopt;
-        if (const auto position = replica_position(connection_.get())) return position;
+        if (auto position = replica_position(connection_.get())) return position;
         connection_.reset();
         // A connection that died while it was idle gets a second chance, a silent server none.
         const bool is_silent = Clock::now() - begin > kSilence;
         if (is_fresh || is_silent || !connect()) return std::nullopt;
-        const auto position = replica_position(connection_.get());
+        auto position = replica_position(connection_.get());
         if (!position) connection_.reset();
         return position;
     }
