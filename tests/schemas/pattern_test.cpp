@@ -1,5 +1,5 @@
 // Patterns: what the encoder writes comes back, and whatever else is read keeps the rule by which
-// one value of a pattern speaks for all: the pattern is the first one's, and the others match it.
+// the JSON of one value is parsed for all: the pattern is the first value's, and the others match.
 
 #include "schemas/columns/pattern.hpp"
 

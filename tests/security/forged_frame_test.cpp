@@ -1,6 +1,6 @@
-// Boundary: who may speak for an origin. The attacker has a login that may publish frames of the
-// victim's region and app, and knows the victim's publisher id and next seqs. Each forged frame is
-// sent before the true one.
+// Boundary: who may write under an origin's id. The attacker has a login that may publish frames of
+// the victim's region and app, and knows the victim's publisher id and next seqs. Each forged frame
+// is sent before the true one.
 
 #include <sys/wait.h>
 #include <unistd.h>

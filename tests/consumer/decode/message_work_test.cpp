@@ -228,7 +228,7 @@ TEST_CASE("what is no frame, or one of the other class, is one dead letter of no
     CHECK_THAT(lost.refusal, Contains("expected homeward.plain.ams.>"));
 }
 
-TEST_CASE("a stream that was made to take another's subjects speaks for its own region alone") {
+TEST_CASE("what a stream takes of another region's subjects is refused") {
     Opener opener;
     std::vector<std::byte> bytes;
     FrameEncoder encoder;

@@ -149,6 +149,10 @@ TEST_CASE("frames of a newer version hold up no other app, and are dead letters 
     }));
     CHECK(slowest_frame(10) < 5s);
     CHECK(flood.held("newer_frames") == -1);
+    const CommandResult listed = bridge.consumer_command(
+        {"dead-letters", "list", "--app", "stale", "--reason", "newer version", "--limit", "1"});
+    CHECK_THAT(listed.output,
+               Contains("a frame of a newer version (dead_letters.newer_frames_of)"));
     const CommandResult discarded = bridge.consumer_command(
         {"dead-letters", "discard", "--app", "stale", "--reason", "newer version"});
     CHECK_THAT(discarded.output, Contains("discarded=" + std::to_string(frames)));
